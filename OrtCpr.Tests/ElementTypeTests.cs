@@ -1,4 +1,3 @@
-using Microsoft.VisualStudio.TestTools.UnitTesting;
 using OrtCpr.Graph;
 
 namespace OrtCpr.Tests;

@@ -1,4 +1,2 @@
-using Microsoft.VisualStudio.TestTools.UnitTesting;
-
 // Sessions use the machine's two cores themselves; running tests side by side only makes them slower and noisier.
 [assembly: DoNotParallelize]
