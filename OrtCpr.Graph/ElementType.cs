@@ -1,7 +1,6 @@
 namespace OrtCpr.Graph;
 
 /// <summary>Element type of a tensor; the numbers are those of ONNX <c>TensorProto.DataType</c>.</summary>
-#pragma warning disable CA1720 // The members carry the names of the ONNX types.
 public enum ElementType
 {
     /// <summary>Not known.</summary>
@@ -59,7 +58,6 @@ public enum ElementType
     /// <summary>Signed 2-bit integer, four a byte.</summary>
     Int2 = 26,
 }
-#pragma warning restore CA1720
 
 /// <summary>Facts about element types.</summary>
 public static class ElementTypes

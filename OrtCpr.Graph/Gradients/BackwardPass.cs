@@ -1,0 +1,151 @@
+using System.Diagnostics;
+using System.Text;
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// Reverse-mode differentiation of a graph. Knows no operator: it owns what the rules share. It visits only nodes on a path from a source to a
+// seed, adds up fan-out, sums broadcast gradients back to their source's shape and checks what a rule returns.
+internal sealed class BackwardPass
+{
+    private readonly OnnxGraph _graph;
+    private readonly GraphBuilder _builder;
+    private readonly GradientRules _rules;
+    private readonly Dictionary<Value, List<Value>> _pending = [];
+
+    public BackwardPass(OnnxGraph graph, GraphBuilder builder, GradientRules rules)
+    {
+        _graph = graph;
+        _builder = builder;
+        _rules = rules;
+    }
+
+    // seeds: value -> ∂L/∂value. sources: what to differentiate with respect to. Sources without a path to a seed are absent from the result.
+    public IReadOnlyDictionary<Value, Value> Run(IReadOnlyDictionary<Value, Value> seeds, IReadOnlySet<Value> sources)
+    {
+        List<Node> path = NodesBetween(sources, seeds.Keys, out HashSet<Value> active);
+        RefuseMissingRules(path, sources);
+        foreach ((Value value, Value seed) in seeds)
+        {
+            if (active.Contains(value)) Add(value, seed);
+        }
+        path.Reverse();
+        foreach (Node node in path) Differentiate(node, active);
+        var result = new Dictionary<Value, Value>();
+        foreach (Value source in sources)
+        {
+            if (Total(source) is Value gradient) result[source] = gradient;
+        }
+        _builder.Scope = "";
+        return result;
+    }
+
+    private void Differentiate(Node node, HashSet<Value> active)
+    {
+        var gradients = new Value?[node.Outputs.Count];
+        bool any = false;
+        for (int i = 0; i < gradients.Length; i++)
+        {
+            if (node.Outputs[i] is not Value output || !active.Contains(output)) continue;
+            gradients[i] = Total(output);
+            any |= gradients[i] is not null;
+        }
+        if (!any) return;
+        Value? named = node.Inputs.FirstOrDefault(i => i is not null && active.Contains(i));
+        _builder.Scope = $"{named?.Name ?? node.Name}_grad";
+        Value dy = gradients[0] ?? _builder.Filled(0, node.Outputs[0]!);
+        Value?[] results = _rules.Find(node)!(_builder, new Forward(node, _builder, gradients), dy);
+        Debug.Assert(results.Length <= Math.Max(1, node.Inputs.Count), $"The rule of {node.OpType} returned {results.Length} gradients for {node.Inputs.Count} inputs.");
+        for (int i = 0; i < Math.Min(results.Length, node.Inputs.Count); i++)
+        {
+            if (results[i] is not Value gradient || node.Inputs[i] is not Value input || !active.Contains(input)) continue;
+            _builder.Scope = $"{input.Name}_grad";
+            Add(input, _builder.SumTo(gradient, input));
+        }
+    }
+
+    private void Add(Value value, Value gradient)
+    {
+        if (!_pending.TryGetValue(value, out List<Value>? parts)) _pending[value] = parts = [];
+        parts.Add(gradient);
+    }
+
+    private Value? Total(Value value)
+    {
+        if (!_pending.TryGetValue(value, out List<Value>? parts)) return null;
+        if (parts.Count > 1)
+        {
+            _builder.Scope = $"{value.Name}_grad";
+            Value sum = parts.Count == 2 ? _builder.Add(parts[0], parts[1]) : _builder.Op("Sum", [.. parts]);
+            parts.Clear();
+            parts.Add(GraphBuilder.Like(sum, value));
+        }
+        return parts[0];
+    }
+
+    // Nodes through which a gradient can flow, in graph order, and the values on those ways.
+    private List<Node> NodesBetween(IReadOnlySet<Value> sources, IEnumerable<Value> seeds, out HashSet<Value> active)
+    {
+        var fromSources = new HashSet<Value>(sources);
+        var candidates = new List<Node>();
+        foreach (Node node in _graph.Nodes)
+        {
+            if (_rules.IsConstant(node)) continue;
+            if (!OnnxGraph.ReadBy(node).Any(v => fromSources.Contains(v) && MayCarryGradient(v))) continue;
+            candidates.Add(node);
+            foreach (Value? output in node.Outputs)
+            {
+                if (output is not null && MayCarryGradient(output)) fromSources.Add(output);
+            }
+        }
+        var toSeeds = new HashSet<Value>(seeds);
+        var path = new List<Node>();
+        for (int i = candidates.Count - 1; i >= 0; i--)
+        {
+            Node node = candidates[i];
+            if (!node.Outputs.Any(o => o is not null && toSeeds.Contains(o) && MayCarryGradient(o))) continue;
+            path.Add(node);
+            foreach (Value read in OnnxGraph.ReadBy(node)) toSeeds.Add(read);
+        }
+        path.Reverse();
+        fromSources.IntersectWith(toSeeds);
+        active = fromSources;
+        return path;
+    }
+
+    // Undefined covers sequences and values whose type inference gave up on.
+    private static bool MayCarryGradient(Value value) => value.Type.IsFloating() || value.Type == ElementType.Undefined;
+
+    private void RefuseMissingRules(List<Node> path, IReadOnlySet<Value> sources)
+    {
+        var missing = path.Where(n => _rules.Find(n) is null).ToList();
+        if (missing.Count == 0) return;
+        var text = new StringBuilder($"{missing.Count} node(s) on the way from trained parameters to the loss have no gradient rule:\n");
+        foreach (IGrouping<string, Node> group in missing.GroupBy(n => n.QualifiedType))
+        {
+            foreach (Node node in group)
+                text.Append("  ").Append(node.Label).Append(" blocks ").AppendJoin(", ", Blocked(node, sources)).Append('\n');
+        }
+        text.Append("Ways out: freeze the parameters named above; register a rule with GradientRules.Register; or cut the graph, making an output in front of the node the loss.");
+        throw new UnsupportedGradientException(text.ToString());
+    }
+
+    // The sources from which a node can be reached, at most three by name.
+    private static IEnumerable<string> Blocked(Node node, IReadOnlySet<Value> sources)
+    {
+        var seen = new HashSet<Value>();
+        var found = new List<string>();
+        var work = new Stack<Value>(OnnxGraph.ReadBy(node));
+        while (work.TryPop(out Value? value))
+        {
+            if (!seen.Add(value)) continue;
+            if (sources.Contains(value)) found.Add($"'{value.Name}'");
+            if (value.Producer is Node producer)
+            {
+                foreach (Value read in OnnxGraph.ReadBy(producer)) work.Push(read);
+            }
+        }
+        found.Sort(StringComparer.Ordinal);
+        return found.Count <= 3 ? found : [.. found.Take(3), $"and {found.Count - 3} more"];
+    }
+}

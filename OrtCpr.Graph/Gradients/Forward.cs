@@ -1,0 +1,63 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+/// <summary>What a gradient rule sees of the forward operator: its inputs, outputs, attributes and the gradients of its outputs.</summary>
+public sealed class Forward
+{
+    private readonly IReadOnlyList<Value?> _gradients;
+    private readonly GraphBuilder _builder;
+
+    internal Forward(Node node, GraphBuilder builder, IReadOnlyList<Value?> gradients)
+    {
+        Node = node;
+        _builder = builder;
+        _gradients = gradients;
+    }
+
+    /// <summary>The forward node, for its attributes.</summary>
+    public Node Node { get; }
+
+    /// <summary>Input <paramref name="index"/>, which must be given.</summary>
+    public Value In(int index) => Node.Inputs[index]!;
+
+    /// <summary>Input <paramref name="index"/>; null where it is omitted.</summary>
+    public Value? TryIn(int index) => Node.In(index);
+
+    /// <summary>Number of inputs.</summary>
+    public int InputCount => Node.Inputs.Count;
+
+    /// <summary>Output <paramref name="index"/>. One that the model left out is added to the node.</summary>
+    public Value Out(int index)
+    {
+        bool added = false;
+        while (Node.Outputs.Count <= index || Node.Outputs[index] is null)
+        {
+            if (Node.Outputs.Count <= index) Node.Outputs.Add(null);
+            if (Node.Outputs.Count - 1 != index && Node.Outputs[index] is null) continue;
+            Node.Outputs[index] = new Value(_builder.Graph.Names.Unique($"{Node.Outputs.First(o => o is not null)!.Name}/out{index}")) { Producer = Node };
+            added = true;
+        }
+        if (added) _builder.Known.Visit(Node);
+        return Node.Outputs[index]!;
+    }
+
+    /// <summary>∂L/∂(output <paramref name="index"/>); null where nothing flows back through it.</summary>
+    public Value? Dy(int index) => index < _gradients.Count ? _gradients[index] : null;
+
+    /// <summary>Known elements of a small integer input; null when the input is omitted or not constant.</summary>
+    public long[]? Constants(int index) => _builder.Known.Constants(TryIn(index));
+
+    /// <summary>An axis attribute, counted from the front of input 0.</summary>
+    public int Axis(string name, long fallback) => In(0).Shape is Shape s
+        ? s.Axis(Node.Int(name, fallback))
+        : throw new UnsupportedGradientException($"The rank of '{In(0).Name}', input of node {Node.Label}, is unknown, and the gradient of {Node.OpType} needs it. Give the model's inputs a known rank and export it again.");
+}
+
+/// <summary>A gradient rule: from the gradients of an operator's outputs to those of its inputs.</summary>
+/// <param name="g">Where to emit nodes.</param>
+/// <param name="op">The forward operator.</param>
+/// <param name="dy">∂L/∂(output 0); zeros when only other outputs take part.</param>
+/// <returns>One entry per input (missing ones at the end count as null): its gradient, still in broadcast shape where the operator broadcasts,
+/// or null where the operator has no derivative.</returns>
+public delegate Value?[] GradientRule(GraphBuilder g, Forward op, Value dy);

@@ -1,0 +1,56 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+/// <summary>The table of gradient rules: operator → rule, "no gradient by nature", or nothing (an error when it stands in the way).</summary>
+/// <remarks>The built-in rows are in <see cref="Default"/>, a file per family beside this one. A table is immutable; <see cref="Register"/> gives a
+/// new one, so rules never leak from one trainer to another.</remarks>
+public sealed class GradientRules
+{
+    private static readonly GradientRule Constant = (g, op, dy) => new Value?[op.InputCount];
+
+    private readonly Dictionary<string, GradientRule> _table;
+
+    private GradientRules(Dictionary<string, GradientRule> table) => _table = table;
+
+    /// <summary>The built-in rules.</summary>
+    public static GradientRules Default { get; } = new(BuildTable());
+
+    /// <summary>Operators of the table, as <c>Op</c> or <c>domain.Op</c>, sorted.</summary>
+    public IReadOnlyList<string> Operators => [.. _table.Keys.Order(StringComparer.Ordinal)];
+
+    /// <summary>A table with one more rule, or with a built-in one replaced.</summary>
+    /// <param name="domain">Operator domain; empty for ONNX operators.</param>
+    /// <param name="opType">Operator name.</param>
+    /// <param name="rule">The rule.</param>
+    /// <returns>The new table; this one is unchanged.</returns>
+    public GradientRules Register(string domain, string opType, GradientRule rule)
+    {
+        ArgumentNullException.ThrowIfNull(rule);
+        ArgumentException.ThrowIfNullOrEmpty(opType);
+        return new(new Dictionary<string, GradientRule>(_table, StringComparer.Ordinal) { [string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}"] = rule });
+    }
+
+    internal GradientRule? Find(Node node) => _table.GetValueOrDefault(node.QualifiedType);
+
+    // No gradient by nature: nothing flows through the operator whatever its inputs.
+    internal bool IsConstant(Node node) => ReferenceEquals(Find(node), Constant);
+
+    private static Dictionary<string, GradientRule> BuildTable()
+    {
+        var table = new Dictionary<string, GradientRule>(StringComparer.Ordinal);
+        foreach (IReadOnlyDictionary<string, GradientRule> family in new[]
+            { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table, ReductionRules.Table,
+              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table })
+        {
+            foreach ((string op, GradientRule rule) in family) table.Add(op, rule);
+        }
+        foreach (string op in new[] { "Shape", "Size", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf",
+            "NonZero", "ArgMax", "ArgMin", "Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "Range", "OneHot", "EyeLike", "Constant", "RandomNormal",
+            "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial" })
+        {
+            table.Add(op, Constant);
+        }
+        return table;
+    }
+}

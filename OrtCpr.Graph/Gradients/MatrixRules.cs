@@ -1,0 +1,76 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// Matrix products.
+internal static class MatrixRules
+{
+    public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
+    {
+        ["MatMul"] = (g, op, dy) => Product(g, op, dy, false, false, 1),
+        ["com.microsoft.FusedMatMul"] = FusedMatMul,
+        ["Gemm"] = Gemm,
+    };
+
+    // y = α·op(a)·op(b), batched and broadcast over leading axes.
+    private static Value?[] Product(GraphBuilder g, Forward op, Value dy, bool transA, bool transB, float alpha)
+    {
+        Value a = op.In(0), b = op.In(1);
+        int ra = a.Shape?.Rank ?? throw UnknownRank(op, a), rb = b.Shape?.Rank ?? throw UnknownRank(op, b);
+        if (ra == 1 || rb == 1) return WithVector(g, a, b, ra, rb, dy, alpha);
+        Value da = transA ? g.MatMul(b, dy, transB, true, alpha) : g.MatMul(dy, b, false, !transB, alpha);
+        return [da, rb == 2 && ra > 2 && !transA ? WeightGradient(g, a, b, dy, transB, alpha)
+            : transB ? g.MatMul(dy, a, true, transA, alpha) : g.MatMul(a, dy, !transA, false, alpha)];
+    }
+
+    // A matrix under a batch: one product over all rows, instead of one per batch and a sum.
+    private static Value WeightGradient(GraphBuilder g, Value a, Value b, Value dy, bool transB, float alpha)
+    {
+        Value rows = Flat(g, a), dRows = Flat(g, dy);
+        return GraphBuilder.Like(transB ? g.Gemm(dRows, rows, true, false, alpha) : g.Gemm(rows, dRows, true, false, alpha), b);
+    }
+
+    private static Value Flat(GraphBuilder g, Value v)
+    {
+        int rank = v.Shape!.Rank;
+        if (rank == 2) return v;
+        if (v.Shape[rank - 1].Known is long width && width > 0) return g.Reshape(v, -1, width);
+        return g.Op("Flatten", [v], ("axis", rank - 1));
+    }
+
+    // Rank-1 operands: a row on the left, a column on the right.
+    private static Value?[] WithVector(GraphBuilder g, Value a, Value b, int ra, int rb, Value dy, float alpha)
+    {
+        if (alpha != 1) dy = g.Mul(dy, alpha);
+        if (ra == 1 && rb == 1) return [g.Mul(dy, b), g.Mul(dy, a)];
+        if (ra == 1)
+        {
+            // dy is [..., n]; da = Σ over the batch of b·dy, db = aᵀ·dy.
+            Value column = g.Unsqueeze(dy, -1), row = g.Unsqueeze(dy, -2);
+            return [g.Squeeze(g.MatMul(b, column), -1), g.Mul(g.Unsqueeze(a, 1), row)];
+        }
+        Value tall = g.Unsqueeze(dy, -1);
+        return [g.Mul(tall, g.Unsqueeze(b, 0)), g.Squeeze(g.MatMul(a, tall, true, false), -1)];
+    }
+
+    private static Value?[] FusedMatMul(GraphBuilder g, Forward op, Value dy)
+    {
+        if (op.Node.Int("transBatchA", 0) != 0 || op.Node.Int("transBatchB", 0) != 0)
+            throw new UnsupportedGradientException($"Node {op.Node.Label} moves batch axes (transBatchA or transBatchB), which has no gradient rule. Replace it by Transpose and MatMul.");
+        return Product(g, op, dy, op.Node.Int("transA", 0) != 0, op.Node.Int("transB", 0) != 0, op.Node.Float("alpha", 1));
+    }
+
+    // y = α·op(a)·op(b) + β·c. The walker sums dc back to c's shape.
+    private static Value?[] Gemm(GraphBuilder g, Forward op, Value dy)
+    {
+        bool transA = op.Node.Int("transA", 0) != 0, transB = op.Node.Int("transB", 0) != 0;
+        float alpha = op.Node.Float("alpha", 1), beta = op.Node.Float("beta", 1);
+        Value a = op.In(0), b = op.In(1);
+        Value da = transA ? g.Gemm(b, dy, transB, true, alpha) : g.Gemm(dy, b, false, !transB, alpha);
+        Value db = transB ? g.Gemm(dy, a, true, transA, alpha) : g.Gemm(a, dy, !transA, false, alpha);
+        return op.InputCount < 3 ? [da, db] : [da, db, beta == 1 ? dy : g.Mul(dy, beta)];
+    }
+
+    private static UnsupportedGradientException UnknownRank(Forward op, Value value) =>
+        new($"The rank of '{value.Name}', input of node {op.Node.Label}, is unknown, and the gradient of {op.Node.OpType} needs it. Give the model's inputs a known rank and export it again.");
+}

@@ -1,0 +1,61 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// Normalisations. Training-mode BatchNormalization never gets here: a pass decomposes it first.
+internal static class NormalizationRules
+{
+    public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
+    {
+        ["LayerNormalization"] = LayerNormalization,
+        ["BatchNormalization"] = BatchNormalization,
+    };
+
+    // y = x̂·γ + β, x̂ = (x - mean)·r. With h = dy·γ: dx = r·(h - mean(h) - x̂·mean(h·x̂)); the statistics' own gradients join in dx.
+    private static Value?[] LayerNormalization(GraphBuilder g, Forward op, Value dy)
+    {
+        Value x = op.In(0), gamma = op.In(1);
+        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {op.Node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        int axis = op.Axis("axis", -1);
+        long[] axes = [.. Enumerable.Range(axis, rank - axis).Select(i => (long)i)];
+        Value centred, inverse;
+        if (x.Type == ElementType.Float)
+        {
+            // The kernel's own statistics; it gives them for the asking.
+            inverse = op.Out(2);
+            centred = g.Sub(x, op.Out(1));
+        }
+        else
+        {
+            centred = g.Sub(x, g.ReduceMean(x, true, axes));
+            Value variance = g.ReduceMean(g.Mul(centred, centred), true, axes);
+            inverse = g.Reciprocal(g.Sqrt(g.Add(variance, op.Node.Float("epsilon", 1e-5f))));
+        }
+        Value normal = g.Mul(centred, inverse);
+        Value h = g.Mul(dy, gamma);
+        Value slope = g.Mul(normal, g.ReduceMean(g.Mul(h, normal), true, axes));
+        Value dx = g.Mul(g.Sub(g.Sub(h, g.ReduceMean(h, true, axes)), slope), inverse);
+        if (op.Dy(1) is Value dMean || op.Dy(2) is not null)
+        {
+            double count = x.Shape!.Skip(axis).Aggregate(1.0, (n, d) => n * (d.Known ?? throw new UnsupportedGradientException($"Node {op.Node.Label} differentiates through its statistics over a dimension of unknown size.")));
+            if (op.Dy(1) is Value dm) dx = g.Add(dx, g.Div(dm, count));
+            if (op.Dy(2) is Value dr) dx = g.Sub(dx, g.Mul(g.Mul(normal, g.Mul(inverse, inverse)), g.Div(dr, count)));
+        }
+        return [dx, g.Mul(dy, normal), op.TryIn(2) is null ? null : dy];
+    }
+
+    // Inference form: an affine map per channel with constant statistics.
+    private static Value?[] BatchNormalization(GraphBuilder g, Forward op, Value dy)
+    {
+        Value x = op.In(0);
+        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {op.Node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        Value inverse = g.Reciprocal(g.Sqrt(g.Add(op.In(4), op.Node.Float("epsilon", 1e-5f))));
+        long[] others = [.. Enumerable.Range(0, rank).Where(i => i != 1).Select(i => (long)i)];
+        Value channel = PerChannel(g, g.Mul(op.In(1), inverse), rank);
+        Value normal = g.Mul(g.Sub(x, PerChannel(g, op.In(3), rank)), PerChannel(g, inverse, rank));
+        return [g.Mul(dy, channel), g.ReduceSum(g.Mul(dy, normal), false, others), g.ReduceSum(dy, false, others), null, null];
+    }
+
+    internal static Value PerChannel(GraphBuilder g, Value vector, int rank) =>
+        rank == 2 ? vector : g.Reshape(vector, [.. Enumerable.Range(0, rank - 1).Select(i => i == 0 ? -1L : 1L)]);
+}

@@ -1,0 +1,60 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// Reductions. `Wide` brings a reduced tensor back to a shape that broadcasts against the input.
+internal static class ReductionRules
+{
+    public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
+    {
+        ["ReduceSum"] = (g, op, dy) => [g.ExpandLike(Wide(g, op, dy), op.In(0))],
+        ["ReduceMean"] = ReduceMean,
+        ["ReduceSumSquare"] = (g, op, dy) => [g.Mul(Wide(g, op, dy), g.Mul(op.In(0), 2))],
+        ["ReduceL1"] = (g, op, dy) => [g.Mul(Wide(g, op, dy), g.Sign(op.In(0)))],
+        ["ReduceL2"] = ReduceL2,
+        ["ReduceLogSum"] = (g, op, dy) => [g.ExpandLike(Wide(g, op, g.Div(dy, g.Exp(op.Out(0)))), op.In(0))],
+        ["ReduceLogSumExp"] = (g, op, dy) => [g.Mul(Wide(g, op, dy), g.Exp(g.Sub(op.In(0), Wide(g, op, op.Out(0)))))],
+        ["ReduceMax"] = Extremum,
+        ["ReduceMin"] = Extremum,
+    };
+
+    private static Value Wide(GraphBuilder g, Forward op, Value reduced)
+    {
+        Value x = op.In(0);
+        if (op.Node.Int("keepdims", 1) != 0) return reduced;
+        if (op.TryIn(1) is null || op.Constants(1) is { Length: 0 })
+        {
+            if (op.Node.Int("noop_with_empty_axes", 0) != 0) return reduced;
+            if (x.Shape is not Shape s) return reduced;
+            return g.Reshape(reduced, [.. Enumerable.Repeat(1L, s.Rank)]);
+        }
+        return g.Op("Unsqueeze", [reduced, op.In(1)]);
+    }
+
+    private static Value?[] ReduceMean(GraphBuilder g, Forward op, Value dy)
+    {
+        Value x = op.In(0);
+        SymbolicInt? ratio = x.Shape?.ElementCount is SymbolicInt all && dy.Shape?.ElementCount is SymbolicInt kept && kept.Constant != 0 ? all / kept : null;
+        Value count = ratio?.Constant is long n ? g.Scalar(n, dy.Type)
+            : g.Div(g.Cast(g.SizeOf(x), dy.Type), g.Cast(g.SizeOf(dy), dy.Type));
+        return [g.ExpandLike(Wide(g, op, g.Div(dy, count)), x)];
+    }
+
+    // x / ‖x‖, and 0 where the norm is 0.
+    private static Value?[] ReduceL2(GraphBuilder g, Forward op, Value dy)
+    {
+        Value norm = Wide(g, op, op.Out(0)), zero = g.Scalar(0, dy.Type);
+        Value isZero = g.Equal(norm, zero);
+        Value direction = g.Div(op.In(0), g.Where(isZero, g.Scalar(1, dy.Type), norm));
+        return [g.Mul(Wide(g, op, dy), direction)];
+    }
+
+    // Equal shares to all elements that are equal to the extremum (PyTorch's amax and amin).
+    private static Value?[] Extremum(GraphBuilder g, Forward op, Value dy)
+    {
+        Value winners = g.Cast(g.Equal(op.In(0), Wide(g, op, op.Out(0))), dy.Type);
+        Value?[] inputs = [winners, op.TryIn(1)];
+        Value count = g.Op("ReduceSum", inputs, ("keepdims", 1), ("noop_with_empty_axes", op.Node.Int("noop_with_empty_axes", 0)));
+        return [g.Mul(winners, g.Div(Wide(g, op, dy), count))];
+    }
+}

@@ -1,0 +1,196 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace OrtCpr.Graph.Ir;
+
+/// <summary>Writes nodes into a graph: one method per ONNX operator that OrtCpr emits, each giving its result a name, type and shape.</summary>
+/// <remarks>Names of results start with <see cref="Scope"/>, so they tell what they were made for. Constants are shared.
+/// Not thread-safe; belongs to the stage that made it.</remarks>
+public sealed partial class GraphBuilder
+{
+    private readonly OnnxGraph _graph;
+    private readonly List<Node> _sink;
+    private readonly ShapeInference _known;
+    private readonly Dictionary<string, Value> _constants = new(StringComparer.Ordinal);
+    private readonly Dictionary<Value, Value> _shapes = [];
+
+    internal GraphBuilder(OnnxGraph graph, ShapeInference? known = null, List<Node>? sink = null)
+    {
+        _graph = graph;
+        _known = known ?? new ShapeInference();
+        _sink = sink ?? graph.Nodes;
+    }
+
+    /// <summary>What the names of the next results start with; empty for the operator's name alone.</summary>
+    public string Scope { get; set; } = "";
+
+    internal ShapeInference Known => _known;
+
+    internal OnnxGraph Graph => _graph;
+
+    /// <summary>Emits a node with one output.</summary>
+    /// <param name="opType">Operator; of domain com.microsoft when written <c>com.microsoft.X</c>, of ours when <c>ortcpr.X</c>.</param>
+    /// <param name="inputs">Inputs in order; null for an omitted optional one.</param>
+    /// <param name="attributes">Attributes: long, int, bool, float, string, long[], float[] or tensor values.</param>
+    public Value Op(string opType, ReadOnlySpan<Value?> inputs, params ReadOnlySpan<(string Name, object Value)> attributes) =>
+        Ops(opType, 1, inputs, attributes)[0];
+
+    /// <summary>Emits a node with several outputs.</summary>
+    /// <param name="opType">Operator, as in <see cref="Op"/>.</param>
+    /// <param name="outputs">Number of outputs.</param>
+    /// <param name="inputs">Inputs in order; null for an omitted optional one.</param>
+    /// <param name="attributes">Attributes.</param>
+    public Value[] Ops(string opType, int outputs, ReadOnlySpan<Value?> inputs, params ReadOnlySpan<(string Name, object Value)> attributes)
+    {
+        int dot = opType.LastIndexOf('.');
+        string domain = dot < 0 ? "" : opType[..dot], op = opType[(dot + 1)..];
+        string name = Scope.Length == 0 ? op : $"{Scope}/{op}";
+        var node = new Node(domain, op, "");
+        foreach (Value? input in inputs) node.Inputs.Add(input);
+        while (node.Inputs.Count > 0 && node.Inputs[^1] is null) node.Inputs.RemoveAt(node.Inputs.Count - 1);
+        foreach ((string key, object value) in attributes) node.Set(key, value);
+        var results = new Value[outputs];
+        for (int i = 0; i < outputs; i++)
+        {
+            results[i] = new Value(_graph.Names.Unique(name)) { Producer = node };
+            node.Outputs.Add(results[i]);
+        }
+        node.Name = results[0].Name;
+        _sink.Add(node);
+        _known.Visit(node);
+        return results;
+    }
+
+    /// <summary>States a shape (and type) that the emitter knows better than inference does.</summary>
+    public static Value Typed(Value value, ElementType type, Shape? shape)
+    {
+        value.Type = type;
+        value.Shape = shape;
+        return value;
+    }
+
+    /// <summary>States that a value has the shape and type of another.</summary>
+    public static Value Like(Value value, Value other) => Typed(value, other.Type, other.Shape);
+
+    // Gives an emitted value the name by which the driver knows it.
+    internal Value Named(Value value, string name)
+    {
+        value.Name = _graph.Names.Unique(name);
+        return value;
+    }
+
+    /// <summary>A shared constant.</summary>
+    public Value Constant(TensorData data)
+    {
+        string key = data.ElementCount <= 64
+            ? $"{data.Type}[{string.Join(',', data.Dimensions)}]{Convert.ToHexString(data.Bytes.Span)}"
+            : $"{data.Type}#{_constants.Count}";
+        if (_constants.TryGetValue(key, out Value? known)) return known;
+        string text = data.ElementCount == 1 ? data.ToDoubles()[0].ToString("G6", CultureInfo.InvariantCulture) : $"{data.Type}{data.Dimensions.Count}d";
+        return _constants[key] = _graph.AddInitializer($"const/{text}", data);
+    }
+
+    /// <summary>A scalar constant of a type, rounded once from double.</summary>
+    public Value Scalar(double value, ElementType type) => Constant(ScalarData(value, type));
+
+    /// <summary>A vector of integers (INT64).</summary>
+    public Value Ints(params long[] values) => Constant(TensorData.From<long>(values, values.Length));
+
+    /// <summary>An integer scalar (INT64).</summary>
+    public Value Int(long value) => Constant(TensorData.Scalar(value));
+
+    internal static TensorData ScalarData(double value, ElementType type) => type switch
+    {
+        ElementType.Float => TensorData.Scalar((float)value),
+        ElementType.Double => TensorData.Scalar(value),
+        ElementType.Float16 => TensorData.Scalar((Half)value),
+        ElementType.Int64 => TensorData.Scalar((long)value),
+        ElementType.Int32 => TensorData.Scalar((int)value),
+        ElementType.Bool => TensorData.Scalar(value != 0),
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "No scalar constants of this type."),
+    };
+
+    /// <summary>The shape of a value as an INT64 vector: a constant where all dimensions are known, else one Shape node per value.</summary>
+    public Value ShapeOf(Value value)
+    {
+        if (value.Shape?.Sizes is long[] sizes) return Ints(sizes);
+        if (_shapes.TryGetValue(value, out Value? known)) return known;
+        return _shapes[value] = Op("Shape", [value]);
+    }
+
+    /// <summary>One dimension of a value as an INT64 vector of one element.</summary>
+    public Value DimOf(Value value, int axis) =>
+        value.Shape is Shape s && s[s.Axis(axis)].Known is long n ? Ints(n)
+        : value.Shape is Shape known ? Op("Shape", [value], ("start", known.Axis(axis)), ("end", known.Axis(axis) + 1))
+        : axis == -1 ? Op("Shape", [value], ("start", -1)) : Op("Shape", [value], ("start", axis), ("end", axis + 1));
+
+    /// <summary>Number of elements of a value as an INT64 scalar.</summary>
+    public Value SizeOf(Value value) => value.Shape?.ElementCount?.Constant is long n ? Int(n) : Op("Size", [value]);
+
+    /// <summary>A target for Reshape that gives <paramref name="shape"/>: a constant where at most one dimension is not a number.</summary>
+    public Value? ReshapeTarget(Shape? shape)
+    {
+        if (shape is null || shape.Count(d => d.Known is null) > 1 || shape.Any(d => d.Known == 0)) return null;
+        return Ints([.. shape.Select(d => d.Known ?? -1)]);
+    }
+
+    /// <summary>Reshapes a value to the shape of another (same number of elements).</summary>
+    public Value ReshapeLike(Value value, Value other)
+    {
+        if (value.Shape is Shape shape && shape.SurelyEquals(other.Shape)) return value;
+        return Like(Reshape(value, ReshapeTarget(other.Shape) ?? ShapeOf(other)), other);
+    }
+
+    /// <summary>Expands a value to the shape of another.</summary>
+    public Value ExpandLike(Value value, Value other)
+    {
+        if (value.Shape is Shape shape && shape.SurelyEquals(other.Shape)) return value;
+        return Typed(Op("Expand", [value, ShapeOf(other)]), value.Type, other.Shape);
+    }
+
+    /// <summary>A tensor of the shape and type of another, all elements equal.</summary>
+    public Value Filled(double value, Value like)
+    {
+        Value result = Op("ConstantOfShape", [ShapeOf(like)], ("value", Reshaped(ScalarData(value, like.Type), 1)));
+        return Like(result, like);
+    }
+
+    /// <summary>Sums a gradient over the axes that a broadcast added or stretched, back to the shape of its source.</summary>
+    /// <remarks>Axes are decided here where dimensions are numbers or equal symbols, else in the graph.</remarks>
+    public Value SumTo(Value gradient, Value source)
+    {
+        Shape? from = gradient.Shape, to = source.Shape;
+        if (from is null || to is null) return SumToAtRunTime(gradient, source);
+        int lead = from.Rank - to.Rank;
+        if (lead < 0) return SumToAtRunTime(gradient, source);
+        var axes = new List<long>();
+        for (int i = 0; i < from.Rank; i++)
+        {
+            if (i < lead) axes.Add(i);
+            else if (to[i - lead].Known == 1 && from[i].Known != 1) axes.Add(i);
+            else if (to[i - lead].Known is not > 1 && !to[i - lead].SurelyEquals(from[i])) return SumToAtRunTime(gradient, source);
+        }
+        if (axes.Count == 0) return Like(gradient, source);
+        bool onlyLead = axes.Count == lead;
+        Value sum = ReduceSum(gradient, keepDims: !onlyLead, [.. axes]);
+        return onlyLead || lead == 0 ? Like(sum, source) : ReshapeLike(sum, source);
+    }
+
+    private Value SumToAtRunTime(Value gradient, Value source)
+    {
+        Value from = ShapeOf(gradient), to = ShapeOf(source);
+        Value missing = Sub(Op("Shape", [from]), Op("Shape", [to]));
+        Value ones = Op("ConstantOfShape", [missing], ("value", TensorData.From<long>([1], 1)));
+        Value padded = Concat(0, ones, to);
+        Value stretched = Op("Not", [Op("Equal", [from, padded])]);
+        Value axes = Squeeze(Op("NonZero", [stretched]), 0);
+        Value sum = Op("ReduceSum", [gradient, axes], ("keepdims", 1), ("noop_with_empty_axes", 1));
+        return Like(Reshape(sum, to), source);
+    }
+
+    internal static TensorData Reshaped(TensorData data, params long[] dims) => TensorData.Create(data.Type, dims, data.Bytes);
+
+    internal static TensorData FloatVector(ElementType type, params double[] values) => type == ElementType.Double
+        ? TensorData.From<double>(values, values.Length)
+        : TensorData.From<float>(MemoryMarshal.Cast<float, float>(values.Select(v => (float)v).ToArray()), values.Length);
+}

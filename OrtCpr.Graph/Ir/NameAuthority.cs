@@ -1,0 +1,28 @@
+using System.Globalization;
+
+namespace OrtCpr.Graph.Ir;
+
+// Hands out every name of a model, so that no two values or nodes of any of its graphs clash. A generated name starts with the name of
+// what it came from: fc1.weight -> fc1.weight_grad -> fc1.weight_grad/Transpose_1.
+internal sealed class NameAuthority
+{
+    private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, int> _next = new(StringComparer.Ordinal);
+
+    public bool IsTaken(string name) => _taken.Contains(name);
+
+    // Marks a name as used; false when it already was.
+    public bool Take(string name) => _taken.Add(name);
+
+    // The name itself when it is free, else with the first free number behind it.
+    public string Unique(string wanted)
+    {
+        if (_taken.Add(wanted)) return wanted;
+        int n = _next.GetValueOrDefault(wanted, 1);
+        string candidate;
+        do candidate = string.Create(CultureInfo.InvariantCulture, $"{wanted}_{n++}");
+        while (!_taken.Add(candidate));
+        _next[wanted] = n;
+        return candidate;
+    }
+}

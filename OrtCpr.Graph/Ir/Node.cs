@@ -1,0 +1,99 @@
+using System.Text;
+
+namespace OrtCpr.Graph.Ir;
+
+/// <summary>One operator call.</summary>
+public sealed class Node
+{
+    private readonly SortedDictionary<string, object> _attributes = new(StringComparer.Ordinal);
+
+    internal Node(string domain, string opType, string name)
+    {
+        Domain = domain;
+        OpType = opType;
+        Name = name;
+    }
+
+    /// <summary>Operator name, such as <c>MatMul</c>.</summary>
+    public string OpType { get; internal set; }
+
+    /// <summary>Operator domain; empty for the ONNX operators.</summary>
+    public string Domain { get; internal set; }
+
+    /// <summary>Node name; may be empty.</summary>
+    public string Name { get; internal set; }
+
+    // Overload of a model-local function; empty for operators.
+    internal string Overload { get; set; } = "";
+
+    /// <summary>Inputs in order; null where an optional one is omitted.</summary>
+    public IList<Value?> Inputs { get; } = [];
+
+    /// <summary>Outputs in order; null where an optional one is omitted.</summary>
+    public IList<Value?> Outputs { get; } = [];
+
+    internal IReadOnlyDictionary<string, object> Attributes => _attributes;
+
+    // The message it was read from (doc string, metadata, unknown fields), or null.
+    internal object? Origin { get; set; }
+
+    /// <summary>Text for messages: <c>Conv 'conv1'</c>, or the first output where the node has no name.</summary>
+    public string Label => $"{QualifiedType} '{(Name.Length > 0 ? Name : Outputs.FirstOrDefault(o => o is not null)?.Name)}'";
+
+    /// <summary>Domain and operator name, such as <c>com.microsoft.Gelu</c>.</summary>
+    public string QualifiedType => Domain.Length == 0 ? OpType : $"{Domain}.{OpType}";
+
+    /// <summary>Input <paramref name="index"/>; null when it is omitted.</summary>
+    public Value? In(int index) => index < Inputs.Count ? Inputs[index] : null;
+
+    /// <summary>True for the operator <paramref name="opType"/> of the ONNX domain.</summary>
+    public bool Is(string opType) => Domain.Length == 0 && OpType == opType;
+
+    /// <summary>An INT attribute, or <paramref name="fallback"/> when it is absent.</summary>
+    public long Int(string name, long fallback) => _attributes.TryGetValue(name, out object? v) ? (long)v : fallback;
+
+    /// <summary>A FLOAT attribute, or <paramref name="fallback"/> when it is absent.</summary>
+    public float Float(string name, float fallback) => _attributes.TryGetValue(name, out object? v) ? (float)v : fallback;
+
+    /// <summary>A STRING attribute, or <paramref name="fallback"/> when it is absent.</summary>
+    public string Text(string name, string fallback) =>
+        _attributes.TryGetValue(name, out object? v) ? Encoding.UTF8.GetString((byte[])v) : fallback;
+
+    /// <summary>An INTS attribute; null when it is absent.</summary>
+    public long[]? Ints(string name) => _attributes.TryGetValue(name, out object? v) ? (long[])v : null;
+
+    /// <summary>A FLOATS attribute; null when it is absent.</summary>
+    public float[]? Floats(string name) => _attributes.TryGetValue(name, out object? v) ? (float[])v : null;
+
+    /// <summary>A TENSOR attribute; null when it is absent.</summary>
+    public TensorData? Tensor(string name) => _attributes.TryGetValue(name, out object? v) ? (TensorData)v : null;
+
+    /// <summary>True when the attribute is given.</summary>
+    public bool Has(string name) => _attributes.ContainsKey(name);
+
+    internal IEnumerable<OnnxGraph> Subgraphs => _attributes.Values.OfType<OnnxGraph>()
+        .Concat(_attributes.Values.OfType<OnnxGraph[]>().SelectMany(g => g));
+
+    // Values: long, float, byte[] (string), long[], float[], byte[][], TensorData, OnnxGraph, OnnxGraph[], AttributeReference,
+    // or the protobuf message itself for kinds that nothing here looks into.
+    internal Node Set(string name, object value)
+    {
+        _attributes[name] = value switch
+        {
+            string s => Encoding.UTF8.GetBytes(s),
+            int i => (long)i,
+            bool b => b ? 1L : 0L,
+            _ => value,
+        };
+        return this;
+    }
+
+    internal void Unset(string name) => _attributes.Remove(name);
+
+    /// <inheritdoc/>
+    public override string ToString() =>
+        $"{string.Join(", ", Outputs.Select(o => o?.Name ?? "_"))} = {QualifiedType}({string.Join(", ", Inputs.Select(i => i?.Name ?? "_"))})";
+}
+
+// An attribute of a function body that takes its value from the call.
+internal sealed record AttributeReference(string Name, int Kind);

@@ -1,0 +1,152 @@
+namespace OrtCpr.Graph.Ir;
+
+/// <summary>A graph: inputs, initializers, nodes in topological order, outputs. A subgraph of a control-flow node may read values of
+/// the graphs around it.</summary>
+public sealed class OnnxGraph
+{
+    internal OnnxGraph(string name, NameAuthority names)
+    {
+        Name = name;
+        Names = names;
+    }
+
+    /// <summary>Graph name.</summary>
+    public string Name { get; internal set; }
+
+    /// <summary>Inputs in order.</summary>
+    public IList<Value> Inputs { get; } = [];
+
+    /// <summary>Outputs in order.</summary>
+    public IList<Value> Outputs { get; } = [];
+
+    /// <summary>Initializers, in file order.</summary>
+    public IList<Value> Initializers { get; } = [];
+
+    // A list, since passes insert and sort.
+    internal List<Node> Nodes { get; } = [];
+
+    internal NameAuthority Names { get; }
+
+    // The message it was read from (doc string, metadata, quantisation annotations, sparse initializers, unknown fields), or null.
+    internal object? Origin { get; set; }
+
+    internal Value AddInput(string name, ElementType type, Shape? shape)
+    {
+        var value = new Value(Names.Unique(name), type, shape);
+        Inputs.Add(value);
+        return value;
+    }
+
+    internal Value AddInitializer(string name, TensorData data)
+    {
+        var value = new Value(Names.Unique(name), data.Type, Shape.Of(data.Dimensions)) { Data = data };
+        Initializers.Add(value);
+        return value;
+    }
+
+    // Who reads each value, in this graph and in its subgraphs (a subgraph's reader is listed as the node that carries it).
+    internal Dictionary<Value, List<Node>> Readers()
+    {
+        var readers = new Dictionary<Value, List<Node>>();
+        foreach (Node node in Nodes)
+        {
+            foreach (Value value in ReadBy(node).Distinct())
+            {
+                if (!readers.TryGetValue(value, out List<Node>? list)) readers[value] = list = [];
+                list.Add(node);
+            }
+        }
+        return readers;
+    }
+
+    // Everything a node reads: its inputs and what its subgraphs capture.
+    internal static IEnumerable<Value> ReadBy(Node node)
+    {
+        foreach (Value? input in node.Inputs)
+        {
+            if (input is not null) yield return input;
+        }
+        foreach (OnnxGraph body in node.Subgraphs)
+        {
+            foreach (Value captured in body.Captured()) yield return captured;
+        }
+    }
+
+    // Values of outer graphs that this graph reads.
+    internal IEnumerable<Value> Captured()
+    {
+        var own = new HashSet<Value>(Inputs.Concat(Initializers));
+        var seen = new HashSet<Value>();
+        foreach (Node node in Nodes)
+        {
+            foreach (Value value in ReadBy(node))
+            {
+                if (!own.Contains(value) && seen.Add(value)) yield return value;
+            }
+            foreach (Value? output in node.Outputs)
+            {
+                if (output is not null) own.Add(output);
+            }
+        }
+        foreach (Value output in Outputs)
+        {
+            if (!own.Contains(output) && seen.Add(output)) yield return output;
+        }
+    }
+
+    // Redirects every reader of a value, graph outputs included. An output keeps its name: the caller renames where it matters.
+    internal void ReplaceReaders(Value old, Value replacement)
+    {
+        foreach (Node node in Nodes)
+        {
+            for (int i = 0; i < node.Inputs.Count; i++)
+            {
+                if (node.Inputs[i] == old) node.Inputs[i] = replacement;
+            }
+            foreach (OnnxGraph body in node.Subgraphs) body.ReplaceReaders(old, replacement);
+        }
+        for (int i = 0; i < Outputs.Count; i++)
+        {
+            if (Outputs[i] == old) Outputs[i] = replacement;
+        }
+    }
+
+    // Stable topological order; nodes of a cycle are reported by name.
+    internal void Sort()
+    {
+        var done = new HashSet<Node>();
+        var order = new List<Node>(Nodes.Count);
+        var own = new HashSet<Node>(Nodes);
+        var onPath = new HashSet<Node>();
+        var work = new Stack<(Node Node, bool Leave)>();
+        foreach (Node root in Nodes)
+        {
+            work.Push((root, false));
+            while (work.Count > 0)
+            {
+                (Node node, bool leave) = work.Pop();
+                if (leave)
+                {
+                    onPath.Remove(node);
+                    if (done.Add(node)) order.Add(node);
+                    continue;
+                }
+                if (done.Contains(node)) continue;
+                if (!onPath.Add(node))
+                    throw new ModelFormatException($"The graph '{Name}' has a cycle through node {node.Label}. Expected an acyclic graph; export the model again.");
+                work.Push((node, true));
+                foreach (Value value in ReadBy(node).Reverse())
+                {
+                    if (value.Producer is Node producer && own.Contains(producer) && !done.Contains(producer))
+                    {
+                        if (onPath.Contains(producer))
+                            throw new ModelFormatException($"The graph '{Name}' has a cycle through nodes {producer.Label} and {node.Label}. Expected an acyclic graph; export the model again.");
+                        work.Push((producer, false));
+                    }
+                }
+            }
+        }
+        Nodes.Clear();
+        Nodes.AddRange(order);
+    }
+}

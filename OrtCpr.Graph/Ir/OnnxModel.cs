@@ -1,0 +1,48 @@
+namespace OrtCpr.Graph.Ir;
+
+// A model-local function: a body that nodes of its domain and name stand for.
+internal sealed class OnnxFunction(string domain, string name, OnnxGraph body)
+{
+    public string Domain { get; } = domain;
+
+    public string Name { get; } = name;
+
+    public string Overload { get; init; } = "";
+
+    public OnnxGraph Body { get; } = body;
+
+    public IList<string> Attributes { get; } = [];
+
+    // Attributes with a default, as their messages.
+    public IDictionary<string, object> AttributeDefaults { get; } = new Dictionary<string, object>();
+
+    public IDictionary<string, long> Opsets { get; } = new Dictionary<string, long>();
+
+    public object? Origin { get; init; }
+}
+
+// A whole model: main graph, functions, operator sets.
+internal sealed class OnnxModel(OnnxGraph graph)
+{
+    public OnnxGraph Graph { get; } = graph;
+
+    public IDictionary<string, long> Opsets { get; } = new SortedDictionary<string, long>(StringComparer.Ordinal);
+
+    public IList<OnnxFunction> Functions { get; } = [];
+
+    public long IrVersion { get; set; } = 8;
+
+    // The message it was read from (producer, metadata, training info, unknown fields), or null.
+    public object? Origin { get; set; }
+
+    public int Opset => (int)Opsets[""];
+
+    public NameAuthority Names => Graph.Names;
+
+    public static OnnxModel Create(string name, int opset)
+    {
+        var model = new OnnxModel(new OnnxGraph(name, new NameAuthority()));
+        model.Opsets[""] = opset;
+        return model;
+    }
+}

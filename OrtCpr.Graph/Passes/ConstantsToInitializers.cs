@@ -1,0 +1,34 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Passes;
+
+// Constant nodes become initializers, so that one form of constant is left. They are literals of the program, never parameters: the returned set
+// tells the classification which initializers were there before.
+internal static class ConstantsToInitializers
+{
+    public static void Run(OnnxModel model, ISet<Value> literals)
+    {
+        OnnxGraph graph = model.Graph;
+        foreach (Node node in graph.Nodes.Where(n => n.Is("Constant")).ToList())
+        {
+            if (Data(node) is not TensorData data || node.Outputs[0] is not Value value) continue;
+            value.Producer = null;
+            value.Data = data;
+            value.Type = data.Type;
+            value.Shape = Shape.Of(data.Dimensions);
+            graph.Initializers.Add(value);
+            graph.Nodes.Remove(node);
+            literals.Add(value);
+        }
+    }
+
+    private static TensorData? Data(Node node)
+    {
+        if (node.Tensor("value") is TensorData tensor) return tensor;
+        if (node.Has("value_int")) return TensorData.Scalar(node.Int("value_int", 0));
+        if (node.Has("value_float")) return TensorData.Scalar(node.Float("value_float", 0));
+        if (node.Ints("value_ints") is long[] ints) return TensorData.From<long>(ints, ints.Length);
+        if (node.Floats("value_floats") is float[] floats) return TensorData.From<float>(floats, floats.Length);
+        return null;
+    }
+}

@@ -1,0 +1,91 @@
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Onnx;
+
+namespace OrtCpr.Graph.Passes;
+
+// Computes once what depends on constants only, by ONNX Runtime itself. Nothing that depends on a trained initializer is folded: those are graph
+// inputs by the time this runs. Integer tensors whose elements follow from static dimensions become constants too.
+internal static class FoldConstants
+{
+    // A constant that grew beyond this is left to be computed (an Expand or ConstantOfShape of a large mask).
+    private const long MaxElements = 1 << 20;
+
+    private static readonly HashSet<string> NeverFolded = new(StringComparer.Ordinal)
+    {
+        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout", "If", "Loop", "Scan",
+        "SequenceConstruct", "SequenceEmpty", "Optional",
+    };
+
+    public static void Run(OnnxModel model, ShapeInference known)
+    {
+        OnnxGraph graph = model.Graph;
+        FoldKnownIntegers(graph, known);
+        var constant = new HashSet<Value>(graph.Initializers);
+        var folded = new List<Node>();
+        foreach (Node node in graph.Nodes)
+        {
+            if (NeverFolded.Contains(node.OpType) || node.Domain is not ("" or "com.microsoft") || node.Subgraphs.Any()) continue;
+            if (!node.Inputs.All(i => i is null || constant.Contains(i))) continue;
+            if (node.Outputs.Any(o => o is not null && (o.Shape?.ElementCount?.Constant is not <= MaxElements || o.Type is ElementType.Undefined or ElementType.String))) continue;
+            folded.Add(node);
+            foreach (Value? output in node.Outputs)
+            {
+                if (output is not null) constant.Add(output);
+            }
+        }
+        if (folded.Count == 0) return;
+        var gone = folded.ToHashSet();
+        var needed = new HashSet<Value>(graph.Outputs);
+        foreach (Node node in graph.Nodes.Where(n => !gone.Contains(n))) needed.UnionWith(OnnxGraph.ReadBy(node));
+        Value[] frontier = [.. folded.SelectMany(n => n.Outputs).OfType<Value>().Where(needed.Contains)];
+        Evaluate(model, folded, frontier);
+        graph.Nodes.RemoveAll(gone.Contains);
+        RemoveDeadNodes.Run(graph);
+    }
+
+    private static void FoldKnownIntegers(OnnxGraph graph, ShapeInference known)
+    {
+        foreach (Node node in graph.Nodes)
+        {
+            if (node.Outputs.Count != 1 || node.Outputs[0] is not Value { Type: ElementType.Int64, Shape: Shape { Rank: <= 1 } shape } value) continue;
+            if (known.Constants(value) is not long[] numbers || (shape.Rank == 0 && numbers.Length != 1)) continue;
+            TensorData data = shape.Rank == 0 ? TensorData.Scalar(numbers[0]) : TensorData.From<long>(numbers, numbers.Length);
+            if (graph.Outputs.Contains(value)) continue;
+            value.Producer = null;
+            value.Data = data;
+            value.Shape = Shape.Of(data.Dimensions);
+            graph.Initializers.Add(value);
+            node.Outputs.Clear();
+        }
+        graph.Nodes.RemoveAll(n => n.Outputs.Count == 0);
+        RemoveDeadNodes.Run(graph);
+    }
+
+    private static void Evaluate(OnnxModel model, List<Node> nodes, Value[] frontier)
+    {
+        if (frontier.Length == 0) return;
+        var part = new OnnxModel(new OnnxGraph("fold", new NameAuthority())) { IrVersion = model.IrVersion };
+        foreach ((string domain, long version) in model.Opsets) part.Opsets[domain] = version;
+        part.Graph.Nodes.AddRange(nodes);
+        var read = nodes.SelectMany(OnnxGraph.ReadBy).ToHashSet();
+        foreach (Value initializer in model.Graph.Initializers.Where(read.Contains)) part.Graph.Initializers.Add(initializer);
+        foreach (Value value in frontier) part.Graph.Outputs.Add(value);
+        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = 1 };
+        using var session = new InferenceSession(GraphWriter.ToBytes(part), options);
+        using var run = new RunOptions();
+        using IDisposableReadOnlyCollection<OrtValue> results = session.Run(run, [], (IReadOnlyCollection<OrtValue>)[], [.. frontier.Select(f => f.Name)]);
+        for (int i = 0; i < frontier.Length; i++)
+        {
+            OrtTensorTypeAndShapeInfo info = results[i].GetTensorTypeAndShape();
+            byte[] bytes = results[i].GetTensorMutableRawData().ToArray();
+            var type = (ElementType)(int)info.ElementDataType;
+            Value value = frontier[i];
+            value.Producer = null;
+            value.Data = TensorData.Create(type, info.Shape, bytes);
+            value.Type = type;
+            value.Shape = Shape.Of(info.Shape);
+            model.Graph.Initializers.Add(value);
+        }
+    }
+}
