@@ -1,0 +1,47 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Optimizers;
+
+/// <summary>Decoupled weight decay, θ ← θ·(1 − lr·decay) before the step (Loshchilov and Hutter, 2019; AdamW).</summary>
+/// <param name="WeightDecay">Decay, at least 0; can be scheduled as <c>weight_decay</c>.</param>
+/// <param name="OnlyConstrained">Leaves parameters that are not constrained (biases, gains, embeddings) alone. Default on.</param>
+public sealed record AddDecayedWeights(double WeightDecay, bool OnlyConstrained = true) : UpdateLink
+{
+    internal override string Tag(ParameterSpec parameter) => "W";
+
+    internal override bool AppliesTo(ParameterSpec parameter) => parameter.Constrained || !OnlyConstrained;
+
+    internal override IReadOnlyList<(string Name, double Value)> Schedulable => [("weight_decay", WeightDecay)];
+
+    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) =>
+        [new("weight_decay", parameter.Type, new Shape(Dim.Unknown), c => c.GroupVector("weight_decay"))];
+
+    internal override void Emit(UpdateBody b)
+    {
+        GraphBuilder g = b.G;
+        g.Scope = "decay";
+        b.Keep = g.Sub(1, g.Mul(b.LearningRate, g.Gather(b.In("weight_decay"), b.In("group_index"))));
+    }
+
+    internal override IEnumerable<string> Problems() => Unless(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "a finite number of at least 0");
+}
+
+/// <summary>Coupled (L2) weight decay, g ← g + decay·θ before the base rule (PyTorch's Adam and SGD). Stands in front of the base rule.</summary>
+/// <param name="WeightDecay">Decay, at least 0.</param>
+/// <param name="OnlyConstrained">Leaves parameters that are not constrained alone. Default on.</param>
+public sealed record AddCoupledDecay(double WeightDecay, bool OnlyConstrained = true) : UpdateLink
+{
+    internal override string Tag(ParameterSpec parameter) => "L2";
+
+    internal override bool AppliesTo(ParameterSpec parameter) => WeightDecay != 0 && (parameter.Constrained || !OnlyConstrained);
+
+    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) => [ScaleByAdam.Constant("coupled_decay", WeightDecay, parameter.Type)];
+
+    internal override void Emit(UpdateBody b)
+    {
+        b.G.Scope = "decay";
+        b.Gradient = b.Direction = b.G.Add(b.Gradient, b.G.Mul(b.Parameter, b.In("coupled_decay")));
+    }
+
+    internal override IEnumerable<string> Problems() => Unless(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "a finite number of at least 0");
+}

@@ -1,0 +1,27 @@
+namespace OrtCpr.Graph.Optimizers;
+
+/// <summary>Measure R(W) that a bound is set on (paper section 4; package argument <c>reg_function</c>).</summary>
+public enum Regularizer
+{
+    /// <summary>Σθ², without a half.</summary>
+    L2,
+    /// <summary>Σ|θ|.</summary>
+    L1,
+    /// <summary>Unbiased standard deviation over all elements; 0 for one element or a constant tensor.</summary>
+    Std,
+    /// <summary>Σ of ½θ² where |θ| &lt; 1, else |θ| − ½.</summary>
+    Huber,
+}
+
+/// <summary>How the bound κ of a matrix comes about (paper section 4.2; package argument <c>kappa_init_method</c>).</summary>
+public enum KappaInitMethod
+{
+    /// <summary>κ is <c>KappaInitParam</c> itself, from the start.</summary>
+    Uniform,
+    /// <summary>κ is <c>KappaInitParam</c> times R of the matrix before its first step.</summary>
+    Dependent,
+    /// <summary>κ is R after the matrix's step number <c>KappaInitParam</c>; the bound acts from the next step on.</summary>
+    WarmStart,
+    /// <summary>κ is R where its growth first slows down (negative second difference of the samples).</summary>
+    InflectionPoint,
+}

@@ -1,0 +1,71 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Optimizers;
+
+/// <summary>Adam's direction: bias-corrected first moment over the root of the second (Kingma and Ba, 2015; PyTorch's form).</summary>
+public sealed record ScaleByAdam : UpdateLink
+{
+    /// <summary>Decay of the first moment, in [0, 1). Default 0.9.</summary>
+    public double Beta1 { get; init; } = 0.9;
+
+    /// <summary>Decay of the second moment, in [0, 1). Default 0.999.</summary>
+    public double Beta2 { get; init; } = 0.999;
+
+    /// <summary>Added to the root of the second moment; at least 0. Default 1e-8.</summary>
+    public double Epsilon { get; init; } = 1e-8;
+
+    /// <summary>Divide by the running maximum of the second moment. Default off.</summary>
+    public bool AmsGrad { get; init; }
+
+    internal override string Tag(ParameterSpec parameter) => "Adam";
+
+    internal override IReadOnlyList<string> State => AmsGrad ? ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"] : ["exp_avg", "exp_avg_sq"];
+
+    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter)
+    {
+        // β and 1−β are rounded once each: 1−β from a rounded β would be off by 1e-5 of itself.
+        yield return Constant("beta1", Beta1, parameter.Type);
+        yield return Constant("one_minus_beta1", 1 - Beta1, parameter.Type);
+        yield return Constant("beta2", Beta2, parameter.Type);
+        yield return Constant("one_minus_beta2", 1 - Beta2, parameter.Type);
+        yield return Constant("half_log_beta1", -Math.Log(Beta1) / 2, parameter.Type);
+        yield return Constant("half_log_beta2", -Math.Log(Beta2) / 2, parameter.Type);
+        yield return Constant("epsilon", Epsilon, parameter.Type);
+    }
+
+    internal static LinkInput Constant(string name, double value, ElementType type) =>
+        new(name, type, Shape.Scalar, c => c.Builder.Scalar(value, type));
+
+    internal override void Emit(UpdateBody b)
+    {
+        GraphBuilder g = b.G;
+        g.Scope = "adam";
+        Value m = g.Add(b.In("exp_avg"), g.Mul(g.Sub(b.Gradient, b.In("exp_avg")), b.In("one_minus_beta1")));
+        Value v = g.Add(g.Mul(b.In("exp_avg_sq"), b.In("beta2")), g.Mul(g.Mul(b.Gradient, b.Gradient), b.In("one_minus_beta2")));
+        b.SetState("exp_avg", m);
+        b.SetState("exp_avg_sq", v);
+        if (AmsGrad)
+        {
+            v = g.Max(b.In("max_exp_avg_sq"), v);
+            b.SetState("max_exp_avg_sq", v);
+        }
+        Value first = Correction(b, "half_log_beta1"), second = Correction(b, "half_log_beta2");
+        Value denominator = g.Add(g.Div(g.Sqrt(v), g.Sqrt(second)), b.In("epsilon"));
+        b.Direction = g.Div(g.Div(m, denominator), first);
+    }
+
+    // 1 − βᵗ = 2u/(1+u) with u = tanh(−t·ln β / 2): no cancellation for β near 1.
+    private static Value Correction(UpdateBody b, string halfLog)
+    {
+        GraphBuilder g = b.G;
+        Value u = g.Tanh(g.Mul(g.Cast(b.Step, b.Type), b.In(halfLog)));
+        return g.Div(g.Mul(u, 2), g.Add(u, 1));
+    }
+
+    internal override IEnumerable<string> Problems() =>
+    [
+        .. Unless(Beta1 is >= 0 and < 1, nameof(Beta1), Beta1, "at least 0 and below 1"),
+        .. Unless(Beta2 is >= 0 and < 1, nameof(Beta2), Beta2, "at least 0 and below 1"),
+        .. Unless(Epsilon >= 0 && double.IsFinite(Epsilon), nameof(Epsilon), Epsilon, "a finite number of at least 0"),
+    ];
+}

@@ -1,0 +1,77 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Optimizers;
+
+// The function body of one update operator while its links write it. Scalars have rank 0, so that they broadcast to a parameter of any rank.
+internal sealed class UpdateBody
+{
+    private const long SumChunk = 1024;
+
+    private readonly Dictionary<string, Value> _inputs;
+    private readonly Dictionary<string, Value> _state = new(StringComparer.Ordinal);
+
+    public UpdateBody(GraphBuilder g, IReadOnlyList<Value> inputs, ElementType type)
+    {
+        G = g;
+        Type = type;
+        _inputs = inputs.ToDictionary(i => i.Name, StringComparer.Ordinal);
+        Apply = g.Gather(In("apply"), In("parameter_index"));
+        Step = g.Gather(In("step"), In("parameter_index"));
+        LearningRate = g.Gather(In("learning_rate"), In("group_index"));
+        Gradient = g.Mul(In("gradient"), In("gradient_scale"));
+        Parameter = In("parameter");
+        Direction = Gradient;
+    }
+
+    public GraphBuilder G { get; }
+
+    public ElementType Type { get; }
+
+    // Whether this parameter changes at all in this step (scalar bool).
+    public Value Apply { get; }
+
+    // The parameter's own count of steps, this one included (scalar int64).
+    public Value Step { get; }
+
+    public Value LearningRate { get; }
+
+    // Scaled gradient; links in front of the base rule may change it (coupled decay).
+    public Value Gradient { get; set; }
+
+    // What the learning rate multiplies: θ ← θ·Keep − lr·Direction.
+    public Value Direction { get; set; }
+
+    // Factor on the old θ from decoupled decay; null for 1.
+    public Value? Keep { get; set; }
+
+    // The parameter: old until the step is applied, new after it.
+    public Value Parameter { get; set; }
+
+    public IReadOnlyDictionary<string, Value> NewState => _state;
+
+    public Value In(string name) => _inputs[name];
+
+    public void SetState(string name, Value value) => _state[name] = value;
+
+    // θ ← θ·Keep − Direction·lr.
+    public void TakeStep()
+    {
+        Value kept = Keep is null ? Parameter : G.Mul(Parameter, Keep);
+        Parameter = G.Sub(kept, G.Mul(Direction, LearningRate));
+        Keep = null;
+    }
+
+    // Sum of all elements in two levels of at most 1,024 and n/1,024 summands, so that rounding stays near that of pairwise order.
+    public Value Sum(Value x)
+    {
+        Value flat = G.Reshape(x, -1);
+        Value missing = G.Op("Mod", [G.Neg(G.Op("Shape", [flat])), G.Ints(SumChunk)]);
+        Value padded = G.Op("Pad", [flat, G.Concat(0, G.Ints(0), missing)]);
+        return G.ReduceSum(G.ReduceSum(G.Reshape(padded, -1, SumChunk), false, 1), false, 0);
+    }
+
+    public Value Scalar(double value) => G.Scalar(value, Type);
+
+    // An old value where the step does not apply: never a product, since 0·NaN is NaN.
+    public Value Select(Value updated, Value old) => G.Where(Apply, updated, old);
+}

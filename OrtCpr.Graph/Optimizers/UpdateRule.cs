@@ -1,0 +1,68 @@
+using System.Collections.Immutable;
+
+namespace OrtCpr.Graph.Optimizers;
+
+/// <summary>How the parameters of one group are updated: a learning rate and a list of links.</summary>
+/// <remarks>Immutable. The named recipes are <see cref="AdamCpr"/>, <see cref="AdamW"/> and <see cref="Adam"/>; any other chain can be written down as
+/// <c>new UpdateRule { Links = [...] }</c>.</remarks>
+public sealed record UpdateRule
+{
+    /// <summary>Learning rate before any schedule, at least 0. Default 1e-3.</summary>
+    public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>Ascends instead of descending: the gradient is negated. Default off.</summary>
+    public bool Maximize { get; init; }
+
+    /// <summary>The links in order: what works on the gradient, one base rule, what works on the step, what works on the new parameter.</summary>
+    public ImmutableArray<UpdateLink> Links { get; init; } = [new ScaleByAdam()];
+
+    /// <summary>Adam, then the constraint on every constrained matrix. No weight decay.</summary>
+    public static UpdateRule AdamCpr(double learningRate = 1e-3, ScaleByAdam? adam = null, ConstrainNorm? constraint = null) =>
+        new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam(), constraint ?? new ConstrainNorm()] };
+
+    /// <summary>Adam with decoupled weight decay on constrained parameters.</summary>
+    public static UpdateRule AdamW(double learningRate = 1e-3, double weightDecay = 1e-2, ScaleByAdam? adam = null) =>
+        new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam(), new AddDecayedWeights(weightDecay)] };
+
+    /// <summary>Plain Adam.</summary>
+    public static UpdateRule Adam(double learningRate = 1e-3, ScaleByAdam? adam = null) =>
+        new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam()] };
+
+    /// <summary>The constraint of the rule; null when it has none.</summary>
+    public ConstrainNorm? Constraint => Links.OfType<ConstrainNorm>().FirstOrDefault();
+
+    internal IEnumerable<string> Problems()
+    {
+        if (!(LearningRate >= 0 && double.IsFinite(LearningRate))) yield return $"{nameof(LearningRate)} is {LearningRate}; expected a finite number of at least 0";
+        if (Links.IsDefaultOrEmpty) yield return $"{nameof(Links)} is empty; expected at least a base rule such as ScaleByAdam";
+        foreach (string problem in Links.IsDefault ? [] : Links.SelectMany(l => l.Problems())) yield return problem;
+        int constraint = Links.IsDefault ? -1 : Links.ToList().FindIndex(l => l is ConstrainNorm);
+        if (constraint >= 0 && constraint != Links.Length - 1) yield return $"{nameof(ConstrainNorm)} stands at place {constraint + 1}; expected it last, since it works on the new parameter";
+    }
+}
+
+/// <summary>An optimizer: one rule a group and what holds for all groups together.</summary>
+public sealed record OptimizerOptions
+{
+    /// <summary>Rules by group index; the first is the default group. Default: one group, AdamCPR with its defaults.</summary>
+    public ImmutableArray<UpdateRule> Groups { get; init; } = [UpdateRule.AdamCpr()];
+
+    /// <summary>Clips the global L2 norm of all gradients to this; 0 for no clipping (default). Factor min(1, max/(norm + 1e-6)).</summary>
+    public double MaxGradientNorm { get; init; }
+
+    /// <summary>Skips a step whose gradient norm is NaN or infinite. Default on; costs one pass over the gradients.</summary>
+    public bool NonFiniteGuard { get; init; } = true;
+
+    /// <summary>Global rescaling of the weights after each step; null for none (default).</summary>
+    public RescaleWeights? Rescaling { get; init; }
+
+    /// <summary>Checks every property.</summary>
+    /// <exception cref="OptionException">Names all that are out of range.</exception>
+    public void Validate()
+    {
+        List<string> problems = [.. Groups.IsDefaultOrEmpty ? ["Groups is empty; expected at least one rule"] : Groups.SelectMany((g, i) => g.Problems().Select(p => Groups.Length == 1 ? p : $"group {i}: {p}"))];
+        if (!(MaxGradientNorm >= 0 && double.IsFinite(MaxGradientNorm))) problems.Add($"{nameof(MaxGradientNorm)} is {MaxGradientNorm}; expected a finite number of at least 0 (0: no clipping)");
+        problems.AddRange(Rescaling?.Problems() ?? []);
+        OptionException.ThrowIfAny("The optimizer has options out of range", problems);
+    }
+}

@@ -1,0 +1,50 @@
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace OrtCpr.Graph.Parameters;
+
+/// <summary>A pattern for parameter names: a glob (<c>*</c> any text, <c>?</c> one character), or a regular expression when written <c>regex:…</c>.</summary>
+/// <remarks>Both must match the whole name. Case counts.</remarks>
+public sealed class NamePattern
+{
+    private readonly Regex _regex;
+
+    /// <summary>Parses a pattern.</summary>
+    /// <exception cref="OptionException">The regular expression is not valid.</exception>
+    public NamePattern(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        Text = text;
+        try
+        {
+            _regex = new Regex(text.StartsWith("regex:", StringComparison.Ordinal) ? $"^(?:{text["regex:".Length..]})$" : FromGlob(text),
+                RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+        }
+        catch (ArgumentException error)
+        {
+            throw new OptionException($"Pattern '{text}' is no valid regular expression: {error.Message}");
+        }
+    }
+
+    /// <summary>The pattern as written.</summary>
+    public string Text { get; }
+
+    /// <summary>A pattern from its text.</summary>
+    public static implicit operator NamePattern(string text) => new(text);
+
+    /// <summary>Same as the implicit conversion.</summary>
+    public static NamePattern FromString(string text) => new(text);
+
+    /// <summary>True when the whole name matches.</summary>
+    public bool Matches(string name) => _regex.IsMatch(name);
+
+    /// <inheritdoc/>
+    public override string ToString() => Text;
+
+    private static string FromGlob(string glob)
+    {
+        var regex = new StringBuilder("^");
+        foreach (char c in glob) regex.Append(c switch { '*' => ".*", '?' => ".", _ => Regex.Escape(c.ToString()) });
+        return regex.Append('$').ToString();
+    }
+}

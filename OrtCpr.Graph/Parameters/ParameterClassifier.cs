@@ -1,0 +1,123 @@
+using OrtCpr.Graph.Gradients;
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Parameters;
+
+// Decides once, by use in the graph, which initializers are trained, what they are and which are constrained.
+internal sealed class ParameterClassifier
+{
+    private const double MaskValue = -1e4;
+
+    private readonly OnnxGraph _graph;
+    private readonly Value _loss;
+    private readonly GradientRules _rules;
+    private readonly ParameterOptions _options;
+    private readonly IReadOnlySet<Value> _literals;
+    private readonly ParameterUses _uses;
+
+    public ParameterClassifier(OnnxGraph graph, Value loss, GradientRules rules, ParameterOptions options, IReadOnlySet<Value> literals)
+    {
+        _graph = graph;
+        _loss = loss;
+        _rules = rules;
+        _options = options;
+        _literals = literals;
+        _uses = new ParameterUses(graph);
+    }
+
+    public ParameterTable Run()
+    {
+        Value[] candidates = [.. _graph.Initializers.Where(i => i.Type.IsFloating() && !_literals.Contains(i))];
+        RefuseUnmatchedPatterns(candidates);
+        HashSet<Value> toLoss = ReachesLoss();
+        HashSet<Value> embeddings = _uses.Embeddings(candidates);
+        return new ParameterTable([.. candidates.Select(p => Describe(p, toLoss.Contains(p), embeddings.Contains(p)))]);
+    }
+
+    private ParameterInfo Describe(Value p, bool reachesLoss, bool isEmbedding)
+    {
+        (ParameterRole role, string roleReason) = RoleOf(p, isEmbedding);
+        (bool trained, string reason) = IsTrained(p, reachesLoss);
+        int group = 0;
+        for (int i = 0; i < _options.Groups.Length && group == 0; i++)
+        {
+            if (Matches(_options.Groups[i], p)) group = i + 1;
+        }
+        if (!trained)
+        {
+            ParameterRole kept = _uses.IsRunningStatistic(p) ? ParameterRole.RunningStatistic : ParameterRole.Constant;
+            return new(p.Name, p.Type, p.Data!.Dimensions, kept, false, false, 0, reason);
+        }
+        (bool constrained, string why) = IsConstrained(p, role);
+        return new(p.Name, p.Type, p.Data!.Dimensions, role, true, constrained, group, $"{roleReason}; {why}");
+    }
+
+    private (bool, string) IsTrained(Value p, bool reachesLoss)
+    {
+        if (Matches(_options.Freeze, p)) return (false, "frozen by pattern");
+        if (!_options.TrainOnly.IsEmpty && !Matches(_options.TrainOnly, p)) return (false, "not among the patterns to train");
+        if (!reachesLoss) return (false, "no path to the loss");
+        if (Matches(_options.Train, p) || (!_options.TrainOnly.IsEmpty && Matches(_options.TrainOnly, p))) return (true, "trained by pattern");
+        if (_uses.IsRunningStatistic(p)) return (false, "running statistic of BatchNormalization");
+        if (p.Data!.Dimensions.Count == 0) return (false, "scalar");
+        if (_uses.OnlySettings(p)) return (false, "operand of Resize, Clip, Dropout or a Pow exponent");
+        if (IsMask(p)) return (false, "mask: all elements 0 or at most -1e4");
+        if (_uses.OnlyThroughTrigonometry(p, _loss)) return (false, "reaches the loss only through Sin and Cos, or as their table");
+        return (true, "");
+    }
+
+    private (ParameterRole, string) RoleOf(Value p, bool isEmbedding)
+    {
+        if (_uses.IsBias(p, out string bias)) return (ParameterRole.Bias, bias);
+        if (_uses.IsGain(p, out string gain)) return (ParameterRole.Norm, gain);
+        if (isEmbedding) return (ParameterRole.Embedding, "table gathered by indices, or positions added to one");
+        return p.Data!.Dimensions.Count >= 2 ? (ParameterRole.Weight, $"{p.Data.Dimensions.Count}-D weight") : (ParameterRole.Other, "vector or scalar of no other kind");
+    }
+
+    private (bool, string) IsConstrained(Value p, ParameterRole role)
+    {
+        if (Matches(_options.Constrain, p)) return (true, "constrained by pattern");
+        if (Matches(_options.Unconstrain, p)) return (false, "not constrained by pattern");
+        return role switch
+        {
+            ParameterRole.Bias => (false, "biases are not constrained"),
+            ParameterRole.Norm => (false, "gains are not constrained"),
+            ParameterRole.Embedding => _options.RegularizeEmbeddings ? (true, "embeddings are regularised") : (false, "embeddings are not regularised"),
+            _ => (true, "constrained"),
+        };
+    }
+
+    private static bool Matches(IEnumerable<NamePattern> patterns, Value p) => patterns.Any(n => n.Matches(p.Name));
+
+    // An attention mask; a tensor of zeros alone is a bias at its start.
+    private static bool IsMask(Value p)
+    {
+        double[] values = p.Data!.ElementCount > 1 << 22 ? [] : p.Data.ToDoubles();
+        return values.Length > 0 && values.Any(v => v <= MaskValue) && values.All(v => v == 0 || v <= MaskValue);
+    }
+
+    // Values from which a gradient can flow to the loss.
+    private HashSet<Value> ReachesLoss()
+    {
+        var reached = new HashSet<Value> { _loss };
+        for (int i = _graph.Nodes.Count - 1; i >= 0; i--)
+        {
+            Node node = _graph.Nodes[i];
+            if (_rules.IsConstant(node) || !node.Outputs.Any(o => o is not null && reached.Contains(o))) continue;
+            foreach (Value read in OnnxGraph.ReadBy(node))
+            {
+                if (read.Type.IsFloating() || read.Type == ElementType.Undefined) reached.Add(read);
+            }
+        }
+        return reached;
+    }
+
+    private void RefuseUnmatchedPatterns(Value[] candidates)
+    {
+        IEnumerable<NamePattern> all = _options.Freeze.Concat(_options.Train).Concat(_options.TrainOnly).Concat(_options.Constrain).Concat(_options.Unconstrain).Concat(_options.Groups.SelectMany(g => g));
+        string[] unmatched = [.. all.Where(p => !candidates.Any(c => p.Matches(c.Name))).Select(p => $"'{p.Text}'").Distinct()];
+        if (unmatched.Length == 0) return;
+        string names = string.Join(", ", candidates.Take(20).Select(c => c.Name)) + (candidates.Length > 20 ? $", … ({candidates.Length} in all)" : "");
+        throw new OptionException($"Name pattern(s) {string.Join(", ", unmatched)} match no parameter. Parameters of the model: {names}. Patterns are globs (*, ?) on the whole name, or regular expressions written 'regex:…'.");
+    }
+}

@@ -1,0 +1,70 @@
+using System.Text;
+
+namespace OrtCpr.Graph.Parameters;
+
+/// <summary>What a floating initializer is in the model.</summary>
+public enum ParameterRole
+{
+    /// <summary>A matrix or kernel.</summary>
+    Weight,
+    /// <summary>Added along the last or the channel axis.</summary>
+    Bias,
+    /// <summary>Gain of a normalisation.</summary>
+    Norm,
+    /// <summary>A table gathered by integer indices, or positions added to such rows.</summary>
+    Embedding,
+    /// <summary>A trained vector or scalar of another kind: class token, logit scale.</summary>
+    Other,
+    /// <summary>Running mean or variance of a BatchNormalization.</summary>
+    RunningStatistic,
+    /// <summary>Not trained.</summary>
+    Constant,
+}
+
+/// <summary>One floating initializer of the model and what training does with it.</summary>
+/// <param name="Name">Name in the model.</param>
+/// <param name="Type">Element type that training works in.</param>
+/// <param name="Dimensions">Shape.</param>
+/// <param name="Role">What it is, by its use in the graph.</param>
+/// <param name="Trained">Whether training changes it.</param>
+/// <param name="Constrained">Whether bounds and weight decay apply.</param>
+/// <param name="Group">Index of its optimizer group.</param>
+/// <param name="Reason">Why trained or not, and why constrained or not.</param>
+public sealed record ParameterInfo(string Name, ElementType Type, IReadOnlyList<long> Dimensions, ParameterRole Role, bool Trained, bool Constrained, int Group, string Reason)
+{
+    /// <summary>Number of elements.</summary>
+    public long ElementCount => Dimensions.Aggregate(1L, (n, d) => n * d);
+}
+
+/// <summary>All floating initializers of a model, in file order.</summary>
+public sealed class ParameterTable
+{
+    internal ParameterTable(IReadOnlyList<ParameterInfo> all) => All = all;
+
+    /// <summary>Trained or not.</summary>
+    public IReadOnlyList<ParameterInfo> All { get; }
+
+    /// <summary>The trained ones.</summary>
+    public IReadOnlyList<ParameterInfo> Trained => [.. All.Where(p => p.Trained)];
+
+    /// <summary>The trained and constrained ones.</summary>
+    public IReadOnlyList<ParameterInfo> Constrained => [.. All.Where(p => p.Trained && p.Constrained)];
+
+    /// <summary>A table for people: name, shape, role, trained, constrained, group, reason.</summary>
+    public override string ToString()
+    {
+        string[] head = ["name", "shape", "role", "trained", "constrained", "group", "reason"];
+        List<string[]> rows = [head, .. All.Select(p => new[]
+        {
+            p.Name, $"[{string.Join(',', p.Dimensions)}]", p.Role.ToString().ToLowerInvariant(), p.Trained ? "yes" : "no", p.Constrained ? "yes" : "no",
+            p.Trained ? p.Group.ToString(System.Globalization.CultureInfo.InvariantCulture) : "-", p.Reason,
+        })];
+        int[] widths = [.. Enumerable.Range(0, head.Length).Select(c => rows.Max(r => r[c].Length))];
+        var text = new StringBuilder();
+        foreach (string[] row in rows)
+            text.AppendLine(string.Join("  ", row.Select((cell, c) => c == row.Length - 1 ? cell : cell.PadRight(widths[c]))));
+        long trained = Trained.Sum(p => p.ElementCount), constrained = Constrained.Sum(p => p.ElementCount);
+        return text.Append(System.Globalization.CultureInfo.InvariantCulture,
+            $"{Trained.Count} of {All.Count} tensors trained ({trained:N0} elements), {Constrained.Count} constrained ({constrained:N0} elements)").ToString();
+    }
+}

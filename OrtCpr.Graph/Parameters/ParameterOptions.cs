@@ -1,0 +1,28 @@
+using System.Collections.Immutable;
+
+namespace OrtCpr.Graph.Parameters;
+
+/// <summary>The user's word on parameters, by name patterns; it wins over what the graph suggests.</summary>
+public sealed record ParameterOptions
+{
+    /// <summary>Not trained: these keep their values. Wins over <see cref="Train"/>.</summary>
+    public ImmutableArray<NamePattern> Freeze { get; init; } = [];
+
+    /// <summary>Trained even where the graph suggests a constant.</summary>
+    public ImmutableArray<NamePattern> Train { get; init; } = [];
+
+    /// <summary>When not empty, only these are trained.</summary>
+    public ImmutableArray<NamePattern> TrainOnly { get; init; } = [];
+
+    /// <summary>Constrained (bounded, decayed) whatever their role. Wins over <see cref="Unconstrain"/>.</summary>
+    public ImmutableArray<NamePattern> Constrain { get; init; } = [];
+
+    /// <summary>Not constrained whatever their role.</summary>
+    public ImmutableArray<NamePattern> Unconstrain { get; init; } = [];
+
+    /// <summary>Which parameters belong to the groups 1, 2, …: entry i holds the patterns of group i + 1. The rest is in group 0; the first match wins.</summary>
+    public ImmutableArray<ImmutableArray<NamePattern>> Groups { get; init; } = [];
+
+    /// <summary>Constrains embedding tables too. Default off.</summary>
+    public bool RegularizeEmbeddings { get; init; }
+}

@@ -1,0 +1,75 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Passes;
+
+// May the input and the output of each pair share one buffer? Every reader of the input, readers of its views included, must have run before
+// the node that writes the output; a writer that reads the input itself must work element by element at equal shape.
+internal static class InPlaceRule
+{
+    private static readonly HashSet<string> Views = new(StringComparer.Ordinal) { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity" };
+
+    private static readonly HashSet<string> ElementWise = new(StringComparer.Ordinal)
+    {
+        "Add", "Sub", "Mul", "Div", "Where", "Identity", "Cast", "Neg", "Max", "Min",
+    };
+
+    public static void Check(OnnxModel model, IReadOnlyList<(string Input, string Output)> pairs)
+    {
+        // What runs when no kernel is registered: everything inlined.
+        OnnxModel inlined = GraphCopier.Copy(model).Model;
+        InlineFunctions.Run(inlined);
+        OnnxGraph graph = inlined.Graph;
+        Dictionary<Value, List<Node>> readers = graph.Readers();
+        var problems = new List<string>();
+        foreach ((string inputName, string outputName) in pairs)
+        {
+            Value input = graph.Inputs.First(i => i.Name == inputName), output = graph.Outputs.First(o => o.Name == outputName);
+            if (output.Producer is not Node writer)
+            {
+                if (output != input) problems.Add($"'{outputName}' has no producer");
+                continue;
+            }
+            HashSet<Node> before = Ancestors(writer);
+            foreach ((Node reader, Value through) in ReadersOf(input, readers))
+            {
+                if (reader == writer)
+                {
+                    bool same = ElementWise.Contains(writer.OpType) && writer.Domain.Length == 0 && through == input;
+                    if (!same) problems.Add($"{writer.Label} writes '{outputName}' and reads '{inputName}', but not element by element");
+                }
+                else if (!before.Contains(reader))
+                {
+                    problems.Add($"{reader.Label} reads '{inputName}' but may run after {writer.Label}, which overwrites it through '{outputName}'");
+                }
+            }
+        }
+        if (problems.Count > 0) throw new InvalidOperationException($"In-place rule violated: {string.Join("; ", problems.Take(5))}");
+    }
+
+    private static IEnumerable<(Node, Value)> ReadersOf(Value input, Dictionary<Value, List<Node>> readers)
+    {
+        var work = new Stack<Value>([input]);
+        var seen = new HashSet<Value>();
+        while (work.TryPop(out Value? value))
+        {
+            if (!seen.Add(value) || !readers.TryGetValue(value, out List<Node>? list)) continue;
+            foreach (Node reader in list)
+            {
+                yield return (reader, value);
+                if (Views.Contains(reader.OpType) && reader.Inputs[0] == value && reader.Outputs[0] is Value view) work.Push(view);
+            }
+        }
+    }
+
+    private static HashSet<Node> Ancestors(Node node)
+    {
+        var found = new HashSet<Node>();
+        var work = new Stack<Value>(OnnxGraph.ReadBy(node));
+        while (work.TryPop(out Value? value))
+        {
+            if (value.Producer is not Node producer || !found.Add(producer)) continue;
+            foreach (Value read in OnnxGraph.ReadBy(producer)) work.Push(read);
+        }
+        return found;
+    }
+}
