@@ -128,6 +128,24 @@ public sealed class ModelFileTests
     }
 
     [TestMethod]
+    public void FilesOfTwoGiB_AreRefusedBeforeTheyAreRead()
+    {
+        using LongStream stream = new();
+        OnnxModels.Contains(Assert.ThrowsExactly<ModelFormatException>(() => ModelFile.Load(stream)).Message, "2147483647", "2147483648", "external data");
+    }
+
+    [TestMethod]
+    public void GraphsNestedBeyondReason_AreRefused_NotOverflowTheStack()
+    {
+        GraphProto graph = new();
+        for (int depth = 0; depth < 200; depth++)
+            graph = new GraphProto { Node = { new NodeProto { Attribute = { new AttributeProto { G = graph } } } } };
+        ModelProto model = OnnxModels.Empty();
+        model.Graph = graph;
+        OnnxModels.Contains(OnnxModels.LoadError(model), "<bytes>", "protobuf");
+    }
+
+    [TestMethod]
     public void EveryBoundOfTheWindow_IsAccepted()
     {
         foreach ((long ir, long opset) in new[] { (3L, 9L), (13L, 26L) })
@@ -155,5 +173,10 @@ public sealed class ModelFileTests
         using (GZipStream zip = new(zipped, CompressionMode.Compress))
             zip.Write(bytes);
         return zipped.ToArray();
+    }
+
+    private sealed class LongStream : MemoryStream
+    {
+        public override long Length => 1L << 31;
     }
 }
