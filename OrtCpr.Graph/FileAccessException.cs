@@ -17,5 +17,5 @@ public sealed class FileAccessException : OrtCprException
 
     /// <summary>Errors of the file system; everything else is a mistake of ours and must pass through.</summary>
     internal static bool IsFileError(Exception error) =>
-        error is IOException or UnauthorizedAccessException or NotSupportedException;
+        error is IOException or UnauthorizedAccessException;
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using OrtCpr.Graph.Onnx.Proto;
 
 namespace OrtCpr.Graph.Onnx;
@@ -90,9 +91,17 @@ internal sealed class InitializationGraph(ModelFile model, long seed)
         long[] shape = Find(node, "shape") is AttributeProto attribute ? [.. attribute.Ints] : throw Bad(node, "expected a shape; found none");
         RandomStream stream = Find(node, "seed") is { HasF: true } own ? RandomStream.For(own.F) : RandomStream.For(seed, node.Output[0]);
         byte[] bytes = Allocate(node, type, shape);
-        int count = bytes.Length / (type.BitsPerElement() / 8);
-        for (int i = 0; i < count; i++)
-            TensorConversion.Store(next(stream), type, bytes, i);
+        if (type == ElementType.Float)
+        {
+            foreach (ref float value in MemoryMarshal.Cast<byte, float>(bytes.AsSpan()))
+                value = (float)next(stream);
+        }
+        else
+        {
+            int count = bytes.Length / (type.BitsPerElement() / 8);
+            for (int i = 0; i < count; i++)
+                TensorConversion.Store(next(stream), type, bytes, i);
+        }
         return TensorData.Create(type, shape, bytes);
     }
 

@@ -88,12 +88,8 @@ internal sealed partial class ModelFile : IDisposable
         byte[] head = new byte[Math.Min(length, ModelSniffer.HeadLength)];
         stream.ReadExactly(head);
         stream.Position = start;
-        ModelProto proto = Parse(name, length, head, () =>
-        {
-            // From the stream and not through one array, so that the weights are in memory once.
-            using CodedInputStream input = new(stream, leaveOpen: true);
-            return ModelProto.Parser.ParseFrom(input);
-        });
+        // From the stream and not through one array, so that the weights are in memory once.
+        ModelProto proto = Parse(name, length, head, () => ModelProto.Parser.ParseFrom(stream));
         return Check(new ModelFile(proto, folder, name));
     }
 

@@ -1,0 +1,58 @@
+using OrtCpr.Graph;
+
+namespace OrtCpr.Tests;
+
+/// <summary>Damages bytes in the ways that files get damaged, from a fixed seed.</summary>
+internal static class Mutations
+{
+    private const long MaxAllocation = 64 << 20;
+
+    /// <summary>Reads mutated copies: each must work or end in an error of ours, without a large allocation.</summary>
+    /// <returns>How many were refused.</returns>
+    internal static int Survive(byte[] original, int count, int seed, Action<byte[]> read)
+    {
+        Random random = new(seed);
+        int refused = 0;
+        for (int i = 0; i < count; i++)
+        {
+            byte[] bytes = Mutate(original, random);
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            try
+            {
+                read(bytes);
+            }
+            catch (OrtCprException)
+            {
+                refused++;
+            }
+            catch (Exception error)
+            {
+                Assert.Fail($"Mutation {i} of seed {seed} ended in {error}");
+            }
+            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.IsLessThan(MaxAllocation, allocated, $"Mutation {i} of seed {seed} allocated {allocated} bytes.");
+        }
+        return refused;
+    }
+
+    private static byte[] Mutate(byte[] original, Random random)
+    {
+        List<byte> bytes = [.. original];
+        for (int edits = random.Next(1, 4); edits > 0; edits--)
+        {
+            int at = random.Next(bytes.Count);
+            int length = Math.Min(random.Next(1, 20), bytes.Count - at);
+            switch (random.Next(6))
+            {
+                case 0: bytes[at] = (byte)random.Next(256); break;
+                case 1: bytes[at] ^= (byte)(1 << random.Next(8)); break;
+                case 2: bytes.RemoveRange(at, Math.Min(length, bytes.Count - 1)); break;
+                case 3: bytes.InsertRange(at, bytes.GetRange(random.Next(bytes.Count - length + 1), length)); break;
+                // The bytes that turn lengths and dimensions huge or negative.
+                case 4: bytes.InsertRange(at, Enumerable.Repeat((byte)(random.Next(2) == 0 ? 0xFF : 0x39), length)); break;
+                default: bytes.RemoveRange(at + 1, bytes.Count - at - 1); break;
+            }
+        }
+        return [.. bytes];
+    }
+}
