@@ -1,0 +1,82 @@
+using OrtCpr.Graph.Gradients;
+using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Passes;
+
+namespace OrtCpr.Graph;
+
+/// <summary>Gradients of a model's outputs as a plain inference model: vector-Jacobian products with upstream gradients that are inputs.</summary>
+public sealed class GradientModel
+{
+    private readonly OnnxModel _model;
+
+    private GradientModel(OnnxModel model) => _model = model;
+
+    /// <summary>The input that carries the upstream gradient of an output.</summary>
+    public static string CotangentOf(string output) => $"{output}_cotangent";
+
+    /// <summary>The output that carries the gradient of an input or initializer.</summary>
+    public static string GradientOf(string name) => $"{name}_grad";
+
+    /// <summary>The ONNX model: the inputs of the original and one cotangent an output; the outputs of the original and one gradient a name.</summary>
+    public byte[] ToBytes() => GraphWriter.ToBytes(_model);
+
+    /// <summary>Differentiates Σ cotangent·output over the given outputs.</summary>
+    /// <param name="path">The model file.</param>
+    /// <param name="of">Floating outputs that take part.</param>
+    /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
+    /// <param name="rules">Gradient rules; null for the built-in table.</param>
+    /// <exception cref="OptionException">A name is not in the model.</exception>
+    /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
+    public static GradientModel Build(string path, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null)
+    {
+        ModelFile file = ModelFile.Load(path);
+        (OnnxModel model, _) = TrainingGraphBuilder.Regularise(file, 0);
+        OnnxGraph graph = model.Graph;
+        string[] missing = [.. of.Where(o => graph.Outputs.All(v => v.Name != o)).Select(o => $"output '{o}'"),
+            .. wrt.Where(w => !graph.Inputs.Concat(graph.Initializers).Any(v => v.Name == w)).Select(w => $"input or initializer '{w}'")];
+        OptionException.ThrowIfAny($"Model '{file.Name}' does not have", missing);
+        InferShapes.Run(model);
+        TrainingMode.ToTraining(model, BatchNormalizationMode.AsExported, false);
+        // Running statistics are of no interest here: their inputs go back to what the file holds.
+        foreach (Value pending in graph.Inputs.Where(i => i.Name.EndsWith(".pending", StringComparison.Ordinal)).ToList())
+        {
+            Value? stored = graph.Initializers.FirstOrDefault(i => i.Name == pending.Name[..^".pending".Length]);
+            if (stored is null) continue;
+            graph.Inputs.Remove(pending);
+            pending.Data = stored.Data;
+            graph.Initializers.Add(pending);
+        }
+        foreach (Value output in graph.Outputs.Where(o => o.Name.EndsWith(".pending.updated", StringComparison.Ordinal)).ToList()) graph.Outputs.Remove(output);
+        TrainingGraphBuilder.ToInputs(model, []);
+        var initializers = wrt.ToHashSet(StringComparer.Ordinal);
+        Dictionary<string, TensorData> weights = TrainingGraphBuilder.ToInputs(model, initializers);
+        TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));
+        ShapeInference known = InferShapes.Run(model);
+        var builder = new GraphBuilder(graph, known);
+        var seeds = new Dictionary<Value, Value>();
+        foreach (Value output in graph.Outputs.Where(o => of.Contains(o.Name)).Distinct())
+        {
+            Value cotangent = graph.AddInput(CotangentOf(output.Name), output.Type, output.Shape);
+            seeds[output] = cotangent;
+        }
+        var sources = graph.Inputs.Where(i => initializers.Contains(i.Name)).ToHashSet();
+        IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(graph, builder, rules ?? GradientRules.Default).Run(seeds, sources);
+        foreach (Value source in sources.OrderBy(s => s.Name, StringComparer.Ordinal))
+        {
+            builder.Scope = GradientOf(source.Name);
+            Value gradient = gradients.TryGetValue(source, out Value? found) ? found : builder.Filled(0, source);
+            TrainingGraphBuilder.AddOutput(builder, gradient, GradientOf(source.Name), source);
+        }
+        // Initializers go back to being constants of the model.
+        foreach (Value input in graph.Inputs.Where(i => weights.ContainsKey(i.Name)).ToList())
+        {
+            graph.Inputs.Remove(input);
+            input.Data = weights[input.Name];
+            graph.Initializers.Add(input);
+        }
+        RemoveDeadNodes.Run(graph);
+        GraphChecker.Check(model, "gradient model");
+        return new GradientModel(model);
+    }
+}

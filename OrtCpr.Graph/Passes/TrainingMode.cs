@@ -1,0 +1,102 @@
+using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Optimizers;
+
+namespace OrtCpr.Graph.Passes;
+
+/// <summary>What BatchNormalization does while training.</summary>
+public enum BatchNormalizationMode
+{
+    /// <summary>As the model was exported: nodes with <c>training_mode = 1</c> use the batch's statistics, the others their stored ones.</summary>
+    AsExported,
+    /// <summary>All nodes use the batch's statistics and update the stored ones.</summary>
+    Training,
+    /// <summary>All nodes use their stored statistics.</summary>
+    Inference,
+}
+
+// Training and evaluation forms of BatchNormalization. The training form is written out in standard operators, which every provider runs and every
+// operator of which has a gradient rule.
+internal static class TrainingMode
+{
+    // Training form; the running statistics become inputs `<name>.pending` and outputs `<name>.pending.updated`.
+    public static IReadOnlyList<RunningStatistic> ToTraining(OnnxModel model, BatchNormalizationMode mode, bool unbiased)
+    {
+        OnnxGraph graph = model.Graph;
+        var statistics = new List<RunningStatistic>();
+        foreach (Node node in graph.Nodes.Where(n => n.Is("BatchNormalization")).ToList())
+        {
+            bool training = mode == BatchNormalizationMode.Training || (mode == BatchNormalizationMode.AsExported && node.Int("training_mode", 0) != 0);
+            if (!training)
+            {
+                ToInference(node);
+                continue;
+            }
+            var nodes = new List<Node>();
+            var g = new GraphBuilder(graph, sink: nodes) { Scope = node.Name.Length > 0 ? node.Name : node.Outputs[0]!.Name };
+            Decompose(g, node, unbiased, statistics);
+            int at = graph.Nodes.IndexOf(node);
+            graph.Nodes.RemoveAt(at);
+            graph.Nodes.InsertRange(at, nodes);
+        }
+        return statistics;
+    }
+
+    // Evaluation form: stored statistics, dropout off.
+    public static void ToEvaluation(OnnxModel model)
+    {
+        foreach (Node node in model.Graph.Nodes)
+        {
+            if (node.Is("BatchNormalization")) ToInference(node);
+            if (node.Is("Dropout") && node.Inputs.Count > 2) node.Inputs.RemoveAt(2);
+        }
+    }
+
+    private static void ToInference(Node node)
+    {
+        node.Unset("training_mode");
+        while (node.Outputs.Count > 1) node.Outputs.RemoveAt(1);
+    }
+
+    private static void Decompose(GraphBuilder g, Node node, bool unbiased, List<RunningStatistic> statistics)
+    {
+        Value x = node.Inputs[0]!, y = node.Outputs[0]!;
+        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        long[] axes = [.. Enumerable.Range(0, rank).Where(i => i != 1).Select(i => (long)i)];
+        Value mean = g.ReduceMean(x, true, axes);
+        Value centred = g.Sub(x, mean);
+        Value variance = g.ReduceMean(g.Mul(centred, centred), true, axes);
+        Value inverse = g.Reciprocal(g.Sqrt(g.Add(variance, node.Float("epsilon", 1e-5f))));
+        Value gain = Gradients.NormalizationRules.PerChannel(g, node.Inputs[1]!, rank), bias = Gradients.NormalizationRules.PerChannel(g, node.Inputs[2]!, rank);
+        // γ/σ first: one product per channel instead of one per element.
+        Value result = g.Add(g.Mul(centred, g.Mul(inverse, gain)), bias);
+        GraphBuilder.Like(result, y);
+        result.Name = y.Name;
+        g.Graph.ReplaceReaders(y, result);
+
+        float momentum = node.Float("momentum", 0.9f);
+        Value kept = variance;
+        if (unbiased)
+        {
+            Value count = g.Cast(g.Div(g.SizeOf(x), g.SizeOf(mean)), x.Type);
+            kept = g.Mul(variance, g.Div(count, g.Max(g.Sub(count, 1), g.Scalar(1, x.Type))));
+        }
+        Update(g, node.Inputs[3]!, mean, momentum, statistics);
+        Update(g, node.Inputs[4]!, kept, momentum, statistics);
+    }
+
+    // running ← momentum·running + (1 − momentum)·batch (ONNX's sense of momentum).
+    private static void Update(GraphBuilder g, Value running, Value batch, float momentum, List<RunningStatistic> statistics)
+    {
+        if (!running.IsInitializer) throw new UnsupportedGradientException($"The running statistic '{running.Name}' of a BatchNormalization in training mode is not an initializer. Export the model with its statistics as parameters.");
+        var shape = Shape.Of(running.Data!.Dimensions);
+        var statistic = new RunningStatistic(running.Name, $"{running.Name}.pending", running.Type, running.Data.Dimensions);
+        if (statistics.Contains(statistic)) throw new UnsupportedGradientException($"The running statistic '{running.Name}' belongs to several BatchNormalization nodes. Export the model with one set of statistics a node.");
+        statistics.Add(statistic);
+        Value pending = g.Graph.AddInput(statistic.Pending, running.Type, shape);
+        string scope = g.Scope;
+        g.Scope = running.Name;
+        Value updated = g.Add(g.Mul(pending, momentum), g.Mul(g.ReshapeLike(batch, pending), 1 - (double)momentum));
+        g.Graph.Outputs.Add(GraphBuilder.Like(g.Named(updated, OptimizerGraph.UpdatedOf(statistic.Pending)), pending));
+        g.Scope = scope;
+    }
+}

@@ -1,0 +1,200 @@
+using OrtCpr.Graph.Gradients;
+using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Losses;
+using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph.Parameters;
+using OrtCpr.Graph.Passes;
+
+namespace OrtCpr.Graph;
+
+/// <summary>Turns an exported model into the graphs that train it: load, regularise, attach the loss, classify parameters, differentiate, write the optimizer.</summary>
+/// <remarks>Thread-safe: each call works on its own copy.</remarks>
+public static class TrainingGraphBuilder
+{
+    private const string LossName = "loss";
+
+    /// <summary>Builds from a model file; external data are read from its folder.</summary>
+    /// <exception cref="OrtCprException">The file, the model or an option is at fault; the message says what to do.</exception>
+    public static TrainingGraphs Build(string path, TrainingOptions? options = null) => Build(ModelFile.Load(path), options ?? new TrainingOptions());
+
+    /// <summary>Builds from a model in memory.</summary>
+    /// <param name="model">The bytes of an ONNX file without external data.</param>
+    /// <param name="options">What to build.</param>
+    /// <exception cref="OrtCprException">The model or an option is at fault; the message says what to do.</exception>
+    public static TrainingGraphs Build(ReadOnlyMemory<byte> model, TrainingOptions? options = null) => Build(ModelFile.Load(model), options ?? new TrainingOptions());
+
+    internal static TrainingGraphs Build(ModelFile file, TrainingOptions options)
+    {
+        options.Validate();
+        (OnnxModel model, HashSet<Value> literals) = Regularise(file, options.Seed);
+        ShapeInference known = InferShapes.Run(model);
+        Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
+
+        (Value loss, List<Value> labels) = AttachLoss(model, known, options.Loss);
+        ParameterTable parameters = new ParameterClassifier(model.Graph, loss, options.Rules, options.Parameters, literals).Run();
+        List<string> warnings = Warnings(parameters);
+        GraphChecker.Check(model, "loss");
+
+        (OnnxModel training, IReadOnlyDictionary<Value, Value> map) = GraphCopier.Copy(model);
+        training.Graph.Outputs.Clear();
+        training.Graph.Outputs.Add(map[loss]);
+        IReadOnlyList<RunningStatistic> statistics = TrainingMode.ToTraining(training, options.BatchNormalization, options.UnbiasedRunningVariance);
+        Dictionary<string, TensorData> initial = ToInputs(training, parameters.Trained.Select(p => p.Name));
+        int forward = Differentiate(training, parameters, options.Rules);
+
+        OnnxModel accumulation = Accumulating(training, parameters);
+        OnnxModel evaluation = model;
+        TrainingMode.ToEvaluation(evaluation);
+        ToInputs(evaluation, parameters.Trained.Select(p => p.Name));
+        Dictionary<string, TensorData> initialStatistics = ToInputs(evaluation, statistics.Select(s => s.Name));
+        Prepare(evaluation, InferShapes.Run(evaluation));
+
+        ParameterSpec[] specs = [.. parameters.Trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, p.Constrained, p.Group))];
+        OptimizerGraph optimizer = OptimizerGraph.Build(specs, options.Optimizer, statistics);
+        if (optimizer.Constrained.Count == 0 && options.Optimizer.Groups.Any(g => g.Constraint is not null))
+            warnings.Add("The optimizer has a constraint, but no trained parameter is constrained: it is plain Adam. Constrain parameters by ParameterOptions.Constrain.");
+        return new TrainingGraphs(training, accumulation, evaluation, file)
+        {
+            LossOutput = LossName,
+            BatchInputs = [.. modelInputs.Select(i => Describe(i, false)), .. labels.Select(l => Describe(l, true))],
+            ModelOutputs = [.. modelOutputs.Select(o => o.Name)],
+            Parameters = parameters,
+            InitialParameters = initial,
+            InitialStatistics = initialStatistics,
+            Optimizer = optimizer,
+            NodeCounts = (forward, training.Graph.Nodes.Count),
+            Warnings = warnings,
+        };
+    }
+
+    // One form of everything: no functions, no Constant nodes, opset 18 or later, no half precision.
+    internal static (OnnxModel, HashSet<Value> Literals) Regularise(ModelFile file, long seed)
+    {
+        OnnxModel model = GraphReader.Read(file, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, seed) : null);
+        model.Opsets.TryAdd("com.microsoft", 1);
+        InlineFunctions.Run(model);
+        var literals = new HashSet<Value>();
+        ConstantsToInitializers.Run(model, literals);
+        UpgradeOpset.Run(model);
+        MasterWeights.Run(model);
+        model.Graph.Sort();
+        GraphChecker.Check(model, "regularise");
+        return (model, literals);
+    }
+
+    private static (Value Loss, List<Value> Labels) AttachLoss(OnnxModel model, ShapeInference known, Loss loss)
+    {
+        var builder = new GraphBuilder(model.Graph, known) { Scope = LossName };
+        var context = new LossContext(model.Graph, builder);
+        Value value = loss.Attach(context);
+        if (value.Name != LossName)
+        {
+            // An output that is the loss keeps its own name beside ours.
+            if (model.Graph.Outputs.Contains(value) || value.Producer is null) value = builder.Identity(value);
+            if (model.Names.IsTaken(LossName)) throw new OptionException($"The model has a tensor named '{LossName}' that is not the loss. Rename it in the model, or make it the loss by OutputLoss.");
+            builder.Named(value, LossName);
+        }
+        value.Shape = Shape.Scalar;
+        if (!model.Graph.Outputs.Contains(value)) model.Graph.Outputs.Insert(0, value);
+        return (value, context.Labels);
+    }
+
+    private static List<string> Warnings(ParameterTable parameters)
+    {
+        if (parameters.Trained.Count == 0)
+            throw new OptionException($"The loss depends on no trained parameter. The model's floating initializers:\n{parameters}\nChoose parameters by ParameterOptions.Train, or another loss output.");
+        return [.. parameters.All.Where(p => p.Reason == "no path to the loss").Select(p => $"Parameter '{p.Name}' has no path to the loss and is not trained.")];
+    }
+
+    // Trained weights and statistics are graph inputs, never live initializers: ONNX Runtime would freeze those when it folds.
+    internal static Dictionary<string, TensorData> ToInputs(OnnxModel model, IEnumerable<string> names)
+    {
+        var wanted = names.ToHashSet(StringComparer.Ordinal);
+        var values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
+        foreach (Value value in model.Graph.Initializers.Where(i => wanted.Contains(i.Name)).ToList())
+        {
+            values[value.Name] = value.Data!;
+            value.Data = null;
+            value.Origin = null;
+            model.Graph.Initializers.Remove(value);
+            model.Graph.Inputs.Add(value);
+        }
+        return values;
+    }
+
+    internal static void Prepare(OnnxModel model, ShapeInference known)
+    {
+        SimplifyShapes.Run(model, known);
+        FoldConstants.Run(model, known);
+        model.Graph.Sort();
+        RemoveDeadNodes.Run(model.Graph);
+        GraphChecker.Check(model, "prepare");
+    }
+
+    // Adds the backward graph and one output p_grad a parameter. Returns the number of forward nodes.
+    private static int Differentiate(OnnxModel model, ParameterTable parameters, GradientRules rules)
+    {
+        OnnxGraph graph = model.Graph;
+        Prepare(model, InferShapes.Run(model));
+        ShapeInference known = InferShapes.Run(model);
+        int forward = graph.Nodes.Count;
+        Value loss = graph.Outputs.First(o => o.Name == LossName);
+        var trained = parameters.Trained.ToDictionary(p => p.Name, StringComparer.Ordinal);
+        var sources = graph.Inputs.Where(i => trained.ContainsKey(i.Name)).ToHashSet();
+        var builder = new GraphBuilder(graph, known);
+        Value seed = builder.Scalar(1, loss.Type);
+        IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(graph, builder, rules).Run(new Dictionary<Value, Value> { [loss] = seed }, sources);
+        foreach (ParameterInfo p in parameters.Trained)
+        {
+            Value source = graph.Inputs.First(i => i.Name == p.Name);
+            builder.Scope = OptimizerGraph.GradientOf(p.Name);
+            Value gradient = gradients.TryGetValue(source, out Value? found) ? found : builder.Filled(0, source);
+            AddOutput(builder, gradient, OptimizerGraph.GradientOf(p.Name), source);
+        }
+        RemoveDeadNodes.Run(graph);
+        GraphChecker.Check(model, "differentiate");
+        return forward;
+    }
+
+    // Names a value as an output; what is an output or an input already gets an Identity.
+    internal static void AddOutput(GraphBuilder builder, Value value, string name, Value like)
+    {
+        OnnxGraph graph = builder.Graph;
+        if (value.Producer is null || graph.Outputs.Contains(value)) value = builder.Identity(value);
+        graph.Outputs.Add(GraphBuilder.Like(builder.Named(value, name), like));
+    }
+
+    private static OnnxModel Accumulating(OnnxModel training, ParameterTable parameters)
+    {
+        OnnxModel model = GraphCopier.Copy(training).Model;
+        OnnxGraph graph = model.Graph;
+        var builder = new GraphBuilder(graph);
+        var pairs = new List<(string, string)>();
+        foreach (ParameterInfo p in parameters.Trained)
+        {
+            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p.Name));
+            graph.AddInput(TrainingGraphs.BufferOf(p.Name), gradient.Type, gradient.Shape);
+        }
+        Value reset = graph.AddInput(TrainingGraphs.ResetInput, ElementType.Bool, Shape.Of(1));
+        foreach (ParameterInfo p in parameters.Trained)
+        {
+            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p.Name));
+            Value buffer = graph.Inputs.First(i => i.Name == TrainingGraphs.BufferOf(p.Name));
+            builder.Scope = TrainingGraphs.AccumulatedOf(p.Name);
+            // The buffer may hold anything before a reset, so it is selected away, not multiplied by 0. Both operations are element by element, so the
+            // sum may be written over the buffer; the flag has rank 1, which a scalar gradient must not take over.
+            Value flag = gradient.Shape!.Rank == 0 ? builder.Squeeze(reset, 0) : reset;
+            Value old = builder.Where(flag, builder.Scalar(0, gradient.Type), buffer);
+            Value sum = GraphBuilder.Like(builder.Add(old, gradient), gradient);
+            graph.Outputs.Remove(gradient);
+            graph.Outputs.Add(builder.Named(sum, TrainingGraphs.AccumulatedOf(p.Name)));
+            pairs.Add((buffer.Name, sum.Name));
+        }
+        GraphChecker.Check(model, "accumulate");
+        InPlaceRule.Check(model, pairs);
+        return model;
+    }
+
+    private static BatchInput Describe(Value input, bool label) => new(input.Name, input.Type, input.Shape?.Select(d => d.ToString()).ToArray(), label);
+}

@@ -1,0 +1,38 @@
+using OrtCpr.Graph.Gradients;
+using OrtCpr.Graph.Losses;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph.Parameters;
+using OrtCpr.Graph.Passes;
+
+namespace OrtCpr.Graph;
+
+/// <summary>Everything that decides what the training graphs of a model look like.</summary>
+public sealed record TrainingOptions
+{
+    /// <summary>The loss. Default: cross-entropy from the only output.</summary>
+    public Loss Loss { get; init; } = new CrossEntropyLoss();
+
+    /// <summary>The optimizer. Default: AdamCPR with its defaults.</summary>
+    public OptimizerOptions Optimizer { get; init; } = new();
+
+    /// <summary>Which parameters are trained, constrained and grouped, where the graph's own answer is not wanted.</summary>
+    public ParameterOptions Parameters { get; init; } = new();
+
+    /// <summary>BatchNormalization while training. Default: as exported.</summary>
+    public BatchNormalizationMode BatchNormalization { get; init; } = BatchNormalizationMode.AsExported;
+
+    /// <summary>Running variances with the unbiased batch variance, as PyTorch keeps them, instead of ONNX's population variance. Default off.</summary>
+    public bool UnbiasedRunningVariance { get; init; }
+
+    /// <summary>Gradient rules. Default: the built-in table.</summary>
+    public GradientRules Rules { get; init; } = GradientRules.Default;
+
+    /// <summary>Seed for weights that the file describes but does not hold. Default 0.</summary>
+    public long Seed { get; init; }
+
+    internal void Validate()
+    {
+        OptionException.ThrowIfAny("The loss has options out of range", [.. Loss.Problems()]);
+        Optimizer.Validate();
+    }
+}
