@@ -1,4 +1,3 @@
-using System.Runtime.CompilerServices;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
@@ -17,37 +16,43 @@ internal unsafe ref struct KernelContext(CpuOperator running, nint handle)
     public readonly ParallelLoop Threads => new(&SessionThreads.Run, (void*)_handle);
 
     /// <summary>The next input, a tensor of any length.</summary>
-    public Tensor<T> Next<T>()
+    public InputTensor<T> Next<T>()
         where T : unmanaged
     {
         nint value = OrtNative.GetInput(_handle, _next);
         string name = _operator.Inputs[_next].Name;
         _next++;
-        ReadOnlySpan<long> shape = OrtNative.GetShape(value);
+        long* dimensions = OrtNative.GetShape(value, out int rank);
         long length = 1;
-        foreach (long dimension in shape)
-            length *= dimension;
-        return new(name, (T*)OrtNative.GetData(value), (nint)length, shape);
+        for (int i = 0; i < rank; i++)
+            length *= dimensions[i];
+        return new(name, (T*)OrtNative.GetData(value), (nint)length, dimensions, rank);
     }
 
     /// <summary>The next input, which must have one element.</summary>
-    public T NextScalar<T>()
+    public InputTensor<T> NextSingle<T>()
         where T : unmanaged
     {
-        Tensor<T> tensor = Next<T>();
+        InputTensor<T> tensor = Next<T>();
         Expect(tensor, 1);
-        return *tensor.Data;
+        return tensor;
     }
 
-    /// <summary>Element <paramref name="index"/> of a vector input.</summary>
-    public readonly T Element<T>(in Tensor<T> tensor, long index, [CallerArgumentExpression(nameof(index))] string indexName = "")
+    /// <summary>The value of the next input, which must have one element.</summary>
+    public T NextScalar<T>()
         where T : unmanaged
-        => (ulong)index < (ulong)tensor.Length
-            ? tensor.Data[index]
-            : throw new OperandException($"{_operator.Name}: {indexName} {index} is outside '{tensor.Name}', which has {tensor.Length} elements.");
+        => *NextSingle<T>().Data;
+
+    /// <summary>The element of a vector input that another input points at.</summary>
+    public readonly T Element<T>(in InputTensor<T> tensor, in InputTensor<long> index)
+        where T : unmanaged
+        => (ulong)*index.Data < (ulong)tensor.Length
+            ? tensor.Data[*index.Data]
+            : throw new OperandException(
+                $"{_operator.Name}: {index.Name} {*index.Data} is outside '{tensor.Name}', which has {tensor.Length} elements.");
 
     /// <summary>Refuses a tensor of another length.</summary>
-    public readonly void Expect<T>(in Tensor<T> tensor, nint length)
+    public readonly void Expect<T>(in InputTensor<T> tensor, nint length)
         where T : unmanaged
     {
         if (tensor.Length != length)
@@ -59,8 +64,8 @@ internal unsafe ref struct KernelContext(CpuOperator running, nint handle)
         (float*)OrtNative.GetData(OrtNative.GetOutput(_handle, index, shape));
 }
 
-/// <summary>A dense input tensor; ORT owns its memory and shape.</summary>
-internal readonly unsafe ref struct Tensor<T>(string name, T* data, nint length, ReadOnlySpan<long> shape)
+/// <summary>A dense input tensor; ORT owns its memory and shape, both valid until the node has run.</summary>
+internal readonly unsafe struct InputTensor<T>(string name, T* data, nint length, long* dimensions, int rank)
     where T : unmanaged
 {
     public string Name { get; } = name;
@@ -69,5 +74,5 @@ internal readonly unsafe ref struct Tensor<T>(string name, T* data, nint length,
 
     public nint Length { get; } = length;
 
-    public ReadOnlySpan<long> Shape { get; } = shape;
+    public ReadOnlySpan<long> Shape => new(dimensions, rank);
 }

@@ -103,14 +103,15 @@ internal static unsafe partial class OrtNative
         return data;
     }
 
-    /// <summary>The value's own shape, valid while the value lives.</summary>
-    public static ReadOnlySpan<long> GetShape(nint value)
+    /// <summary>The value's own dimensions, valid while the value lives; null for a scalar.</summary>
+    public static long* GetShape(nint value, out int rank)
     {
         OperandType type;
-        long* shape;
-        nuint rank;
-        Check(GetShapeFunction(value, &type, &shape, &rank));
-        return new(shape, (int)rank);
+        long* dimensions;
+        nuint count;
+        Check(GetShapeFunction(value, &type, &dimensions, &count));
+        rank = (int)count;
+        return dimensions;
     }
 
     /// <summary>Calls <paramref name="body"/> on the threads of the session that runs the kernel, and waits for the last.</summary>

@@ -14,7 +14,7 @@ internal sealed unsafe class SquaredNormOperator() : CpuOperator(
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
-        Tensor<float> gradient = context.Next<float>();
+        InputTensor<float> gradient = context.Next<float>();
         RegularizerSum sum = Measurement.Of(Regularizer.ByName["l2"], gradient.Data, gradient.Length, context.Threads);
         *context.Output(0, [1]) = (float)sum.Total;
     }

@@ -29,8 +29,8 @@ internal sealed unsafe class UpdateOperator : CpuOperator
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
-        AdamTensors tensors = ReadTensors(ref context, out Tensor<float> gradient, out ReadOnlySpan<long> shape);
-        AdamCoefficients coefficients = ReadAdam(ref context, out long step, out long group, out bool apply);
+        AdamTensors tensors = ReadTensors(ref context, out InputTensor<float> gradient, out ReadOnlySpan<long> shape);
+        AdamCoefficients coefficients = ReadAdam(ref context, out long step, out InputTensor<long> group, out bool apply);
         ConstraintSettings settings = default;
         Constraint constraint = default;
         if (_isConstrained)
@@ -59,9 +59,9 @@ internal sealed unsafe class UpdateOperator : CpuOperator
             Write(context, constraint.State);
     }
 
-    private AdamTensors ReadTensors(ref KernelContext context, out Tensor<float> gradient, out ReadOnlySpan<long> shape)
+    private AdamTensors ReadTensors(ref KernelContext context, out InputTensor<float> gradient, out ReadOnlySpan<long> shape)
     {
-        Tensor<float> parameter = context.Next<float>();
+        InputTensor<float> parameter = context.Next<float>();
         shape = parameter.Shape;
         gradient = context.Next<float>();
         AdamTensors tensors = new()
@@ -79,22 +79,21 @@ internal sealed unsafe class UpdateOperator : CpuOperator
 
     private static float* ReadMoment(ref KernelContext context, nint length)
     {
-        Tensor<float> moment = context.Next<float>();
+        InputTensor<float> moment = context.Next<float>();
         context.Expect(moment, length);
         return moment.Data;
     }
 
-    private AdamCoefficients ReadAdam(ref KernelContext context, out long step, out long group, out bool apply)
+    private AdamCoefficients ReadAdam(ref KernelContext context, out long step, out InputTensor<long> group, out bool apply)
     {
-        Tensor<long> steps = context.Next<long>();
-        long parameter_index = context.NextScalar<long>();
-        step = context.Element(steps, parameter_index);
-        Tensor<float> learningRates = context.Next<float>();
-        long group_index = context.NextScalar<long>();
-        group = group_index;
-        double learningRate = context.Element(learningRates, group_index);
+        InputTensor<long> steps = context.Next<long>();
+        InputTensor<long> index = context.NextSingle<long>();
+        step = context.Element(steps, index);
+        InputTensor<float> learningRates = context.Next<float>();
+        group = context.NextSingle<long>();
+        double learningRate = context.Element(learningRates, group);
         float gradientScale = context.NextScalar<float>();
-        apply = context.Element(context.Next<bool>(), parameter_index);
+        apply = context.Element(context.Next<bool>(), index);
         _ = context.NextScalar<float>(); // beta1: the kernel needs 1 − β1 only, a body may need both.
         float oneMinusBeta1 = context.NextScalar<float>();
         float beta2 = context.NextScalar<float>();
@@ -102,7 +101,7 @@ internal sealed unsafe class UpdateOperator : CpuOperator
         float halfLogBeta1 = context.NextScalar<float>();
         float halfLogBeta2 = context.NextScalar<float>();
         float epsilon = context.NextScalar<float>();
-        double decay = _hasDecay ? context.Element(context.Next<float>(), group_index) : 0;
+        double decay = _hasDecay ? context.Element(context.Next<float>(), group) : 0;
         return AdamCoefficients.At(step, learningRate, halfLogBeta1, halfLogBeta2, decay) with
         {
             GradientScale = gradientScale,
@@ -115,18 +114,18 @@ internal sealed unsafe class UpdateOperator : CpuOperator
 
     private Constraint ReadConstraint(ref KernelContext context)
     {
-        Tensor<float> lambda = context.Next<float>();
-        Tensor<float> kappa = context.Next<float>();
-        Tensor<float> detector = context.Next<float>();
-        long matrix_index = context.NextScalar<long>();
+        InputTensor<float> lambda = context.Next<float>();
+        InputTensor<float> kappa = context.Next<float>();
+        InputTensor<float> detector = context.Next<float>();
+        InputTensor<long> matrix = context.NextSingle<long>();
         context.Expect(kappa, lambda.Length);
         context.Expect(detector, lambda.Length * DetectorColumns);
         ConstraintState state = new()
         {
-            Lambda = context.Element(lambda, matrix_index),
-            Kappa = context.Element(kappa, matrix_index),
+            Lambda = context.Element(lambda, matrix),
+            Kappa = context.Element(kappa, matrix),
         };
-        float* row = detector.Data + (matrix_index * DetectorColumns);
+        float* row = detector.Data + (*matrix.Data * DetectorColumns);
         state.Samples = row[0];
         state.LastSample = row[1];
         state.EarlierSample = row[2];
@@ -134,9 +133,9 @@ internal sealed unsafe class UpdateOperator : CpuOperator
         return new() { State = state, KappaUpdate = context.NextScalar<float>() };
     }
 
-    private ConstraintSettings ReadSettings(ref KernelContext context, in Constraint constraint, long group_index)
+    private ConstraintSettings ReadSettings(ref KernelContext context, in Constraint constraint, in InputTensor<long> group)
     {
-        double rate = context.Element(context.Next<float>(), group_index);
+        double rate = context.Element(context.Next<float>(), group);
         ConstraintSettings settings = new() { Method = _method, KappaUpdate = constraint.KappaUpdate, Rate = rate };
         switch (_method)
         {
@@ -180,6 +179,7 @@ internal sealed unsafe class UpdateOperator : CpuOperator
         row[3] = state.IsSet ? 1 : 0;
     }
 
+    /// <summary>What is read before the settings, in the order of the inputs.</summary>
     private struct Constraint
     {
         public ConstraintState State;
