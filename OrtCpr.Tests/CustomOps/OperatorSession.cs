@@ -1,0 +1,48 @@
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.CustomOps;
+
+namespace OrtCpr.Tests.CustomOps;
+
+/// <summary>A session of one operator, run with arrays by operand name. Owns session, options and, unless given, domain.</summary>
+internal sealed class OperatorSession : IDisposable
+{
+    private readonly CpuOperator _operator;
+    private readonly CustomOpDomain? _ownDomain;
+    private readonly SessionOptions _options;
+    private readonly InferenceSession _session;
+
+    public OperatorSession(string name, int threads = 1, CustomOpDomain? domain = null)
+    {
+        _operator = KernelCatalog.Get(name);
+        _ownDomain = domain is null ? new([name]) : null;
+        _options = new() { IntraOpNumThreads = threads, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
+        (domain ?? _ownDomain!).AddTo(_options);
+        _session = new(OperatorModel.Of(name), _options);
+    }
+
+    /// <summary>A value over the array's own memory.</summary>
+    public static OrtValue Value<T>(T[] data, params long[] shape)
+        where T : unmanaged
+        => OrtValue.CreateTensorValueFromMemory(data, shape);
+
+    /// <summary>Runs with inputs by name, writing to outputs by name.</summary>
+    public void Run(IReadOnlyDictionary<string, OrtValue> inputs, IReadOnlyDictionary<string, OrtValue> outputs)
+    {
+        using RunOptions options = new();
+        string[] inputNames = [.. _operator.Inputs.Select(operand => operand.Name)];
+        string[] outputNames = [.. _operator.Outputs.Select(operand => operand.Name)];
+        _session.Run(
+            options,
+            inputNames,
+            [.. inputNames.Select(name => inputs[name])],
+            outputNames,
+            [.. outputNames.Select(name => outputs[name])]);
+    }
+
+    public void Dispose()
+    {
+        _session.Dispose();
+        _options.Dispose();
+        _ownDomain?.Dispose();
+    }
+}

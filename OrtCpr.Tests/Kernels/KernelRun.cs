@@ -1,0 +1,91 @@
+using OrtCpr.Kernels;
+
+namespace OrtCpr.Tests.Kernels;
+
+/// <summary>The kernel on managed arrays, in place or from one set of arrays into another.</summary>
+internal sealed unsafe class KernelRun
+{
+    private readonly UpdateScenario _scenario;
+    private readonly bool _inPlace;
+    private readonly float[] _empty = [];
+
+    public KernelRun(UpdateScenario scenario, bool inPlace)
+    {
+        _scenario = scenario;
+        _inPlace = inPlace;
+        State =
+        [
+            scenario.InitialParameter(),
+            new float[scenario.Length],
+            new float[scenario.Length],
+            scenario.Variant.AmsGrad ? new float[scenario.Length] : _empty,
+        ];
+        Constraint = scenario.InitialConstraint();
+    }
+
+    /// <summary>θ, m, v, v̂.</summary>
+    public float[][] State { get; private set; }
+
+    public ConstraintState Constraint { get; private set; }
+
+    public void Step(int t, ParallelLoop loop)
+    {
+        float[][] next = _inPlace ? State : Array.ConvertAll(State, values => new float[values.Length]);
+        fixed (float* parameter = State[0], first = State[1], second = State[2], maximum = State[3], gradient = _scenario.Gradient(t))
+        fixed (float* newParameter = next[0], newFirst = next[1], newSecond = next[2], newMaximum = next[3])
+        {
+            AdamTensors tensors = new()
+            {
+                Length = _scenario.Length,
+                Parameter = parameter,
+                Gradient = gradient,
+                ExpAvg = first,
+                ExpAvgSq = second,
+                MaxExpAvgSq = maximum,
+                NewParameter = newParameter,
+                NewExpAvg = newFirst,
+                NewExpAvgSq = newSecond,
+                NewMaxExpAvgSq = newMaximum,
+            };
+            Run(t, tensors, loop);
+        }
+        State = next;
+    }
+
+    private void Run(int t, in AdamTensors tensors, ParallelLoop loop)
+    {
+        AdamCoefficients coefficients = AdamCoefficients.At(
+            t,
+            UpdateScenario.LearningRate(t),
+            UpdateScenario.HalfLog(UpdateScenario.Beta1),
+            UpdateScenario.HalfLog(UpdateScenario.Beta2),
+            _scenario.Variant.HasDecay ? UpdateScenario.WeightDecay : 0) with
+        {
+            GradientScale = UpdateScenario.GradientScale,
+            Beta2 = UpdateScenario.Beta2,
+            OneMinusBeta1 = (float)(1 - (double)UpdateScenario.Beta1),
+            OneMinusBeta2 = (float)(1 - (double)UpdateScenario.Beta2),
+            Epsilon = UpdateScenario.Epsilon,
+        };
+        if (_scenario.Method is not BoundMethod method)
+        {
+            UpdateKernel.Run(coefficients, tensors, loop);
+            return;
+        }
+        ConstraintSettings settings = new()
+        {
+            Method = method,
+            KappaUpdate = _scenario.KappaUpdate,
+            Rate = _scenario.ConstraintRate(t),
+            KappaFactor = UpdateScenario.KappaFactor,
+            WarmStartSteps = UpdateScenario.WarmStartSteps,
+            SampleInterval = UpdateScenario.SampleInterval,
+            SampleDecay = UpdateScenario.SampleDecay,
+            MaxWaitSteps = UpdateScenario.MaxWaitSteps,
+        };
+        ConstraintState state = Constraint;
+        UpdateKernel.Run(
+            coefficients, tensors, Regularizer.ByName[_scenario.Variant.Regularizer!], settings, ref state, t, loop);
+        Constraint = state;
+    }
+}

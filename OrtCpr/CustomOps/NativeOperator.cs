@@ -1,0 +1,108 @@
+using System.Runtime.InteropServices;
+
+namespace OrtCpr.CustomOps;
+
+/// <summary>
+/// What ORT holds of an operator: the callbacks, and behind them what the callbacks need. ORT passes the address of the
+/// first member back, which is the address of the whole. Owned by <see cref="CustomOpDomain"/>.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct NativeOperator
+{
+    private CustomOpAbi _abi;
+    private GCHandle<CpuOperator> _operator;
+    private byte* _name;
+
+    /// <summary>A new one in native memory, for <see cref="Free"/>.</summary>
+    public static NativeOperator* Create(CpuOperator managed)
+    {
+        NativeOperator* native = (NativeOperator*)NativeMemory.AllocZeroed((nuint)sizeof(NativeOperator));
+        native->_operator = new(managed);
+        native->_name = (byte*)Marshal.StringToCoTaskMemUTF8(managed.Name);
+        native->_abi = new()
+        {
+            Version = CustomOpAbi.SupportedVersion,
+            GetName = &GetName,
+            GetExecutionProviderType = &GetProvider,
+            GetInputType = &GetInputType,
+            GetInputTypeCount = &GetInputCount,
+            GetOutputType = &GetOutputType,
+            GetOutputTypeCount = &GetOutputCount,
+            KernelDestroy = &DestroyKernel,
+            GetInputCharacteristic = &GetDefault,
+            GetOutputCharacteristic = &GetDefault,
+            GetInputMemoryType = &GetDefault,
+            CreateKernelV2 = &CreateKernel,
+            KernelComputeV2 = &Compute,
+        };
+        return native;
+    }
+
+    public static void Free(NativeOperator* native)
+    {
+        native->_operator.Dispose();
+        Marshal.FreeCoTaskMem((nint)native->_name);
+        NativeMemory.Free(native);
+    }
+
+    private static CpuOperator Managed(void* native) => ((NativeOperator*)native)->_operator.Target;
+
+    [UnmanagedCallersOnly]
+    private static byte* GetName(CustomOpAbi* self) => ((NativeOperator*)self)->_name;
+
+    /// <summary>Null is the CPU provider.</summary>
+    [UnmanagedCallersOnly]
+    private static byte* GetProvider(CustomOpAbi* self) => null;
+
+    [UnmanagedCallersOnly]
+    private static OperandType GetInputType(CustomOpAbi* self, nuint index) => Managed(self).Inputs[(int)index].Type;
+
+    [UnmanagedCallersOnly]
+    private static nuint GetInputCount(CustomOpAbi* self) => (nuint)Managed(self).Inputs.Count;
+
+    [UnmanagedCallersOnly]
+    private static OperandType GetOutputType(CustomOpAbi* self, nuint index) => Managed(self).Outputs[(int)index].Type;
+
+    [UnmanagedCallersOnly]
+    private static nuint GetOutputCount(CustomOpAbi* self) => (nuint)Managed(self).Outputs.Count;
+
+    /// <summary>Required operands in the provider's default memory.</summary>
+    [UnmanagedCallersOnly]
+    private static int GetDefault(CustomOpAbi* self, nuint index) => 0;
+
+    /// <summary>A kernel has no state of its own: it is the operator, and there is nothing to destroy.</summary>
+    [UnmanagedCallersOnly]
+    private static nint CreateKernel(CustomOpAbi* self, nint api, nint info, nint* kernel)
+    {
+        *kernel = (nint)self;
+        return 0;
+    }
+
+    [UnmanagedCallersOnly]
+    private static void DestroyKernel(nint kernel)
+    {
+    }
+
+    /// <summary>The border that no exception may pass: ORT's threads would end the process.</summary>
+    /// <returns>Null, or a status that ORT turns into the exception of the run.</returns>
+    [UnmanagedCallersOnly]
+    private static nint Compute(nint kernel, nint context)
+    {
+        try
+        {
+            CpuOperator running = Managed((void*)kernel);
+            running.Compute(new(running, context));
+            return 0;
+        }
+        catch (OperandException exception)
+        {
+            return OrtNative.CreateStatus(OrtErrorCode.InvalidArgument, exception.Message);
+        }
+#pragma warning disable CA1031 // See above.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OrtNative.CreateStatus(OrtErrorCode.Fail, $"{exception.GetType().Name}: {exception.Message}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
+
+namespace OrtCpr.CustomOps;
+
+/// <summary>
+/// The functions of ORT's C API that custom operators need and the managed package does not expose. Addresses come from the
+/// table that <c>OrtGetApiBase</c> gives, at the place that the field of the same name has in the package's own
+/// <see cref="OrtApi"/>, so no index is written down here.
+/// </summary>
+internal static unsafe partial class OrtNative
+{
+    /// <summary>The first C API version that has every function used here (shapes without allocation came with 1.24).</summary>
+    private const uint ApiVersion = 24;
+
+    private static readonly nint* Table = LoadTable();
+
+    private static readonly delegate* unmanaged<OrtErrorCode, byte*, nint> CreateStatusFunction =
+        (delegate* unmanaged<OrtErrorCode, byte*, nint>)Function("CreateStatus");
+
+    private static readonly delegate* unmanaged<nint, byte*> GetErrorMessageFunction =
+        (delegate* unmanaged<nint, byte*>)Function("GetErrorMessage");
+
+    private static readonly delegate* unmanaged<nint, void> ReleaseStatusFunction =
+        (delegate* unmanaged<nint, void>)Function("ReleaseStatus");
+
+    private static readonly delegate* unmanaged<byte*, nint*, nint> CreateDomainFunction =
+        (delegate* unmanaged<byte*, nint*, nint>)Function("CreateCustomOpDomain");
+
+    private static readonly delegate* unmanaged<nint, void> ReleaseDomainFunction =
+        (delegate* unmanaged<nint, void>)Function("ReleaseCustomOpDomain");
+
+    private static readonly delegate* unmanaged<nint, CustomOpAbi*, nint> AddToDomainFunction =
+        (delegate* unmanaged<nint, CustomOpAbi*, nint>)Function("CustomOpDomain_Add");
+
+    private static readonly delegate* unmanaged<nint, nint, nint> AddDomainFunction =
+        (delegate* unmanaged<nint, nint, nint>)Function("AddCustomOpDomain");
+
+    private static readonly delegate* unmanaged<nint, nuint, nint*, nint> GetInputFunction =
+        (delegate* unmanaged<nint, nuint, nint*, nint>)Function("KernelContext_GetInput");
+
+    private static readonly delegate* unmanaged<nint, nuint, long*, nuint, nint*, nint> GetOutputFunction =
+        (delegate* unmanaged<nint, nuint, long*, nuint, nint*, nint>)Function("KernelContext_GetOutput");
+
+    private static readonly delegate* unmanaged<nint, void**, nint> GetDataFunction =
+        (delegate* unmanaged<nint, void**, nint>)Function("GetTensorMutableData");
+
+    private static readonly delegate* unmanaged<nint, OperandType*, long**, nuint*, nint> GetShapeFunction =
+        (delegate* unmanaged<nint, OperandType*, long**, nuint*, nint>)Function("GetTensorElementTypeAndShapeDataReference");
+
+    private static readonly delegate* unmanaged<nint, delegate* unmanaged<void*, nuint, void>, nuint, nuint, void*, nint> ParallelForFunction =
+        (delegate* unmanaged<nint, delegate* unmanaged<void*, nuint, void>, nuint, nuint, void*, nint>)Function("KernelContext_ParallelFor");
+
+    /// <summary>A status that owns a copy of <paramref name="message"/>; ORT releases it.</summary>
+    public static nint CreateStatus(OrtErrorCode code, string message)
+    {
+        byte* text = (byte*)Marshal.StringToCoTaskMemUTF8(message);
+        try
+        {
+            return CreateStatusFunction(code, text);
+        }
+        finally
+        {
+            Marshal.FreeCoTaskMem((nint)text);
+        }
+    }
+
+    public static nint CreateDomain(byte* name)
+    {
+        nint domain;
+        Check(CreateDomainFunction(name, &domain));
+        return domain;
+    }
+
+    public static void ReleaseDomain(nint domain) => ReleaseDomainFunction(domain);
+
+    public static void AddToDomain(nint domain, CustomOpAbi* operation) => Check(AddToDomainFunction(domain, operation));
+
+    public static void AddDomain(nint sessionOptions, nint domain) => Check(AddDomainFunction(sessionOptions, domain));
+
+    /// <summary>Input <paramref name="index"/> of a running kernel, an OrtValue that ORT owns.</summary>
+    public static nint GetInput(nint context, int index)
+    {
+        nint value;
+        Check(GetInputFunction(context, (nuint)index, &value));
+        return value;
+    }
+
+    /// <summary>Output <paramref name="index"/>, allocated or bound with the given shape; ORT owns it.</summary>
+    public static nint GetOutput(nint context, int index, ReadOnlySpan<long> shape)
+    {
+        nint value;
+        fixed (long* dimensions = shape)
+            Check(GetOutputFunction(context, (nuint)index, dimensions, (nuint)shape.Length, &value));
+        return value;
+    }
+
+    public static void* GetData(nint value)
+    {
+        void* data;
+        Check(GetDataFunction(value, &data));
+        return data;
+    }
+
+    /// <summary>The value's own dimensions, valid while the value lives; null for a scalar.</summary>
+    public static long* GetShape(nint value, out int rank)
+    {
+        OperandType type;
+        long* dimensions;
+        nuint count;
+        Check(GetShapeFunction(value, &type, &dimensions, &count));
+        rank = (int)count;
+        return dimensions;
+    }
+
+    /// <summary>Calls <paramref name="body"/> on the threads of the session that runs the kernel, and waits for the last.</summary>
+    public static void ParallelFor(nint context, delegate* unmanaged<void*, nuint, void> body, nint count, void* state) =>
+        Check(ParallelForFunction(context, body, (nuint)count, 0, state));
+
+    private static void Check(nint status)
+    {
+        if (status == 0)
+            return;
+        string? message = Marshal.PtrToStringUTF8((nint)GetErrorMessageFunction(status));
+        ReleaseStatusFunction(status);
+        throw new InvalidOperationException($"ONNX Runtime: {message}");
+    }
+
+    private static nint* LoadTable()
+    {
+        // The first member of OrtApiBase is GetApi(version).
+        nint* table = (nint*)((delegate* unmanaged<uint, nint>)OrtGetApiBase()[0])(ApiVersion);
+        return table != null
+            ? table
+            : throw new NotSupportedException($"The loaded ONNX Runtime has no C API of version {ApiVersion}; 1.24 or newer is needed.");
+    }
+
+    private static nint Function(string name)
+    {
+        FieldInfo[] fields = typeof(OrtApi).GetFields();
+        int index = Array.FindIndex(fields, field => field.Name == name);
+        return index >= 0
+            ? Table[index]
+            : throw new NotSupportedException($"This version of Microsoft.ML.OnnxRuntime.Managed does not know '{name}'.");
+    }
+
+    [LibraryImport("onnxruntime")]
+    private static partial nint* OrtGetApiBase();
+}
