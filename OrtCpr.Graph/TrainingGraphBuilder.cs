@@ -43,6 +43,7 @@ public static class TrainingGraphBuilder
         foreach (string name in options.TrainingOutputs.Distinct()) training.Graph.Outputs.Add(map[FindOutput(modelOutputs, name)]);
         IReadOnlyList<RunningStatistic> statistics = TrainingMode.ToTraining(training, options.BatchNormalization, options.UnbiasedRunningVariance);
         Dictionary<string, TensorData> initial = ToInputs(training, parameters.Trained.Select(p => p.Name));
+        StartFrom(options.InitialParameters, initial);
         int forward = Differentiate(training, parameters, options.Rules);
 
         OnnxModel accumulation = Accumulating(training, parameters);
@@ -127,6 +128,19 @@ public static class TrainingGraphBuilder
             model.Graph.Inputs.Add(value);
         }
         return values;
+    }
+
+    // The user's own initial values over those of the file.
+    private static void StartFrom(IReadOnlyDictionary<string, TensorData> given, Dictionary<string, TensorData> initial)
+    {
+        var problems = new List<string>();
+        foreach ((string name, TensorData value) in given)
+        {
+            if (!initial.TryGetValue(name, out TensorData? known)) problems.Add($"'{name}' is no trained parameter of the model");
+            else if (!value.Type.IsFloating() || !value.Dimensions.SequenceEqual(known.Dimensions)) problems.Add($"'{name}': expected {known}, found {value}");
+            else initial[name] = value.ConvertTo(known.Type);
+        }
+        OptionException.ThrowIfAny($"{nameof(TrainingOptions.InitialParameters)} do not fit the model", problems);
     }
 
     internal static void Prepare(OnnxModel model, ShapeInference known)

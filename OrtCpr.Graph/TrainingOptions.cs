@@ -34,6 +34,10 @@ public sealed record TrainingOptions
     /// <summary>Seed for weights that the file describes but does not hold. Default 0.</summary>
     public long Seed { get; init; }
 
+    /// <summary>Values that trained parameters start from in place of those of the file or the drawn ones, by name. Default: none.</summary>
+    /// <remarks>Unlike a later overwrite they are there before the optimizer's start-up (rescaling) looks at the weights.</remarks>
+    public ImmutableDictionary<string, TensorData> InitialParameters { get; init; } = ImmutableDictionary.Create<string, TensorData>(StringComparer.Ordinal);
+
     internal void Validate()
     {
         OptionException.ThrowIfAny("The loss has options out of range", [.. Loss.Problems()]);

@@ -1,0 +1,48 @@
+namespace Grokking;
+
+// Random integers that are the same on every machine and in every version of .NET (Steele, Lea, Flood 2014). Splits and shuffles come from here and
+// must never change: published runs name only their seed.
+internal sealed class SplitMix64
+{
+    private const ulong GoldenGamma = 0x9E3779B97F4A7C15;
+    private ulong _state;
+
+    private SplitMix64(ulong state) => _state = state;
+
+    // A stream of its own for each pair of seed and number.
+    public static SplitMix64 For(long seed, long stream) => new(Mix(Mix((ulong)seed + GoldenGamma) + (ulong)stream));
+
+    public ulong Next() => Mix(_state += GoldenGamma);
+
+    // Uniform in 0 … n−1: the high half of a 128-bit product; the few values that would favour some results are drawn again (Lemire 2019).
+    public int Below(int n)
+    {
+        ulong threshold = (0UL - (ulong)n) % (ulong)n, low;
+        ulong high;
+        do
+        {
+            high = Math.BigMul(Next(), (ulong)n, out low);
+        }
+        while (low < threshold);
+        return (int)high;
+    }
+
+    // 0 … n−1 in random order (Fisher and Yates, from the end).
+    public int[] Permutation(int n)
+    {
+        int[] order = [.. Enumerable.Range(0, n)];
+        for (int i = n - 1; i > 0; i--)
+        {
+            int j = Below(i + 1);
+            (order[i], order[j]) = (order[j], order[i]);
+        }
+        return order;
+    }
+
+    private static ulong Mix(ulong z)
+    {
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return z ^ (z >> 31);
+    }
+}
