@@ -55,7 +55,7 @@ internal sealed class BackwardPass
         _builder.Scope = $"{named?.Name ?? node.Name}_grad";
         Value dy = gradients[0] ?? _builder.Filled(0, node.Outputs[0]!);
         Value?[] results = _rules.Find(node)!(_builder, new Forward(node, _builder, gradients), dy);
-        Debug.Assert(results.Length <= Math.Max(1, node.Inputs.Count), $"The rule of {node.OpType} returned {results.Length} gradients for {node.Inputs.Count} inputs.");
+        Debug.Assert(results.Skip(node.Inputs.Count).All(r => r is null), $"The rule of {node.OpType} returned {results.Length} gradients for {node.Inputs.Count} inputs.");
         for (int i = 0; i < Math.Min(results.Length, node.Inputs.Count); i++)
         {
             if (results[i] is not Value gradient || node.Inputs[i] is not Value input || !active.Contains(input)) continue;
