@@ -5,16 +5,28 @@ namespace Grokking;
 // Ctrl-C (and a request to terminate): the first one asks the run to finish its step and save, the second one ends the process at once.
 internal sealed class Interruption : IDisposable
 {
+    private const int AfterInterrupt = 130, AfterTerminate = 143;
     private readonly PosixSignalRegistration[] _registrations;
+    private readonly Func<bool>? _instead;
     private volatile int _exitCode;
 
     public Interruption() => _registrations =
     [
-        PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Ask(context, 130)),
-        PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Ask(context, 143)),
+        PosixSignalRegistration.Create(PosixSignal.SIGINT, context => Ask(context, AfterInterrupt)),
+        PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => Ask(context, AfterTerminate)),
     ];
 
-    public bool IsRequested => _exitCode != 0;
+    // For tests: asked before each step in place of signals.
+    internal Interruption(Func<bool> instead) => (_registrations, _instead) = ([], instead);
+
+    public bool IsRequested
+    {
+        get
+        {
+            if (_instead?.Invoke() == true) _exitCode = AfterInterrupt;
+            return _exitCode != 0;
+        }
+    }
 
     // 128 + the number of the signal, as shells expect.
     public int ExitCode => _exitCode;
@@ -23,9 +35,6 @@ internal sealed class Interruption : IDisposable
     {
         foreach (PosixSignalRegistration registration in _registrations) registration.Dispose();
     }
-
-    // As the signal does; for tests.
-    internal void Request() => _exitCode = 130;
 
     private void Ask(PosixSignalContext context, int exitCode)
     {
