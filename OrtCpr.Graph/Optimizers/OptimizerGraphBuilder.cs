@@ -47,7 +47,7 @@ internal sealed class OptimizerGraphBuilder
         foreach (ParameterSpec p in parameters)
         {
             if (p.Type is not (ElementType.Float or ElementType.Double)) problems.Add($"parameter '{p.Name}' is {p.Type}; expected Float or Double");
-            if (p.Group < 0 || p.Group >= options.Groups.Length) problems.Add($"parameter '{p.Name}' is in group {p.Group}; expected 0 to {options.Groups.Length - 1}");
+            if (p.Group < 0 || p.Group >= options.Groups.Length) problems.Add($"parameter '{p.Name}' is in group {p.Group}; expected 0 to {options.Groups.Length - 1} (the rules in OptimizerOptions.Groups)");
         }
         if (parameters.Select(p => p.Type).Distinct().Count() > 1) problems.Add("parameters are of several types; expected all Float or all Double");
         foreach (string name in parameters.GroupBy(p => p.Name).Where(n => n.Count() > 1).Select(n => n.Key)) problems.Add($"parameter '{name}' is given twice");

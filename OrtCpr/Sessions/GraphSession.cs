@@ -21,7 +21,7 @@ internal sealed class GraphSession : IDisposable
             Directory.CreateDirectory(options.KeepGraphs);
             File.WriteAllBytes(Path.Combine(options.KeepGraphs, $"{name}.onnx"), bytes);
         }
-        _options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR, IntraOpNumThreads = options.Threads };
+        _options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = options.Threads };
         try
         {
             string[] kernels = options.Kernels ? [.. KernelsFor(model)] : [];

@@ -1,0 +1,98 @@
+using OrtCpr.Graph;
+using OrtCpr.Graph.Optimizers;
+
+namespace OrtCpr.Tests.Optimizers;
+
+[TestClass]
+public sealed class OptimizerOptionsTests
+{
+    private static string Refusal(OptimizerOptions options) => Assert.ThrowsExactly<OptionException>(options.Validate).Message;
+
+    private static OptimizerOptions Cpr(ConstrainNorm constraint) => new() { Groups = [UpdateRule.AdamCpr(constraint: constraint)] };
+
+    [TestMethod]
+    [DataRow(-1.0)]
+    [DataRow(double.NaN)]
+    [DataRow(double.PositiveInfinity)]
+    public void LearningRate_IsChecked(double rate) => StringAssert.Contains(Refusal(new() { Groups = [UpdateRule.Adam(rate)] }), "LearningRate is");
+
+    [TestMethod]
+    public void Betas_AndEpsilon_AreChecked_AllAtOnce()
+    {
+        string message = Refusal(new() { Groups = [UpdateRule.Adam(1e-3, new ScaleByAdam { Beta1 = 1, Beta2 = -0.1, Epsilon = -1 })] });
+        foreach (string name in new[] { "Beta1 is 1", "Beta2 is -0.1", "Epsilon is -1" }) StringAssert.Contains(message, name);
+    }
+
+    [TestMethod]
+    [DataRow(KappaInitMethod.Uniform, null, "not given")]
+    [DataRow(KappaInitMethod.Uniform, -1.0, "KappaInitParam is -1")]
+    [DataRow(KappaInitMethod.Dependent, null, "not given")]
+    [DataRow(KappaInitMethod.Dependent, 0.0, "KappaInitParam is 0")]
+    [DataRow(KappaInitMethod.WarmStart, 0.0, "KappaInitParam is 0")]
+    [DataRow(KappaInitMethod.WarmStart, 2.5, "KappaInitParam is 2.5")]
+    public void KappaInitParam_IsChecked_ByMethod(KappaInitMethod method, double? param, string expected) =>
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { KappaInitMethod = method, KappaInitParam = param })), expected);
+
+    [TestMethod]
+    public void ConstraintSettings_AreChecked_AllAtOnce()
+    {
+        string message = Refusal(Cpr(new ConstrainNorm { KappaUpdate = -1, SampleInterval = 0, SampleDecay = 1, MaxWaitSteps = -1 }));
+        foreach (string name in new[] { "KappaUpdate", "SampleInterval", "SampleDecay", "MaxWaitSteps" }) StringAssert.Contains(message, name);
+    }
+
+    [TestMethod]
+    public void RunTooShortToSetABound_IsRefused()
+    {
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm()) with { TotalSteps = 799 }), "four samples, 200 steps apart, but the run has 799");
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart }) with { TotalSteps = 1000 }), "step 1000");
+        (Cpr(new ConstrainNorm()) with { TotalSteps = 800 }).Validate();
+        (Cpr(new ConstrainNorm { MaxWaitSteps = 50 }) with { TotalSteps = 100 }).Validate();
+        (Cpr(new ConstrainNorm()) with { TotalSteps = 100, WarmupSteps = 100 }).Validate();
+    }
+
+    [TestMethod]
+    public void UnknownGroup_MixedTypes_AndDoubleNames_AreRefused_Together()
+    {
+        ParameterSpec[] parameters = [new("a", ElementType.Float, [2], true, 1), new("a", ElementType.Double, [2], true), new("b", ElementType.Int64, [2], true)];
+        string message = Assert.ThrowsExactly<OptionException>(() => OptimizerGraph.Build(parameters, new OptimizerOptions())).Message;
+        foreach (string part in new[] { "group 1", "several types", "'a' is given twice", "'b' is Int64" }) StringAssert.Contains(message, part);
+    }
+
+    [TestMethod]
+    public void ConstraintBeforeTheBaseRule_IsRefused() =>
+        StringAssert.Contains(Refusal(new() { Groups = [new UpdateRule { Links = [new ConstrainNorm { KappaInitMethod = KappaInitMethod.Uniform, KappaInitParam = 1 }, new ScaleByAdam()] }] }), "expected it last");
+
+    [TestMethod]
+    public void OptimizerWithNothingToConstrain_SaysSo()
+    {
+        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Parameters = new() { Unconstrain = ["*"] } });
+        StringAssert.Contains(string.Join('\n', graphs.Warnings), "no trained parameter is constrained");
+    }
+
+    [TestMethod]
+    public void StateTakesAtMostSixteenAndAHalfBytesAParameter()
+    {
+        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Grokking, new TrainingOptions { Parameters = new() { RegularizeEmbeddings = true } });
+        using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
+        long bytes = driver.Optimizer.Store.Names.Sum(n => (long)driver.Optimizer.Store.Read(n).Bytes.Length);
+        Assert.IsLessThan(16.5, (double)bytes / graphs.Parameters.Trained.Sum(p => p.ElementCount));
+    }
+
+    [TestMethod]
+    public void ClippedStep_EqualsAStepOnScaledGradients()
+    {
+        ParameterSpec[] parameters = [new("w", ElementType.Float, [3], false)];
+        var start = new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([1, 2, 3], 3) };
+        // Without moments' memory (β = 0) Adam's direction is the sign, so ε must be large for the size of g to show.
+        UpdateRule rule = UpdateRule.Adam(1, new ScaleByAdam { Beta1 = 0, Beta2 = 0, Epsilon = 1 });
+        float[] Step(double clip, float scale)
+        {
+            using var driver = new OptimizerDriver(OptimizerGraph.Build(parameters, new OptimizerOptions { Groups = [rule], MaxGradientNorm = clip }), start, new DriverOptions { Threads = 1 });
+            driver.Set("w_grad", TensorData.From<float>([3 * scale, 0, 4 * scale], 3));
+            driver.Step();
+            return driver.Get("w").ToArray<float>();
+        }
+        float[] clipped = Step(1, 1), scaled = Step(0, (float)(1 / (5 + 1e-6)));
+        for (int i = 0; i < 3; i++) Assert.AreEqual(scaled[i], clipped[i], 1e-6f);
+    }
+}
