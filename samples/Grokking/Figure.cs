@@ -1,4 +1,6 @@
+using System.Globalization;
 using ScottPlot;
+using ScottPlot.Panels;
 using ScottPlot.Plottables;
 using ScottPlot.TickGenerators;
 
@@ -7,7 +9,7 @@ namespace Grokking;
 // Accuracy against epoch on a logarithmic axis and, where there are bounds, λ and R/κ of every matrix below it.
 internal sealed class Figure
 {
-    private const int Width = 1100, PanelHeight = 420, SmallPanelHeight = 270;
+    private const int Width = 1100, PanelHeight = 420, SmallPanelHeight = 270, LegendWidth = 240;
     private static readonly Color[] Colors = [.. new ScottPlot.Palettes.Category10().Colors];
     private readonly Journal _journal;
     private readonly (Recipe Recipe, long Seed)[] _runs;
@@ -35,7 +37,9 @@ internal sealed class Figure
         {
             panels.Add((Losses(), SmallPanelHeight));
         }
-        panels[^1].Plot.XLabel("epoch");
+        // Equal frames, so that the epochs of all panels stand above each other.
+        foreach ((Plot plot, _) in panels) plot.Layout.Fixed(new PixelPadding(90, LegendWidth, plot == panels[^1].Plot ? 50 : 25, plot.Axes.Title.Label.Text.Length > 0 ? 40 : 15));
+        panels[^1].Plot.XLabel("epoch", 14);
 
         var multiplot = new Multiplot();
         multiplot.Reset(panels[0].Plot);
@@ -51,7 +55,7 @@ internal sealed class Figure
         Plot plot = NewPlot(_runs.Length == 1 ? $"{_runs[0].Recipe.Name}, seed {_runs[0].Seed}: (x + y) mod p" : "(x + y) mod p: validation (solid) and training (dotted)", "accuracy");
         AddRuns(plot, row => row.TrainAccuracy, row => row.ValidationAccuracy, y => y);
         plot.Axes.SetLimitsY(-0.03, 1.03);
-        plot.ShowLegend(Alignment.UpperLeft);
+        ShowLegend(plot);
         return plot;
     }
 
@@ -60,7 +64,7 @@ internal sealed class Figure
         Plot plot = NewPlot("", "loss");
         AddRuns(plot, row => row.TrainLoss, row => row.ValidationLoss, y => Math.Log10(Math.Max(y, 1e-8)));
         plot.Axes.AutoScaleY();
-        plot.Axes.Left.TickGenerator = LogTicks();
+        plot.Axes.Left.TickGenerator = LogTicks(x => string.Create(CultureInfo.InvariantCulture, $"1e{x:0}"));
         plot.HideLegend();
         return plot;
     }
@@ -104,7 +108,7 @@ internal sealed class Figure
             Line(plot, [.. known.Select(row => Math.Log10(row.Epoch))], [.. known.Select(value)], color).LegendText = matrix.Key;
         }
         plot.Axes.AutoScaleY();
-        if (legend) plot.ShowLegend(Alignment.UpperLeft);
+        if (legend) ShowLegend(plot);
         else plot.HideLegend();
         return plot;
     }
@@ -115,11 +119,9 @@ internal sealed class Figure
         if (SkiaSharp.SKFontManager.Default.FontFamilies.Contains("DejaVu Sans")) plot.Font.Set("DejaVu Sans");
         if (title.Length > 0) plot.Title(title, 16);
         plot.YLabel(axis, 14);
-        plot.Axes.Bottom.TickGenerator = LogTicks();
+        plot.Axes.Bottom.TickGenerator = LogTicks(x => Math.Pow(10, x).ToString("0", CultureInfo.InvariantCulture));
         plot.Axes.SetLimitsX(0, Math.Log10(_last * 1.03));
         plot.Grid.MajorLineColor = Color.FromHex("#E4E4E4");
-        // Equal frames, so that the epochs of all panels stand above each other.
-        plot.Layout.Fixed(new PixelPadding(80, 25, 50, title.Length > 0 ? 40 : 15));
         return plot;
     }
 
@@ -131,12 +133,20 @@ internal sealed class Figure
     }
 
     // Powers of ten with their numbers, and the lines between them.
-    private static NumericAutomatic LogTicks() => new()
+    private static NumericAutomatic LogTicks(Func<double, string> label) => new() { MinorTickGenerator = new LogMinorTickGenerator(), IntegerTicksOnly = true, LabelFormatter = label };
+
+    // Beside the frame, where it hides nothing.
+    private static void ShowLegend(Plot plot)
     {
-        MinorTickGenerator = new LogMinorTickGenerator(),
-        IntegerTicksOnly = true,
-        LabelFormatter = x => Math.Pow(10, x).ToString("0.########", System.Globalization.CultureInfo.InvariantCulture),
-    };
+        LegendPanel panel = plot.ShowLegend(Edge.Right);
+        panel.Alignment = Alignment.UpperLeft;
+        plot.Legend.ShadowColor = plot.Legend.OutlineColor = ScottPlot.Colors.Transparent;
+        plot.Legend.SetBestFontOnEachRender = false;
+        // The first item is clipped at its top by a pixel or two, so it is an empty one.
+        LegendItem[] items = [new() { LabelText = " " }, .. plot.Legend.GetItems()];
+        foreach (Scatter line in plot.PlottableList.OfType<Scatter>()) line.LegendText = "";
+        foreach (LegendItem item in items) plot.Legend.ManualItems.Add(item);
+    }
 
     // Panels from top to bottom, each with its own height.
     private sealed class Rows(int[] heights) : IMultiplotLayout
