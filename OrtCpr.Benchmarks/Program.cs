@@ -1,0 +1,42 @@
+using OrtCpr.Benchmarks;
+using OrtCpr.Benchmarks.Harness;
+
+IBenchmark[] all = [new OptimizerBenchmark(), new GrokkingBenchmark(), new OverheadBenchmark()];
+
+BenchmarkOptions options;
+try
+{
+    options = BenchmarkOptions.Parse(args, [.. all.Select(b => b.Name)]);
+}
+catch (ArgumentException error)
+{
+    Console.Error.WriteLine(error.Message);
+    Console.Error.WriteLine(BenchmarkOptions.Usage([.. all.Select(b => b.Name)]));
+    return 2;
+}
+
+Console.WriteLine(Machine.Describe(options.Threads));
+int failures = 0;
+foreach (string name in options.Names)
+{
+    IBenchmark benchmark = all.First(b => b.Name == name);
+    Console.WriteLine();
+    Console.WriteLine($"{benchmark.Name}: {benchmark.Title}");
+    var report = new Report(benchmark.Name, benchmark.Title);
+    try
+    {
+        benchmark.Run(options, report);
+    }
+    catch (BenchmarkException error)
+    {
+        Console.Error.WriteLine($"{name}: {error.Message}");
+        failures++;
+        continue;
+    }
+    Console.WriteLine(report.ToText());
+    if (options.Quick)
+        Console.WriteLine("(--quick: docs/benchmarks.md is left as it is)");
+    else if (report.HasRows && ReportFile.Find() is string file)
+        ReportFile.Replace(file, name, report.ToMarkdown(options));
+}
+return failures == 0 ? 0 : 1;
