@@ -31,7 +31,7 @@ public sealed class GradientModel
     public static GradientModel Build(string path, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null)
     {
         ModelFile file = ModelFile.Load(path);
-        (OnnxModel model, _) = TrainingGraphBuilder.Regularise(file, 0);
+        (OnnxModel model, _) = TrainingGraphBuilder.Regularise(file, new Dictionary<string, TensorData>());
         OnnxGraph graph = model.Graph;
         string[] missing = [.. of.Where(o => graph.Outputs.All(v => v.Name != o)).Select(o => $"output '{o}'"),
             .. wrt.Where(w => !graph.Inputs.Concat(graph.Initializers).Any(v => v.Name == w)).Select(w => $"input or initializer '{w}'")];
@@ -48,7 +48,6 @@ public sealed class GradientModel
             graph.Initializers.Add(pending);
         }
         foreach (Value output in graph.Outputs.Where(o => o.Name.EndsWith(".pending.updated", StringComparison.Ordinal)).ToList()) graph.Outputs.Remove(output);
-        TrainingGraphBuilder.ToInputs(model, []);
         var initializers = wrt.ToHashSet(StringComparer.Ordinal);
         Dictionary<string, TensorData> weights = TrainingGraphBuilder.ToInputs(model, initializers);
         TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));

@@ -27,7 +27,8 @@ public static class TrainingGraphBuilder
     internal static TrainingGraphs Build(ModelFile file, TrainingOptions options)
     {
         options.Validate();
-        (OnnxModel model, HashSet<Value> literals) = Regularise(file, options.Seed);
+        IReadOnlyDictionary<string, TensorData> drawn = WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, options.Seed) : new Dictionary<string, TensorData>();
+        (OnnxModel model, HashSet<Value> literals) = Regularise(file, drawn);
         ShapeInference known = InferShapes.Run(model);
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
 
@@ -65,13 +66,14 @@ public static class TrainingGraphBuilder
             Optimizer = optimizer,
             NodeCounts = (forward, training.Graph.Nodes.Count),
             Warnings = warnings,
+            DrawnWeights = drawn,
         };
     }
 
     // One form of everything: no functions, no Constant nodes, opset 18 or later, no half precision.
-    internal static (OnnxModel, HashSet<Value> Literals) Regularise(ModelFile file, long seed)
+    internal static (OnnxModel, HashSet<Value> Literals) Regularise(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn)
     {
-        OnnxModel model = GraphReader.Read(file, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, seed) : null);
+        OnnxModel model = GraphReader.Read(file, drawn);
         model.Opsets.TryAdd("com.microsoft", 1);
         InlineFunctions.Run(model);
         var literals = new HashSet<Value>();

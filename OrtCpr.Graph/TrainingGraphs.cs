@@ -21,15 +21,11 @@ public sealed record BatchInput(string Name, ElementType Type, IReadOnlyList<str
 /// <c>lazy_reset_grad</c>.</remarks>
 public sealed class TrainingGraphs
 {
-    private readonly OnnxModel _training;
-    private readonly OnnxModel _accumulation;
-    private readonly OnnxModel _evaluation;
-
     internal TrainingGraphs(OnnxModel training, OnnxModel accumulation, OnnxModel evaluation, ModelFile source)
     {
-        _training = training;
-        _accumulation = accumulation;
-        _evaluation = evaluation;
+        Training = training;
+        Accumulation = accumulation;
+        Evaluation = evaluation;
         Source = source;
     }
 
@@ -66,14 +62,23 @@ public sealed class TrainingGraphs
     // The file that the model came from, for the export.
     internal ModelFile Source { get; }
 
+    // Weights that were drawn since the file only describes them; empty when it holds its weights.
+    internal IReadOnlyDictionary<string, TensorData> DrawnWeights { get; init; } = new Dictionary<string, TensorData>();
+
+    internal OnnxModel Training { get; }
+
+    internal OnnxModel Accumulation { get; }
+
+    internal OnnxModel Evaluation { get; }
+
     /// <summary>Batch and parameters → loss, gradients and updated running statistics.</summary>
-    public byte[] TrainingToBytes() => GraphWriter.ToBytes(_training);
+    public byte[] TrainingToBytes() => GraphWriter.ToBytes(Training);
 
     /// <summary>The same with gradients added to buffers: <c>p_grad.accumulation.value</c> = reset ? gradient : buffer + gradient.</summary>
-    public byte[] AccumulationToBytes() => GraphWriter.ToBytes(_accumulation);
+    public byte[] AccumulationToBytes() => GraphWriter.ToBytes(Accumulation);
 
     /// <summary>Batch, parameters and running statistics → loss and the model's outputs, in evaluation form.</summary>
-    public byte[] EvaluationToBytes() => GraphWriter.ToBytes(_evaluation);
+    public byte[] EvaluationToBytes() => GraphWriter.ToBytes(Evaluation);
 
     /// <summary>The accumulation buffer of a parameter's gradient.</summary>
     public static string BufferOf(string parameter) => $"{OptimizerGraph.GradientOf(parameter)}.accumulation.buffer";

@@ -97,4 +97,6 @@ public sealed class OptimizerGraph
         new OptimizerGraphBuilder(parameters, options, statistics ?? []).Build();
 
     internal OnnxModel Model => _model;
+
+    internal OnnxModel? Initialization => _initialization;
 }

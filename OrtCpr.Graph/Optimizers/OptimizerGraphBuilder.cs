@@ -254,6 +254,7 @@ internal sealed class OptimizerGraphBuilder
             for (int i = 0; i < inputs.Count; i++) body.AddInput(inputNames?[i] ?? $"input{i}", inputs[i].Type, null);
             var g = new GraphBuilder(body);
             write(g, [.. body.Inputs], body);
+            RemoveDeadNodes.Run(body);
             var function = new OnnxFunction(Domain, name, body);
             function.Opsets[""] = Opset;
             _functions[name] = function;

@@ -1,0 +1,99 @@
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Graph;
+
+namespace OrtCpr;
+
+/// <summary>Named tensors for one step, over the caller's memory.</summary>
+/// <remarks>Owns the ONNX Runtime views of the arrays, not the arrays; they must not change during a step. Not thread-safe.</remarks>
+public sealed class Batch : IDisposable
+{
+    // Not OrtMemoryInfo.DefaultInstance: its memory type makes some providers abort the process.
+    private static readonly OrtMemoryInfo Host = new("Cpu", OrtAllocatorType.DeviceAllocator, 0, OrtMemType.Default);
+
+    private readonly Dictionary<string, OrtValue> _tensors = new(StringComparer.Ordinal);
+
+    /// <summary>The tensors by name.</summary>
+    public IReadOnlyDictionary<string, OrtValue> Tensors => _tensors;
+
+    /// <summary>Adds a tensor over an array, without a copy.</summary>
+    /// <param name="name">Input of the model, or labels of the loss.</param>
+    /// <param name="data">The elements in row-major order.</param>
+    /// <param name="shape">Dimensions; their product must be the number of elements.</param>
+    /// <returns>This batch.</returns>
+    /// <exception cref="DriverException">The name is given twice, or shape and elements disagree.</exception>
+    public Batch Add<T>(string name, Memory<T> data, params long[] shape) where T : unmanaged
+    {
+        ArgumentNullException.ThrowIfNull(shape);
+        long count = shape.Aggregate(1L, (n, d) => n * d);
+        if (shape.Any(d => d < 0) || count != data.Length) throw new DriverException($"Batch entry '{name}': shape [{string.Join(',', shape)}] has {count} elements; found {data.Length}.");
+        if (_tensors.ContainsKey(name)) throw new DriverException($"Batch entry '{name}' is given twice.");
+        _tensors[name] = OrtValue.CreateTensorValueFromMemory(Host, data, shape);
+        return this;
+    }
+
+    /// <summary>Adds a tensor over an array, without a copy.</summary>
+    /// <param name="name">Input of the model, or labels of the loss.</param>
+    /// <param name="data">The elements in row-major order.</param>
+    /// <param name="shape">Dimensions; their product must be the number of elements.</param>
+    /// <returns>This batch.</returns>
+    /// <exception cref="DriverException">The name is given twice, or shape and elements disagree.</exception>
+    public Batch Add<T>(string name, T[] data, params long[] shape) where T : unmanaged => Add(name, data.AsMemory(), shape);
+
+    /// <summary>Adds a tensor as a copy.</summary>
+    /// <exception cref="DriverException">The name is given twice.</exception>
+    public Batch Add(string name, TensorData data)
+    {
+        ArgumentNullException.ThrowIfNull(data);
+        if (_tensors.ContainsKey(name)) throw new DriverException($"Batch entry '{name}' is given twice.");
+        var value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)data.Type, [.. data.Dimensions]);
+        data.Bytes.Span.CopyTo(value.GetTensorMutableRawData());
+        _tensors[name] = value;
+        return this;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (OrtValue value in _tensors.Values) value.Dispose();
+        _tensors.Clear();
+    }
+
+    // All problems at once, before anything changes.
+    internal void Check(IReadOnlyList<BatchInput> expected)
+    {
+        var problems = new List<string>();
+        var symbols = new Dictionary<string, (long Size, string Input)>(StringComparer.Ordinal);
+        foreach (BatchInput input in expected)
+        {
+            if (!_tensors.TryGetValue(input.Name, out OrtValue? value))
+            {
+                problems.Add($"{input} is missing");
+                continue;
+            }
+            OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
+            var type = (ElementType)(int)info.ElementDataType;
+            string found = $"{type}[{string.Join(',', info.Shape)}]";
+            if (type != input.Type || (input.Dimensions is not null && input.Dimensions.Count != info.Shape.Length))
+            {
+                problems.Add($"expected {input}, found {found}");
+                continue;
+            }
+            for (int i = 0; i < (input.Dimensions?.Count ?? 0); i++)
+            {
+                string dim = input.Dimensions![i];
+                long size = info.Shape[i];
+                if (dim == "?") continue;
+                if (long.TryParse(dim, out long known))
+                {
+                    if (known != size) problems.Add($"expected {input}, found {found}: dimension {i} must be {known}");
+                }
+                else if (!symbols.TryAdd(dim, (size, input.Name)) && symbols[dim].Size != size)
+                {
+                    problems.Add($"expected {input}, found {found}: '{dim}' is {symbols[dim].Size} in '{symbols[dim].Input}'");
+                }
+            }
+        }
+        foreach (string extra in _tensors.Keys.Where(k => expected.All(e => e.Name != k))) problems.Add($"'{extra}' is not an input; inputs are {string.Join(", ", expected)}");
+        if (problems.Count > 0) throw new DriverException($"The batch does not fit the model: {string.Join("; ", problems)}.");
+    }
+}

@@ -1,0 +1,25 @@
+namespace OrtCpr;
+
+/// <summary>How a driver runs its graphs.</summary>
+public sealed record DriverOptions
+{
+    /// <summary>Threads of each session, kernels included; 0 for one a physical core (ONNX Runtime's default).</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Fused C# kernels in place of the standard-operator bodies of our functions, where the device allows. Default on.</summary>
+    public bool Kernels { get; init; } = true;
+
+    /// <summary>Where graphs run: <c>cpu</c>.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>Folder to write every graph to before it runs, for looking at them; null for none (default).</summary>
+    public string? KeepGraphs { get; init; }
+
+    internal void Validate()
+    {
+        var problems = new List<string>();
+        if (Threads < 0) problems.Add($"{nameof(Threads)} is {Threads}; expected 0 (one a physical core) or more");
+        if (!string.Equals(Device, "cpu", StringComparison.OrdinalIgnoreCase)) problems.Add($"{nameof(Device)} is '{Device}'; this version runs on 'cpu' only");
+        Graph.OptionException.ThrowIfAny("The driver has options out of range", problems);
+    }
+}

@@ -1,0 +1,72 @@
+using OrtCpr.Buffers;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Onnx.Proto;
+
+namespace OrtCpr.Export;
+
+// The trained model as a plain inference model: the file that came in, with the trained values in place of the old ones and training-only forms
+// switched off. Everything else in it stays as it was.
+internal static class InferenceModel
+{
+    public static void Save(TrainingGraphs graphs, TensorStore store, string path)
+    {
+        ModelProto model = graphs.Source.Proto.Clone();
+        var types = model.Graph.Initializer.ToDictionary(t => t.Name, t => (ElementType)t.DataType, StringComparer.Ordinal);
+        var values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
+        foreach (string name in graphs.InitialParameters.Keys.Concat(graphs.InitialStatistics.Keys))
+        {
+            TensorData value = store.Read(name);
+            // Half-precision weights trained as float32 masters return to their own type.
+            values[name] = types.TryGetValue(name, out ElementType type) && type != value.Type && type.IsFloating() ? value.ConvertTo(type) : value;
+        }
+        foreach ((string name, TensorData drawn) in graphs.DrawnWeights)
+        {
+            if (types.ContainsKey(name)) values.TryAdd(name, drawn);
+        }
+        model.TrainingInfo.Clear();
+        ToInference(model.Graph);
+        ModelFile.Save(model, path, initializers: values, source: graphs.Source.Folder);
+    }
+
+    private static void ToInference(GraphProto graph)
+    {
+        var trainingModes = new HashSet<string>(StringComparer.Ordinal);
+        foreach (NodeProto node in graph.Node)
+        {
+            if (node.Domain is not ("" or "ai.onnx")) continue;
+            if (node.OpType == "BatchNormalization")
+            {
+                for (int i = node.Attribute.Count - 1; i >= 0; i--)
+                {
+                    if (node.Attribute[i].Name == "training_mode") node.Attribute.RemoveAt(i);
+                }
+                while (node.Output.Count > 1) node.Output.RemoveAt(1);
+            }
+            else if (node.OpType == "Dropout" && node.Input.Count > 2)
+            {
+                trainingModes.Add(node.Input[2]);
+                node.Input.RemoveAt(2);
+            }
+            foreach (AttributeProto attribute in node.Attribute)
+            {
+                if (attribute.G is not null) ToInference(attribute.G);
+            }
+        }
+        RemoveUnread(graph, trainingModes);
+    }
+
+    // The flag of a Dropout and the constant that fed it have no reader any more.
+    private static void RemoveUnread(GraphProto graph, HashSet<string> names)
+    {
+        names.ExceptWith(graph.Node.SelectMany(n => n.Input).Concat(graph.Output.Select(o => o.Name)));
+        for (int i = graph.Node.Count - 1; i >= 0; i--)
+        {
+            if (graph.Node[i].OpType == "Constant" && names.Contains(graph.Node[i].Output[0])) graph.Node.RemoveAt(i);
+        }
+        for (int i = graph.Initializer.Count - 1; i >= 0; i--)
+        {
+            if (names.Contains(graph.Initializer[i].Name)) graph.Initializer.RemoveAt(i);
+        }
+    }
+}

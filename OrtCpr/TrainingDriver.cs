@@ -1,0 +1,247 @@
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+using OrtCpr.Export;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Schedules;
+using OrtCpr.Sessions;
+
+namespace OrtCpr;
+
+/// <summary>The verbs of training, as ONNX Runtime's training session has them: TrainStep, EvalStep, OptimizerStep, LazyResetGrad.</summary>
+/// <remarks>Owns the sessions, the parameters and all state. Gradients add up over TrainSteps until <see cref="LazyResetGrad"/> is called.
+/// Batch and sequence sizes may change from step to step. Not thread-safe: one call at a time; several drivers share nothing.</remarks>
+public sealed class TrainingDriver : IDisposable
+{
+    private readonly GraphSession _training;
+    private readonly OrtIoBinding _trainingBinding;
+    private readonly OrtValue _loss;
+    private GraphSession? _accumulation;
+    private OrtIoBinding? _accumulationBinding;
+    private GraphSession? _evaluation;
+    private bool _resetPending = true;
+    private bool _disposed;
+
+    /// <summary>Creates the sessions and puts parameters and state in place.</summary>
+    /// <param name="graphs">What <see cref="TrainingGraphBuilder"/> made.</param>
+    /// <param name="options">Threads, kernels, device.</param>
+    /// <exception cref="OrtCprException">An option is out of range or the device does not accept a graph.</exception>
+    public TrainingDriver(TrainingGraphs graphs, DriverOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(graphs);
+        Graphs = graphs;
+        Optimizer = new OptimizerDriver(graphs.Optimizer, graphs.InitialParameters, options);
+        ElementType type = graphs.Optimizer.Type;
+        _loss = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (TensorElementType)(int)type, []);
+        try
+        {
+            foreach ((string name, TensorData value) in graphs.InitialStatistics)
+            {
+                Optimizer.Store.Write(name, value);
+                Optimizer.Store.Write($"{name}.pending", value);
+            }
+            _training = new GraphSession(graphs.Training, "training", Optimizer.Options);
+            _trainingBinding = _training.Session.CreateIoBinding();
+            Bind(_training, _trainingBinding);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Builds the graphs of a model file and a driver for them.</summary>
+    /// <exception cref="OrtCprException">The file, the model or an option is at fault.</exception>
+    public static TrainingDriver Create(string modelPath, TrainingOptions? training = null, DriverOptions? options = null) =>
+        new(TrainingGraphBuilder.Build(modelPath, training), options);
+
+    /// <summary>The graphs that run.</summary>
+    public TrainingGraphs Graphs { get; }
+
+    /// <summary>Parameters, state, learning rates and schedules.</summary>
+    public OptimizerDriver Optimizer { get; }
+
+    /// <summary>TrainSteps whose gradients are in the buffers.</summary>
+    public int AccumulatedSteps { get; private set; }
+
+    /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see cref="LazyResetGrad"/> (and the first time), else add to them.</summary>
+    /// <param name="batch">The model's inputs and the labels.</param>
+    /// <returns>The loss of the batch.</returns>
+    /// <exception cref="DriverException">The batch does not fit; nothing has changed.</exception>
+    public double TrainStep(Batch batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        batch.Check(Graphs.BatchInputs);
+        (GraphSession session, OrtIoBinding binding) = _resetPending ? (_training, _trainingBinding) : Accumulation();
+        foreach ((string name, OrtValue value) in batch.Tensors)
+        {
+            if (session.Inputs.Contains(name)) binding.BindInput(name, value);
+        }
+        Run(session, binding);
+        AccumulatedSteps = _resetPending ? 1 : AccumulatedSteps + 1;
+        _resetPending = false;
+        return Read(_loss);
+    }
+
+    /// <summary>Loss and model outputs of one batch in evaluation form. Nothing changes.</summary>
+    /// <param name="batch">The model's inputs and the labels.</param>
+    /// <param name="outputs">Names of model outputs to compute beside the loss; none by default.</param>
+    /// <exception cref="DriverException">The batch does not fit, or an output does not exist.</exception>
+    public Evaluation EvalStep(Batch batch, params IReadOnlyList<string> outputs)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(outputs);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        batch.Check(Graphs.BatchInputs);
+        foreach (string output in outputs.Where(o => !Graphs.ModelOutputs.Contains(o)))
+            throw new DriverException($"The model has no output '{output}'; it has {string.Join(", ", Graphs.ModelOutputs)}.");
+        _evaluation ??= new GraphSession(Graphs.Evaluation, "evaluation", Optimizer.Options);
+        string[] inputs = [.. _evaluation.Session.InputNames];
+        OrtValue[] values = [.. inputs.Select(i => batch.Tensors.TryGetValue(i, out OrtValue? v) ? v : Optimizer.Store[i])];
+        string[] names = [Graphs.LossOutput, .. outputs.Where(o => o != Graphs.LossOutput).Distinct()];
+        try
+        {
+            IDisposableReadOnlyCollection<OrtValue> results = _evaluation.Session.Run(_evaluation.RunOptions, inputs, values, names);
+            return new Evaluation(names, results, Read(results[0]));
+        }
+        catch (OnnxRuntimeException error)
+        {
+            throw Failed("evaluation", error);
+        }
+    }
+
+    /// <summary>One optimizer step from the gradients in the buffers; commits running statistics with it.</summary>
+    /// <param name="gradientScale">Multiplies the gradients: 1/A for the mean of A accumulated batches. Default 1: their sum.</param>
+    /// <returns>False when a gradient was not finite and the step was skipped; nothing has changed then.</returns>
+    /// <exception cref="DriverException">No TrainStep has run yet.</exception>
+    public bool OptimizerStep(double gradientScale = 1)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (AccumulatedSteps == 0) throw new DriverException("There are no gradients yet. Call TrainStep before OptimizerStep.");
+        return Optimizer.Step(gradientScale);
+    }
+
+    /// <summary>Makes the next TrainStep overwrite the gradients instead of adding to them.</summary>
+    public void LazyResetGrad() => _resetPending = true;
+
+    /// <summary>A copy of a parameter's gradient, as accumulated so far.</summary>
+    /// <exception cref="DriverException">There is no such parameter.</exception>
+    public TensorData GetGradient(string parameter) => Optimizer.Get(OptimizerGraph.GradientOf(parameter));
+
+    /// <summary>A copy of a parameter or running statistic.</summary>
+    /// <exception cref="DriverException">There is no such tensor.</exception>
+    public TensorData GetParameter(string name) => Optimizer.Get(name);
+
+    /// <summary>Overwrites a parameter.</summary>
+    /// <exception cref="DriverException">There is no such parameter, or type or shape differ.</exception>
+    public void UpdateParameter(string name, TensorData value) => Optimizer.Set(name, value);
+
+    /// <summary>Sets the learning-rate schedule of one group, or of all.</summary>
+    public void SetSchedule(Schedule? schedule, int? group = null) => Optimizer.SetSchedule(schedule, group);
+
+    /// <summary>Writes the trained model: same inputs, outputs and names as the original, in inference form.</summary>
+    /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is larger than 1.5 GB.</param>
+    /// <exception cref="FileAccessException">The file can't be written.</exception>
+    public void ExportModel(string path)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        InferenceModel.Save(Graphs, Optimizer.Store, path);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _trainingBinding?.Dispose();
+        _training?.Dispose();
+        _accumulationBinding?.Dispose();
+        _accumulation?.Dispose();
+        _evaluation?.Dispose();
+        _loss.Dispose();
+        Optimizer.Dispose();
+    }
+
+    internal void ForgetGradients()
+    {
+        AccumulatedSteps = 0;
+        _resetPending = true;
+    }
+
+    private (GraphSession, OrtIoBinding) Accumulation()
+    {
+        if (_accumulation is null)
+        {
+            _accumulation = new GraphSession(Graphs.Accumulation, "accumulation", Optimizer.Options);
+            _accumulationBinding = _accumulation.Session.CreateIoBinding();
+            if (!Optimizer.Store.Contains(TrainingGraphs.ResetInput)) Optimizer.Store.Allocate(TrainingGraphs.ResetInput, ElementType.Bool, [1]);
+            Bind(_accumulation, _accumulationBinding);
+        }
+        return (_accumulation, _accumulationBinding!);
+    }
+
+    // Everything but the batch, once: parameters in, gradients and pending statistics in place.
+    private void Bind(GraphSession session, OrtIoBinding binding)
+    {
+        foreach (string input in session.Session.InputNames)
+        {
+            string name = Stored(input);
+            if (Optimizer.Store.Contains(name)) binding.BindInput(input, Optimizer.Store[name]);
+        }
+        foreach (string output in session.Session.OutputNames)
+            binding.BindOutput(output, output == Graphs.LossOutput ? _loss : Optimizer.Store[Stored(output)]);
+    }
+
+    private static string Stored(string name)
+    {
+        foreach (string suffix in new[] { ".accumulation.buffer", ".accumulation.value", ".updated" })
+        {
+            if (name.EndsWith(suffix, StringComparison.Ordinal)) return name[..^suffix.Length];
+        }
+        return name;
+    }
+
+    private static void Run(GraphSession session, OrtIoBinding binding)
+    {
+        try
+        {
+            session.Run(binding);
+        }
+        catch (OnnxRuntimeException error)
+        {
+            throw Failed("training", error);
+        }
+    }
+
+    private static DriverException Failed(string graph, OnnxRuntimeException error) =>
+        new($"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond its table or a label beyond the classes.", error);
+
+    private double Read(OrtValue scalar) => Graphs.Optimizer.Type == ElementType.Double ? scalar.GetTensorDataAsSpan<double>()[0] : scalar.GetTensorDataAsSpan<float>()[0];
+}
+
+/// <summary>Loss and outputs of one evaluated batch. Owns the outputs.</summary>
+public sealed class Evaluation : IDisposable
+{
+    private readonly string[] _names;
+    private readonly IDisposableReadOnlyCollection<OrtValue> _results;
+
+    internal Evaluation(string[] names, IDisposableReadOnlyCollection<OrtValue> results, double loss)
+    {
+        _names = names;
+        _results = results;
+        Loss = loss;
+    }
+
+    /// <summary>The loss.</summary>
+    public double Loss { get; }
+
+    /// <summary>An output that was asked for; valid until this is disposed.</summary>
+    /// <exception cref="DriverException">It was not asked for.</exception>
+    public OrtValue this[string output] => Array.IndexOf(_names, output) is int i and >= 0 ? _results[i]
+        : throw new DriverException($"Output '{output}' was not asked for; name it in EvalStep. Asked for: {string.Join(", ", _names)}.");
+
+    /// <inheritdoc/>
+    public void Dispose() => _results.Dispose();
+}
