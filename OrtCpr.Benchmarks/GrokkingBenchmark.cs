@@ -29,7 +29,7 @@ internal sealed class GrokkingBenchmark : IBenchmark
         string? noTorch = TorchLoader.TryStart(options.Threads);
         if (noTorch is not null)
             Console.WriteLine($"TorchSharp is left out: {noTorch}");
-        string? noOurs = OurSides.Grokking is null ? "our side is not plugged in" : File.Exists(model) ? null : "grokking.onnx is not there; name its folder with --models";
+        string? noOurs = File.Exists(model) ? null : "grokking.onnx is not there; name its folder with --models";
 
         List<(string Row, ITrainer Trainer)> trainers = [];
         try
@@ -40,7 +40,7 @@ internal sealed class GrokkingBenchmark : IBenchmark
                 trainers.Add((TorchByHand, new TorchGrokking(weights, batches, lastPositionOnly: true)));
             }
             if (noOurs is null)
-                trainers.Add((Ours, OurSides.Grokking!(model, weights, batches, options.Threads)));
+                trainers.Add((Ours, new OurGrokking(model, weights, batches, options.Threads)));
             if (trainers.Count == 0)
                 throw new BenchmarkException($"There is nothing to measure: {noTorch}; {noOurs}.");
             double loss = EqualLoss(trainers, batches[0]);

@@ -18,21 +18,21 @@ internal sealed class OverheadBenchmark : IBenchmark
     public void Run(BenchmarkOptions options, Report report)
     {
         string model = Path.Combine(options.Models, "gpt2_5m.onnx");
-        string? missing = OurSides.Overhead is null ? "our side is not plugged in" : File.Exists(model) ? null : "gpt2_5m.onnx is not there; name its folder with --models";
+        bool there = File.Exists(model);
         report.Columns("run");
         foreach ((int batch, double bound) in Goals)
         {
-            if (missing is null)
+            if (there)
                 Measure(options, report, model, batch, bound);
             else
-                report.NotMeasured(Goal(batch), missing);
+                report.NotMeasured(Goal(batch), "gpt2_5m.onnx is not there; name its folder with --models");
         }
     }
 
     private static void Measure(BenchmarkOptions options, Report report, string model, int batch, double bound)
     {
-        using ITrainingStep plain = OurSides.Overhead!(model, OverheadOptimizer.AdamW, batch, Sequence, options.Threads);
-        using ITrainingStep constrained = OurSides.Overhead!(model, OverheadOptimizer.AdamCpr, batch, Sequence, options.Threads);
+        using OurTrainingStep plain = new(model, constrained: false, batch, Sequence, options.Threads);
+        using OurTrainingStep constrained = new(model, constrained: true, batch, Sequence, options.Threads);
         plain.Step();
         constrained.Step();
 
@@ -43,13 +43,14 @@ internal sealed class OverheadBenchmark : IBenchmark
         Side adamCpr = new($"AdamCPR, optimizer{suffix}", () => Repeat(constrained, repeats));
         Side step = new($"AdamCPR, whole step{suffix}", constrained.Step);
         IReadOnlyDictionary<string, Timing> times = Alternation.Measure([adamW, adamCpr, step], options.Runs);
+        constrained.CheckMultipliers();
         report.Row(times[adamW.Name], repeats);
         report.Row(times[adamCpr.Name], repeats);
         report.Row(times[step.Name]);
         report.AtMost(Goal(batch), (times[adamCpr.Name].Median - times[adamW.Name].Median) / repeats / times[step.Name].Median, bound);
     }
 
-    private static void Repeat(ITrainingStep side, int count)
+    private static void Repeat(OurTrainingStep side, int count)
     {
         for (int i = 0; i < count; i++)
             side.OptimizerRun();

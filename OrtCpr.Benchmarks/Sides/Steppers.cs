@@ -23,13 +23,3 @@ internal interface ITrainer : IDisposable
     /// <summary>Mean cross-entropy of a batch, without a step.</summary>
     double Loss(TokenBatch batch);
 }
-
-/// <summary>A side of <c>overhead</c>: one model with one optimizer.</summary>
-internal interface ITrainingStep : IDisposable
-{
-    /// <summary>Forward, backward and optimizer.</summary>
-    void Step();
-
-    /// <summary>The optimizer's run alone, on the gradients that are there.</summary>
-    void OptimizerRun();
-}
