@@ -40,6 +40,7 @@ public static class TrainingGraphBuilder
         (OnnxModel training, IReadOnlyDictionary<Value, Value> map) = GraphCopier.Copy(model);
         training.Graph.Outputs.Clear();
         training.Graph.Outputs.Add(map[loss]);
+        foreach (string name in options.TrainingOutputs.Distinct()) training.Graph.Outputs.Add(map[FindOutput(modelOutputs, name)]);
         IReadOnlyList<RunningStatistic> statistics = TrainingMode.ToTraining(training, options.BatchNormalization, options.UnbiasedRunningVariance);
         Dictionary<string, TensorData> initial = ToInputs(training, parameters.Trained.Select(p => p.Name));
         int forward = Differentiate(training, parameters, options.Rules);
@@ -69,6 +70,9 @@ public static class TrainingGraphBuilder
             DrawnWeights = drawn,
         };
     }
+
+    private static Value FindOutput(Value[] outputs, string name) => outputs.FirstOrDefault(o => o.Name == name)
+        ?? throw new OptionException($"{nameof(TrainingOptions.TrainingOutputs)} names '{name}', which is no output of the model. Its outputs: {string.Join(", ", outputs.Select(o => o.Name))}.");
 
     // One form of everything: no functions, no Constant nodes, opset 18 or later, no half precision.
     internal static (OnnxModel, HashSet<Value> Literals) Regularise(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Optimizers;
@@ -23,6 +24,9 @@ public sealed record TrainingOptions
 
     /// <summary>Running variances with the unbiased batch variance, as PyTorch keeps them, instead of ONNX's population variance. Default off.</summary>
     public bool UnbiasedRunningVariance { get; init; }
+
+    /// <summary>Model outputs that the training graph computes beside the loss, to be read after a TrainStep (for training accuracy, say). Default: none.</summary>
+    public ImmutableArray<string> TrainingOutputs { get; init; } = [];
 
     /// <summary>Gradient rules. Default: the built-in table.</summary>
     public GradientRules Rules { get; init; } = GradientRules.Default;

@@ -85,6 +85,19 @@ public sealed class TrainingDriver : IDisposable
         return Read(_loss);
     }
 
+    /// <summary>A copy of a model output in the last TrainStep; it must be one of <see cref="TrainingOptions.TrainingOutputs"/>.</summary>
+    /// <exception cref="DriverException">It is not, or no TrainStep has run.</exception>
+    public TensorData GetOutput(string name)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        OrtIoBinding binding = AccumulatedSteps > 1 ? _accumulationBinding! : _trainingBinding;
+        int index = AccumulatedSteps == 0 ? -1 : Array.IndexOf(binding.GetOutputNames(), name);
+        if (index < 0) throw new DriverException($"Output '{name}' was not computed by a TrainStep; name it in {nameof(TrainingOptions)}.{nameof(TrainingOptions.TrainingOutputs)} and run a step first.");
+        using IDisposableReadOnlyCollection<OrtValue> values = binding.GetOutputValues();
+        OrtTensorTypeAndShapeInfo info = values[index].GetTensorTypeAndShape();
+        return TensorData.Create((ElementType)(int)info.ElementDataType, info.Shape, values[index].GetTensorMutableRawData().ToArray());
+    }
+
     /// <summary>Loss and model outputs of one batch in evaluation form. Nothing changes.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
     /// <param name="outputs">Names of model outputs to compute beside the loss; none by default.</param>
@@ -191,7 +204,11 @@ public sealed class TrainingDriver : IDisposable
             if (Optimizer.Store.Contains(name)) binding.BindInput(input, Optimizer.Store[name]);
         }
         foreach (string output in session.Session.OutputNames)
-            binding.BindOutput(output, output == Graphs.LossOutput ? _loss : Optimizer.Store[Stored(output)]);
+        {
+            if (output == Graphs.LossOutput) binding.BindOutput(output, _loss);
+            else if (Optimizer.Store.Contains(Stored(output))) binding.BindOutput(output, Optimizer.Store[Stored(output)]);
+            else binding.BindOutputToDevice(output, OrtAllocator.DefaultInstance.Info);
+        }
     }
 
     private static string Stored(string name)

@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using OrtCpr.Graph;
+
+namespace OrtCpr.Tool.Verify;
+
+// What became of a case.
+internal sealed record CaseResult(string Case, string Kind, bool Passed, int Compared, double Seconds, string? Message);
+
+// Runs one case in this process.
+internal static class CaseRunner
+{
+    private static readonly Dictionary<string, Action<CaseData, TensorCheck, DriverOptions>> Kinds = new(StringComparer.Ordinal)
+    {
+        ["optimizer-trajectory"] = OptimizerTrajectory.Run,
+        ["op-gradient"] = OpGradient.Run,
+        ["model-gradient"] = ModelGradient.Run,
+        ["training-trajectory"] = TrainingTrajectory.Run,
+    };
+
+    public static IReadOnlyCollection<string> KnownKinds => Kinds.Keys;
+
+    public static CaseResult Run(string path, DriverOptions options)
+    {
+        string name = Path.GetFileNameWithoutExtension(path);
+        var watch = Stopwatch.StartNew();
+        string kind = "?";
+        var check = new TensorCheck();
+        try
+        {
+            using var data = new CaseData(path);
+            kind = data.Kind;
+            if (!Kinds.TryGetValue(kind, out Action<CaseData, TensorCheck, DriverOptions>? run))
+                throw new CaseException($"kind '{kind}' is not known; known: {string.Join(", ", Kinds.Keys)}");
+            run(data, check, options with { KeepGraphs = options.KeepGraphs is null ? null : Path.Combine(options.KeepGraphs, name) });
+            string? message = check.Wrong.Count > 0 ? Summary(check)
+                : data.Unused.Count > 0 ? $"stored tensors that nothing computes: {string.Join(", ", data.Unused.Take(5))}"
+                : check.Compared == 0 ? "nothing was compared" : null;
+            return new(name, kind, message is null, check.Compared, watch.Elapsed.TotalSeconds, message);
+        }
+        catch (Exception error) when (error is CaseException or OrtCprException)
+        {
+            return new(name, kind, false, check.Compared, watch.Elapsed.TotalSeconds, error.Message);
+        }
+#pragma warning disable CA1031 // Whatever goes wrong in a case is that case's result; the run goes on.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            return new(name, kind, false, check.Compared, watch.Elapsed.TotalSeconds, $"{error.GetType().Name}: {error.Message} {error.StackTrace?.Split('\n').FirstOrDefault()?.Trim()}");
+        }
+    }
+
+    private static string Summary(TensorCheck check) =>
+        check.Wrong.Count == 1 ? check.Wrong[0] : $"{check.Wrong[0]} (and {check.Wrong.Count - 1} more wrong tensors)";
+}
