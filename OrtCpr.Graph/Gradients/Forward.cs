@@ -30,15 +30,15 @@ public sealed class Forward
     /// <summary>Output <paramref name="index"/>. One that the model left out is added to the node.</summary>
     public Value Out(int index)
     {
-        bool added = false;
-        while (Node.Outputs.Count <= index || Node.Outputs[index] is null)
+        if (index < Node.Outputs.Count && Node.Outputs[index] is Value present) return present;
+        // Those in between are named too: not every kernel takes a gap.
+        string name = Node.Outputs.First(o => o is not null)!.Name;
+        for (int i = 0; i <= index; i++)
         {
-            if (Node.Outputs.Count <= index) Node.Outputs.Add(null);
-            if (Node.Outputs.Count - 1 != index && Node.Outputs[index] is null) continue;
-            Node.Outputs[index] = new Value(_builder.Graph.Names.Unique($"{Node.Outputs.First(o => o is not null)!.Name}/out{index}")) { Producer = Node };
-            added = true;
+            if (i == Node.Outputs.Count) Node.Outputs.Add(null);
+            Node.Outputs[i] ??= new Value(_builder.Graph.Names.Unique($"{name}/out{i}")) { Producer = Node };
         }
-        if (added) _builder.Known.Visit(Node);
+        _builder.Known.Visit(Node);
         return Node.Outputs[index]!;
     }
 

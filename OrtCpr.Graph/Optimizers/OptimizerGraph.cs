@@ -5,11 +5,11 @@ namespace OrtCpr.Graph.Optimizers;
 
 /// <summary>A tensor that a graph reads and writes, kept from run to run.</summary>
 /// <param name="Name">Graph input that reads it.</param>
-/// <param name="Updated">Graph output that writes it.</param>
+/// <param name="Updated">Graph output that writes it; null when nothing does after the start.</param>
 /// <param name="Type">Element type.</param>
 /// <param name="Dimensions">Shape.</param>
 /// <param name="Initial">Value before the first run; null for zeros.</param>
-public sealed record StateTensor(string Name, string Updated, ElementType Type, IReadOnlyList<long> Dimensions, TensorData? Initial = null);
+public sealed record StateTensor(string Name, string? Updated, ElementType Type, IReadOnlyList<long> Dimensions, TensorData? Initial = null);
 
 /// <summary>A running statistic that the optimizer graph commits: <paramref name="Name"/> takes the value of <paramref name="Pending"/> when a step is
 /// applied, and gives it back when the step is skipped.</summary>

@@ -111,7 +111,7 @@ internal sealed class OptimizerGraphBuilder
         if (norm is not null) AddOutput(norm, OptimizerGraph.GradientNormOutput);
         RemoveDeadNodes.Run(_model.Graph);
         GraphChecker.Check(_model, "optimizer");
-        InPlaceRule.Check(_model, [.. _state.Select(s => (s.Name, s.Updated)), .. _parameters.Select(p => (p.Name, OptimizerGraph.UpdatedOf(p.Name))),
+        InPlaceRule.Check(_model, [.. _state.Where(s => s.Updated is not null).Select(s => (s.Name, s.Updated!)), .. _parameters.Select(p => (p.Name, OptimizerGraph.UpdatedOf(p.Name))),
             .. _statistics.SelectMany(s => new[] { (s.Name, OptimizerGraph.UpdatedOf(s.Name)), (s.Pending, OptimizerGraph.UpdatedOf(s.Pending)) })]);
         return new OptimizerGraph(_model, initialization)
         {
@@ -274,13 +274,13 @@ internal sealed class OptimizerGraphBuilder
     private OnnxModel Rescale(Dictionary<string, Value> updated, Value apply)
     {
         ParameterSpec[] weights = [.. _parameters.Where(RescaleWeights.AppliesTo)];
-        Value target = State("rescaling.norm", _type, [1], null);
+        _state.Add(new StateTensor("rescaling.norm", null, _type, [1]));
+        Value target = Input("rescaling.norm", _type, [1]);
         _g.Scope = "rescaling";
         Value any = _g.Greater(_g.Op("ReduceMax", [_g.Cast(apply, ElementType.Int32)], ("keepdims", 1)), _g.Constant(TensorData.Scalar(0)));
         Value norm = Norm(_g, weights.Select(w => updated[w.Name]));
         Value factor = _g.Squeeze(_g.Where(any, _g.Div(target, norm), _g.Scalar(1, _type)), 0);
         foreach (ParameterSpec w in weights) updated[w.Name] = GraphBuilder.Like(_g.Mul(updated[w.Name], factor), updated[w.Name]);
-        Output(_g.Identity(target), "rescaling.norm");
 
         OnnxModel start = OnnxModel.Create("optimizer_initialization", Opset);
         start.Opsets[Domain] = 1;

@@ -32,8 +32,8 @@ internal sealed class TensorCheck
         int at = -1, bad = 0;
         for (int i = 0; i < expected.Length; i++)
         {
-            double error = double.IsNaN(expected[i]) && double.IsNaN(actual[i]) ? 0 : Math.Abs(actual[i] - expected[i]);
-            if (actual[i] == expected[i]) error = 0;
+            if (actual[i] == expected[i] || (double.IsNaN(expected[i]) && double.IsNaN(actual[i]))) continue;
+            double error = Math.Abs(actual[i] - expected[i]);
             if (error <= atol(i) + (rtol * Math.Abs(expected[i]))) continue;
             bad++;
             if (at >= 0 && !(error > worst) && !double.IsNaN(error)) continue;

@@ -48,7 +48,8 @@ internal static class TrainingTrajectory
             foreach (ConstraintInfo c in driver.Optimizer.GetConstraints())
             {
                 Append(lambdas, c.Name, c.Lambda);
-                Append(kappas, c.Name, c.Kappa);
+                // The package holds 0 in place of a bound that is not set yet.
+                Append(kappas, c.Name, c.IsSet ? c.Kappa : 0);
             }
         }
         CompareSeries(check, data, "loss", losses);

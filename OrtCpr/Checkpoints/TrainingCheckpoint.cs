@@ -1,0 +1,176 @@
+using System.Text.Json;
+using OrtCpr.Buffers;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Schedules;
+
+namespace OrtCpr.Checkpoints;
+
+/// <summary>Saves and restores a driver: parameters, moments, λ, κ, detectors, step counts, running statistics, rates, schedules and the caller's progress.</summary>
+/// <remarks>One safetensors file; everything of a parameter is stored under its name (<c>p</c>, <c>p.exp_avg</c>, <c>p.step</c>, <c>p.lambda</c>,
+/// <c>p.kappa</c>, <c>p.detector</c>), so it survives another order of parameters. A resumed run goes on bit for bit.</remarks>
+public static class TrainingCheckpoint
+{
+    /// <summary>Format version that is written.</summary>
+    public const int Version = 1;
+
+    private const string MetadataKey = "ortcpr.checkpoint";
+
+    /// <summary>Writes a checkpoint: to a temporary file beside it, flushed, then renamed. Until then the old one is whole.</summary>
+    /// <param name="driver">What to save. The gradients in its buffers are not saved: a resumed driver starts as after LazyResetGrad.</param>
+    /// <param name="path">Safetensors file.</param>
+    /// <param name="progress">The caller's position; null for none.</param>
+    /// <exception cref="FileAccessException">The file can't be written; names it. The old file is whole.</exception>
+    public static void Save(TrainingDriver driver, string path, TrainingProgress? progress = null)
+    {
+        ArgumentNullException.ThrowIfNull(driver);
+        OptimizerDriver optimizer = driver.Optimizer;
+        var header = new Header
+        {
+            FormatVersion = Version,
+            Steps = optimizer.Steps,
+            SkippedSteps = optimizer.SkippedSteps,
+            Rates = optimizer.Rates,
+            Schedules = optimizer.Schedules,
+            EverActive = [.. optimizer.Graph.Constrained.Where((_, i) => optimizer.EverActive[i])],
+            Scalars = optimizer.Graph.Schedulable.Skip(1).ToDictionary(s => s.Name, s => optimizer.Store.Read(s.Name).ToDoubles()),
+            Progress = progress ?? new TrainingProgress(),
+        };
+        SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string> { [MetadataKey] = JsonSerializer.Serialize(header) });
+    }
+
+    /// <summary>Restores a driver from a checkpoint of the same model and optimizer.</summary>
+    /// <returns>The progress that was saved with it.</returns>
+    /// <exception cref="FileAccessException">The file is missing or can't be read.</exception>
+    /// <exception cref="SafetensorsException">It is no safetensors file.</exception>
+    /// <exception cref="CheckpointException">It does not fit; nothing has changed.</exception>
+    public static TrainingProgress Load(TrainingDriver driver, string path)
+    {
+        ArgumentNullException.ThrowIfNull(driver);
+        OptimizerDriver optimizer = driver.Optimizer;
+        using SafetensorsFile file = SafetensorsFile.Read(path);
+        Header header = ReadHeader(file, path);
+        RefuseMisfits(file, optimizer, header, path);
+        foreach (CheckpointTensor tensor in CheckpointTensor.All(optimizer)) tensor.Restore(optimizer.Store, file.Tensors[tensor.Name]);
+        foreach ((string name, double[] values) in header.Scalars)
+        {
+            for (int g = 0; g < values.Length; g++) optimizer.SetScalar(name, values[g], g);
+        }
+        header.Rates.CopyTo(optimizer.Rates, 0);
+        header.Schedules.CopyTo(optimizer.Schedules, 0);
+        optimizer.Steps = header.Steps;
+        optimizer.SkippedSteps = header.SkippedSteps;
+        for (int i = 0; i < optimizer.EverActive.Length; i++) optimizer.EverActive[i] = header.EverActive.Contains(optimizer.Graph.Constrained[i]);
+        driver.ForgetGradients();
+        return header.Progress;
+    }
+
+    private static IEnumerable<SafetensorsEntry> Entries(OptimizerDriver optimizer) =>
+        CheckpointTensor.All(optimizer).Select(t => new SafetensorsEntry(t.Name, t.Type, t.Dimensions, stream => stream.Write(t.Bytes(optimizer.Store))));
+
+    private static Header ReadHeader(SafetensorsFile file, string path)
+    {
+        if (!file.Metadata.TryGetValue(MetadataKey, out string? json))
+            throw new CheckpointException($"'{path}' is a safetensors file but no checkpoint of OrtCpr: expected the metadata key '{MetadataKey}', found {(file.Metadata.Count == 0 ? "none" : string.Join(", ", file.Metadata.Keys))}.");
+        Header? header;
+        try
+        {
+            header = JsonSerializer.Deserialize<Header>(json);
+        }
+        catch (Exception error) when (error is JsonException or NotSupportedException or DriverException)
+        {
+            throw new CheckpointException($"The metadata '{MetadataKey}' of checkpoint '{path}' is damaged: {error.Message}", error);
+        }
+        if (header is null || header.FormatVersion != Version)
+            throw new CheckpointException($"Checkpoint '{path}' has format version {header?.FormatVersion}; this version of OrtCpr reads {Version}. Use the version that wrote it, or a newer one.");
+        return header;
+    }
+
+    // Everything that does not fit, before anything changes.
+    private static void RefuseMisfits(SafetensorsFile file, OptimizerDriver optimizer, Header header, string path)
+    {
+        var problems = new List<string>();
+        CheckpointTensor[] expected = [.. CheckpointTensor.All(optimizer)];
+        foreach (CheckpointTensor t in expected)
+        {
+            if (!file.Tensors.TryGetValue(t.Name, out TensorData? found)) problems.Add($"'{t.Name}' is missing; expected {t.Type}[{string.Join(',', t.Dimensions)}]");
+            else if (found.Type != t.Type || !found.Dimensions.SequenceEqual(t.Dimensions)) problems.Add($"'{t.Name}' is {found} in the file, {t.Type}[{string.Join(',', t.Dimensions)}] here");
+        }
+        var names = expected.Select(t => t.Name).ToHashSet(StringComparer.Ordinal);
+        problems.AddRange(file.Tensors.Keys.Where(n => !names.Contains(n)).Order(StringComparer.Ordinal).Select(n => $"'{n}' is in the file, but nothing here has that name"));
+        if (header.Rates.Length != optimizer.Rates.Length || header.Schedules.Length != optimizer.Rates.Length)
+            problems.Add($"{header.Rates.Length} optimizer group(s) in the file, {optimizer.Rates.Length} here");
+        string[] scalars = [.. optimizer.Graph.Schedulable.Skip(1).Select(s => s.Name)];
+        if (!header.Scalars.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars.Order(StringComparer.Ordinal)) || header.Scalars.Values.Any(v => v.Length != optimizer.Rates.Length))
+            problems.Add($"scheduled scalars {string.Join(", ", header.Scalars.Keys)} in the file, {string.Join(", ", scalars)} here");
+        if (problems.Count == 0) return;
+        string more = problems.Count > 10 ? $"; and {problems.Count - 10} more" : "";
+        throw new CheckpointException($"Checkpoint '{path}' does not fit the model and optimizer: {string.Join("; ", problems.Take(10))}{more}. Load it with the model, optimizer and parameter choice that wrote it.");
+    }
+
+    private sealed record Header
+    {
+        public int FormatVersion { get; init; }
+
+        public long Steps { get; init; }
+
+        public long SkippedSteps { get; init; }
+
+        public double[] Rates { get; init; } = [];
+
+        public Schedule?[] Schedules { get; init; } = [];
+
+        public string[] EverActive { get; init; } = [];
+
+        public Dictionary<string, double[]> Scalars { get; init; } = [];
+
+        public TrainingProgress Progress { get; init; } = new();
+    }
+}
+
+// One tensor of a checkpoint: a whole tensor of the store, or one entry of a vector that the store keeps for all parameters together.
+internal sealed record CheckpointTensor(string Name, ElementType Type, IReadOnlyList<long> Dimensions, string Stored, int Offset, int Length)
+{
+    public static IEnumerable<CheckpointTensor> All(OptimizerDriver optimizer)
+    {
+        OptimizerGraph graph = optimizer.Graph;
+        foreach (ParameterSpec p in graph.Parameters) yield return Whole(p.Name, p.Type, p.Dimensions);
+        foreach (RunningStatistic s in graph.Statistics)
+        {
+            yield return Whole(s.Name, s.Type, s.Dimensions);
+            yield return Whole(s.Pending, s.Type, s.Dimensions);
+        }
+        foreach (StateTensor s in graph.State)
+        {
+            IReadOnlyList<string>? owners = s.Name switch
+            {
+                "step" => [.. graph.Parameters.Select(p => p.Name)],
+                "cpr.lambda" or "cpr.kappa" or "cpr.detector" => graph.Constrained,
+                _ => null,
+            };
+            if (owners is null)
+            {
+                yield return Whole(s.Name, s.Type, s.Dimensions);
+                continue;
+            }
+            string suffix = s.Name.StartsWith("cpr.", StringComparison.Ordinal) ? s.Name["cpr.".Length..] : s.Name;
+            long[] row = [.. s.Dimensions.Skip(1).DefaultIfEmpty(1)];
+            int bytes = (int)row.Aggregate(1L, (n, d) => n * d) * s.Type.BitsPerElement() / 8;
+            for (int i = 0; i < owners.Count; i++) yield return new($"{owners[i]}.{suffix}", s.Type, row, s.Name, i * bytes, bytes);
+        }
+    }
+
+    public ReadOnlySpan<byte> Bytes(TensorStore store)
+    {
+        Span<byte> all = store[Stored].GetTensorMutableRawData();
+        return Length < 0 ? all : all.Slice(Offset, Length);
+    }
+
+    public void Restore(TensorStore store, TensorData data)
+    {
+        Span<byte> all = store[Stored].GetTensorMutableRawData();
+        data.Bytes.Span.CopyTo(Length < 0 ? all : all.Slice(Offset, Length));
+    }
+
+    private static CheckpointTensor Whole(string name, ElementType type, IReadOnlyList<long> dims) => new(name, type, dims, name, 0, -1);
+}
