@@ -1,5 +1,6 @@
 using OrtCpr.Benchmarks;
 using OrtCpr.Benchmarks.Harness;
+using OrtCpr.Graph;
 
 IBenchmark[] all = [new OptimizerBenchmark(), new GrokkingBenchmark(), new OverheadBenchmark()];
 
@@ -27,7 +28,7 @@ foreach (string name in options.Names)
     {
         benchmark.Run(options, report);
     }
-    catch (BenchmarkException error)
+    catch (Exception error) when (error is BenchmarkException or OrtCprException)
     {
         Console.Error.WriteLine($"{name}: {error.Message}");
         failures++;
