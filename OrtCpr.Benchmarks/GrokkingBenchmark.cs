@@ -47,9 +47,9 @@ internal sealed class GrokkingBenchmark : IBenchmark
 
             int steps = options.Quick ? 5 : 100;
             IReadOnlyDictionary<string, Timing> times = Alternation.Measure([.. trainers.Select(t => new Side(t.Row, () => t.Trainer.TrainSteps(steps)))], options.Runs, warmup: 1);
-            report.Columns("side, time of one step", "s per 1000 steps");
-            foreach ((string row, _) in trainers)
-                report.Row(times[row], steps, (times[row].Median / steps * 1000).ToString("F2", CultureInfo.InvariantCulture));
+            report.Columns("side, time of one step", "s per 1000 steps", "last loss");
+            foreach ((string row, ITrainer trainer) in trainers)
+                report.Row(times[row], steps, (times[row].Median / steps * 1000).ToString("F2", CultureInfo.InvariantCulture), trainer.Loss(batches[0]).ToString("F4", CultureInfo.InvariantCulture));
             report.Remark(string.Create(CultureInfo.InvariantCulture,
                 $"{steps} steps a run. Weights: {(given ? "split.safetensors, seed 1" : "drawn, seed 1")}; the loss of the first batch before any step is {loss:F4} on every side. \"By hand\" is a model rewritten for its loss, which the goals do not ask about."));
             foreach ((string? goal, double bound) in new (string?, double)[] { (null, 3), ("first_milestone", 1.5) })

@@ -1,3 +1,4 @@
+using OrtCpr.Benchmarks.Harness;
 using OrtCpr.Benchmarks.Sides;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -26,9 +27,17 @@ internal sealed class TorchAdamW : IStepper
             parameter.grad = randn(parameter.shape).mul_(1e-3);
         }
         _optimizer = TorchOptimizers.AdamW(_parameters, learningRate, 0.9, 0.999, weightDecay);
+
+        // The first step of Adam is the learning rate times a sign, whatever the gradient; the decay adds little.
+        double[] before = [.. _parameters.Select(LastElement)];
+        _optimizer.step();
+        if (before.Zip(_parameters).Any(pair => Math.Abs(Math.Abs(pair.First - LastElement(pair.Second)) - learningRate) > 0.1 * learningRate))
+            throw new BenchmarkException("TorchSharp's first step did not change every tensor by the learning rate.");
     }
 
     public void Step() => _optimizer.step();
+
+    private static double LastElement(Tensor tensor) => tensor.detach().view(-1)[^1].ToDouble();
 
     public void Dispose()
     {
