@@ -2,29 +2,35 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Geometry of a convolution or pooling window, with automatic padding made explicit.
-internal sealed record ConvWindow(long[] Kernel, long[] Strides, long[] Dilations, long[] PadsBegin, long[] PadsEnd, long Group)
+// Geometry of a convolution or pooling window, with automatic padding made explicit. The kernel's size may be unknown for a Conv whose weight
+// has symbolic dimensions.
+internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilations, long[] PadsBegin, long[] PadsEnd, long Group)
 {
-    public int Spatial => Kernel.Length;
+    public int Spatial => Strides.Length;
 
     public long[] Pads => [.. PadsBegin, .. PadsEnd];
 
+    public bool HasUnitStrides => Strides.All(s => s == 1);
+
     // Rows that a window spans, its gaps included.
-    public long Reach(int axis) => ((Kernel[axis] - 1) * Dilations[axis]) + 1;
+    public long Reach(int axis) => ((Kernel![axis] - 1) * Dilations[axis]) + 1;
 
     public static ConvWindow Of(Forward op)
     {
         Node node = op.Node;
-        long[] kernel = node.Ints("kernel_shape") ?? op.TryIn(1)?.Shape?.Skip(2).Select(d => d.Known ?? throw Unknown(op, "kernel size")).ToArray() ?? throw Unknown(op, "kernel size");
-        int n = kernel.Length;
+        Dim[]? sizes = op.TryIn(1)?.Shape?.Skip(2).ToArray();
+        long[]? kernel = node.Ints("kernel_shape") ?? (sizes is not null && sizes.All(d => d.Known is not null) ? [.. sizes.Select(d => d.Known!.Value)] : null);
+        int n = kernel?.Length ?? sizes?.Length ?? op.In(0).Shape?.Rank - 2 ?? throw Unknown(op, "rank");
         long[] strides = node.Ints("strides") ?? [.. Enumerable.Repeat(1L, n)];
         long[] dilations = node.Ints("dilations") ?? [.. Enumerable.Repeat(1L, n)];
         long[] pads = node.Ints("pads") ?? new long[2 * n];
         var window = new ConvWindow(kernel, strides, dilations, pads[..n], pads[n..], node.Int("group", 1));
         string auto = node.Text("auto_pad", "NOTSET");
         if (auto is "NOTSET") return window;
+        if (auto is "VALID") return window with { PadsBegin = new long[n], PadsEnd = new long[n] };
+        if (kernel is null) throw Unknown(op, "kernel size (auto_pad)");
         long[] begin = new long[n], end = new long[n];
-        for (int i = 0; i < n && auto is not "VALID"; i++)
+        for (int i = 0; i < n; i++)
         {
             // With stride 1 the padding does not depend on the size.
             long size = strides[i] == 1 ? 0 : op.In(0).Shape?[i + 2].Known ?? throw Unknown(op, "spatial size (auto_pad with a stride)");
@@ -33,6 +39,20 @@ internal sealed record ConvWindow(long[] Kernel, long[] Strides, long[] Dilation
             end[i] = total - begin[i];
         }
         return window with { PadsBegin = begin, PadsEnd = end };
+    }
+
+    // A tensor over the windows' span -> one over the input: cuts the padding, adds zeros where the stride left rows over. `spatial` is the wanted
+    // size, computed where it is not known.
+    public Value FitTo(GraphBuilder g, Value full, Value x, int leadingAxes)
+    {
+        Value begin = g.Ints([.. PadsBegin.Select(p => -p)]);
+        long?[] wanted = [.. Enumerable.Range(2, Spatial).Select(i => x.Shape?[i].Known)], found = [.. Enumerable.Range(2, Spatial).Select(i => full.Shape?[i].Known)];
+        Value end = wanted.All(w => w is not null) && found.All(f => f is not null)
+            ? g.Ints([.. wanted.Select((w, i) => w!.Value - found[i]!.Value + PadsBegin[i])])
+            : g.Sub(g.Sub(g.Op("Shape", [x], ("start", 2)), g.Op("Shape", [full], ("start", 2))), begin);
+        if (PadsBegin.All(p => p == 0) && end.ConstantIntegers is long[] known && known.All(e => e == 0)) return full;
+        Value still = g.Ints(new long[leadingAxes]);
+        return g.Op("Pad", [full, g.Concat(0, still, begin, still, end)]);
     }
 
     private static UnsupportedGradientException Unknown(Forward op, string what) =>

@@ -21,27 +21,20 @@ internal static class ConvolutionRules
         return [dx, dw, g.ReduceSum(dy, false, allButChannels)];
     }
 
-    // ConvTranspose undoes the geometry. What the stride left over at the far end gets zeros: output_padding where sizes are known, else by Pad.
+    // ConvTranspose undoes the geometry. What the stride left over at the far end gets zeros: by output_padding where sizes are known, else by Pad.
     private static Value InputGradient(GraphBuilder g, ConvWindow window, Value x, Value w, Value dy)
     {
         int n = window.Spatial;
-        long?[] sizes = [.. Enumerable.Range(2, n).Select(i => x.Shape![i].Known)];
+        long?[] sizes = [.. Enumerable.Range(2, n).Select(i => x.Shape?[i].Known)];
         long?[] outputs = [.. Enumerable.Range(2, n).Select(i => dy.Shape?[i].Known)];
-        if (window.Strides.All(s => s == 1) || (sizes.All(s => s is not null) && outputs.All(o => o is not null)))
-        {
-            long[] rest = new long[n];
-            for (int i = 0; i < n; i++)
-                rest[i] = window.Strides[i] == 1 ? 0 : sizes[i]!.Value + window.PadsBegin[i] + window.PadsEnd[i] - (((outputs[i]!.Value - 1) * window.Strides[i]) + window.Reach(i));
-            return GraphBuilder.Like(g.Op("ConvTranspose", [dy, w], ("kernel_shape", window.Kernel), ("strides", window.Strides), ("dilations", window.Dilations),
-                ("group", window.Group), ("pads", window.Pads), ("output_padding", rest)), x);
-        }
-        Value full = g.Op("ConvTranspose", [dy, w], ("kernel_shape", window.Kernel), ("strides", window.Strides), ("dilations", window.Dilations), ("group", window.Group));
-        // full has (o-1)·s + reach rows; x with its padding may have up to s-1 more. Negative pads cut, positive ones add zeros.
-        Value fullSize = g.Op("Shape", [full], ("start", 2)), size = g.Op("Shape", [x], ("start", 2));
-        Value begin = g.Ints([.. window.PadsBegin.Select(p => -p)]);
-        Value end = g.Sub(g.Sub(size, fullSize), begin);
-        Value pads = g.Concat(0, g.Ints(0, 0), begin, g.Ints(0, 0), end);
-        return GraphBuilder.Like(g.Op("Pad", [full, pads]), x);
+        (string, object)[] geometry = [("strides", window.Strides), ("dilations", window.Dilations), ("group", window.Group)];
+        bool known = window.Kernel is not null && sizes.All(s => s is not null) && outputs.All(o => o is not null);
+        if (!window.HasUnitStrides && !known)
+            return GraphBuilder.Like(window.FitTo(g, g.Op("ConvTranspose", [dy, w], geometry), x, 2), x);
+        long[] rest = new long[n];
+        for (int i = 0; i < n && !window.HasUnitStrides; i++)
+            rest[i] = sizes[i]!.Value + window.PadsBegin[i] + window.PadsEnd[i] - (((outputs[i]!.Value - 1) * window.Strides[i]) + window.Reach(i));
+        return GraphBuilder.Like(g.Op("ConvTranspose", [dy, w], [.. geometry, ("pads", window.Pads), ("output_padding", rest)]), x);
     }
 
     // A convolution of the input with dy as its kernel, batch and channel axes exchanged; stride and dilation change places. Windows that the
@@ -49,30 +42,21 @@ internal static class ConvolutionRules
     private static Value WeightGradient(GraphBuilder g, ConvWindow window, Value x, Value w, Value dy)
     {
         int n = window.Spatial, rank = n + 2;
-        long[] exchange = [1, 0, .. Enumerable.Range(2, n).Select(i => (long)i)];
-        Value image = x;
-        if (window.Group == 1)
-        {
-            image = g.Transpose(x, exchange);
-        }
-        else
-        {
-            // [N, G·c, …] -> [c, G·N, …]: each group convolves its own channels.
-            Value tail = g.Op("Shape", [x], ("start", 2));
-            Value batch = g.DimOf(x, 0);
-            long channels = w.Shape?[1].Known ?? throw new UnsupportedGradientException($"The channels of '{w.Name}' are unknown, and the gradient of a grouped Conv needs them.");
-            Value apart = g.Reshape(x, g.Concat(0, batch, g.Ints(window.Group, channels), tail));
-            Value turned = g.Op("Transpose", [apart], ("perm", new long[] { 2, 1, 0 }.Concat(Enumerable.Range(3, n).Select(i => (long)i)).ToArray()));
-            image = g.Reshape(turned, g.Concat(0, g.Ints(channels), g.Mul(batch, g.Ints(window.Group)), tail));
-        }
-        Value kernel = g.Transpose(dy, exchange);
-        Value product = g.Op("Conv", [image, kernel], ("strides", window.Dilations), ("dilations", window.Strides), ("group", window.Group), ("pads", window.Pads));
-        if (window.Strides.Any(s => s != 1))
-        {
-            long[] axes = [.. Enumerable.Range(2, n).Select(i => (long)i)];
-            product = g.Slice(product, new long[n], window.Kernel, axes);
-        }
+        long[] spatial = [.. Enumerable.Range(2, n).Select(i => (long)i)], exchange = [1, 0, .. spatial];
+        Value image = window.Group == 1 ? g.Transpose(x, exchange) : GroupedImage(g, window, x, w);
+        Value product = g.Op("Conv", [image, g.Transpose(dy, exchange)], ("strides", window.Dilations), ("dilations", window.Strides), ("group", window.Group), ("pads", window.Pads));
+        if (!window.HasUnitStrides)
+            product = g.Op("Slice", [product, g.Ints(new long[n]), window.Kernel is long[] kernel ? g.Ints(kernel) : g.Op("Shape", [w], ("start", 2)), g.Ints(spatial)]);
         product.Shape ??= new Shape(Enumerable.Repeat(Dim.Unknown, rank));
         return GraphBuilder.Like(g.Transpose(product, exchange), w);
+    }
+
+    // [N, G·c, …] -> [c, G·N, …], so that each group convolves its own channels.
+    private static Value GroupedImage(GraphBuilder g, ConvWindow window, Value x, Value w)
+    {
+        Value tail = g.Op("Shape", [x], ("start", 2)), batch = g.DimOf(x, 0), channels = g.DimOf(w, 1), groups = g.Ints(window.Group);
+        Value apart = g.Reshape(x, g.Concat(0, batch, groups, channels, tail));
+        Value turned = g.Op("Transpose", [apart], ("perm", new long[] { 2, 1, 0 }.Concat(Enumerable.Range(3, window.Spatial).Select(i => (long)i)).ToArray()));
+        return g.Reshape(turned, g.Concat(0, channels, g.Mul(batch, groups), tail));
     }
 }

@@ -29,36 +29,34 @@ internal static class PoolingRules
     {
         var window = ConvWindow.Of(op);
         Value x = op.In(0);
-        int n = window.Spatial;
-        long?[] sizes = [.. Enumerable.Range(2, n).Select(i => x.Shape?[i].Known)], outputs = [.. Enumerable.Range(2, n).Select(i => dy.Shape?[i].Known)];
-        if (sizes.Any(s => s is null) || outputs.Any(o => o is null))
-            throw new UnsupportedGradientException($"The spatial sizes at node {op.Node.Label} are not fixed, and the gradient of AveragePool needs them. Export the model with fixed image sizes.");
-        Value share = g.Div(dy, Counts(g, window, sizes, outputs, op.Node.Int("count_include_pad", 0) != 0, dy.Type));
-        long[] covered = [.. Enumerable.Range(0, n).Select(i => ((outputs[i]!.Value - 1) * window.Strides[i]) + window.Reach(i))];
-        Value single = g.Reshape(share, [-1, 1, .. outputs.Select(o => o!.Value)]);
-        Value ones = g.Constant(Ones([1, 1, .. window.Kernel], dy.Type));
-        Value full = g.Op("ConvTranspose", [single, ones], ("kernel_shape", window.Kernel), ("strides", window.Strides), ("dilations", window.Dilations));
-        // Cut the padding; rows that no window reached get zeros (ceil_mode makes windows reach behind the end).
-        long[] end = [.. Enumerable.Range(0, n).Select(i => sizes[i]!.Value - covered[i] + window.PadsBegin[i])];
-        Value cut = window.PadsBegin.All(p => p == 0) && end.All(p => p == 0) ? full
-            : g.Op("Pad", [full, g.Ints([0, 0, .. window.PadsBegin.Select(p => -p), 0, 0, .. end])]);
-        return [g.ReshapeLike(cut, x)];
+        Value share = g.Div(dy, Counts(g, window, x, dy, op.Node.Int("count_include_pad", 0) != 0, op.Node.Int("ceil_mode", 0) != 0));
+        Value ones = g.Constant(Ones([1, 1, .. window.Kernel!], dy.Type));
+        Value full = g.Op("ConvTranspose", [Alone(g, share, window.Spatial), ones], ("strides", window.Strides), ("dilations", window.Dilations));
+        return [g.ReshapeLike(window.FitTo(g, full, x, 2), x)];
     }
 
-    // How many elements each window averages; known when sizes are, separable by axis.
-    private static Value Counts(GraphBuilder g, ConvWindow window, long?[] sizes, long?[] outputs, bool includePad, ElementType type)
+    // [N, C, …] -> [N·C, 1, …].
+    private static Value Alone(GraphBuilder g, Value v, int spatial)
     {
+        long?[] sizes = [.. Enumerable.Range(2, spatial).Select(i => v.Shape?[i].Known)];
+        return sizes.All(s => s is not null) ? g.Reshape(v, [-1, 1, .. sizes.Select(s => s!.Value)])
+            : g.Reshape(v, g.Concat(0, g.Ints(-1, 1), g.Op("Shape", [v], ("start", 2))));
+    }
+
+    // How many elements each window averages: a number where all windows are alike, else counted by a convolution over ones.
+    private static Value Counts(GraphBuilder g, ConvWindow window, Value x, Value dy, bool includePad, bool ceil)
+    {
+        double area = window.Kernel!.Aggregate(1.0, (p, k) => p * k);
+        if (!ceil && (includePad || window.Pads.All(p => p == 0))) return g.Scalar(area, dy.Type);
         int n = window.Spatial;
-        double[][] axes = [.. Enumerable.Range(0, n).Select(i => Enumerable.Range(0, (int)outputs[i]!.Value).Select(o =>
-        {
-            long start = (o * window.Strides[i]) - window.PadsBegin[i];
-            long limit = sizes[i]!.Value + (includePad ? window.PadsEnd[i] : 0), floor = includePad ? -window.PadsBegin[i] : 0;
-            return (double)Enumerable.Range(0, (int)window.Kernel[i]).Count(k => start + (k * window.Dilations[i]) is long at && at >= floor && at < limit);
-        }).ToArray())];
-        if (axes.All(a => a.All(c => c == a[0]))) return g.Scalar(axes.Aggregate(1.0, (p, a) => p * a[0]), type);
-        double[] all = [1];
-        foreach (double[] axis in axes) all = [.. all.SelectMany(p => axis.Select(c => p * c))];
-        return g.Constant(GraphBuilder.Reshaped(GraphBuilder.FloatVector(type, all), [.. outputs.Select(o => o!.Value)]));
+        Value counted = g.Op("ConstantOfShape", [g.Concat(0, g.Ints(1, 1), g.Op("Shape", [x], ("start", 2)))],
+            ("value", GraphBuilder.Reshaped(GraphBuilder.ScalarData(1, dy.Type), 1)));
+        Value pads = g.Ints([0, 0, .. window.PadsBegin, 0, 0, .. window.PadsEnd]);
+        counted = includePad ? g.Op("Pad", [counted, pads, g.Scalar(1, dy.Type)]) : g.Op("Pad", [counted, pads]);
+        // ceil_mode lets the last window reach behind the end, where nothing counts.
+        if (ceil) counted = g.Op("Pad", [counted, g.Ints([.. new long[n + 2], 0, 0, .. window.Strides.Select(s => s - 1)])]);
+        Value counts = g.Op("Conv", [counted, g.Constant(Ones([1, 1, .. window.Kernel!], dy.Type))], ("strides", window.Strides), ("dilations", window.Dilations));
+        return ceil ? g.Op("Slice", [counts, g.Ints(new long[n]), g.Op("Shape", [dy], ("start", 2)), g.Ints([.. Enumerable.Range(2, n).Select(i => (long)i)])]) : counts;
     }
 
     private static TensorData Ones(long[] dims, ElementType type) =>

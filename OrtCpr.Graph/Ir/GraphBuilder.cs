@@ -176,6 +176,17 @@ public sealed partial class GraphBuilder
         return onlyLead || lead == 0 ? Like(sum, source) : ReshapeLike(sum, source);
     }
 
+    // Sum of all elements of a tensor of any shape, as a scalar. In two levels of at most 1,024 and n/1,024 summands, so that rounding stays near that of
+    // pairwise order whatever the kernel does; for any length, by zeros at the end.
+    internal Value SumInBlocks(Value x)
+    {
+        const long block = 1024;
+        Value flat = Reshape(x, -1);
+        Value missing = Op("Mod", [Op("Neg", [Op("Shape", [flat])]), Ints(block)]);
+        Value padded = Op("Pad", [flat, Concat(0, Ints(0), missing)]);
+        return ReduceSum(ReduceSum(Reshape(padded, -1, block), false, 1), false, 0);
+    }
+
     private Value SumToAtRunTime(Value gradient, Value source)
     {
         Value from = ShapeOf(gradient), to = ShapeOf(source);

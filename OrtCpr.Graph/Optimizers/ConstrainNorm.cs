@@ -14,7 +14,8 @@ public sealed record ConstrainNorm : UpdateLink
     /// <summary>How κ is found. Default InflectionPoint.</summary>
     public KappaInitMethod KappaInitMethod { get; init; } = KappaInitMethod.InflectionPoint;
 
-    /// <summary>Uniform: κ itself, at least 0. Dependent: factor, above 0. WarmStart: whole steps, at least 1 (default 1000). InflectionPoint: not used.</summary>
+    /// <summary>Uniform: κ itself, at least 0. Dependent: factor, above 0. WarmStart: whole steps, at least 1 (default: twice the learning-rate warm-up where
+    /// <see cref="OptimizerOptions.WarmupSteps"/> names one, the paper's rule of thumb, else 1000). InflectionPoint: not used.</summary>
     public double? KappaInitParam { get; init; }
 
     /// <summary>Rate μ of the multiplier, at least 0. Default 1. (The package calls it <c>kappa_update</c>.)</summary>
@@ -23,8 +24,9 @@ public sealed record ConstrainNorm : UpdateLink
     /// <summary>Multiplies the constraint's step by the learning rate. Default off.</summary>
     public bool RegularizeByLearningRate { get; init; }
 
-    /// <summary>InflectionPoint: steps between samples of R, at least 1. Default 200. (The package's <c>reg_step_size</c>.)</summary>
-    public long SampleInterval { get; init; } = 200;
+    /// <summary>InflectionPoint: steps between samples of R, at least 1. Default: a tenth of the learning-rate warm-up where
+    /// <see cref="OptimizerOptions.WarmupSteps"/> names one, else 200. (The package's <c>reg_step_size</c>.)</summary>
+    public long? SampleInterval { get; init; }
 
     /// <summary>InflectionPoint: decay of the running average over samples, in [0, 1); 0 for none (default). (The package's <c>reg_ema_decay</c>.)</summary>
     public double SampleDecay { get; init; }
@@ -32,10 +34,30 @@ public sealed record ConstrainNorm : UpdateLink
     /// <summary>InflectionPoint: a bound still unset at this step is set there; 0 for never (default).</summary>
     public long MaxWaitSteps { get; init; }
 
-    internal const double DefaultWarmStart = 1000;
+    private const double DefaultWarmStart = 1000;
+    private const long DefaultSampleInterval = 200;
 
     // The value the method works with.
     internal double Param => KappaInitParam ?? DefaultWarmStart;
+
+    private long Interval => SampleInterval ?? DefaultSampleInterval;
+
+    // Defaults that follow the length of the learning-rate warm-up.
+    internal ConstrainNorm Resolve(long warmupSteps) => warmupSteps <= 0 ? this : this with
+    {
+        KappaInitParam = KappaInitParam ?? (KappaInitMethod == KappaInitMethod.WarmStart ? 2 * warmupSteps : null),
+        SampleInterval = SampleInterval ?? Math.Max(1, warmupSteps / 10),
+    };
+
+    // Why no bound can be set in a run of that many steps; null when one can.
+    internal string? TooShort(long steps) => KappaInitMethod switch
+    {
+        KappaInitMethod.WarmStart when Param >= steps => $"WarmStart sets its bounds at step {Param}, but the run has {steps}: shorten KappaInitParam",
+        KappaInitMethod.InflectionPoint when MaxWaitSteps == 0 && 4 * Interval > steps =>
+            $"InflectionPoint needs four samples, {Interval} steps apart, but the run has {steps}: shorten SampleInterval or set MaxWaitSteps",
+        KappaInitMethod.InflectionPoint when MaxWaitSteps >= steps && 4 * Interval > steps => $"MaxWaitSteps is {MaxWaitSteps}, but the run has {steps} steps: shorten it",
+        _ => null,
+    };
 
     internal override string Tag(ParameterSpec parameter) => $"Cpr_{RegularizerName(Regularizer)}_{MethodName(KappaInitMethod)}";
 
@@ -71,7 +93,7 @@ public sealed record ConstrainNorm : UpdateLink
                 yield return new("warm_start_steps", ElementType.Int64, Shape.Scalar, c => c.Builder.Int((long)Param));
                 break;
             case KappaInitMethod.InflectionPoint:
-                yield return new("sample_interval", ElementType.Int64, Shape.Scalar, c => c.Builder.Int(SampleInterval));
+                yield return new("sample_interval", ElementType.Int64, Shape.Scalar, c => c.Builder.Int(Interval));
                 yield return ScaleByAdam.Constant("sample_decay", SampleDecay, type);
                 yield return new("max_wait_steps", ElementType.Int64, Shape.Scalar, c => c.Builder.Int(MaxWaitSteps));
                 break;
@@ -176,7 +198,7 @@ public sealed record ConstrainNorm : UpdateLink
         List<string> problems =
         [
             .. Unless(KappaUpdate >= 0 && double.IsFinite(KappaUpdate), nameof(KappaUpdate), KappaUpdate, "a finite number of at least 0"),
-            .. Unless(SampleInterval >= 1, nameof(SampleInterval), SampleInterval, "at least 1"),
+            .. Unless(Interval >= 1, nameof(SampleInterval), SampleInterval, "at least 1"),
             .. Unless(SampleDecay is >= 0 and < 1, nameof(SampleDecay), SampleDecay, "at least 0 and below 1"),
             .. Unless(MaxWaitSteps >= 0, nameof(MaxWaitSteps), MaxWaitSteps, "at least 0 (0: never)"),
         ];

@@ -41,7 +41,7 @@ internal sealed class OptimizerGraphBuilder
     {
         options.Validate();
         _parameters = parameters;
-        _options = options;
+        _options = options.Resolve();
         _statistics = statistics;
         var problems = new List<string>();
         foreach (ParameterSpec p in parameters)
@@ -183,11 +183,8 @@ internal sealed class OptimizerGraphBuilder
         return (scale, finite, norm);
     }
 
-    private static void SquaredNormBody(GraphBuilder g, IReadOnlyList<Value> inputs, OnnxGraph body)
-    {
-        var b = new SumBody(g);
-        body.Outputs.Add(g.Named(g.Unsqueeze(b.SumOfSquares(inputs[0]), 0), "squared_norm"));
-    }
+    private static void SquaredNormBody(GraphBuilder g, IReadOnlyList<Value> inputs, OnnxGraph body) =>
+        body.Outputs.Add(g.Named(g.Unsqueeze(g.SumInBlocks(g.Mul(inputs[0], inputs[0])), 0), "squared_norm"));
 
     private Dictionary<string, Value> UpdateNode(int index, OptimizerGraphContext context, Value step, Value apply, Value scale)
     {
@@ -314,18 +311,5 @@ internal sealed class OptimizerGraphBuilder
         Value value = _g.Where(applied, pending, committed);
         Output(value, s.Name);
         Output(_g.Identity(value), s.Pending);
-    }
-}
-
-// Sums of squares for function bodies that have no update around them.
-internal sealed class SumBody(GraphBuilder g)
-{
-    // In two levels, as UpdateBody.Sum.
-    public Value SumOfSquares(Value x)
-    {
-        Value flat = g.Reshape(g.Mul(x, x), -1);
-        Value missing = g.Op("Mod", [g.Neg(g.Op("Shape", [flat])), g.Ints(1024)]);
-        Value padded = g.Op("Pad", [flat, g.Concat(0, g.Ints(0), missing)]);
-        return g.ReduceSum(g.ReduceSum(g.Reshape(padded, -1, 1024), false, 1), false, 0);
     }
 }

@@ -5,8 +5,6 @@ namespace OrtCpr.Graph.Optimizers;
 // The function body of one update operator while its links write it. Scalars have rank 0, so that they broadcast to a parameter of any rank.
 internal sealed class UpdateBody
 {
-    private const long SumChunk = 1024;
-
     private readonly Dictionary<string, Value> _inputs;
     private readonly Dictionary<string, Value> _state = new(StringComparer.Ordinal);
 
@@ -61,14 +59,7 @@ internal sealed class UpdateBody
         Keep = null;
     }
 
-    // Sum of all elements in two levels of at most 1,024 and n/1,024 summands, so that rounding stays near that of pairwise order.
-    public Value Sum(Value x)
-    {
-        Value flat = G.Reshape(x, -1);
-        Value missing = G.Op("Mod", [G.Neg(G.Op("Shape", [flat])), G.Ints(SumChunk)]);
-        Value padded = G.Op("Pad", [flat, G.Concat(0, G.Ints(0), missing)]);
-        return G.ReduceSum(G.ReduceSum(G.Reshape(padded, -1, SumChunk), false, 1), false, 0);
-    }
+    public Value Sum(Value x) => G.SumInBlocks(x);
 
     public Value Scalar(double value) => G.Scalar(value, Type);
 

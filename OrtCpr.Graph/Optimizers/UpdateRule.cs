@@ -56,6 +56,18 @@ public sealed record OptimizerOptions
     /// <summary>Global rescaling of the weights after each step; null for none (default).</summary>
     public RescaleWeights? Rescaling { get; init; }
 
+    /// <summary>Steps of the learning-rate warm-up, from which some defaults of <see cref="ConstrainNorm"/> follow; 0 for none (default).</summary>
+    public long WarmupSteps { get; init; }
+
+    /// <summary>Steps of the whole run where that is known; null where not (default). A run too short to set any bound is refused.</summary>
+    public long? TotalSteps { get; init; }
+
+    // The same with all defaults written out.
+    internal OptimizerOptions Resolve() => this with
+    {
+        Groups = [.. Groups.Select(g => g with { Links = [.. g.Links.Select(l => l is ConstrainNorm c ? c.Resolve(WarmupSteps) : l)] })],
+    };
+
     /// <summary>Checks every property.</summary>
     /// <exception cref="OptionException">Names all that are out of range.</exception>
     public void Validate()
@@ -63,6 +75,10 @@ public sealed record OptimizerOptions
         List<string> problems = [.. Groups.IsDefaultOrEmpty ? ["Groups is empty; expected at least one rule"] : Groups.SelectMany((g, i) => g.Problems().Select(p => Groups.Length == 1 ? p : $"group {i}: {p}"))];
         if (!(MaxGradientNorm >= 0 && double.IsFinite(MaxGradientNorm))) problems.Add($"{nameof(MaxGradientNorm)} is {MaxGradientNorm}; expected a finite number of at least 0 (0: no clipping)");
         problems.AddRange(Rescaling?.Problems() ?? []);
+        if (WarmupSteps < 0) problems.Add($"{nameof(WarmupSteps)} is {WarmupSteps}; expected at least 0");
+        if (TotalSteps < 1) problems.Add($"{nameof(TotalSteps)} is {TotalSteps}; expected at least 1");
+        if (problems.Count == 0 && TotalSteps is long steps)
+            problems.AddRange(Resolve().Groups.Select(g => g.Constraint?.TooShort(steps)).OfType<string>());
         OptionException.ThrowIfAny("The optimizer has options out of range", problems);
     }
 }

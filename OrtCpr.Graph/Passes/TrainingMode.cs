@@ -80,12 +80,21 @@ internal static class TrainingMode
             Value count = g.Cast(g.Div(g.SizeOf(x), g.SizeOf(mean)), x.Type);
             kept = g.Mul(variance, g.Div(count, g.Max(g.Sub(count, 1), g.Scalar(1, x.Type))));
         }
-        Update(g, node.Inputs[3]!, mean, momentum, statistics);
-        Update(g, node.Inputs[4]!, kept, momentum, statistics);
+        Replace(g, node, 1, Update(g, node.Inputs[3]!, mean, momentum, statistics));
+        Replace(g, node, 2, Update(g, node.Inputs[4]!, kept, momentum, statistics));
+    }
+
+    // Somebody may read the node's own running statistics.
+    private static void Replace(GraphBuilder g, Node node, int output, Value updated)
+    {
+        if (output >= node.Outputs.Count || node.Outputs[output] is not Value old) return;
+        Value copy = GraphBuilder.Like(g.Identity(updated), updated);
+        g.Graph.ReplaceReaders(old, copy);
+        copy.Name = old.Name;
     }
 
     // running ← momentum·running + (1 − momentum)·batch (ONNX's sense of momentum).
-    private static void Update(GraphBuilder g, Value running, Value batch, float momentum, List<RunningStatistic> statistics)
+    private static Value Update(GraphBuilder g, Value running, Value batch, float momentum, List<RunningStatistic> statistics)
     {
         if (!running.IsInitializer) throw new UnsupportedGradientException($"The running statistic '{running.Name}' of a BatchNormalization in training mode is not an initializer. Export the model with its statistics as parameters.");
         var shape = Shape.Of(running.Data!.Dimensions);
@@ -98,5 +107,6 @@ internal static class TrainingMode
         Value updated = g.Add(g.Mul(pending, momentum), g.Mul(g.ReshapeLike(batch, pending), 1 - (double)momentum));
         g.Graph.Outputs.Add(GraphBuilder.Like(g.Named(updated, OptimizerGraph.UpdatedOf(statistic.Pending)), pending));
         g.Scope = scope;
+        return updated;
     }
 }

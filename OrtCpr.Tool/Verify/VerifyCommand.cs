@@ -67,7 +67,7 @@ internal static class VerifyCommand
             Console.WriteLine($"{(result.Passed ? "passed" : "FAILED")}  {result.Case}  ({result.Kind}, {result.Compared} tensors, {result.Seconds:0.00} s){(result.Message is null ? "" : $"\n        {result.Message.Replace("\n", "\n        ", StringComparison.Ordinal)}")}");
         }
         if (report is not null) File.WriteAllText(report, JsonSerializer.Serialize(results, Readable));
-        if (cases.Length == 0) Console.Error.WriteLine("No case was found: expected .safetensors files with the metadata key 'kind'. See the format in docs/artifacts.md.");
+        if (cases.Length == 0) Console.Error.WriteLine("No case was found: expected .safetensors files with the metadata key 'kind'. See the format in docs/verify.md.");
         int failed = results.Count(r => !r.Passed);
         Console.WriteLine($"{results.Count - failed} passed, {failed} failed");
         return cases.Length == 0 ? NoCase : failed == 0 ? 0 : 1;
