@@ -1,9 +1,12 @@
+using System.Globalization;
 using OrtCpr.Benchmarks;
 using OrtCpr.Benchmarks.Harness;
 using OrtCpr.Graph;
 
 IBenchmark[] all = [new OptimizerBenchmark(), new GrokkingBenchmark(), new OverheadBenchmark()];
 
+const double BusyLoad = 0.3;
+string? busy = null;
 BenchmarkOptions options;
 try
 {
@@ -17,6 +20,8 @@ catch (ArgumentException error)
 }
 
 Console.WriteLine(Machine.Describe(options.Threads));
+if (Machine.Load() is double load && load > BusyLoad)
+    busy = string.Create(CultureInfo.InvariantCulture, $"The machine was busy with other work before the start (load {load:F1} a processor): the figures are rough, those of many threads most.");
 int failures = 0;
 foreach (string name in options.Names)
 {
@@ -24,6 +29,8 @@ foreach (string name in options.Names)
     Console.WriteLine();
     Console.WriteLine($"{benchmark.Name}: {benchmark.Title}");
     var report = new Report(benchmark.Name, benchmark.Title);
+    if (busy is not null)
+        report.Remark(busy);
     try
     {
         benchmark.Run(options, report);

@@ -50,7 +50,7 @@ internal sealed class Report(string name, string title)
     public string ToMarkdown(BenchmarkOptions options)
     {
         StringBuilder text = new();
-        text.AppendLine($"{title}.").AppendLine();
+        text.AppendLine($"{char.ToUpperInvariant(title[0])}{title[1..]}.").AppendLine();
         text.AppendLine(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-dd}, {Machine.Describe(options.Threads)}").AppendLine();
         text.AppendLine($"`{options.CommandFor(name)}`").AppendLine();
         text.AppendLine($"| {string.Join(" | ", _columns)} |");
