@@ -24,6 +24,14 @@ public static class TrainingGraphBuilder
     /// <exception cref="OrtCprException">The model or an option is at fault; the message says what to do.</exception>
     public static TrainingGraphs Build(ReadOnlyMemory<byte> model, TrainingOptions? options = null) => Build(ModelFile.Load(model), options ?? new TrainingOptions());
 
+    /// <summary>Builds from the rest of a stream.</summary>
+    /// <param name="model">An ONNX file; left open.</param>
+    /// <param name="options">What to build; null for the defaults.</param>
+    /// <param name="externalDataFolder">Folder for external data; null where there are none.</param>
+    /// <exception cref="OrtCprException">The model or an option is at fault; the message says what to do.</exception>
+    public static TrainingGraphs Build(Stream model, TrainingOptions? options = null, string? externalDataFolder = null) =>
+        Build(ModelFile.Load(model, externalDataFolder), options ?? new TrainingOptions());
+
     internal static TrainingGraphs Build(ModelFile file, TrainingOptions options)
     {
         options.Validate();
@@ -147,6 +155,7 @@ public static class TrainingGraphBuilder
     {
         SimplifyShapes.Run(model, known);
         FoldConstants.Run(model, known);
+        SlicesToSplit.Run(model, known);
         model.Graph.Sort();
         RemoveDeadNodes.Run(model.Graph);
         GraphChecker.Check(model, "prepare");

@@ -46,6 +46,7 @@ internal static class ShapeRules
         {
             ["Shape"] = (n, k) => n.In(0)?.Shape is Shape s && !n.Has("start") && !n.Has("end") ? [Shape.Of(s.Rank)] : IntegerRules.Evaluate(n, k) is { } v ? [Shape.Of(v.Length)] : null,
             ["Size"] = (n, k) => [Shape.Scalar],
+            ["Det"] = (n, k) => n.In(0)?.Shape is Shape s && s.Rank >= 2 ? [new Shape(s.Take(s.Rank - 2))] : null,
             ["MatMul"] = (n, k) => [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, false, false)],
             ["FusedMatMul"] = (n, k) => n.Int("transBatchA", 0) != 0 || n.Int("transBatchB", 0) != 0 ? null : [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
             ["Gemm"] = (n, k) => n.In(0)?.Shape is not { Rank: 2 } || n.In(1)?.Shape is not { Rank: 2 } ? null : [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],

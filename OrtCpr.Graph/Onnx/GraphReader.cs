@@ -41,6 +41,13 @@ internal sealed class GraphReader
             Define(scope, value, $"initializer '{tensor.Name}'");
             graph.Initializers.Add(value);
         }
+        foreach (SparseTensorProto sparse in proto.SparseInitializer)
+        {
+            TensorData data = Dense(sparse);
+            var value = new Value(sparse.Values.Name, data.Type, Shape.Of(data.Dimensions)) { Data = data };
+            Define(scope, value, $"sparse initializer '{value.Name}'");
+            graph.Initializers.Add(value);
+        }
         foreach (ValueInfoProto input in proto.Input)
         {
             // An input of an initializer's name is a default value (the rule before IR 4): the initializer serves as a constant.
@@ -72,6 +79,29 @@ internal sealed class GraphReader
             }
         }
         return graph;
+    }
+
+    // Training works on dense tensors; the exported model keeps the sparse form of what is not trained.
+    private TensorData Dense(SparseTensorProto sparse)
+    {
+        string name = sparse.Values.Name;
+        TensorData values = _file.Read(new TensorSite(sparse.Values, $"sparse initializer '{name}'"));
+        long[] indices = _file.Read(new TensorSite(sparse.Indices, $"indices of sparse initializer '{name}'")).ToInt64s();
+        long[] dims = [.. sparse.Dims];
+        long count = dims.Aggregate(1L, (n, d) => n * d);
+        int width = values.Type.BitsPerElement() / 8, rank = indices.Length == values.ElementCount ? 1 : dims.Length;
+        if (width == 0 || dims.Any(d => d < 0) || count * width > int.MaxValue || indices.Length != values.ElementCount * rank)
+            throw new ModelFormatException($"Sparse initializer '{name}' of model '{_file.Name}': expected one index (or one per dimension) for each of {values.ElementCount} values within 2 GiB; found {indices.Length} indices for shape [{string.Join(',', dims)}]. Export the model again.");
+        byte[] bytes = new byte[count * width];
+        for (int i = 0; i < values.ElementCount; i++)
+        {
+            long at = 0;
+            for (int d = 0; d < rank; d++) at = rank == 1 ? indices[i] : (at * dims[d]) + indices[(i * rank) + d];
+            if (at < 0 || at >= count)
+                throw new ModelFormatException($"Sparse initializer '{name}' of model '{_file.Name}': index {at} of value {i} lies outside {count} elements. Export the model again.");
+            values.Bytes.Span.Slice(i * width, width).CopyTo(bytes.AsSpan((int)at * width));
+        }
+        return TensorData.Create(values.Type, dims, bytes);
     }
 
     private void Nodes(IEnumerable<NodeProto> protos, OnnxGraph graph, Scope scope)

@@ -25,7 +25,6 @@ internal static class GraphWriter
         if (graph.Origin is GraphProto origin)
         {
             proto.DocString = origin.DocString;
-            proto.SparseInitializer.AddRange(origin.SparseInitializer);
             proto.QuantizationAnnotation.AddRange(origin.QuantizationAnnotation);
             proto.MetadataProps.AddRange(origin.MetadataProps);
         }

@@ -24,6 +24,8 @@ internal sealed class GraphSession : IDisposable
         _options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = options.Threads };
         try
         {
+            // Several sessions take turns on the same cores: workers of one that still spin for work would hold up the next.
+            _options.AddSessionConfigEntry("session.force_spinning_stop", "1");
             string[] kernels = options.Kernels ? [.. KernelsFor(model)] : [];
             if (kernels.Length > 0)
             {
