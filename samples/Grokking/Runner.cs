@@ -51,6 +51,7 @@ internal sealed class Runner : IDisposable
         if (_options.Resume && File.Exists(_files.Checkpoint)) (epoch, batch) = Load();
         _journal.CutBehind(_recipe.Name, _seed, epoch);
         Milestones milestones = Milestones.Of(_journal.Epochs.Of(_recipe.Name, _seed));
+        foreach (string warning in _driver.Graphs.Warnings) _progress.Say($"warning: {warning}");
         _progress.Begin(epoch);
         while (epoch < _options.Epochs && !milestones.Stands)
         {
@@ -66,6 +67,7 @@ internal sealed class Runner : IDisposable
         }
         Save(epoch, 0);
         _driver.ExportModel(_files.Model);
+        if (_driver.Optimizer.Graph.Constrained.Count > 0 && _recipe.Optimizer == OptimizerKind.AdamCpr) _progress.Say(_driver.Optimizer.ConstraintSummary);
         if (_driver.Optimizer.SkippedSteps > 0) _progress.Say($"{_driver.Optimizer.SkippedSteps} steps were skipped: a gradient was not finite.");
         return new RunSummary(_recipe.Name, _seed, milestones, StepsPerSecond);
     }
