@@ -156,6 +156,7 @@ public static class TrainingGraphBuilder
         SimplifyShapes.Run(model, known);
         FoldConstants.Run(model, known);
         SlicesToSplit.Run(model, known);
+        HoistSelections.Run(model, known);
         model.Graph.Sort();
         RemoveDeadNodes.Run(model.Graph);
         GraphChecker.Check(model, "prepare");

@@ -31,16 +31,7 @@ internal static class SimplifyShapes
         if (node.Outputs[0]?.Shape is not Shape to || to.Any(d => d.Size is null)) return null;
         // A target element of -1 or 0 has been resolved into the shape; a zero-sized dimension has no short form.
         if (to.Any(d => d.Known == 0) || (from is not null && from.Any(d => d.Known == 0))) return null;
-        long[] target = new long[to.Rank];
-        int open = 0;
-        for (int i = 0; i < target.Length; i++)
-        {
-            if (to[i].Known is long n) target[i] = n;
-            else if (from is not null && i < from.Rank && to[i].SurelyEquals(from[i])) target[i] = 0;
-            else if (++open == 1) target[i] = -1;
-            else return null;
-        }
-        return target;
+        return SelectionRules.ReshapeTarget(from ?? Shape.Scalar, to);
     }
 
     // 1 in an Expand target keeps the input's dimension.

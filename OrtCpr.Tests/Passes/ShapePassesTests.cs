@@ -52,6 +52,18 @@ public sealed class ShapePassesTests
         Assert.AreEqual(1, model.Graph.Nodes.Count(n => n.Is("Split")));
     }
 
+    // Only the last position reaches the logits, so everything behind the attention's keys and values works on one row a sample.
+    [TestMethod]
+    [DataRow("grokking_legacy")]
+    [DataRow("grokking_dynamo")]
+    public void SelectionOfThePosition_MovesInFrontOfTheRowwiseOperators(string name)
+    {
+        OnnxModel model = Load(name);
+        TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));
+        Assert.IsFalse(model.Graph.Nodes.Any(n => n.Is("Relu") && n.Outputs[0]!.Shape is { Rank: 3 } s && s[1].Known != 1), "the MLP sees one position");
+        Assert.IsTrue(model.Graph.Nodes.Where(n => n.Is("Softmax")).All(n => n.Outputs[0]!.Shape![2].Known == 1), "the attention has one query");
+    }
+
     [TestMethod]
     public void InPlaceRule_FindsAReaderThatMayRunLate()
     {
