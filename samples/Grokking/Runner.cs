@@ -67,7 +67,7 @@ internal sealed class Runner : IDisposable
         }
         Save(epoch, 0);
         _driver.ExportModel(_files.Model);
-        if (_driver.Optimizer.Graph.Constrained.Count > 0 && _recipe.Optimizer == OptimizerKind.AdamCpr) _progress.Say(_driver.Optimizer.ConstraintSummary);
+        if (_driver.Optimizer.Graph.Constrained.Count > 0) _progress.Say(_driver.Optimizer.ConstraintSummary);
         if (_driver.Optimizer.SkippedSteps > 0) _progress.Say($"{_driver.Optimizer.SkippedSteps} steps were skipped: a gradient was not finite.");
         return new RunSummary(_recipe.Name, _seed, milestones, StepsPerSecond);
     }
