@@ -6,7 +6,8 @@ RootCommand root = new("Trains exported ONNX models with AdamCPR on stock ONNX R
 foreach (Command command in VerifyCommand.Create()) root.Add(command);
 try
 {
-    return root.Parse(args).Invoke();
+    // Mistakes of the user are ours to print, in one line and without a stack trace.
+    return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (OrtCprException error)
 {

@@ -15,7 +15,9 @@ public sealed record DriverOptions
     /// <summary>Folder to write every graph to before it runs, for looking at them; null for none (default).</summary>
     public string? KeepGraphs { get; init; }
 
-    internal void Validate()
+    /// <summary>Checks every property.</summary>
+    /// <exception cref="Graph.OptionException">Names all that are out of range.</exception>
+    public void Validate()
     {
         var problems = new List<string>();
         if (Threads < 0) problems.Add($"{nameof(Threads)} is {Threads}; expected 0 (one a physical core) or more");

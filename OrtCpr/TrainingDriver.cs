@@ -163,6 +163,16 @@ public sealed class TrainingDriver : IDisposable
         InferenceModel.Save(Graphs, Optimizer.Store, path);
     }
 
+    /// <summary>Writes the trained model to a stream, weights inline.</summary>
+    /// <param name="stream">Left open.</param>
+    /// <exception cref="ModelFormatException">The model is larger than 2 GiB: export it to a path.</exception>
+    public void ExportModel(Stream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        InferenceModel.Save(Graphs, Optimizer.Store, stream);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -184,7 +184,9 @@ public sealed record ConstrainNorm : UpdateLink
         GraphBuilder g = b.G;
         Value shape = g.Op("Shape", [theta]), size = g.Op("Size", [theta]);
         Value flat = g.Reshape(theta, -1);
-        Value shifted = g.Sub(flat, g.Gather(flat, g.Int(0)));
+        // A sum over at most one element: 0 for a tensor without any.
+        Value first = g.ReduceSum(g.Slice(flat, [0], [1], [0]), false, 0);
+        Value shifted = g.Sub(flat, first);
         Value centred = g.Sub(shifted, g.Div(b.Sum(shifted), g.Cast(size, b.Type)));
         Value degrees = g.Cast(g.Max(g.Sub(size, g.Int(1)), g.Int(1)), b.Type);
         Value std = g.Sqrt(g.Div(b.Sum(g.Mul(centred, centred)), degrees));

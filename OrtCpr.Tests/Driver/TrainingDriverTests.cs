@@ -176,6 +176,9 @@ public sealed class TrainingDriverTests
         using Evaluation evaluation = driver.EvalStep(batch, "logits");
         float[] expected = evaluation["logits"].GetTensorDataAsSpan<float>().ToArray(), actual = results[0].GetTensorDataAsSpan<float>().ToArray();
         for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], actual[i], 1e-5f);
+        using var stream = new MemoryStream();
+        driver.ExportModel(stream);
+        CollectionAssert.AreEqual(File.ReadAllBytes(folder["trained.onnx"]), stream.ToArray());
     }
 
     [TestMethod]

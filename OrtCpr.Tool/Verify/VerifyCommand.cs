@@ -35,6 +35,12 @@ internal static class VerifyCommand
         };
 
         Command verify = new("verify", "Compares OrtCpr with reference cases: optimizer runs, gradients of operators and models, whole training runs.") { paths, kind, filter, report, device, kernels, keep, threads, limit };
+        // Arguments of no option end up among the paths.
+        paths.Validators.Add(result =>
+        {
+            string[] unknown = [.. result.Tokens.Select(t => t.Value).Where(t => t.StartsWith('-') && !File.Exists(t) && !Directory.Exists(t))];
+            if (unknown.Length > 0) result.AddError($"Unknown option {string.Join(", ", unknown)}. Options of verify: {string.Join(", ", verify.Options.Select(o => o.Name))}.");
+        });
         verify.SetAction(r => Run(r.GetValue(paths)!, r.GetValue(kind), r.GetValue(filter), r.GetValue(report), Driver(r), TimeSpan.FromSeconds(r.GetValue(limit))));
         Command worker = new(Worker.Command) { device, kernels, keep, threads };
         worker.Hidden = true;
@@ -55,6 +61,7 @@ internal static class VerifyCommand
             Console.Error.WriteLine($"Kind '{kind}' is not known; known: {string.Join(", ", CaseRunner.KnownKinds)}");
             return NoCase;
         }
+        options.Validate();
         string[] cases = [.. Find(paths, kind, filter)];
         var results = new List<CaseResult>();
         string[] arguments = ["--device", options.Device, "--kernels", options.Kernels ? "on" : "off", "--threads", options.Threads.ToString(System.Globalization.CultureInfo.InvariantCulture),

@@ -11,9 +11,22 @@ internal static class InferenceModel
 {
     public static void Save(TrainingGraphs graphs, TensorStore store, string path)
     {
+        ModelProto model = Trained(graphs, store, out Dictionary<string, TensorData> values);
+        ModelFile.Save(model, path, initializers: values, source: graphs.Source.Folder);
+    }
+
+    // Everything inline; references to external data of tensors that were not trained stay as they are.
+    public static void Save(TrainingGraphs graphs, TensorStore store, Stream stream)
+    {
+        ModelProto model = Trained(graphs, store, out Dictionary<string, TensorData> values);
+        ModelFile.Save(model, stream, values);
+    }
+
+    private static ModelProto Trained(TrainingGraphs graphs, TensorStore store, out Dictionary<string, TensorData> values)
+    {
         ModelProto model = graphs.Source.Proto.Clone();
         var types = model.Graph.Initializer.ToDictionary(t => t.Name, t => (ElementType)t.DataType, StringComparer.Ordinal);
-        var values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
+        values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
         foreach (string name in graphs.InitialParameters.Keys.Concat(graphs.InitialStatistics.Keys))
         {
             TensorData value = store.Read(name);
@@ -26,7 +39,7 @@ internal static class InferenceModel
         }
         model.TrainingInfo.Clear();
         ToInference(model.Graph);
-        ModelFile.Save(model, path, initializers: values, source: graphs.Source.Folder);
+        return model;
     }
 
     private static void ToInference(GraphProto graph)
