@@ -157,6 +157,7 @@ public static class TrainingGraphBuilder
         FoldConstants.Run(model, known);
         SlicesToSplit.Run(model, known);
         HoistSelections.Run(model, known);
+        FoldTransposes.Run(model);
         model.Graph.Sort();
         RemoveDeadNodes.Run(model.Graph);
         GraphChecker.Check(model, "prepare");

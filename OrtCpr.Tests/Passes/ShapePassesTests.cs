@@ -65,6 +65,17 @@ public sealed class ShapePassesTests
     }
 
     [TestMethod]
+    public void TransposesOfProducts_BecomeFlags_AndKeepInnerRowsWhole()
+    {
+        OnnxModel model = Load("grokking_legacy");
+        TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));
+        Node[] products = [.. model.Graph.Nodes.Where(n => n.OpType is "MatMul" or "Gemm" or "FusedMatMul")];
+        foreach (Node transpose in products.SelectMany(p => p.Inputs).Select(i => i!.Producer).OfType<Node>().Where(n => n.Is("Transpose")))
+            Assert.AreEqual(transpose.Inputs[0]!.Shape!.Rank - 1, transpose.Ints("perm")![^1], transpose.ToString());
+        Assert.IsTrue(products.Any(p => p.OpType == "FusedMatMul" && p.Int("transB", 0) == 1), "queries times transposed keys");
+    }
+
+    [TestMethod]
     public void InPlaceRule_FindsAReaderThatMayRunLate()
     {
         OnnxModel model = OnnxModel.Create("late", 18);
