@@ -48,10 +48,14 @@ public sealed class Forward
     /// <summary>Known elements of a small integer input; null when the input is omitted or not constant.</summary>
     public long[]? Constants(int index) => _builder.Known.Constants(TryIn(index));
 
+    /// <summary>Number of dimensions of input <paramref name="index"/>.</summary>
+    /// <exception cref="UnsupportedGradientException">It is not known.</exception>
+    public int Rank(int index) => In(index).Shape?.Rank
+        ?? throw new UnsupportedGradientException($"The rank of '{In(index).Name}', input of node {Node.Label}, is unknown, and the gradient of {Node.OpType} needs it. Give the model's inputs a known rank and export it again.");
+
     /// <summary>An axis attribute, counted from the front of input 0.</summary>
-    public int Axis(string name, long fallback) => In(0).Shape is Shape s
-        ? s.Axis(Node.Int(name, fallback))
-        : throw new UnsupportedGradientException($"The rank of '{In(0).Name}', input of node {Node.Label}, is unknown, and the gradient of {Node.OpType} needs it. Give the model's inputs a known rank and export it again.");
+    /// <exception cref="UnsupportedGradientException">The rank of input 0 is not known.</exception>
+    public int Axis(string name, long fallback) => Node.Int(name, fallback) is long axis && axis < 0 ? (int)axis + Rank(0) : (int)axis;
 }
 
 /// <summary>A gradient rule: from the gradients of an operator's outputs to those of its inputs.</summary>

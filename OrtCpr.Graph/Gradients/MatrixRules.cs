@@ -16,7 +16,7 @@ internal static class MatrixRules
     private static Value?[] Product(GraphBuilder g, Forward op, Value dy, bool transA, bool transB, float alpha)
     {
         Value a = op.In(0), b = op.In(1);
-        int ra = a.Shape?.Rank ?? throw UnknownRank(op, a), rb = b.Shape?.Rank ?? throw UnknownRank(op, b);
+        int ra = op.Rank(0), rb = op.Rank(1);
         if (ra == 1 || rb == 1) return WithVector(g, a, b, ra, rb, dy, alpha);
         Value da = transA ? g.MatMul(b, dy, transB, true, alpha) : g.MatMul(dy, b, false, !transB, alpha);
         return [da, rb == 2 && ra > 2 && !transA ? WeightGradient(g, a, b, dy, transB, alpha)
@@ -70,7 +70,4 @@ internal static class MatrixRules
         Value db = transB ? g.Gemm(dy, a, true, transA, alpha) : g.Gemm(a, dy, !transA, false, alpha);
         return op.InputCount < 3 ? [da, db] : [da, db, beta == 1 ? dy : g.Mul(dy, beta)];
     }
-
-    private static UnsupportedGradientException UnknownRank(Forward op, Value value) =>
-        new($"The rank of '{value.Name}', input of node {op.Node.Label}, is unknown, and the gradient of {op.Node.OpType} needs it. Give the model's inputs a known rank and export it again.");
 }

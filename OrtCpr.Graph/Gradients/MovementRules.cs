@@ -54,7 +54,7 @@ internal static class MovementRules
     private static Value?[] Slice(GraphBuilder g, Forward op, Value dy)
     {
         Value x = op.In(0), starts = op.In(1), ends = op.In(2);
-        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {op.Node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        int rank = op.Rank(0);
         int count = (int)(starts.Shape?[0].Known ?? g.Known.Integers(starts)?.Length ?? throw new UnsupportedGradientException($"The number of axes that node {op.Node.Label} slices is unknown."));
         long[] axes = op.TryIn(3) is null ? [.. Enumerable.Range(0, count).Select(i => (long)i)]
             : op.Constants(3) ?? throw new UnsupportedGradientException($"The axes of node {op.Node.Label} are not constant. Export the model with constant axes.");
@@ -65,7 +65,7 @@ internal static class MovementRules
         long[]? first = op.Constants(1), last = op.Constants(2);
         for (int i = 0; i < count; i++)
         {
-            int axis = x.Shape.Axis(axes[i]);
+            int axis = x.Shape!.Axis(axes[i]);
             long? size = x.Shape[axis].Known;
             if (size is long n && first?[i] is long s && last?[i] is long e)
             {
@@ -113,7 +113,7 @@ internal static class MovementRules
     private static Value?[] Tile(GraphBuilder g, Forward op, Value dy)
     {
         Value x = op.In(0);
-        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {op.Node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        int rank = op.Rank(0);
         Value pairs = g.Concat(1, g.Unsqueeze(op.In(1), 1), g.Unsqueeze(g.ShapeOf(x), 1));
         Value split = g.Reshape(dy, g.Reshape(pairs, -1));
         return [GraphBuilder.Like(g.ReduceSum(split, false, [.. Enumerable.Range(0, rank).Select(i => (long)(2 * i))]), x), null];

@@ -15,7 +15,7 @@ internal static class NormalizationRules
     private static Value?[] LayerNormalization(GraphBuilder g, Forward op, Value dy)
     {
         Value x = op.In(0), gamma = op.In(1);
-        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {op.Node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        int rank = op.Rank(0);
         int axis = op.Axis("axis", -1);
         long[] axes = [.. Enumerable.Range(axis, rank - axis).Select(i => (long)i)];
         Value centred, inverse;
@@ -48,7 +48,7 @@ internal static class NormalizationRules
     private static Value?[] BatchNormalization(GraphBuilder g, Forward op, Value dy)
     {
         Value x = op.In(0);
-        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {op.Node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        int rank = op.Rank(0);
         Value inverse = g.Reciprocal(g.Sqrt(g.Add(op.In(4), op.Node.Float("epsilon", 1e-5f))));
         long[] others = [.. Enumerable.Range(0, rank).Where(i => i != 1).Select(i => (long)i)];
         Value channel = PerChannel(g, g.Mul(op.In(1), inverse), rank);

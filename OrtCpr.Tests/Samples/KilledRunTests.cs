@@ -1,0 +1,50 @@
+using System.Diagnostics;
+using OrtCpr.Checkpoints;
+
+namespace OrtCpr.Tests.Samples;
+
+// The main job, saving after every epoch, killed without warning at random moments: the checkpoint is always whole, and the run goes on from it.
+[TestClass]
+public sealed class KilledRunTests
+{
+    private const int Kills = 4;
+
+    private static Process Start(string folder)
+    {
+        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
+        foreach (string argument in new[] { Path.Combine(AppContext.BaseDirectory, "Grokking.dll"), "--epochs", "1000", "--save_every", "1", "--eval_every", "1000", "--threads", "1", "--resume", "--out", folder })
+            start.ArgumentList.Add(argument);
+        Process process = Process.Start(start)!;
+        process.OutputDataReceived += (_, _) => { };
+        process.ErrorDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        return process;
+    }
+
+    [TestMethod]
+    public void CheckpointIsWhole_AfterEveryKill_AndTheRunGoesOn()
+    {
+        using var folder = new TemporaryFolder();
+        var random = new Random(5);
+        long steps = 0;
+        for (int kill = 0; kill < Kills; kill++)
+        {
+            using Process process = Start(folder.FolderPath);
+            DateTime limit = DateTime.UtcNow.AddSeconds(60);
+            DateTime? before = Written(folder);
+            while (Written(folder) == before && !process.HasExited && DateTime.UtcNow < limit) Thread.Sleep(5);
+            Assert.IsFalse(process.HasExited, "the run ended by itself");
+            Assert.AreNotEqual(before, Written(folder), "no checkpoint within a minute");
+            Thread.Sleep(random.Next(400));
+            process.Kill();
+            process.WaitForExit();
+            using SafetensorsFile file = SafetensorsFile.Read(folder["checkpoint.safetensors"]);
+            long reached = file.Tensors["head.weight.step"].ToInt64s()[0];
+            Assert.IsGreaterThan(steps, reached, "the run went on from where it was killed");
+            steps = reached;
+        }
+    }
+
+    private static DateTime? Written(TemporaryFolder folder) => File.Exists(folder["checkpoint.safetensors"]) ? File.GetLastWriteTimeUtc(folder["checkpoint.safetensors"]) : null;
+}
