@@ -12,8 +12,9 @@ public sealed class KilledRunTests
     private static Process Start(string folder)
     {
         var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
-        foreach (string argument in new[] { Path.Combine(AppContext.BaseDirectory, "Grokking.dll"), "--epochs", "1000", "--save_every", "1", "--eval_every", "1000", "--threads", "1", "--resume", "--out", folder })
+        foreach (string argument in new[] { Path.Combine(AppContext.BaseDirectory, "Grokking.dll"), "--epochs", "1000", "--save_every", "1", "--eval_every", "1000", "--threads", "1", "--out", folder })
             start.ArgumentList.Add(argument);
+        if (File.Exists(Path.Combine(folder, "checkpoint.safetensors"))) start.ArgumentList.Add("--resume");
         Process process = Process.Start(start)!;
         process.OutputDataReceived += (_, _) => { };
         process.ErrorDataReceived += (_, _) => { };
