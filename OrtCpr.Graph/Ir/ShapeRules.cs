@@ -201,12 +201,14 @@ internal static class ShapeRules
         if (start is null || end is null) return null;
         if (size?.Constant is long n && start.Constant is long s && end.Constant is long e)
             return SymbolicInt.Of(Math.Max(0, Math.Clamp(e < 0 ? e + n : e, 0, n) - Math.Clamp(s < 0 ? s + n : s, 0, n)));
+        // Up to a length that the inputs give (positions[:, :sequence]). It is taken to lie inside: where it does not, the slice is shorter, and what is
+        // combined with it along that axis could not be run either.
+        if (end.Constant is null && end.IsPositive && (start.Constant >= 0 || start.IsPositive) && !end.Equals(size)) return end - start;
         if (size is null) return null;
         // Behind the end of any real tensor: exporters write the largest integer for "to the end".
         if (end.Constant is > int.MaxValue - 1L) end = size;
         else if (end.Constant is < 0) end = size + end;
         if (start.Constant is < 0) start = size + start;
-        // Between symbols nothing says whether the end lies inside, but slicing up to the size itself is common.
         return end.Equals(size) && (start.Constant == 0 || start.ToString().Contains(size.ToString(), StringComparison.Ordinal)) ? size - start : null;
     }
 

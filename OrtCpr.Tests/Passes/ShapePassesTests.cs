@@ -38,6 +38,32 @@ public sealed class ShapePassesTests
         Assert.IsFalse(graphs.Training.Graph.Nodes.Any(n => n.Is("NonZero")), "SumTo falls back to NonZero");
     }
 
+    // BERT's position ids: a constant row cut to the sequence's length, gathered and added to the token rows.
+    [TestMethod]
+    public void ConstantCutToASymbolicLength_KeepsTheSymbol()
+    {
+        OnnxModel model = OnnxModel.Create("positions", 18);
+        OnnxGraph graph = model.Graph;
+        var g = new GraphBuilder(graph);
+        Value tokens = graph.AddInput("tokens", ElementType.Int64, new Shape((Dim)SymbolicInt.Symbol("batch"), (Dim)SymbolicInt.Symbol("sequence")));
+        Value rows = g.Op("Gather", [TestModels.Weight(graph, "words", 10, 4), tokens]);
+        Value ids = graph.AddInitializer("ids", TensorData.From<long>([0, 1, 2, 3, 4, 5], 1, 6));
+        Value cut = g.Op("Slice", [ids, g.Ints(0), g.Op("Shape", [tokens], ("start", 1)), g.Ints(1)]);
+        Value placed = g.Op("Add", [rows, g.Op("Gather", [TestModels.Weight(graph, "positions", 6, 4), cut])]);
+        graph.Outputs.Add(g.Named(placed, "out"));
+        TrainingGraphs graphs = TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OrtCpr.Graph.Losses.MseLoss() });
+        Assert.IsFalse(graphs.Training.Graph.Nodes.Any(n => n.Is("NonZero")));
+        using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
+        foreach (int length in new[] { 1, 3, 6 })
+        {
+            using Batch batch = new Batch().Add("tokens", new long[2 * length], 2, length).Add("target", new float[2 * length * 4], 2, length, 4);
+            driver.LazyResetGrad();
+            driver.TrainStep(batch);
+            float[] gradient = driver.GetGradient("positions").ToArray<float>();
+            Assert.AreEqual(length, Enumerable.Range(0, 6).Count(r => gradient.AsSpan(r * 4, 4).ToArray().Any(v => v != 0)), "rows that were read");
+        }
+    }
+
     [TestMethod]
     public void SlicesThatCutAnAxis_BecomeOneSplit()
     {
