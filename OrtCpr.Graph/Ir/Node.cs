@@ -50,26 +50,29 @@ public sealed class Node
     public bool Is(string opType) => Domain.Length == 0 && OpType == opType;
 
     /// <summary>An INT attribute, or <paramref name="fallback"/> when it is absent.</summary>
-    public long Int(string name, long fallback) => _attributes.TryGetValue(name, out object? v) ? (long)v : fallback;
+    public long Int(string name, long fallback) => _attributes.TryGetValue(name, out object? v) ? Of<long>(name, v, "INT") : fallback;
 
     /// <summary>A FLOAT attribute, or <paramref name="fallback"/> when it is absent.</summary>
-    public float Float(string name, float fallback) => _attributes.TryGetValue(name, out object? v) ? (float)v : fallback;
+    public float Float(string name, float fallback) => _attributes.TryGetValue(name, out object? v) ? Of<float>(name, v, "FLOAT") : fallback;
 
     /// <summary>A STRING attribute, or <paramref name="fallback"/> when it is absent.</summary>
     public string Text(string name, string fallback) =>
-        _attributes.TryGetValue(name, out object? v) ? Encoding.UTF8.GetString((byte[])v) : fallback;
+        _attributes.TryGetValue(name, out object? v) ? Encoding.UTF8.GetString(Of<byte[]>(name, v, "STRING")) : fallback;
 
     /// <summary>An INTS attribute; null when it is absent.</summary>
-    public long[]? Ints(string name) => _attributes.TryGetValue(name, out object? v) ? (long[])v : null;
+    public long[]? Ints(string name) => _attributes.TryGetValue(name, out object? v) ? Of<long[]>(name, v, "INTS") : null;
 
     /// <summary>A FLOATS attribute; null when it is absent.</summary>
-    public float[]? Floats(string name) => _attributes.TryGetValue(name, out object? v) ? (float[])v : null;
+    public float[]? Floats(string name) => _attributes.TryGetValue(name, out object? v) ? Of<float[]>(name, v, "FLOATS") : null;
 
     /// <summary>A TENSOR attribute; null when it is absent.</summary>
-    public TensorData? Tensor(string name) => _attributes.TryGetValue(name, out object? v) ? (TensorData)v : null;
+    public TensorData? Tensor(string name) => _attributes.TryGetValue(name, out object? v) ? Of<TensorData>(name, v, "TENSOR") : null;
 
     /// <summary>True when the attribute is given.</summary>
     public bool Has(string name) => _attributes.ContainsKey(name);
+
+    private T Of<T>(string name, object value, string kind) => value is T typed ? typed
+        : throw new ModelFormatException($"Attribute '{name}' of node {Label}: expected a value of kind {kind}, found another. Export the model again, or check it with onnx.checker.");
 
     internal IEnumerable<OnnxGraph> Subgraphs => _attributes.Values.OfType<OnnxGraph>()
         .Concat(_attributes.Values.OfType<OnnxGraph[]>().SelectMany(g => g));

@@ -28,7 +28,7 @@ internal static class TrainingMode
             bool training = mode == BatchNormalizationMode.Training || (mode == BatchNormalizationMode.AsExported && node.Int("training_mode", 0) != 0);
             if (!training)
             {
-                ToInference(node);
+                ToInference(graph, node);
                 continue;
             }
             var nodes = new List<Node>();
@@ -44,17 +44,30 @@ internal static class TrainingMode
     // Evaluation form: stored statistics, dropout off.
     public static void ToEvaluation(OnnxModel model)
     {
-        foreach (Node node in model.Graph.Nodes)
+        foreach (Node node in model.Graph.Nodes.ToList())
         {
-            if (node.Is("BatchNormalization")) ToInference(node);
+            if (node.Is("BatchNormalization")) ToInference(model.Graph, node);
             if (node.Is("Dropout") && node.Inputs.Count > 2) node.Inputs.RemoveAt(2);
         }
     }
 
-    private static void ToInference(Node node)
+    // Without training the running statistics are what the node was given.
+    private static void ToInference(OnnxGraph graph, Node node)
     {
         node.Unset("training_mode");
-        while (node.Outputs.Count > 1) node.Outputs.RemoveAt(1);
+        while (node.Outputs.Count > 1)
+        {
+            int last = node.Outputs.Count - 1;
+            if (node.Outputs[last] is Value statistic && node.In(last % 2 == 1 ? 3 : 4) is Value stored)
+            {
+                var copy = new Node("", "Identity", graph.Names.Unique($"{statistic.Name}/Identity"));
+                copy.Inputs.Add(stored);
+                copy.Outputs.Add(statistic);
+                statistic.Producer = copy;
+                graph.Nodes.Insert(graph.Nodes.IndexOf(node), copy);
+            }
+            node.Outputs.RemoveAt(last);
+        }
     }
 
     private static void Decompose(GraphBuilder g, Node node, bool unbiased, List<RunningStatistic> statistics)

@@ -182,6 +182,24 @@ public sealed class TrainingDriverTests
     }
 
     [TestMethod]
+    public void RunningStatisticsAsAnOutput_AreTheStoredOnes_InEvaluationAndExport()
+    {
+        using var folder = new TemporaryFolder();
+        var options = new TrainingOptions { Optimizer = Dependent, Loss = new OrtCpr.Graph.Losses.CrossEntropyLoss { Output = "logits" } };
+        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.BatchNormalized(withStatistics: true), options), new DriverOptions { Threads = 1 });
+        using Batch batch = TestModels.Batch(8);
+        Step(driver, batch);
+        float[] stored = driver.GetParameter("bn.running_mean").ToArray<float>();
+        using Evaluation evaluation = driver.EvalStep(batch, "statistics");
+        CollectionAssert.AreEqual(stored, evaluation["statistics"].GetTensorDataAsSpan<float>().ToArray());
+        driver.ExportModel(folder["trained.onnx"]);
+        using var session = new InferenceSession(folder["trained.onnx"]);
+        using var run = new RunOptions();
+        using IDisposableReadOnlyCollection<OrtValue> results = session.Run(run, ["x"], [batch.Tensors["x"]], ["statistics"]);
+        CollectionAssert.AreEqual(stored, results[0].GetTensorDataAsSpan<float>().ToArray());
+    }
+
+    [TestMethod]
     public void HalfPrecisionModel_ReturnsToItsTypeAtExport()
     {
         using var folder = new TemporaryFolder();

@@ -45,6 +45,8 @@ internal static class InferenceModel
     private static void ToInference(GraphProto graph)
     {
         var trainingModes = new HashSet<string>(StringComparer.Ordinal);
+        var statistics = new List<NodeProto>();
+        var read = graph.Node.SelectMany(n => n.Input).Concat(graph.Output.Select(o => o.Name)).ToHashSet(StringComparer.Ordinal);
         foreach (NodeProto node in graph.Node)
         {
             if (node.Domain is not ("" or "ai.onnx")) continue;
@@ -53,6 +55,12 @@ internal static class InferenceModel
                 for (int i = node.Attribute.Count - 1; i >= 0; i--)
                 {
                     if (node.Attribute[i].Name == "training_mode") node.Attribute.RemoveAt(i);
+                }
+                // Running statistics that somebody reads are, without training, what the node was given.
+                for (int i = 1; i < node.Output.Count; i++)
+                {
+                    if (read.Contains(node.Output[i]) && node.Output[i].Length > 0)
+                        statistics.Add(new NodeProto { OpType = "Identity", Input = { node.Input[i % 2 == 1 ? 3 : 4] }, Output = { node.Output[i] } });
                 }
                 while (node.Output.Count > 1) node.Output.RemoveAt(1);
             }
@@ -66,6 +74,7 @@ internal static class InferenceModel
                 if (attribute.G is not null) ToInference(attribute.G);
             }
         }
+        for (int i = 0; i < statistics.Count; i++) graph.Node.Insert(i, statistics[i]);
         RemoveUnread(graph, trainingModes);
     }
 
