@@ -89,6 +89,7 @@ public static class TrainingGraphBuilder
         OnnxModel model = GraphReader.Read(file, drawn);
         model.Opsets.TryAdd("com.microsoft", 1);
         InlineFunctions.Run(model);
+        RefuseUnknownDomains(model, file.Name);
         var literals = new HashSet<Value>();
         ConstantsToInitializers.Run(model, literals);
         UpgradeOpset.Run(model);
@@ -96,6 +97,13 @@ public static class TrainingGraphBuilder
         model.Graph.Sort();
         GraphChecker.Check(model, "regularise");
         return (model, literals);
+    }
+
+    private static void RefuseUnknownDomains(OnnxModel model, string name)
+    {
+        string[] problems = [.. model.Graph.Nodes.Where(n => !model.Opsets.ContainsKey(n.Domain))
+            .Select(n => $"node {n.Label}: the domain '{n.Domain}' is not among opset_import, and no function of the model has that name").Distinct()];
+        if (problems.Length > 0) ModelFormatException.Throw(name, "uses operators that it neither imports nor defines", problems, "Export it again, or check it with onnx.checker.");
     }
 
     private static (Value Loss, List<Value> Labels) AttachLoss(OnnxModel model, ShapeInference known, Loss loss)

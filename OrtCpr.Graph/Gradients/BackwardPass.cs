@@ -54,13 +54,26 @@ internal sealed class BackwardPass
         Value? named = node.Inputs.FirstOrDefault(i => i is not null && active.Contains(i));
         _builder.Scope = $"{named?.Name ?? node.Name}_grad";
         Value dy = gradients[0] ?? _builder.Filled(0, node.Outputs[0]!);
-        Value?[] results = _rules.Find(node)!(_builder, new Forward(node, _builder, gradients), dy);
+        Value?[] results = Apply(node, new Forward(node, _builder, gradients), dy);
         Debug.Assert(results.Skip(node.Inputs.Count).All(r => r is null), $"The rule of {node.OpType} returned {results.Length} gradients for {node.Inputs.Count} inputs.");
         for (int i = 0; i < Math.Min(results.Length, node.Inputs.Count); i++)
         {
             if (results[i] is not Value gradient || node.Inputs[i] is not Value input || !active.Contains(input)) continue;
             _builder.Scope = $"{input.Name}_grad";
             Add(input, _builder.SumTo(gradient, input));
+        }
+    }
+
+    private Value?[] Apply(Node node, Forward forward, Value dy)
+    {
+        try
+        {
+            return _rules.Find(node)!(_builder, forward, dy);
+        }
+        catch (Exception error) when (error is IndexOutOfRangeException or ArgumentException)
+        {
+            // A rule may rely on the ranks that the operator demands; shapes written into the file can contradict them.
+            throw new UnsupportedGradientException($"The shapes around node {node.Label} contradict its operator (inputs {string.Join(", ", node.Inputs.Select(i => i?.ToString() ?? "none"))}; outputs {string.Join(", ", node.Outputs.Select(o => o?.ToString() ?? "none"))}): {error.Message} Check the value_info of the model with onnx.checker, or export it again.");
         }
     }
 

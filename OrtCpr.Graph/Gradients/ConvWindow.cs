@@ -24,7 +24,9 @@ internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilatio
         long[] strides = node.Ints("strides") ?? [.. Enumerable.Repeat(1L, n)];
         long[] dilations = node.Ints("dilations") ?? [.. Enumerable.Repeat(1L, n)];
         long[] pads = node.Ints("pads") ?? new long[2 * n];
-        var window = new ConvWindow(kernel, strides, dilations, pads[..n], pads[n..], node.Int("group", 1));
+        if (strides.Length != n || dilations.Length != n || pads.Length != 2 * n || (op.In(0).Shape is Shape image && image.Rank != n + 2))
+            throw new ModelFormatException($"Node {node.Label}: kernel, strides, dilations and pads must have {n}, {n}, {n} and {2 * n} entries for an input of rank {n + 2}; found {kernel?.Length ?? n}, {strides.Length}, {dilations.Length}, {pads.Length} and {op.In(0).Shape?.ToString() ?? "an unknown rank"}. Export the model again.");
+        ConvWindow window = new(kernel, strides, dilations, pads[..n], pads[n..], node.Int("group", 1));
         string auto = node.Text("auto_pad", "NOTSET");
         if (auto is "NOTSET") return window;
         if (auto is "VALID") return window with { PadsBegin = new long[n], PadsEnd = new long[n] };

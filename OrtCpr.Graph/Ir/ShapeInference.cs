@@ -25,6 +25,18 @@ internal sealed class ShapeInference
 
     public void Visit(Node node)
     {
+        try
+        {
+            VisitUnchecked(node);
+        }
+        catch (Exception error) when (error is IndexOutOfRangeException or ArgumentException)
+        {
+            throw new ModelFormatException($"Node {node.Label}: its attributes do not fit its inputs ({string.Join(", ", node.Inputs.Select(i => i?.ToString() ?? "none"))}), such as an axis beyond the rank. Check the model with onnx.checker, or export it again.", error);
+        }
+    }
+
+    private void VisitUnchecked(Node node)
+    {
         if (ShapeRules.Infer(node, this) is { } shapes)
         {
             for (int i = 0; i < Math.Min(shapes.Length, node.Outputs.Count); i++)

@@ -43,6 +43,8 @@ internal sealed class GraphReader
         }
         foreach (SparseTensorProto sparse in proto.SparseInitializer)
         {
+            if (sparse.Values is null || sparse.Indices is null)
+                throw new ModelFormatException($"Model '{_file.Name}', graph '{proto.Name}': a sparse initializer lacks its values or indices. Export the model again.");
             TensorData data = Dense(sparse);
             var value = new Value(sparse.Values.Name, data.Type, Shape.Of(data.Dimensions)) { Data = data };
             Define(scope, value, $"sparse initializer '{value.Name}'");
@@ -138,6 +140,8 @@ internal sealed class GraphReader
     {
         if (a.RefAttrName.Length > 0) return new AttributeReference(a.RefAttrName, (int)a.Type);
         AttributeProto.Types.AttributeType type = a.HasType ? a.Type : Guess(a);
+        if ((type == AttributeProto.Types.AttributeType.Tensor && a.T is null) || (type == AttributeProto.Types.AttributeType.Graph && a.G is null))
+            throw new ModelFormatException($"Model '{_file.Name}', node {node.Label}: attribute '{a.Name}' says it is a {type} but has none. Export the model again.");
         return type switch
         {
             AttributeProto.Types.AttributeType.Int => a.I,
