@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Devices;
 using OrtCpr.Graph;
 
 namespace OrtCpr;
@@ -7,9 +8,6 @@ namespace OrtCpr;
 /// <remarks>Owns the ONNX Runtime views of the arrays, not the arrays; they must not change during a step. Not thread-safe.</remarks>
 public sealed class Batch : IDisposable
 {
-    // Not OrtMemoryInfo.DefaultInstance: its memory type makes some providers abort the process.
-    private static readonly OrtMemoryInfo Host = new("Cpu", OrtAllocatorType.DeviceAllocator, 0, OrtMemType.Default);
-
     private readonly Dictionary<string, OrtValue> _tensors = new(StringComparer.Ordinal);
 
     /// <summary>The tensors by name.</summary>
@@ -27,7 +25,7 @@ public sealed class Batch : IDisposable
         long count = shape.Aggregate(1L, (n, d) => n * d);
         if (shape.Any(d => d < 0) || count != data.Length) throw new DriverException($"Batch entry '{name}': shape [{string.Join(',', shape)}] has {count} elements; found {data.Length}.");
         if (_tensors.ContainsKey(name)) throw new DriverException($"Batch entry '{name}' is given twice.");
-        _tensors[name] = OrtValue.CreateTensorValueFromMemory(Host, data, shape);
+        _tensors[name] = OrtValue.CreateTensorValueFromMemory(Device.Host, data, shape);
         return this;
     }
 
@@ -45,7 +43,7 @@ public sealed class Batch : IDisposable
     {
         ArgumentNullException.ThrowIfNull(data);
         if (_tensors.ContainsKey(name)) throw new DriverException($"Batch entry '{name}' is given twice.");
-        var value = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)data.Type, [.. data.Dimensions]);
+        OrtValue value = Device.AllocateOnHost(data.Type, data.Dimensions);
         data.Bytes.Span.CopyTo(value.GetTensorMutableRawData());
         _tensors[name] = value;
         return this;

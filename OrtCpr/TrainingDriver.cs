@@ -1,5 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
+using OrtCpr.Devices;
 using OrtCpr.Export;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
@@ -15,7 +15,6 @@ public sealed class TrainingDriver : IDisposable
 {
     private readonly GraphSession _training;
     private readonly OrtIoBinding _trainingBinding;
-    private readonly OrtValue _loss;
     private GraphSession? _accumulation;
     private OrtIoBinding? _accumulationBinding;
     private GraphSession? _evaluation;
@@ -31,8 +30,6 @@ public sealed class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(graphs);
         Graphs = graphs;
         Optimizer = new OptimizerDriver(graphs.Optimizer, graphs.InitialParameters, options);
-        ElementType type = graphs.Optimizer.Type;
-        _loss = OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (TensorElementType)(int)type, []);
         try
         {
             foreach ((string name, TensorData value) in graphs.InitialStatistics)
@@ -40,7 +37,8 @@ public sealed class TrainingDriver : IDisposable
                 Optimizer.Store.Write(name, value);
                 Optimizer.Store.Write($"{name}.pending", value);
             }
-            _training = new GraphSession(graphs.Training, "training", Optimizer.Options);
+            Optimizer.Store.Allocate(graphs.LossOutput, graphs.Optimizer.Type, []);
+            _training = new GraphSession(graphs.Training, "training", Optimizer.Options, Optimizer.Device);
             _trainingBinding = _training.Session.CreateIoBinding();
             Bind(_training, _trainingBinding);
         }
@@ -67,9 +65,11 @@ public sealed class TrainingDriver : IDisposable
 
     /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see cref="LazyResetGrad"/> (and the first time), else add to them.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
-    /// <returns>The loss of the batch.</returns>
+    /// <param name="readLoss">Whether to wait for the loss and return it. On a device other than the CPU it saves the wait not to; <see cref="Loss"/> has
+    /// it later. Default on.</param>
+    /// <returns>The loss of the batch; NaN when it is not read.</returns>
     /// <exception cref="DriverException">The batch does not fit; nothing has changed.</exception>
-    public double TrainStep(Batch batch)
+    public double TrainStep(Batch batch, bool readLoss = true)
     {
         ArgumentNullException.ThrowIfNull(batch);
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -79,11 +79,15 @@ public sealed class TrainingDriver : IDisposable
         {
             if (session.Inputs.Contains(name)) binding.BindInput(name, value);
         }
+        Optimizer.Store.Flush();
         Run(session, binding);
         AccumulatedSteps = _resetPending ? 1 : AccumulatedSteps + 1;
         _resetPending = false;
-        return Read(_loss);
+        return readLoss ? Loss : double.NaN;
     }
+
+    /// <summary>Loss of the last TrainStep; NaN before the first. Reading it waits for the device.</summary>
+    public double Loss => AccumulatedSteps == 0 ? double.NaN : Optimizer.Store.Number(Graphs.LossOutput);
 
     /// <summary>A copy of a model output in the last TrainStep; it must be one of <see cref="TrainingOptions.TrainingOutputs"/>.</summary>
     /// <exception cref="DriverException">It is not, or no TrainStep has run.</exception>
@@ -110,14 +114,14 @@ public sealed class TrainingDriver : IDisposable
         batch.Check(Graphs.BatchInputs);
         foreach (string output in outputs.Where(o => !Graphs.ModelOutputs.Contains(o)))
             throw new DriverException($"The model has no output '{output}'; it has {string.Join(", ", Graphs.ModelOutputs)}.");
-        _evaluation ??= new GraphSession(Graphs.Evaluation, "evaluation", Optimizer.Options);
+        _evaluation ??= new GraphSession(Graphs.Evaluation, "evaluation", Optimizer.Options, Optimizer.Device);
         string[] inputs = [.. _evaluation.Session.InputNames];
         OrtValue[] values = [.. inputs.Select(i => batch.Tensors.TryGetValue(i, out OrtValue? v) ? v : Optimizer.Store[i])];
         string[] names = [Graphs.LossOutput, .. outputs.Where(o => o != Graphs.LossOutput).Distinct()];
         try
         {
             IDisposableReadOnlyCollection<OrtValue> results = _evaluation.Session.Run(_evaluation.RunOptions, inputs, values, names);
-            return new Evaluation(names, results, Read(results[0]));
+            return new Evaluation(names, results, Optimizer.Device.Read(results[0]).ToDoubles()[0]);
         }
         catch (OnnxRuntimeException error)
         {
@@ -151,8 +155,57 @@ public sealed class TrainingDriver : IDisposable
     /// <exception cref="DriverException">There is no such parameter, or type or shape differ.</exception>
     public void UpdateParameter(string name, TensorData value) => Optimizer.Set(name, value);
 
-    /// <summary>Sets the learning-rate schedule of one group, or of all.</summary>
+    /// <summary>Sets the learning-rate schedule of one group, or of all; more in <see cref="OptimizerDriver.SetSchedule"/>.</summary>
+    /// <exception cref="OrtCprException">The schedule has options out of range, or there is no such group.</exception>
     public void SetSchedule(Schedule? schedule, int? group = null) => Optimizer.SetSchedule(schedule, group);
+
+    /// <summary>All parameters behind each other in one buffer, in the order of the model's parameter table.</summary>
+    /// <param name="onlyTrainable">Only those that are trained and not frozen; else also running statistics. Default all.</param>
+    /// <returns>A vector of the parameters' element type.</returns>
+    public TensorData ToBuffer(bool onlyTrainable = false)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        (string Name, int Bytes)[] parts = [.. BufferParts(onlyTrainable)];
+        byte[] all = new byte[parts.Sum(p => (long)p.Bytes)];
+        int at = 0;
+        foreach ((string name, int bytes) in parts)
+        {
+            Optimizer.Store.Read(name).Bytes.Span.CopyTo(all.AsSpan(at));
+            at += bytes;
+        }
+        ElementType type = Graphs.Optimizer.Type;
+        return TensorData.Create(type, [all.Length * 8L / type.BitsPerElement()], all);
+    }
+
+    /// <summary>Overwrites all parameters from a buffer that <see cref="ToBuffer"/> of the same model made.</summary>
+    /// <param name="buffer">A vector of the parameters' element type.</param>
+    /// <param name="onlyTrainable">As it was made.</param>
+    /// <exception cref="DriverException">Type or length differ; nothing has changed.</exception>
+    public void FromBuffer(TensorData buffer, bool onlyTrainable = false)
+    {
+        ArgumentNullException.ThrowIfNull(buffer);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        (string Name, int Bytes)[] parts = [.. BufferParts(onlyTrainable)];
+        long expected = parts.Sum(p => (long)p.Bytes);
+        if (buffer.Type != Graphs.Optimizer.Type || buffer.Bytes.Length != expected)
+            throw new DriverException($"The buffer is {buffer}; expected {Graphs.Optimizer.Type}[{expected * 8 / Graphs.Optimizer.Type.BitsPerElement()}], {(onlyTrainable ? "the parameters that are trained" : "all parameters and running statistics")} of this model.");
+        int at = 0;
+        foreach ((string name, int bytes) in parts)
+        {
+            Optimizer.Store.WriteBytes(name, 0, buffer.Bytes.Span.Slice(at, bytes));
+            at += bytes;
+        }
+    }
+
+    private IEnumerable<(string Name, int Bytes)> BufferParts(bool onlyTrainable)
+    {
+        int size = Graphs.Optimizer.Type.BitsPerElement() / 8;
+        foreach (ParameterSpec p in Graphs.Optimizer.Parameters)
+        {
+            if (!onlyTrainable || !Optimizer.Frozen.Contains(p.Name)) yield return (p.Name, checked((int)(p.ElementCount * size)));
+        }
+        foreach (RunningStatistic s in onlyTrainable ? [] : Graphs.Optimizer.Statistics) yield return (s.Name, checked((int)(s.Dimensions.Aggregate(1L, (n, d) => n * d) * size)));
+    }
 
     /// <summary>Writes the trained model: same inputs, outputs and names as the original, in inference form.</summary>
     /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is larger than 1.5 GB.</param>
@@ -183,8 +236,7 @@ public sealed class TrainingDriver : IDisposable
         _accumulationBinding?.Dispose();
         _accumulation?.Dispose();
         _evaluation?.Dispose();
-        _loss.Dispose();
-        Optimizer.Dispose();
+        Optimizer?.Dispose();
     }
 
     internal void ForgetGradients()
@@ -197,9 +249,9 @@ public sealed class TrainingDriver : IDisposable
     {
         if (_accumulation is null)
         {
-            _accumulation = new GraphSession(Graphs.Accumulation, "accumulation", Optimizer.Options);
+            _accumulation = new GraphSession(Graphs.Accumulation, "accumulation", Optimizer.Options, Optimizer.Device);
             _accumulationBinding = _accumulation.Session.CreateIoBinding();
-            if (!Optimizer.Store.Contains(TrainingGraphs.ResetInput)) Optimizer.Store.Allocate(TrainingGraphs.ResetInput, ElementType.Bool, [1]);
+            if (!Optimizer.Store.Contains(TrainingGraphs.ResetInput)) Optimizer.Store.AllocateInput(TrainingGraphs.ResetInput, ElementType.Bool, [1]);
             Bind(_accumulation, _accumulationBinding);
         }
         return (_accumulation, _accumulationBinding!);
@@ -211,13 +263,12 @@ public sealed class TrainingDriver : IDisposable
         foreach (string input in session.Session.InputNames)
         {
             string name = Stored(input);
-            if (Optimizer.Store.Contains(name)) binding.BindInput(input, Optimizer.Store[name]);
+            if (Optimizer.Store.Contains(name)) session.BindStored(binding, input, name, Optimizer.Store);
         }
         foreach (string output in session.Session.OutputNames)
         {
-            if (output == Graphs.LossOutput) binding.BindOutput(output, _loss);
-            else if (Optimizer.Store.Contains(Stored(output))) binding.BindOutput(output, Optimizer.Store[Stored(output)]);
-            else binding.BindOutputToDevice(output, OrtAllocator.DefaultInstance.Info);
+            if (Optimizer.Store.Contains(Stored(output))) binding.BindOutput(output, Optimizer.Store[Stored(output)]);
+            else binding.BindOutputToDevice(output, Device.Host);
         }
     }
 
@@ -244,8 +295,6 @@ public sealed class TrainingDriver : IDisposable
 
     private static DriverException Failed(string graph, OnnxRuntimeException error) =>
         new($"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond its table or a label beyond the classes.", error);
-
-    private double Read(OrtValue scalar) => Graphs.Optimizer.Type == ElementType.Double ? scalar.GetTensorDataAsSpan<double>()[0] : scalar.GetTensorDataAsSpan<float>()[0];
 }
 
 /// <summary>Loss and outputs of one evaluated batch. Owns the outputs.</summary>

@@ -14,7 +14,7 @@ public sealed record AddDecayedWeights(double WeightDecay, bool OnlyConstrained 
     internal override IReadOnlyList<(string Name, double Value)> Schedulable => [("weight_decay", WeightDecay)];
 
     internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) =>
-        [new("weight_decay", parameter.Type, new Shape(Dim.Unknown), c => c.GroupVector("weight_decay"))];
+        [new("weight_decay", parameter.Type, new Shape(Dim.Unknown), c => c.Input("weight_decay"))];
 
     internal override void Emit(UpdateBody b)
     {

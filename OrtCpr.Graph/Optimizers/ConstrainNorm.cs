@@ -24,6 +24,15 @@ public sealed record ConstrainNorm : UpdateLink
     /// <summary>Multiplies the constraint's step by the learning rate. Default off.</summary>
     public bool RegularizeByLearningRate { get; init; }
 
+    /// <summary>AdaCPR (paper, appendix D): κ ← R when an update takes λ from above 0 to 0. Default off.</summary>
+    public bool Adaptive { get; init; }
+
+    /// <summary>Unit of the bound of Uniform. Default Sum.</summary>
+    public KappaScale KappaScale { get; init; } = KappaScale.Sum;
+
+    /// <summary>Where R and ∇R are taken. Default Updated.</summary>
+    public EvaluateAt EvaluateAt { get; init; } = EvaluateAt.Updated;
+
     /// <summary>InflectionPoint: steps between samples of R, at least 1. Default: a tenth of the learning-rate warm-up where
     /// <see cref="OptimizerOptions.WarmupSteps"/> names one, else 200. (The package's <c>reg_step_size</c>.)</summary>
     public long? SampleInterval { get; init; }
@@ -39,6 +48,9 @@ public sealed record ConstrainNorm : UpdateLink
 
     // The value the method works with.
     internal double Param => KappaInitParam ?? DefaultWarmStart;
+
+    // The bound of Uniform on the scale of R.
+    internal double UniformKappa(long elements) => KappaScale == KappaScale.Mean && Regularizer != Regularizer.Std ? Param * elements : Param;
 
     private long Interval => SampleInterval ?? DefaultSampleInterval;
 
@@ -59,7 +71,8 @@ public sealed record ConstrainNorm : UpdateLink
         _ => null,
     };
 
-    internal override string Tag(ParameterSpec parameter) => $"Cpr_{RegularizerName(Regularizer)}_{MethodName(KappaInitMethod)}";
+    internal override string Tag(ParameterSpec parameter) =>
+        $"Cpr_{RegularizerName(Regularizer)}_{MethodName(KappaInitMethod)}{(Adaptive ? "_adaptive" : "")}{(EvaluateAt == EvaluateAt.Previous ? "_previous" : "")}";
 
     internal static string RegularizerName(Regularizer r) => r.ToString().ToLowerInvariant();
 
@@ -83,7 +96,7 @@ public sealed record ConstrainNorm : UpdateLink
         yield return new("matrix_index", ElementType.Int64, Shape.Scalar, c => c.Builder.Int(c.MatrixIndex));
         double rate = Regularizer == Regularizer.Std ? KappaUpdate : KappaUpdate / Math.Max(1, parameter.ElementCount);
         yield return ScaleByAdam.Constant("kappa_update", rate, type);
-        yield return new("constraint_rate", type, vector, c => RegularizeByLearningRate ? c.GroupVector("learning_rate") : c.Ones);
+        yield return new("constraint_rate", type, vector, c => RegularizeByLearningRate ? c.Input("learning_rate") : c.Ones);
         switch (KappaInitMethod)
         {
             case KappaInitMethod.Dependent:
@@ -110,9 +123,11 @@ public sealed record ConstrainNorm : UpdateLink
         Value lambda = g.Gather(b.In("lambda"), index), kappa = g.Gather(b.In("kappa"), index);
         Value row = g.Gather(b.In("detector"), index);
         Value samples = g.Gather(row, g.Int(0)), e1 = g.Gather(row, g.Int(1)), e2 = g.Gather(row, g.Int(2));
-        Value wasSet = g.Greater(g.Gather(row, g.Int(3)), zero);
+        Value flag = g.Gather(row, g.Int(3)), wasSet = g.Greater(flag, zero);
 
-        (Value measure, Value slope) = Measure(b, b.Parameter);
+        (Value updated, Value slope) = Measure(b, b.Parameter);
+        Value measure = updated;
+        if (EvaluateAt == EvaluateAt.Previous) (measure, slope) = Measure(b, b.In("parameter"));
         Value active = wasSet, isSet = wasSet;
         switch (KappaInitMethod)
         {
@@ -123,12 +138,12 @@ public sealed record ConstrainNorm : UpdateLink
                 break;
             case KappaInitMethod.WarmStart:
                 Value due = g.And(g.Not(wasSet), g.Equal(b.Step, b.In("warm_start_steps")));
-                kappa = g.Where(due, measure, kappa);
+                kappa = g.Where(due, updated, kappa);
                 isSet = g.Or(wasSet, due);
                 break;
             case KappaInitMethod.InflectionPoint:
-                (Value fire, samples, e1, e2) = Detect(b, wasSet, measure, samples, e1, e2);
-                kappa = g.Where(fire, measure, kappa);
+                (Value fire, samples, e1, e2) = Detect(b, wasSet, updated, samples, e1, e2);
+                kappa = g.Where(fire, updated, kappa);
                 isSet = g.Or(wasSet, fire);
                 break;
             default:
@@ -136,10 +151,13 @@ public sealed record ConstrainNorm : UpdateLink
         }
         Value raised = g.Max(zero, g.Add(lambda, g.Mul(g.Sub(measure, kappa), b.In("kappa_update"))));
         Value newLambda = g.Where(active, raised, lambda);
+        if (Adaptive) kappa = g.Where(g.And(g.Greater(lambda, zero), g.Not(g.Greater(newLambda, zero))), measure, kappa);
         Value rate = g.Mul(g.Gather(b.In("constraint_rate"), b.In("group_index")), g.Where(active, newLambda, zero));
         b.Parameter = g.Sub(b.Parameter, g.Mul(slope, rate));
 
-        Value detector = g.Concat(0, g.Unsqueeze(samples, 0), g.Unsqueeze(e1, 0), g.Unsqueeze(e2, 0), g.Unsqueeze(g.Cast(isSet, b.Type), 0));
+        // 0: not set, 1: set, 2: set, and λ has been above 0.
+        Value state = g.Where(g.Or(g.Greater(flag, one), g.Greater(newLambda, zero)), b.Scalar(2), g.Cast(isSet, b.Type));
+        Value detector = g.Concat(0, g.Unsqueeze(samples, 0), g.Unsqueeze(e1, 0), g.Unsqueeze(e2, 0), g.Unsqueeze(state, 0));
         b.SetState("lambda", g.Unsqueeze(b.Select(newLambda, g.Gather(b.In("lambda"), index)), 0));
         b.SetState("kappa", g.Unsqueeze(b.Select(kappa, g.Gather(b.In("kappa"), index)), 0));
         b.SetState("detector", g.Unsqueeze(b.Select(detector, row), 0));

@@ -25,3 +25,21 @@ public enum KappaInitMethod
     /// <summary>κ is R where its growth first slows down (negative second difference of the samples).</summary>
     InflectionPoint,
 }
+
+/// <summary>In which unit a bound is given.</summary>
+public enum KappaScale
+{
+    /// <summary>The sum over all elements, the released package's scale.</summary>
+    Sum,
+    /// <summary>Per element, the scale of the paper's tables: κ·n is used. The standard deviation has no sum: there both scales are the same.</summary>
+    Mean,
+}
+
+/// <summary>Where a step measures R and ∇R.</summary>
+public enum EvaluateAt
+{
+    /// <summary>At the parameter that the base rule has made (the released code).</summary>
+    Updated,
+    /// <summary>At the parameter before the base rule (the paper's Algorithm 1). Bounds are still set from the updated parameter.</summary>
+    Previous,
+}

@@ -45,6 +45,9 @@ public sealed class OptimizerGraph
     /// <summary>Name of the output that says whether the step was applied, bool [1].</summary>
     public const string StepAppliedOutput = "step_applied";
 
+    /// <summary>Name of the state that counts steps skipped since a gradient was not finite, int64 [1]; absent without the guard.</summary>
+    public const string SkippedStepsState = "skipped_steps";
+
     /// <summary>Name of the output with the global L2 norm of the scaled gradients before clipping, [1]; absent without guard and clipping.</summary>
     public const string GradientNormOutput = "grad_norm";
 

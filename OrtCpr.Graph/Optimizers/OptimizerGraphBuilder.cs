@@ -3,24 +3,6 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph.Optimizers;
 
-// What an update link may ask of the optimizer graph while a node is made.
-internal sealed class OptimizerGraphContext
-{
-    public required GraphBuilder Builder { get; init; }
-
-    public required Func<string, Value> GroupVector { get; init; }
-
-    public required Value Ones { get; init; }
-
-    public required Value Lambda { get; init; }
-
-    public required Value Kappa { get; init; }
-
-    public required Value Detector { get; init; }
-
-    public long MatrixIndex { get; set; }
-}
-
 // Writes the optimizer graph: gradient norm and guard, one node a parameter, λ/κ/detector put together again, statistics committed.
 internal sealed class OptimizerGraphBuilder
 {
@@ -36,6 +18,7 @@ internal sealed class OptimizerGraphBuilder
     private readonly Dictionary<string, OnnxFunction> _functions = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Value> _inputs = new(StringComparer.Ordinal);
     private readonly List<StateTensor> _state = [];
+    private readonly Dictionary<ParameterSpec, int> _indices = [];
 
     public OptimizerGraphBuilder(IReadOnlyList<ParameterSpec> parameters, OptimizerOptions options, IReadOnlyList<RunningStatistic> statistics)
     {
@@ -53,6 +36,7 @@ internal sealed class OptimizerGraphBuilder
         foreach (string name in parameters.GroupBy(p => p.Name).Where(n => n.Count() > 1).Select(n => n.Key)) problems.Add($"parameter '{name}' is given twice");
         if (parameters.Count == 0) problems.Add("there are no parameters; expected at least one");
         OptionException.ThrowIfAny("The optimizer cannot be built", problems);
+        for (int i = 0; i < parameters.Count; i++) _indices[parameters[i]] = i;
         _type = parameters[0].Type;
         _model.Opsets[Domain] = 1;
         _g = new GraphBuilder(_model.Graph);
@@ -78,7 +62,13 @@ internal sealed class OptimizerGraphBuilder
         OptimizerGraphContext context = new()
         {
             Builder = _g,
-            GroupVector = name => _inputs[name],
+            Input = name => _inputs[name],
+            GradientScale = scale,
+            Applied = finite,
+            ParametersOf = link => [.. _parameters.Where(p => link.AppliesTo(p) && RuleOf(p).Links.Contains(link))],
+            Norm = tensors => NormOf(tensors, present),
+            SharedState = name => State(_model.Graph.Names.IsTaken(name) ? _model.Graph.Names.Unique(name) : name, _type, [1], null),
+            SetSharedState = (state, value) => Output(value, state.Name),
             Ones = _g.Constant(GraphBuilder.FloatVector(_type, [.. Enumerable.Repeat(1.0, _options.Groups.Length)])),
             Lambda = n == 0 ? step : State("cpr.lambda", _type, [n], null),
             Kappa = n == 0 ? step : State("cpr.kappa", _type, [n], InitialKappa(constrained)),
@@ -107,6 +97,12 @@ internal sealed class OptimizerGraphBuilder
         }
         Value applied = finite ?? _g.Constant(TensorData.From<bool>([true], 1));
         foreach (RunningStatistic s in _statistics) Commit(s, applied);
+        if (finite is not null)
+        {
+            Value skipped = State(OptimizerGraph.SkippedStepsState, ElementType.Int64, [1], null);
+            _g.Scope = OptimizerGraph.SkippedStepsState;
+            Output(_g.Add(skipped, _g.Cast(_g.Not(finite), ElementType.Int64)), OptimizerGraph.SkippedStepsState);
+        }
         AddOutput(finite is null ? _g.Identity(applied) : finite, OptimizerGraph.StepAppliedOutput);
         if (norm is not null) AddOutput(norm, OptimizerGraph.GradientNormOutput);
         RemoveDeadNodes.Run(_model.Graph);
@@ -164,16 +160,9 @@ internal sealed class OptimizerGraphBuilder
     private (Value Scale, Value? Finite, Value? Norm) NormAndGuard(Value scale, Value present)
     {
         if (!_options.NonFiniteGuard && _options.MaxGradientNorm <= 0) return (scale, null, null);
-        var parts = new List<Value>();
-        foreach (ParameterSpec p in _parameters)
-        {
-            _g.Scope = OptimizerGraph.GradientOf(p.Name);
-            Value part = Call("SquaredNorm", [_inputs[OptimizerGraph.GradientOf(p.Name)]], SquaredNormBody)[0];
-            parts.Add(GraphBuilder.Typed(part, _type, Shape.Of(1)));
-        }
+        Value norm = NormOf(_parameters.Select(p => (p, _inputs[OptimizerGraph.GradientOf(p.Name)])), present);
         _g.Scope = "grad_norm";
-        Value squares = _g.Where(present, _g.Concat(0, [.. parts]), _g.Scalar(0, _type));
-        Value norm = _g.Mul(_g.Sqrt(_g.ReduceSum(squares, true)), _g.Abs(scale));
+        norm = _g.Mul(norm, _g.Abs(scale));
         Value? finite = _options.NonFiniteGuard ? _g.Less(norm, _g.Scalar(double.PositiveInfinity, _type)) : null;
         if (_options.MaxGradientNorm > 0)
         {
@@ -181,6 +170,23 @@ internal sealed class OptimizerGraphBuilder
             scale = _g.Mul(scale, _g.Squeeze(factor, 0));
         }
         return (scale, finite, norm);
+    }
+
+    // Global L2 norm [1] over tensors of the parameters that are present in this step.
+    private Value NormOf(IEnumerable<(ParameterSpec Parameter, Value Tensor)> tensors, Value present)
+    {
+        var parts = new List<Value>();
+        var indices = new List<long>();
+        foreach ((ParameterSpec parameter, Value tensor) in tensors)
+        {
+            _g.Scope = tensor.Name;
+            parts.Add(GraphBuilder.Typed(Call("SquaredNorm", [tensor], SquaredNormBody)[0], _type, Shape.Of(1)));
+            indices.Add(_indices[parameter]);
+        }
+        _g.Scope = "norm";
+        Value takesPart = indices.Count == _parameters.Count ? present : _g.Gather(present, _g.Ints([.. indices]));
+        Value squares = _g.Where(takesPart, _g.Concat(0, [.. parts]), _g.Scalar(0, _type));
+        return _g.Sqrt(_g.ReduceSum(squares, true));
     }
 
     private static void SquaredNormBody(GraphBuilder g, IReadOnlyList<Value> inputs, OnnxGraph body) =>
@@ -201,7 +207,7 @@ internal sealed class OptimizerGraphBuilder
         foreach (string state in states) Pass(state, p.Type, shape, State($"{p.Name}.{state}", p.Type, p.Dimensions, null));
         Pass("step", ElementType.Int64, new Shape(Dim.Unknown), step);
         Pass("parameter_index", ElementType.Int64, Shape.Scalar, _g.Int(index));
-        Pass("learning_rate", p.Type, new Shape(Dim.Unknown), context.GroupVector(OptimizerGraph.LearningRateInput));
+        Pass("learning_rate", p.Type, new Shape(Dim.Unknown), context.Input(OptimizerGraph.LearningRateInput));
         Pass("group_index", ElementType.Int64, Shape.Scalar, _g.Int(p.Group));
         Pass("gradient_scale", p.Type, Shape.Scalar, rule.Maximize ? _g.Neg(scale) : scale);
         Pass("apply", ElementType.Bool, new Shape(Dim.Unknown), apply);
@@ -261,7 +267,7 @@ internal sealed class OptimizerGraphBuilder
     }
 
     private TensorData InitialKappa(ParameterSpec[] constrained) =>
-        GraphBuilder.FloatVector(_type, [.. constrained.Select(p => RuleOf(p).Constraint is { KappaInitMethod: KappaInitMethod.Uniform } c ? c.Param : double.NaN)]);
+        GraphBuilder.FloatVector(_type, [.. constrained.Select(p => RuleOf(p).Constraint is { KappaInitMethod: KappaInitMethod.Uniform } c ? c.UniformKappa(p.ElementCount) : double.NaN)]);
 
     private TensorData InitialDetector(ParameterSpec[] constrained) => GraphBuilder.Reshaped(
         GraphBuilder.FloatVector(_type, [.. constrained.SelectMany(p => new[] { 0.0, 0, 0, RuleOf(p).Constraint!.KappaInitMethod == KappaInitMethod.Uniform ? 1 : 0 })]),

@@ -3,7 +3,8 @@ using System.Collections.Immutable;
 namespace OrtCpr.Graph.Optimizers;
 
 /// <summary>How the parameters of one group are updated: a learning rate and a list of links.</summary>
-/// <remarks>Immutable. The named recipes are <see cref="AdamCpr"/>, <see cref="AdamW"/> and <see cref="Adam"/>; any other chain can be written down as
+/// <remarks>Immutable. The named recipes are <see cref="AdamCpr"/>, <see cref="AdamW"/>, <see cref="Adam"/>, <see cref="Sgd"/>,
+/// <see cref="AdamAwd"/> and <see cref="AdamAdaDecay"/>; any other chain can be written down as
 /// <c>new UpdateRule { Links = [...] }</c>.</remarks>
 public sealed record UpdateRule
 {
@@ -28,14 +29,42 @@ public sealed record UpdateRule
     public static UpdateRule Adam(double learningRate = 1e-3, ScaleByAdam? adam = null) =>
         new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam()] };
 
+    /// <summary>Stochastic gradient descent as PyTorch has it; with a constraint the best row of the paper's CIFAR-100 table.</summary>
+    /// <param name="learningRate">At least 0.</param>
+    /// <param name="momentum">The direction's link; null for plain SGD.</param>
+    /// <param name="weightDecay">Coupled decay of constrained parameters. Default 0.</param>
+    /// <param name="constraint">CPR after the step; null for none (default).</param>
+    public static UpdateRule Sgd(double learningRate = 1e-3, ScaleByMomentum? momentum = null, double weightDecay = 0, ConstrainNorm? constraint = null) => new()
+    {
+        LearningRate = learningRate,
+        Links = [.. weightDecay == 0 ? Array.Empty<UpdateLink>() : [new AddCoupledDecay(weightDecay)], momentum ?? new ScaleByMomentum(), .. constraint is null ? Array.Empty<UpdateLink>() : [constraint]],
+    };
+
+    /// <summary>Adam with adaptive weight decay (AWD) on constrained parameters.</summary>
+    public static UpdateRule AdamAwd(double learningRate = 1e-3, double strength = 1e-2, ScaleByAdam? adam = null) =>
+        new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam(), new AddAdaptiveWeightDecay(strength)] };
+
+    /// <summary>Adam with AdaDecay on constrained parameters.</summary>
+    public static UpdateRule AdamAdaDecay(double learningRate = 1e-3, double strength = 1e-2, double alpha = 4, ScaleByAdam? adam = null) =>
+        new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam(), new AddAdaDecay(strength, alpha)] };
+
     /// <summary>The constraint of the rule; null when it has none.</summary>
     public ConstrainNorm? Constraint => Links.OfType<ConstrainNorm>().FirstOrDefault();
+
+    // What is allowed but known not to work well.
+    internal IEnumerable<string> Warnings()
+    {
+        if (Constraint?.KappaInitMethod == KappaInitMethod.InflectionPoint && Links.OfType<ScaleByMomentum>().Any())
+            yield return "InflectionPoint is known to fail under SGD (paper, section 5.3): the bound may never be set, or be set too late. WarmStart works.";
+    }
 
     internal IEnumerable<string> Problems()
     {
         if (!(LearningRate >= 0 && double.IsFinite(LearningRate))) yield return $"{nameof(LearningRate)} is {LearningRate}; expected a finite number of at least 0";
         if (Links.IsDefaultOrEmpty) yield return $"{nameof(Links)} is empty; expected at least a base rule such as ScaleByAdam";
         foreach (string problem in Links.IsDefault ? [] : Links.SelectMany(l => l.Problems())) yield return problem;
+        int bases = Links.IsDefault ? 1 : Links.Count(l => l is ScaleByAdam or ScaleByMomentum);
+        if (bases != 1) yield return $"{nameof(Links)} has {bases} base rules (ScaleByAdam, ScaleByMomentum); expected one";
         int constraint = Links.IsDefault ? -1 : Links.ToList().FindIndex(l => l is ConstrainNorm);
         if (constraint >= 0 && constraint != Links.Length - 1) yield return $"{nameof(ConstrainNorm)} stands at place {constraint + 1}; expected it last, since it works on the new parameter";
     }
@@ -49,6 +78,10 @@ public sealed record OptimizerOptions
 
     /// <summary>Clips the global L2 norm of all gradients to this; 0 for no clipping (default). Factor min(1, max/(norm + 1e-6)).</summary>
     public double MaxGradientNorm { get; init; }
+
+    /// <summary>Clips each element of the gradient to ±this, after clipping by the norm; 0 for no clipping (default). There is no kernel for it: the update
+    /// runs as standard operators.</summary>
+    public double MaxGradientValue { get; init; }
 
     /// <summary>Skips a step whose gradient norm is NaN or infinite. Default on; costs one pass over the gradients.</summary>
     public bool NonFiniteGuard { get; init; } = true;
@@ -65,7 +98,8 @@ public sealed record OptimizerOptions
     // The same with all defaults written out.
     internal OptimizerOptions Resolve() => this with
     {
-        Groups = [.. Groups.Select(g => g with { Links = [.. g.Links.Select(l => l is ConstrainNorm c ? c.Resolve(WarmupSteps) : l)] })],
+        Groups = [.. Groups.Select(g => g with { Links = [.. MaxGradientValue > 0 ? [new ClipGradientValue(MaxGradientValue)] : Array.Empty<UpdateLink>(), .. g.Links.Select(l => l is ConstrainNorm c ? c.Resolve(WarmupSteps) : l)] })],
+        MaxGradientValue = 0,
     };
 
     /// <summary>Checks every property.</summary>
@@ -74,6 +108,7 @@ public sealed record OptimizerOptions
     {
         List<string> problems = [.. Groups.IsDefaultOrEmpty ? ["Groups is empty; expected at least one rule"] : Groups.SelectMany((g, i) => g.Problems().Select(p => Groups.Length == 1 ? p : $"group {i}: {p}"))];
         if (!(MaxGradientNorm >= 0 && double.IsFinite(MaxGradientNorm))) problems.Add($"{nameof(MaxGradientNorm)} is {MaxGradientNorm}; expected a finite number of at least 0 (0: no clipping)");
+        if (!(MaxGradientValue >= 0 && double.IsFinite(MaxGradientValue))) problems.Add($"{nameof(MaxGradientValue)} is {MaxGradientValue}; expected a finite number of at least 0 (0: no clipping)");
         problems.AddRange(Rescaling?.Problems() ?? []);
         if (WarmupSteps < 0) problems.Add($"{nameof(WarmupSteps)} is {WarmupSteps}; expected at least 0");
         if (TotalSteps < 1) problems.Add($"{nameof(TotalSteps)} is {TotalSteps}; expected at least 1");

@@ -33,6 +33,7 @@ internal static class InlineFunctions
                 OnnxGraph inlined = Instantiate(graph, node, function);
                 Expand(inlined, table, depth + 1);
                 result.AddRange(inlined.Nodes);
+                foreach (Value constant in inlined.Initializers) graph.Initializers.Add(constant);
             }
             else
             {
@@ -56,6 +57,13 @@ internal static class InlineFunctions
         for (int i = 0; i < function.Body.Outputs.Count; i++)
         {
             if (i < call.Outputs.Count && call.Outputs[i] is Value target) outputs.TryAdd(function.Body.Outputs[i], target);
+        }
+        // Bodies of our own hold constants as initializers; those of files have Constant nodes.
+        foreach (Value constant in function.Body.Initializers)
+        {
+            var made = new Value(graph.Names.Unique($"{prefix}/{constant.Name}"), constant.Type, constant.Shape) { Data = constant.Data };
+            map[constant] = made;
+            copy.Initializers.Add(made);
         }
         CopyNodes(function.Body, copy, map, outputs, attributes, prefix);
         for (int i = 0; i < Math.Min(function.Body.Outputs.Count, call.Outputs.Count); i++)

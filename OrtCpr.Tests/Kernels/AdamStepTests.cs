@@ -52,7 +52,7 @@ public sealed unsafe class AdamStepTests
         };
         fixed (float* parameter = values[0], first = values[1], second = values[2], maximum = values[3], gradient = values[4])
         {
-            AdamTensors tensors = new()
+            UpdateTensors tensors = new()
             {
                 Length = Length,
                 Parameter = parameter,

@@ -34,7 +34,7 @@ internal sealed unsafe class KernelRun
         fixed (float* parameter = State[0], first = State[1], second = State[2], maximum = State[3], gradient = _scenario.Gradient(t))
         fixed (float* newParameter = next[0], newFirst = next[1], newSecond = next[2], newMaximum = next[3])
         {
-            AdamTensors tensors = new()
+            UpdateTensors tensors = new()
             {
                 Length = _scenario.Length,
                 Parameter = parameter,
@@ -52,7 +52,7 @@ internal sealed unsafe class KernelRun
         State = next;
     }
 
-    private void Run(int t, in AdamTensors tensors, ParallelLoop loop)
+    private void Run(int t, in UpdateTensors tensors, ParallelLoop loop)
     {
         AdamCoefficients coefficients = AdamCoefficients.At(
             t,

@@ -46,14 +46,20 @@ internal sealed class OptimizerConfig
         var adam = new ScaleByAdam { Beta1 = betas[0], Beta2 = betas[1], Epsilon = Number(group, "eps", 1e-8), AmsGrad = Flag(group, "amsgrad") };
         // In these files a group's decay holds for all of its parameters.
         UpdateLink[] decoupled = decay == 0 ? [] : [new AddDecayedWeights(decay, OnlyConstrained: false)];
+        UpdateLink[] coupled = decay == 0 ? [] : [new AddCoupledDecay(decay, OnlyConstrained: false)];
+        var momentum = new ScaleByMomentum(Number(group, "momentum", 0), Number(group, "dampening", 0), Flag(group, "nesterov"));
         UpdateLink[] links = Algorithm switch
         {
-            "AdamCPR" => [adam, Constraint(group)],
+            "AdamCPR" or "AdaCPR" => [adam, Constraint(group)],
             "AdamW+CPR" => [adam, .. decoupled, Constraint(group)],
             "AdamW" => [adam, .. decoupled],
-            "Adam" => decay == 0 ? [adam] : [new AddCoupledDecay(decay, OnlyConstrained: false), adam],
+            "Adam" => [.. coupled, adam],
+            "SGD" => [.. coupled, momentum],
+            "SGD+CPR" => [.. coupled, momentum, Constraint(group)],
+            "Adam+AWD" => [adam, new AddAdaptiveWeightDecay(Number(group, "awd_lambda", 0))],
+            "Adam+AdaDecay" => [adam, new AddAdaDecay(Number(group, "adadecay_lambda", 0), Number(group, "adadecay_alpha", 4))],
             "Adam+Rescaling" => [adam],
-            _ => throw new CaseException($"algorithm '{Algorithm}' is not supported; supported: AdamCPR, AdamW+CPR, AdamW, Adam, Adam+Rescaling"),
+            _ => throw new CaseException($"algorithm '{Algorithm}' is not supported; supported: AdamCPR, AdaCPR, AdamW+CPR, AdamW, Adam, SGD, SGD+CPR, Adam+Rescaling, Adam+AWD, Adam+AdaDecay"),
         };
         return new UpdateRule { LearningRate = Number(group, "lr", 1e-3), Maximize = Flag(group, "maximize"), Links = [.. links] };
     }
@@ -76,6 +82,9 @@ internal sealed class OptimizerConfig
             Regularizer = Enum.TryParse(Value(group, "reg_function")?.GetString(), ignoreCase: true, out Regularizer r) ? r
                 : throw new CaseException($"reg_function '{Value(group, "reg_function")}' is not known"),
             KappaUpdate = Number(group, "kappa_update", 1),
+            Adaptive = Value(group, "kappa_adapt") is JsonElement adapt && (adapt.ValueKind == JsonValueKind.True || (adapt.ValueKind == JsonValueKind.String && adapt.GetString() is "reduce")),
+            KappaScale = Value(group, "kappa_scale")?.GetString() is "mean" ? KappaScale.Mean : KappaScale.Sum,
+            EvaluateAt = Value(group, "evaluate_at")?.GetString() is "previous" ? EvaluateAt.Previous : EvaluateAt.Updated,
             RegularizeByLearningRate = Flag(group, "reg_by_lr"),
             SampleInterval = (long)Number(group, "reg_step_size", 200),
             SampleDecay = Number(group, "reg_ema_decay", 0),

@@ -11,6 +11,8 @@ internal static class OptimizerTrajectory
     public static void Run(CaseData data, TensorCheck check, DriverOptions options)
     {
         var config = new OptimizerConfig(data.Json("config", "{}"));
+        // Where the device has no float64, float64 runs are made in float32 and held to its tolerance.
+        bool narrow = !DeviceCatalog.CapabilitiesOf(options.Device).Float64;
         var parameters = new List<ParameterSpec>();
         var initial = new Dictionary<string, TensorData>(StringComparer.Ordinal);
         for (int g = 0; g < config.Groups.Length; g++)
@@ -18,7 +20,7 @@ internal static class OptimizerTrajectory
             bool regularize = config.Groups[g].GetProperty("regularize").GetBoolean();
             foreach (string name in config.Groups[g].GetProperty("params").EnumerateArray().Select(p => p.GetString()!))
             {
-                TensorData start = data.Tensor($"param/{name}/init");
+                TensorData start = Narrow(data.Tensor($"param/{name}/init"), narrow);
                 initial[name] = start;
                 parameters.Add(new ParameterSpec(name, start.Type, start.Dimensions, regularize, g));
             }
@@ -27,12 +29,13 @@ internal static class OptimizerTrajectory
         using var driver = new OptimizerDriver(graph, initial, options);
         int steps = (int)data.Tensor($"grad/{parameters[0].Name}").Dimensions[0];
         double[]? rates = data.Has("lr") ? data.Tensor("lr").ToDoubles() : null;
+        var shared = new List<double>();
         var recorded = parameters.ToDictionary(p => p.Name, p => new Recorder(p), StringComparer.Ordinal);
         for (int t = 0; t < steps; t++)
         {
             foreach (ParameterSpec p in parameters)
             {
-                driver.Set(OptimizerGraph.GradientOf(p.Name), CaseData.Slice(data.Tensor($"grad/{p.Name}"), t));
+                driver.Set(OptimizerGraph.GradientOf(p.Name), Narrow(CaseData.Slice(data.Tensor($"grad/{p.Name}"), t), narrow));
                 if (data.Has($"present/{p.Name}")) driver.SetGradientPresent(p.Name, data.Tensor($"present/{p.Name}").ToInt64s()[t] != 0);
             }
             if (rates is not null)
@@ -40,11 +43,15 @@ internal static class OptimizerTrajectory
                 for (int g = 0; g < config.Groups.Length; g++) driver.SetLearningRate(rates[t], g);
             }
             driver.Step();
+            if (data.Has("awd")) shared.AddRange(driver.Get("awd").ToDoubles());
             var constraints = driver.GetConstraints().ToDictionary(c => c.Name, StringComparer.Ordinal);
             foreach (ParameterSpec p in parameters) recorded[p.Name].Add(driver, constraints.GetValueOrDefault(p.Name), data);
         }
         foreach (ParameterSpec p in parameters) recorded[p.Name].Compare(data, check, config);
+        if (data.Has("awd")) check.Near("awd", [.. shared], data.Tensor("awd").ToDoubles(), _ => 0, 1e-5);
     }
+
+    private static TensorData Narrow(TensorData data, bool narrow) => narrow && data.Type == ElementType.Double ? data.ConvertTo(ElementType.Float) : data;
 
     // What one parameter went through.
     private sealed class Recorder(ParameterSpec parameter)

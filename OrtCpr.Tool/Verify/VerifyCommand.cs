@@ -19,7 +19,7 @@ internal static class VerifyCommand
         Option<string> kind = new("--kind") { Description = $"Only cases of this kind: {string.Join(", ", CaseRunner.KnownKinds)}." };
         Option<string> filter = new("--filter") { Description = "Only cases whose name matches this glob (* and ?)." };
         Option<string> report = new("--report") { Description = "Write all results as JSON to this file." };
-        Option<string> device = new("--device") { Description = "Where graphs run: cpu.", DefaultValueFactory = _ => "cpu" };
+        Option<string> device = new("--device") { Description = "Where graphs run: cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
         Option<string> kernels = new("--kernels") { Description = "on: fused kernels; off: the standard-operator bodies.", DefaultValueFactory = _ => "on" };
         kernels.AcceptOnlyFromAmong("on", "off");
         Option<string> keep = new("--keep") { Description = "Save the graphs that run to this folder, one folder a case." };

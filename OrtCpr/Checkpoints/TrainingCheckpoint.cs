@@ -29,11 +29,10 @@ public static class TrainingCheckpoint
         {
             FormatVersion = Version,
             Steps = optimizer.Steps,
-            SkippedSteps = optimizer.SkippedSteps,
-            Rates = optimizer.Rates,
-            Schedules = optimizer.Schedules,
-            EverActive = [.. optimizer.Graph.Constrained.Where((_, i) => optimizer.EverActive[i])],
-            Scalars = optimizer.Graph.Schedulable.Skip(1).ToDictionary(s => s.Name, s => optimizer.Store.Read(s.Name).ToDoubles()),
+            Scalars = optimizer.Scalars.Values,
+            Schedules = optimizer.Scalars.Schedules,
+            SchedulerSteps = optimizer.Scalars.ManualSteps,
+            Frozen = [.. optimizer.Frozen],
             Progress = progress ?? new TrainingProgress(),
         };
         SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string> { [MetadataKey] = JsonSerializer.Serialize(header) });
@@ -52,15 +51,11 @@ public static class TrainingCheckpoint
         Header header = ReadHeader(file, path);
         RefuseMisfits(file, optimizer, header, path);
         foreach (CheckpointTensor tensor in CheckpointTensor.All(optimizer)) tensor.Restore(optimizer.Store, file.Tensors[tensor.Name]);
-        foreach ((string name, double[] values) in header.Scalars)
-        {
-            for (int g = 0; g < values.Length; g++) optimizer.SetScalar(name, values[g], g);
-        }
-        header.Rates.CopyTo(optimizer.Rates, 0);
-        header.Schedules.CopyTo(optimizer.Schedules, 0);
+        foreach ((string name, double[] values) in header.Scalars) values.CopyTo(optimizer.Scalars.Values[name], 0);
+        foreach ((string name, Schedule?[] schedules) in header.Schedules) schedules.CopyTo(optimizer.Scalars.Schedules[name], 0);
+        optimizer.Scalars.ManualSteps = header.SchedulerSteps;
+        optimizer.SetFrozen(header.Frozen);
         optimizer.Steps = header.Steps;
-        optimizer.SkippedSteps = header.SkippedSteps;
-        for (int i = 0; i < optimizer.EverActive.Length; i++) optimizer.EverActive[i] = header.EverActive.Contains(optimizer.Graph.Constrained[i]);
         driver.ForgetGradients();
         return header.Progress;
     }
@@ -98,11 +93,14 @@ public static class TrainingCheckpoint
         }
         var names = expected.Select(t => t.Name).ToHashSet(StringComparer.Ordinal);
         problems.AddRange(file.Tensors.Keys.Where(n => !names.Contains(n)).Order(StringComparer.Ordinal).Select(n => $"'{n}' is in the file, but nothing here has that name"));
-        if (header.Rates.Length != optimizer.Rates.Length || header.Schedules.Length != optimizer.Rates.Length)
-            problems.Add($"{header.Rates.Length} optimizer group(s) in the file, {optimizer.Rates.Length} here");
-        string[] scalars = [.. optimizer.Graph.Schedulable.Skip(1).Select(s => s.Name)];
-        if (!header.Scalars.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars.Order(StringComparer.Ordinal)) || header.Scalars.Values.Any(v => v.Length != optimizer.Rates.Length))
+        string[] scalars = [.. optimizer.Scalars.Names.Order(StringComparer.Ordinal)];
+        if (!header.Scalars.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars) || !header.Schedules.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars))
             problems.Add($"scheduled scalars {string.Join(", ", header.Scalars.Keys)} in the file, {string.Join(", ", scalars)} here");
+        int groups = optimizer.Scalars.GroupCount;
+        foreach (int found in header.Scalars.Values.Select(v => v.Length).Concat(header.Schedules.Values.Select(v => v.Length)).Where(n => n != groups).Distinct())
+            problems.Add($"{found} optimizer group(s) in the file, {groups} here");
+        string[] strangers = [.. header.Frozen.Where(n => optimizer.Graph.Parameters.All(p => p.Name != n))];
+        if (strangers.Length > 0) problems.Add($"frozen in the file, but no parameters here: {string.Join(", ", strangers)}");
         if (problems.Count == 0) return;
         string more = problems.Count > 10 ? $"; and {problems.Count - 10} more" : "";
         throw new CheckpointException($"Checkpoint '{path}' does not fit the model and optimizer: {string.Join("; ", problems.Take(10))}{more}. Load it with the model, optimizer and parameter choice that wrote it.");
@@ -114,15 +112,13 @@ public static class TrainingCheckpoint
 
         public long Steps { get; init; }
 
-        public long SkippedSteps { get; init; }
+        public IReadOnlyDictionary<string, double[]> Scalars { get; init; } = new Dictionary<string, double[]>();
 
-        public double[] Rates { get; init; } = [];
+        public IReadOnlyDictionary<string, Schedule?[]> Schedules { get; init; } = new Dictionary<string, Schedule?[]>();
 
-        public Schedule?[] Schedules { get; init; } = [];
+        public long? SchedulerSteps { get; init; }
 
-        public string[] EverActive { get; init; } = [];
-
-        public Dictionary<string, double[]> Scalars { get; init; } = [];
+        public string[] Frozen { get; init; } = [];
 
         public TrainingProgress Progress { get; init; } = new();
     }
@@ -162,15 +158,11 @@ internal sealed record CheckpointTensor(string Name, ElementType Type, IReadOnly
 
     public ReadOnlySpan<byte> Bytes(TensorStore store)
     {
-        Span<byte> all = store[Stored].GetTensorMutableRawData();
+        ReadOnlySpan<byte> all = store.Device.IsHost ? store[Stored].GetTensorMutableRawData() : store.Read(Stored).Bytes.Span;
         return Length < 0 ? all : all.Slice(Offset, Length);
     }
 
-    public void Restore(TensorStore store, TensorData data)
-    {
-        Span<byte> all = store[Stored].GetTensorMutableRawData();
-        data.Bytes.Span.CopyTo(Length < 0 ? all : all.Slice(Offset, Length));
-    }
+    public void Restore(TensorStore store, TensorData data) => store.WriteBytes(Stored, Offset, data.Bytes.Span);
 
     private static CheckpointTensor Whole(string name, ElementType type, IReadOnlyList<long> dims) => new(name, type, dims, name, 0, -1);
 }

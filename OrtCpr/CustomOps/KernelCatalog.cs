@@ -3,10 +3,11 @@ namespace OrtCpr.CustomOps;
 /// <summary>The operators of domain <c>ortcpr</c> that have a kernel for float32 tensors on the CPU.</summary>
 internal static class KernelCatalog
 {
-    private static readonly Dictionary<string, CpuOperator> ByName = UpdateVariant.All
-        .Select(variant => (CpuOperator)new UpdateOperator(variant))
-        .Append(new SquaredNormOperator())
-        .ToDictionary(item => item.Name);
+    // Hundreds of combinations, of which a graph uses a few: operators are made when asked for.
+    private static readonly Dictionary<string, Lazy<CpuOperator>> ByName = UpdateVariant.All
+        .Select(variant => (variant.Name, new Lazy<CpuOperator>(() => new UpdateOperator(variant))))
+        .Append(("SquaredNorm", new Lazy<CpuOperator>(() => new SquaredNormOperator())))
+        .ToDictionary(item => item.Item1, item => item.Item2);
 
     /// <summary>All names, in no particular order.</summary>
     public static IReadOnlyCollection<string> Names => ByName.Keys;
@@ -16,7 +17,7 @@ internal static class KernelCatalog
 
     /// <summary>The operator of that name.</summary>
     /// <exception cref="ArgumentException">There is none.</exception>
-    public static CpuOperator Get(string operatorName) => ByName.TryGetValue(operatorName, out CpuOperator? found)
-        ? found
+    public static CpuOperator Get(string operatorName) => ByName.TryGetValue(operatorName, out Lazy<CpuOperator>? found)
+        ? found.Value
         : throw new ArgumentException($"No kernel for operator 'ortcpr.{operatorName}'.", nameof(operatorName));
 }

@@ -12,23 +12,27 @@ internal static class UpdateSignature
     [
         new("parameter", OperandType.Float),
         new("gradient", OperandType.Float),
-        new("exp_avg", OperandType.Float),
-        new("exp_avg_sq", OperandType.Float),
+        new("exp_avg", OperandType.Float, IsAdam),
+        new("exp_avg_sq", OperandType.Float, IsAdam),
         new("max_exp_avg_sq", OperandType.Float, variant => variant.AmsGrad),
+        new("momentum_buffer", OperandType.Float, HasMomentum),
         new("step", OperandType.Int64),
         new("parameter_index", OperandType.Int64),
         new("learning_rate", OperandType.Float),
         new("group_index", OperandType.Int64),
         new("gradient_scale", OperandType.Float),
         new("apply", OperandType.Bool),
-        new("beta1", OperandType.Float),
-        new("one_minus_beta1", OperandType.Float),
-        new("beta2", OperandType.Float),
-        new("one_minus_beta2", OperandType.Float),
-        new("half_log_beta1", OperandType.Float),
-        new("half_log_beta2", OperandType.Float),
-        new("epsilon", OperandType.Float),
-        new("weight_decay", OperandType.Float, variant => variant.HasDecay),
+        new("coupled_decay", OperandType.Float, variant => variant.Base.HasCoupledDecay),
+        new("momentum", OperandType.Float, HasMomentum),
+        new("one_minus_dampening", OperandType.Float, HasMomentum),
+        new("beta1", OperandType.Float, IsAdam),
+        new("one_minus_beta1", OperandType.Float, IsAdam),
+        new("beta2", OperandType.Float, IsAdam),
+        new("one_minus_beta2", OperandType.Float, IsAdam),
+        new("half_log_beta1", OperandType.Float, IsAdam),
+        new("half_log_beta2", OperandType.Float, IsAdam),
+        new("epsilon", OperandType.Float, IsAdam),
+        new("weight_decay", OperandType.Float, variant => variant.Base.HasDecay),
         new("lambda", OperandType.Float, IsConstrained),
         new("kappa", OperandType.Float, IsConstrained),
         new("detector", OperandType.Float, IsConstrained),
@@ -45,9 +49,10 @@ internal static class UpdateSignature
     private static readonly Row[] OutputRows =
     [
         new("new_parameter", OperandType.Float),
-        new("new_exp_avg", OperandType.Float),
-        new("new_exp_avg_sq", OperandType.Float),
+        new("new_exp_avg", OperandType.Float, IsAdam),
+        new("new_exp_avg_sq", OperandType.Float, IsAdam),
         new("new_max_exp_avg_sq", OperandType.Float, variant => variant.AmsGrad),
+        new("new_momentum_buffer", OperandType.Float, HasMomentum),
         new("new_lambda", OperandType.Float, IsConstrained),
         new("new_kappa", OperandType.Float, IsConstrained),
         new("new_detector", OperandType.Float, IsConstrained),
@@ -59,6 +64,10 @@ internal static class UpdateSignature
 
     private static Operand[] Select(Row[] rows, UpdateVariant variant) =>
         [.. rows.Where(row => row.IsIn is null || row.IsIn(variant)).Select(row => new Operand(row.Name, row.Type))];
+
+    private static bool IsAdam(UpdateVariant variant) => variant.Base.IsAdam;
+
+    private static bool HasMomentum(UpdateVariant variant) => variant.Base.HasMomentum;
 
     private static bool IsConstrained(UpdateVariant variant) => variant.Regularizer is not null;
 

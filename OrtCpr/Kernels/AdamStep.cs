@@ -15,9 +15,13 @@ namespace OrtCpr.Kernels;
 /// </remarks>
 internal static unsafe class AdamStep
 {
+    /// <summary>The rule with its scalars, which must stay where they are while it runs.</summary>
+    public static BaseStep With(AdamCoefficients* coefficients) => new(&Run, coefficients);
+
     /// <summary>Steps the elements from <paramref name="start"/> to <paramref name="start"/> + <paramref name="length"/>.</summary>
-    public static void Run(in AdamCoefficients c, in AdamTensors t, nint start, nint length)
+    private static void Run(void* coefficients, in UpdateTensors t, nint start, nint length)
     {
+        ref readonly AdamCoefficients c = ref *(AdamCoefficients*)coefficients;
         nint end = start + length;
         nint i = start;
         if (Vector.IsHardwareAccelerated)
@@ -26,7 +30,7 @@ internal static unsafe class AdamStep
             One(c, t, i);
     }
 
-    private static void One(in AdamCoefficients c, in AdamTensors t, nint i)
+    private static void One(in AdamCoefficients c, in UpdateTensors t, nint i)
     {
         float gradient = t.Gradient[i] * c.GradientScale;
         float m = t.ExpAvg[i];
@@ -47,7 +51,7 @@ internal static unsafe class AdamStep
 
     /// <summary>Steps whole vectors while they fit before <paramref name="end"/>, so no load or store passes it.</summary>
     /// <returns>The first element that is left.</returns>
-    private static nint Lanes<TVariant>(in AdamCoefficients c, in AdamTensors t, nint i, nint end)
+    private static nint Lanes<TVariant>(in AdamCoefficients c, in UpdateTensors t, nint i, nint end)
         where TVariant : struct
     {
         float* parameters = t.Parameter, gradients = t.Gradient, firsts = t.ExpAvg, seconds = t.ExpAvgSq, maxima = t.MaxExpAvgSq;

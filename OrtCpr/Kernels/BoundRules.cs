@@ -21,6 +21,9 @@ internal readonly struct ConstraintSettings
 {
     public BoundMethod Method { get; init; }
 
+    /// <summary>AdaCPR: κ ← R when an update takes λ from above 0 to 0.</summary>
+    public bool Adaptive { get; init; }
+
     /// <summary>μ_eff.</summary>
     public double KappaUpdate { get; init; }
 
@@ -51,6 +54,8 @@ internal struct ConstraintState
     public double EarlierSample;
     /// <summary>Whether κ has its value.</summary>
     public bool IsSet;
+    /// <summary>Whether λ has been above 0 after any step.</summary>
+    public bool EverActive;
 }
 
 /// <summary>When R is needed, and what it does to λ and κ: the CPR stage without any element of the parameter.</summary>
@@ -85,7 +90,11 @@ internal static class BoundRules
     {
         if (state.IsSet)
         {
-            state.Lambda = Math.Max(0, state.Lambda + (settings.KappaUpdate * (measure - state.Kappa)));
+            double before = state.Lambda;
+            state.Lambda = Math.Max(0, before + (settings.KappaUpdate * (measure - state.Kappa)));
+            state.EverActive |= state.Lambda > 0;
+            if (settings.Adaptive && before > 0 && state.Lambda == 0)
+                state.Kappa = measure;
             return state.Lambda;
         }
         bool sets = settings.Method == BoundMethod.WarmStart

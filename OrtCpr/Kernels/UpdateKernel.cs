@@ -1,24 +1,24 @@
 namespace OrtCpr.Kernels;
 
 /// <summary>
-/// One step of one parameter: Adam or AdamW, then, for a constrained parameter, the CPR stage on the new values.
+/// One step of one parameter: the base rule, then, for a constrained parameter, the CPR stage on the new values.
 /// </summary>
 /// <remarks>
-/// Memory traffic an element: 28 bytes for the update (36 with amsgrad), R of the new values included, because each block is
+/// Memory traffic an element: that of the base rule (28 bytes for Adam), R of the new values included, because each block is
 /// measured while it is in the first-level cache; 8 bytes more while λ &gt; 0, because ∇R's step needs R of the whole tensor
 /// first; 4 more in the one step in which a dependent bound is set.
 /// </remarks>
 internal static unsafe class UpdateKernel
 {
     /// <summary>An unconstrained step.</summary>
-    public static void Run(in AdamCoefficients coefficients, in AdamTensors tensors, ParallelLoop loop)
+    public static void Run(BaseStep rule, in UpdateTensors tensors, ParallelLoop loop)
     {
-        Work work = new() { Coefficients = coefficients, Tensors = tensors };
+        Work work = new() { Rule = rule, Tensors = tensors };
         loop.Run(&UpdateChunk, &work, Chunks.Count(tensors.Length));
     }
 
     /// <summary>A constrained step; <paramref name="state"/> becomes that after it.</summary>
-    /// <param name="coefficients">Adam's scalars.</param>
+    /// <param name="rule">The base rule with its scalars.</param>
     /// <param name="tensors">Parameter, gradient and moments.</param>
     /// <param name="regularizer">R.</param>
     /// <param name="settings">CPR's scalars.</param>
@@ -26,8 +26,8 @@ internal static unsafe class UpdateKernel
     /// <param name="step">t, 1 at the parameter's first step.</param>
     /// <param name="loop">The threads.</param>
     public static void Run(
-        in AdamCoefficients coefficients,
-        in AdamTensors tensors,
+        BaseStep rule,
+        in UpdateTensors tensors,
         in Regularizer regularizer,
         in ConstraintSettings settings,
         ref ConstraintState state,
@@ -41,7 +41,7 @@ internal static unsafe class UpdateKernel
         }
         if (!BoundRules.NeedsMeasure(settings, state, step))
         {
-            Run(coefficients, tensors, loop);
+            Run(rule, tensors, loop);
             return;
         }
 
@@ -50,7 +50,7 @@ internal static unsafe class UpdateKernel
         using PartialSums partials = new(chunks, stack);
         Work work = new()
         {
-            Coefficients = coefficients,
+            Rule = rule,
             Tensors = tensors,
             Regularizer = regularizer,
             Partials = partials.Items,
@@ -69,8 +69,7 @@ internal static unsafe class UpdateKernel
     private static void UpdateChunk(void* state, nint chunk)
     {
         Work* work = (Work*)state;
-        AdamStep.Run(
-            work->Coefficients, work->Tensors, chunk * Chunks.Length, Chunks.LengthOf(chunk, work->Tensors.Length));
+        work->Rule.Run(work->Tensors, chunk * Chunks.Length, Chunks.LengthOf(chunk, work->Tensors.Length));
     }
 
     private static void UpdateAndMeasureChunk(void* state, nint chunk)
@@ -82,7 +81,7 @@ internal static unsafe class UpdateKernel
         for (nint i = start; i < end; i += Chunks.BlockLength)
         {
             nint length = nint.Min(Chunks.BlockLength, end - i);
-            AdamStep.Run(work->Coefficients, work->Tensors, i, length);
+            work->Rule.Run(work->Tensors, i, length);
             sum = RegularizerSum.Combine(sum, work->Regularizer.Measure(work->Tensors.NewParameter + i, length));
         }
         work->Partials[chunk] = sum;
@@ -101,8 +100,8 @@ internal static unsafe class UpdateKernel
     /// <summary>What the chunks of one step share, on the caller's stack; no reference to a managed object.</summary>
     private struct Work
     {
-        public AdamCoefficients Coefficients;
-        public AdamTensors Tensors;
+        public BaseStep Rule;
+        public UpdateTensors Tensors;
         public Regularizer Regularizer;
         public RegularizerSum* Partials;
         public float DescentRate;

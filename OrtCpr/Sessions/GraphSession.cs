@@ -1,50 +1,61 @@
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Buffers;
 using OrtCpr.CustomOps;
+using OrtCpr.Devices;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Sessions;
 
-// One ONNX Runtime session over one of our graphs, with the kernels that it may use. Owns the session, its options and the kernels' domain.
+// One ONNX Runtime session over one of our graphs, on one device, with the kernels that it may use. Owns the session, its options and the kernels' domain.
 internal sealed class GraphSession : IDisposable
 {
     private readonly SessionOptions _options;
     private readonly CustomOpDomain? _kernels;
     private readonly RunOptions _run = new();
+    private readonly HashSet<string> _onHost = new(StringComparer.Ordinal);
+    private readonly bool _synchronizes;
 
-    public GraphSession(OnnxModel model, string name, DriverOptions options)
+    public GraphSession(OnnxModel model, string name, DriverOptions options, Device device)
     {
+        if (!device.IsHost) model = AdaptToDevice.Run(model, device.Capabilities);
         byte[] bytes = GraphWriter.ToBytes(model);
         if (options.KeepGraphs is not null)
         {
             Directory.CreateDirectory(options.KeepGraphs);
             File.WriteAllBytes(Path.Combine(options.KeepGraphs, $"{name}.onnx"), bytes);
         }
-        _options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = options.Threads };
+        _options = NewOptions(options);
         try
         {
             // Several sessions take turns on the same cores: workers of one that still spin for work would hold up the next.
             _options.AddSessionConfigEntry("session.force_spinning_stop", "1");
-            string[] kernels = options.Kernels ? [.. KernelsFor(model)] : [];
+            string[] kernels = options.Kernels && device.Capabilities.Kernels ? [.. KernelsFor(model)] : [];
             if (kernels.Length > 0)
             {
                 _kernels = new CustomOpDomain(kernels);
                 _kernels.AddTo(_options);
             }
+            device.Configure(_options);
+            // A node that silently ran on the CPU would copy its tensors back and forth in each step.
+            if (!device.IsHost && !options.AllowCpuFallback) _options.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1");
             Session = new InferenceSession(bytes, _options);
             Inputs = Session.InputNames.ToHashSet(StringComparer.Ordinal);
+            if (!device.IsHost) FindInputsOnHost();
         }
         catch (OnnxRuntimeException error)
         {
             Dispose();
-            throw new DriverException($"ONNX Runtime does not accept the {name} graph: {error.Message}. Some operator may lack a kernel for these types on '{options.Device}'.", error);
+            throw Refused(bytes, name, options, device, error);
         }
         catch
         {
             Dispose();
             throw;
         }
+        _synchronizes = !device.IsHost;
     }
 
     public InferenceSession Session { get; } = null!;
@@ -53,7 +64,25 @@ internal sealed class GraphSession : IDisposable
 
     public RunOptions RunOptions => _run;
 
-    public void Run(OrtIoBinding binding) => Session.RunWithBinding(_run, binding);
+    public void Run(OrtIoBinding binding)
+    {
+        Session.RunWithBinding(_run, binding);
+        if (_synchronizes) binding.SynchronizeBoundOutputs();
+    }
+
+    // Binds a tensor of the store to an input, on the side where the session wants it: ONNX Runtime copies a tensor of the other side once, when it is
+    // bound, and would never see a later change.
+    public void BindStored(OrtIoBinding binding, string input, string stored, TensorStore store)
+    {
+        if (!_onHost.Contains(input) || store.Device.IsHost)
+        {
+            binding.BindInput(input, store[stored]);
+            return;
+        }
+        if (!store.IsInput(stored))
+            throw new DeviceException($"The session keeps state '{stored}' on the CPU although it runs on '{store.Device.Name}': an operator that reads it has no kernel there. Use 'cpu', or another version of the provider.");
+        binding.BindInput(input, store.HostSide(stored));
+    }
 
     public void Dispose()
     {
@@ -61,6 +90,50 @@ internal sealed class GraphSession : IDisposable
         _run.Dispose();
         _options.Dispose();
         _kernels?.Dispose();
+    }
+
+    private static SessionOptions NewOptions(DriverOptions options) => new() { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = options.Threads };
+
+    private void FindInputsOnHost()
+    {
+        IReadOnlyList<string> names = Session.InputNames;
+        using IDisposableReadOnlyCollection<OrtMemoryInfo> places = Session.GetMemoryInfosForInputs();
+        for (int i = 0; i < names.Count; i++)
+        {
+            if (places[i].GetDeviceType() == OrtMemoryInfoDeviceType.CPU) _onHost.Add(names[i]);
+        }
+    }
+
+    private static OrtCprException Refused(byte[] bytes, string name, DriverOptions options, Device device, OnnxRuntimeException error)
+    {
+        if (device.IsHost) return new DriverException($"ONNX Runtime does not accept the {name} graph: {error.Message}. Some operator may lack a kernel for these types on '{device.Name}'.", error);
+        string[] left = NodesOnCpu(bytes, options, device);
+        string which = left.Length == 0 ? error.Message : $"these nodes have no kernel there: {string.Join(", ", left.Take(10))}{(left.Length > 10 ? $" and {left.Length - 10} more" : "")}";
+        return new DeviceException($"The {name} graph does not run on '{device.Name}' as a whole: {which}. Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to run them on the CPU, with copies in each step, or use 'cpu'.", error);
+    }
+
+    // What the device leaves to the CPU: nodes next to the copies that ONNX Runtime put into the graph.
+    private static string[] NodesOnCpu(byte[] bytes, DriverOptions options, Device device)
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            using SessionOptions probe = NewOptions(options);
+            device.Configure(probe);
+            probe.OptimizedModelFilePath = path;
+            using (var session = new InferenceSession(bytes, probe))
+            {
+            }
+            return [.. PlacedNodes.OnCpu(path)];
+        }
+        catch (Exception problem) when (problem is OnnxRuntimeException or OrtCprException or IOException)
+        {
+            return [];
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     // A registered kernel hides the body for every type, so only names whose every call is float32.

@@ -1,0 +1,34 @@
+using System.Collections.Immutable;
+
+namespace OrtCpr.Graph;
+
+/// <summary>What an execution provider cannot do, as far as graphs and bindings have to know. A provider is a row here.</summary>
+/// <param name="Name">Provider, as in messages.</param>
+public sealed record DeviceCapabilities(string Name)
+{
+    /// <summary>A node may read and write one buffer. Where it may not, an Identity stands in front of each state output.</summary>
+    public bool InPlace { get; init; } = true;
+
+    /// <summary>Has float64 kernels.</summary>
+    public bool Float64 { get; init; } = true;
+
+    /// <summary>Runs our fused C# kernels; elsewhere the standard-operator bodies run.</summary>
+    public bool Kernels { get; init; }
+
+    /// <summary>Operators without a kernel, or without an exact one, as <c>Op</c> or <c>domain.Op</c>; each has a row in the pass that replaces them.</summary>
+    public ImmutableHashSet<string> Missing { get; init; } = [];
+
+    /// <summary>The CPU provider.</summary>
+    public static DeviceCapabilities Cpu { get; } = new("CPU") { Kernels = true };
+
+    /// <summary>NVIDIA's CUDA provider.</summary>
+    public static DeviceCapabilities Cuda { get; } = new("CUDA");
+
+    /// <summary>The WebGPU provider plugin: forbids aliasing inside a node, has no float64, and lacks some operators.</summary>
+    public static DeviceCapabilities WebGpu { get; } = new("WebGPU")
+    {
+        InPlace = false,
+        Float64 = false,
+        Missing = ["com.microsoft.FusedMatMul", "LogSoftmax", "Mod", "OneHot", "Or", "Sign", "Tanh"],
+    };
+}

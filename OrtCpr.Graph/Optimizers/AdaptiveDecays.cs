@@ -1,0 +1,99 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Optimizers;
+
+/// <summary>Adaptive weight decay (AWD, arXiv 2210.00094): decoupled decay whose strength follows the ratio of gradient and weight norms over all
+/// constrained parameters of the groups with this link.</summary>
+/// <remarks>a ← 0.1·a + 0.9·λ·‖g‖/max(‖w‖, 1e-12), a₀ = 0 (state <c>awd</c>), then θ ← θ·(1 − lr·a) before the base step. Groups with equal settings
+/// share one ratio.</remarks>
+/// <param name="Strength">λ, at least 0.</param>
+public sealed record AddAdaptiveWeightDecay(double Strength) : UpdateLink
+{
+    private const double Kept = 0.1, SmallestNorm = 1e-12;
+
+    internal override string Tag(ParameterSpec parameter) => "Awd";
+
+    internal override bool AppliesTo(ParameterSpec parameter) => parameter.Constrained;
+
+    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) =>
+        [new("adaptive_decay", parameter.Type, Shape.Scalar, c => c.Shared(this, Coefficient))];
+
+    internal override void Emit(UpdateBody b)
+    {
+        b.G.Scope = "decay";
+        b.Keep = b.G.Sub(1, b.G.Mul(b.LearningRate, b.In("adaptive_decay")));
+    }
+
+    private Value Coefficient(OptimizerGraphContext c)
+    {
+        GraphBuilder g = c.Builder;
+        ParameterSpec[] weights = c.ParametersOf(this);
+        Value old = c.SharedState("awd");
+        g.Scope = "awd";
+        Value gradients = g.Mul(c.Norm(weights.Select(w => (w, c.Input(OptimizerGraph.GradientOf(w.Name))))), g.Abs(c.GradientScale));
+        Value norm = g.Max(c.Norm(weights.Select(w => (w, c.Input(w.Name)))), g.Scalar(SmallestNorm, old.Type));
+        Value ratio = g.Mul(g.Div(gradients, norm), Strength * (1 - Kept));
+        Value updated = g.Add(g.Mul(old, Kept), ratio);
+        Value applied = c.Applied is Value flag ? g.Where(flag, updated, old) : updated;
+        c.SetSharedState(old, applied);
+        return g.Squeeze(updated, 0);
+    }
+
+    internal override IEnumerable<string> Problems() => Unless(Strength >= 0 && double.IsFinite(Strength), nameof(Strength), Strength, "a finite number of at least 0");
+}
+
+/// <summary>AdaDecay (arXiv 1907.08931): decoupled decay of each element by how large its gradient is within its tensor.</summary>
+/// <remarks>ĝ = (|g| − mean|g|)/std|g| with the population deviation (0 where that is at most 1e-12), φ = 2/(1 + exp(−α·ĝ)), θ ← θ·(1 − lr·λ·φ) before the
+/// base step. Constrained parameters only.</remarks>
+/// <param name="Strength">λ, at least 0.</param>
+/// <param name="Alpha">α. Default 4.</param>
+public sealed record AddAdaDecay(double Strength, double Alpha = 4) : UpdateLink
+{
+    private const double SmallestDeviation = 1e-12;
+
+    internal override string Tag(ParameterSpec parameter) => "AdaDecay";
+
+    internal override bool AppliesTo(ParameterSpec parameter) => parameter.Constrained;
+
+    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) =>
+        [ScaleByAdam.Constant("decay_strength", Strength, parameter.Type), ScaleByAdam.Constant("decay_alpha", Alpha, parameter.Type)];
+
+    internal override void Emit(UpdateBody b)
+    {
+        GraphBuilder g = b.G;
+        g.Scope = "decay";
+        // The raw gradient: coupled decay in front of the base rule does not count.
+        Value size = g.Abs(g.Mul(b.In("gradient"), b.In("gradient_scale")));
+        Value count = g.Cast(g.Op("Size", [size]), b.Type);
+        Value centred = g.Sub(size, g.Div(b.Sum(size), count));
+        Value deviation = g.Sqrt(g.Div(b.Sum(g.Mul(centred, centred)), count));
+        Value spread = g.Greater(deviation, b.Scalar(SmallestDeviation));
+        Value z = g.Where(spread, g.Div(centred, g.Where(spread, deviation, b.Scalar(1))), b.Scalar(0));
+        Value phi = g.Div(2, g.Add(g.Exp(g.Neg(g.Mul(z, b.In("decay_alpha")))), 1));
+        b.Keep = g.Sub(1, g.Mul(phi, g.Mul(b.LearningRate, b.In("decay_strength"))));
+    }
+
+    internal override IEnumerable<string> Problems() =>
+    [
+        .. Unless(Strength >= 0 && double.IsFinite(Strength), nameof(Strength), Strength, "a finite number of at least 0"),
+        .. Unless(double.IsFinite(Alpha), nameof(Alpha), Alpha, "a finite number"),
+    ];
+}
+
+/// <summary>Clips each element of the (scaled) gradient to ±<see cref="Limit"/>. Stands in front of everything else; after clipping by the global norm.</summary>
+/// <param name="Limit">Largest absolute value, above 0.</param>
+public sealed record ClipGradientValue(double Limit) : UpdateLink
+{
+    internal override string Tag(ParameterSpec parameter) => "Clip";
+
+    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) => [ScaleByAdam.Constant("gradient_limit", Limit, parameter.Type)];
+
+    internal override void Emit(UpdateBody b)
+    {
+        b.G.Scope = "clip";
+        Value limit = b.In("gradient_limit");
+        b.Gradient = b.Direction = b.G.Max(b.G.Min(b.Gradient, limit), b.G.Neg(limit));
+    }
+
+    internal override IEnumerable<string> Problems() => Unless(Limit > 0 && double.IsFinite(Limit), nameof(Limit), Limit, "a finite number above 0");
+}

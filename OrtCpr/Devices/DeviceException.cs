@@ -1,0 +1,11 @@
+using OrtCpr.Graph;
+
+namespace OrtCpr;
+
+/// <summary>A device is not known, not there, or lacks something; the message says what to install, or which device to take.</summary>
+public sealed class DeviceException : OrtCprException
+{
+    internal DeviceException(string message, Exception? inner = null) : base(message, inner)
+    {
+    }
+}

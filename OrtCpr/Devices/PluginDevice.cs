@@ -1,0 +1,101 @@
+using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+using OrtCpr.Graph;
+
+namespace OrtCpr.Devices;
+
+// A device of an execution provider plugin: a library that is registered with ONNX Runtime's environment, once a process.
+internal sealed class PluginDevice : Device
+{
+    private const string SoftwareDriver = "vk_swiftshader_icd.json", VulkanLoader = "libvulkan.so.1";
+    private static readonly string[] LibraryNames = ["libonnxruntime_providers_webgpu.so", "onnxruntime_providers_webgpu.dll", "libonnxruntime_providers_webgpu.dylib"];
+
+    // Registrations belong to the environment, which lives as long as the process; a second one of the same library would be an error.
+    private static readonly Lock Registering = new();
+    private static readonly Dictionary<string, string> Registered = new(StringComparer.Ordinal);
+
+    private readonly OrtEpDevice _device;
+    private readonly OrtAllocator _allocator;
+    private readonly Dictionary<string, string> _options;
+
+    private PluginDevice(string name, DeviceCapabilities capabilities, OrtEpDevice device, OrtAllocator allocator, Dictionary<string, string> options)
+        : base(name, capabilities)
+    {
+        _device = device;
+        _allocator = allocator;
+        _options = options;
+    }
+
+    // `path`: the library, or the folder that holds it.
+    public static PluginDevice Open(string name, string path, IReadOnlyDictionary<string, string> options, DeviceCapabilities capabilities)
+    {
+        string library = FindLibrary(name, path);
+        string registration = Register(name, library);
+        OrtEpDevice? device = OrtEnv.Instance().GetEpDevices().FirstOrDefault(d => d.EpMetadata.Entries.TryGetValue("library_path", out string? from) && from == library)
+            ?? OrtEnv.Instance().GetEpDevices().FirstOrDefault(d => d.EpName != "CPUExecutionProvider");
+        if (device is null)
+            throw new DeviceException($"Device '{name}': the provider library '{library}' was loaded as '{registration}', but it offers no device on this machine. Install the driver of the GPU (a Vulkan driver on Linux), or use 'cpu'.");
+        using OrtMemoryInfo memory = device.GetMemoryInfo(OrtDeviceMemoryType.DEFAULT);
+        // Without memory of its own the handle is invalid; reading its name would end the process.
+        if (memory.IsInvalid) throw new DeviceException($"Device '{name}': provider '{device.EpName}' has no device memory. Use 'cpu'.");
+        var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["enableInt64"] = "1" };
+        foreach ((string key, string value) in options) all[key] = value;
+        return new PluginDevice(name, capabilities, device, OrtEnv.Instance().GetSharedAllocator(memory), all);
+    }
+
+    public override void Configure(SessionOptions options) => options.AppendExecutionProvider(OrtEnv.Instance(), [_device], _options);
+
+    public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims) =>
+        OrtValue.CreateAllocatedTensorValue(_allocator, (TensorElementType)(int)type, [.. dims]);
+
+    public override void Copy(OrtValue from, OrtValue to) => OrtEnv.Instance().CopyTensors([from], [to], null);
+
+    public override void Dispose()
+    {
+        _allocator.Dispose();
+        base.Dispose();
+    }
+
+    private static string FindLibrary(string name, string path)
+    {
+        if (File.Exists(path)) return Path.GetFullPath(path);
+        string? found = Directory.Exists(path) ? LibraryNames.Select(n => Path.Combine(path, n)).FirstOrDefault(File.Exists) : null;
+        return found is not null ? Path.GetFullPath(found)
+            : throw new DeviceException($"Device '{name}': there is no provider library at '{path}'. Expected the library of ONNX Runtime's WebGPU plugin ({LibraryNames[0]}, from the package onnxruntime-ep-webgpu) or a folder that holds it.");
+    }
+
+    private static string Register(string name, string library)
+    {
+        lock (Registering)
+        {
+            if (Registered.TryGetValue(library, out string? known)) return known;
+            string folder = Path.GetDirectoryName(library)!;
+            if (OperatingSystem.IsLinux() && File.Exists(Path.Combine(folder, SoftwareDriver))) UseSoftwareAdapter(folder);
+            string registration = Registered.Count == 0 ? "ortcpr" : $"ortcpr{Registered.Count}";
+            try
+            {
+                OrtEnv.Instance().RegisterExecutionProviderLibrary(registration, library);
+            }
+            catch (OnnxRuntimeException error)
+            {
+                throw new DeviceException($"Device '{name}': ONNX Runtime could not load the provider library '{library}': {error.Message} Install what it misses, and take a plugin for API version 31 or below (ONNX Runtime 1.31).", error);
+            }
+            Registered[library] = registration;
+            return registration;
+        }
+    }
+
+    // A Vulkan driver in software beside the plugin. The C library's environment, since the plugin does not see .NET's copy of it.
+    private static void UseSoftwareAdapter(string folder)
+    {
+        _ = SetEnvironment("ORT_WEBGPU_EP_ALLOW_SOFTWARE_ADAPTER", "1", 1);
+        _ = SetEnvironment("VK_ICD_FILENAMES", Path.Combine(folder, SoftwareDriver), 1);
+        string loader = Path.Combine(folder, VulkanLoader);
+        if (File.Exists(loader)) NativeLibrary.Load(loader);
+    }
+
+    [DllImport("libc", EntryPoint = "setenv", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static extern int SetEnvironment(string name, string value, int overwrite);
+}

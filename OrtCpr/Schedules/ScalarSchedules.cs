@@ -1,0 +1,61 @@
+using OrtCpr.Graph.Optimizers;
+
+namespace OrtCpr.Schedules;
+
+// The scalars of each group (learning rate, weight decay …): a base value, and a schedule that multiplies it.
+internal sealed class ScalarSchedules
+{
+    private readonly Dictionary<string, double[]> _values = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Schedule?[]> _schedules = new(StringComparer.Ordinal);
+
+    public ScalarSchedules(OptimizerGraph graph)
+    {
+        GroupCount = graph.Options.Groups.Length;
+        foreach ((string name, IReadOnlyList<double> values) in graph.Schedulable)
+        {
+            _values[name] = [.. values];
+            _schedules[name] = new Schedule?[GroupCount];
+        }
+    }
+
+    public int GroupCount { get; }
+
+    public IReadOnlyCollection<string> Names => _values.Keys;
+
+    public IReadOnlyDictionary<string, double[]> Values => _values;
+
+    public IReadOnlyDictionary<string, Schedule?[]> Schedules => _schedules;
+
+    // Steps of a scheduler that the caller advances (SchedulerStep); null when schedules follow the optimizer's own count.
+    public long? ManualSteps { get; set; }
+
+    public double At(string scalar, int group, long step) => _values[scalar][group] * (_schedules[scalar][group]?.Factor(ManualSteps ?? step) ?? 1);
+
+    public void SetValue(string scalar, int group, double value)
+    {
+        Check(scalar, group);
+        if (!(value >= 0 && double.IsFinite(value))) throw new DriverException($"Scalar '{scalar}' of group {group} is {value}; expected a finite number of at least 0.");
+        _values[scalar][group] = value;
+    }
+
+    public void SetSchedule(string scalar, int? group, Schedule? schedule)
+    {
+        schedule?.Validate();
+        Check(scalar, group ?? 0);
+        for (int g = group ?? 0; g <= (group ?? GroupCount - 1); g++) _schedules[scalar][g] = schedule;
+    }
+
+    public void Report(double metric)
+    {
+        foreach (Schedule?[] all in _schedules.Values)
+        {
+            for (int g = 0; g < all.Length; g++) all[g] = all[g]?.Report(metric);
+        }
+    }
+
+    public void Check(string scalar, int group)
+    {
+        if (!_values.ContainsKey(scalar)) throw new DriverException($"The optimizer has no scalar '{scalar}'; it has: {string.Join(", ", _values.Keys)}.");
+        if (group < 0 || group >= GroupCount) throw new DriverException($"Group {group}; the optimizer has {GroupCount} group(s), expected 0 to {GroupCount - 1}.");
+    }
+}
