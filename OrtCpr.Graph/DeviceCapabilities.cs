@@ -9,13 +9,16 @@ public sealed record DeviceCapabilities(string Name)
     /// <summary>A node may read and write one buffer. Where it may not, an Identity stands in front of each state output.</summary>
     public bool InPlace { get; init; } = true;
 
+    /// <summary>Runs graphs as a whole only when all shapes are numbers, since shape arithmetic would go to the CPU: one session for each size of batch.</summary>
+    public bool StaticShapes { get; init; }
+
     /// <summary>Has float64 kernels.</summary>
     public bool Float64 { get; init; } = true;
 
     /// <summary>Runs our fused C# kernels; elsewhere the standard-operator bodies run.</summary>
     public bool Kernels { get; init; }
 
-    /// <summary>Operators without a kernel, or without an exact one, as <c>Op</c> or <c>domain.Op</c>; each has a row in the pass that replaces them.</summary>
+    /// <summary>Operators without a kernel, or without a complete or exact one, as <c>Op</c> or <c>domain.Op</c>; each has a row in the pass that replaces them.</summary>
     public ImmutableHashSet<string> Missing { get; init; } = [];
 
     /// <summary>The CPU provider.</summary>
@@ -28,7 +31,8 @@ public sealed record DeviceCapabilities(string Name)
     public static DeviceCapabilities WebGpu { get; } = new("WebGPU")
     {
         InPlace = false,
+        StaticShapes = true,
         Float64 = false,
-        Missing = ["com.microsoft.FusedMatMul", "LogSoftmax", "Mod", "OneHot", "Or", "Sign", "Tanh"],
+        Missing = ["com.microsoft.FusedMatMul", "BatchNormalization", "ConstantOfShape", "LogSoftmax", "MaxPool", "Mod", "OneHot", "Or", "Sign", "Size", "Sum", "Tanh"],
     };
 }

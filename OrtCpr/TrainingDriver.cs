@@ -13,11 +13,10 @@ namespace OrtCpr;
 /// Batch and sequence sizes may change from step to step. Not thread-safe: one call at a time; several drivers share nothing.</remarks>
 public sealed class TrainingDriver : IDisposable
 {
-    private readonly GraphSession _training;
-    private readonly OrtIoBinding _trainingBinding;
-    private GraphSession? _accumulation;
-    private OrtIoBinding? _accumulationBinding;
-    private GraphSession? _evaluation;
+    private readonly BatchSessions _training;
+    private BatchSessions? _accumulation;
+    private BatchSessions? _evaluation;
+    private OrtIoBinding? _last;
     private bool _resetPending = true;
     private bool _disposed;
 
@@ -38,9 +37,7 @@ public sealed class TrainingDriver : IDisposable
                 Optimizer.Store.Write($"{name}.pending", value);
             }
             Optimizer.Store.Allocate(graphs.LossOutput, graphs.Optimizer.Type, []);
-            _training = new GraphSession(graphs.Training, "training", Optimizer.Options, Optimizer.Device);
-            _trainingBinding = _training.Session.CreateIoBinding();
-            Bind(_training, _trainingBinding);
+            _training = new BatchSessions(graphs.Training, "training", Optimizer, Bind);
         }
         catch
         {
@@ -74,13 +71,14 @@ public sealed class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Graphs.BatchInputs);
-        (GraphSession session, OrtIoBinding binding) = _resetPending ? (_training, _trainingBinding) : Accumulation();
+        BatchSessions.Entry entry = (_resetPending ? _training : Accumulation()).For(batch);
+        _last = entry.Binding!;
         foreach ((string name, OrtValue value) in batch.Tensors)
         {
-            if (session.Inputs.Contains(name)) binding.BindInput(name, value);
+            if (entry.Session.Inputs.Contains(name)) _last.BindInput(name, value);
         }
         Optimizer.Store.Flush();
-        Run(session, binding);
+        Run(entry.Session, _last);
         AccumulatedSteps = _resetPending ? 1 : AccumulatedSteps + 1;
         _resetPending = false;
         return readLoss ? Loss : double.NaN;
@@ -94,12 +92,10 @@ public sealed class TrainingDriver : IDisposable
     public TensorData GetOutput(string name)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        OrtIoBinding binding = AccumulatedSteps > 1 ? _accumulationBinding! : _trainingBinding;
-        int index = AccumulatedSteps == 0 ? -1 : Array.IndexOf(binding.GetOutputNames(), name);
+        int index = AccumulatedSteps == 0 ? -1 : Array.IndexOf(_last!.GetOutputNames(), name);
         if (index < 0) throw new DriverException($"Output '{name}' was not computed by a TrainStep; name it in {nameof(TrainingOptions)}.{nameof(TrainingOptions.TrainingOutputs)} and run a step first.");
-        using IDisposableReadOnlyCollection<OrtValue> values = binding.GetOutputValues();
-        OrtTensorTypeAndShapeInfo info = values[index].GetTensorTypeAndShape();
-        return TensorData.Create((ElementType)(int)info.ElementDataType, info.Shape, values[index].GetTensorMutableRawData().ToArray());
+        using IDisposableReadOnlyCollection<OrtValue> values = _last!.GetOutputValues();
+        return Device.ReadOnHost(values[index]);
     }
 
     /// <summary>Loss and model outputs of one batch in evaluation form. Nothing changes.</summary>
@@ -114,14 +110,15 @@ public sealed class TrainingDriver : IDisposable
         batch.Check(Graphs.BatchInputs);
         foreach (string output in outputs.Where(o => !Graphs.ModelOutputs.Contains(o)))
             throw new DriverException($"The model has no output '{output}'; it has {string.Join(", ", Graphs.ModelOutputs)}.");
-        _evaluation ??= new GraphSession(Graphs.Evaluation, "evaluation", Optimizer.Options, Optimizer.Device);
-        string[] inputs = [.. _evaluation.Session.InputNames];
+        _evaluation ??= new BatchSessions(Graphs.Evaluation, "evaluation", Optimizer, bind: null);
+        GraphSession evaluation = _evaluation.For(batch).Session;
+        string[] inputs = [.. evaluation.Session.InputNames];
         OrtValue[] values = [.. inputs.Select(i => batch.Tensors.TryGetValue(i, out OrtValue? v) ? v : Optimizer.Store[i])];
         string[] names = [Graphs.LossOutput, .. outputs.Where(o => o != Graphs.LossOutput).Distinct()];
         try
         {
-            IDisposableReadOnlyCollection<OrtValue> results = _evaluation.Session.Run(_evaluation.RunOptions, inputs, values, names);
-            return new Evaluation(names, results, Optimizer.Device.Read(results[0]).ToDoubles()[0]);
+            IDisposableReadOnlyCollection<OrtValue> results = evaluation.Session.Run(evaluation.RunOptions, inputs, values, names);
+            return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0]);
         }
         catch (OnnxRuntimeException error)
         {
@@ -231,9 +228,7 @@ public sealed class TrainingDriver : IDisposable
     {
         if (_disposed) return;
         _disposed = true;
-        _trainingBinding?.Dispose();
         _training?.Dispose();
-        _accumulationBinding?.Dispose();
         _accumulation?.Dispose();
         _evaluation?.Dispose();
         Optimizer?.Dispose();
@@ -245,16 +240,10 @@ public sealed class TrainingDriver : IDisposable
         _resetPending = true;
     }
 
-    private (GraphSession, OrtIoBinding) Accumulation()
+    private BatchSessions Accumulation()
     {
-        if (_accumulation is null)
-        {
-            _accumulation = new GraphSession(Graphs.Accumulation, "accumulation", Optimizer.Options, Optimizer.Device);
-            _accumulationBinding = _accumulation.Session.CreateIoBinding();
-            if (!Optimizer.Store.Contains(TrainingGraphs.ResetInput)) Optimizer.Store.AllocateInput(TrainingGraphs.ResetInput, ElementType.Bool, [1]);
-            Bind(_accumulation, _accumulationBinding);
-        }
-        return (_accumulation, _accumulationBinding!);
+        if (!Optimizer.Store.Contains(TrainingGraphs.ResetInput)) Optimizer.Store.AllocateInput(TrainingGraphs.ResetInput, ElementType.Bool, [1]);
+        return _accumulation ??= new BatchSessions(Graphs.Accumulation, "accumulation", Optimizer, Bind);
     }
 
     // Everything but the batch, once: parameters in, gradients and pending statistics in place.

@@ -71,6 +71,23 @@ public sealed class SymbolicInt : IEquatable<SymbolicInt>
         return Symbol($"floor({a}/{b})".Replace("*", "·", StringComparison.Ordinal));
     }
 
+    // The value with numbers in place of symbols; null where a symbol is left.
+    internal long? Evaluate(IReadOnlyDictionary<string, long> symbols)
+    {
+        long sum = 0;
+        foreach ((string key, long c) in _terms)
+        {
+            long product = c;
+            foreach (string factor in Factors(key))
+            {
+                if (!symbols.TryGetValue(factor, out long size)) return null;
+                product = unchecked(product * size);
+            }
+            sum = unchecked(sum + product);
+        }
+        return sum;
+    }
+
     /// <summary>True when the value is surely 1 or more for symbols of 1 or more: every coefficient is positive.</summary>
     public bool IsPositive => _terms.Count > 0 && _terms.Values.All(c => c > 0);
 

@@ -12,16 +12,23 @@ internal static class AdaptToDevice
         ["com.microsoft.FusedMatMul"] = FusedMatMul,
         ["LogSoftmax"] = LogSoftmax,
         ["OneHot"] = OneHot,
+        ["ConstantOfShape"] = (g, n) => g.Op("Expand", [g.Constant(n.Tensor("value") is TensorData value ? GraphBuilder.Reshaped(value) : TensorData.Scalar(0f)), n.Inputs[0]!]),
+        ["BatchNormalization"] = BatchNormalization,
+        ["MaxPool"] = MaxPoolIndices.Write,
+        ["Size"] = Size,
+        ["Sum"] = (g, n) => n.Inputs.Skip(1).Aggregate(n.Inputs[0]!, (sum, next) => g.Add(sum, next!)),
         ["Mod"] = Mod,
         ["Sign"] = (g, n) => Sign(g, n.Inputs[0]!),
         ["Tanh"] = Tanh,
         ["Or"] = (g, n) => g.Not(g.And(g.Not(n.Inputs[0]!), g.Not(n.Inputs[1]!))),
     };
 
-    public static OnnxModel Run(OnnxModel model, DeviceCapabilities device)
+    // `shapes`: the sizes of some inputs, where the graph is made for one size of batch.
+    public static OnnxModel Run(OnnxModel model, DeviceCapabilities device, IReadOnlyDictionary<string, long[]>? shapes = null)
     {
         OnnxModel copy = GraphCopier.Copy(model).Model;
         InlineFunctions.Run(copy);
+        if (shapes is not null) FixShapes(copy.Graph, shapes);
         if (!device.Float64) RefuseDouble(copy.Graph, device);
         TrainingGraphBuilder.Prepare(copy, InferShapes.Run(copy));
         ShapeInference known = InferShapes.Run(copy);
@@ -31,6 +38,23 @@ internal static class AdaptToDevice
         RemoveDeadNodes.Run(copy.Graph);
         GraphChecker.Check(copy, "adapt to device");
         return copy;
+    }
+
+    // Numbers for the symbols in the shapes of these inputs, in every shape of the graph; what is not a number then is inferred anew.
+    private static void FixShapes(OnnxGraph graph, IReadOnlyDictionary<string, long[]> shapes)
+    {
+        var sizes = new Dictionary<string, long>(StringComparer.Ordinal);
+        foreach (Value input in graph.Inputs)
+        {
+            if (!shapes.TryGetValue(input.Name, out long[]? given)) continue;
+            for (int i = 0; i < given.Length && input.Shape is not null; i++) sizes[input.Shape[i].ToString()] = given[i];
+            input.Shape = Shape.Of(given);
+        }
+        foreach (Value value in graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>())
+        {
+            long?[]? known = value.Shape?.Select(d => d.Size?.Evaluate(sizes)).ToArray();
+            value.Shape = known is not null && known.All(k => k is not null) ? Shape.Of(known.Select(k => k!.Value)) : null;
+        }
     }
 
     private static void RefuseDouble(OnnxGraph graph, DeviceCapabilities device)
@@ -45,10 +69,11 @@ internal static class AdaptToDevice
         var nodes = new List<Node>();
         Value old = node.Outputs[0]!;
         var g = new GraphBuilder(graph, known, nodes) { Scope = old.Name };
-        if (Replacements[node.QualifiedType](g, node) is not Value value) return;
+        Value? replacement = Replacements[node.QualifiedType](g, node);
         int at = graph.Nodes.IndexOf(node);
+        graph.Nodes.InsertRange(at + 1, nodes);
+        if (replacement is not Value value) return;
         graph.Nodes.RemoveAt(at);
-        graph.Nodes.InsertRange(at, nodes);
         GraphBuilder.Like(value, old);
         graph.ReplaceReaders(old, value);
         // A graph output keeps its name.
@@ -86,6 +111,23 @@ internal static class AdaptToDevice
         if (node.Int(batch, 0) != 0) perm = [.. perm.Skip(1).Take(rank - 2), 0, rank - 1];
         if (node.Int(last, 0) != 0) (perm[rank - 2], perm[rank - 1]) = (perm[rank - 1], perm[rank - 2]);
         return g.Transpose(x, perm);
+    }
+
+    private static Value? Size(GraphBuilder g, Node node)
+    {
+        Value x = node.Inputs[0]!;
+        if (x.Shape is null or { Rank: 0 }) return x.Shape is null ? null : g.Int(1);
+        return g.Squeeze(Enumerable.Range(0, x.Shape.Rank).Select(i => g.DimOf(x, i)).Aggregate(g.Mul), 0);
+    }
+
+    // With stored statistics: the provider's kernel gives wrong results for inputs without spatial axes.
+    private static Value? BatchNormalization(GraphBuilder g, Node node)
+    {
+        Value x = node.Inputs[0]!;
+        if (x.Shape is not Shape shape || node.Outputs.Count > 1) return null;
+        Value Channel(Value vector) => Gradients.NormalizationRules.PerChannel(g, vector, shape.Rank);
+        Value factor = g.Div(node.Inputs[1]!, g.Sqrt(g.Add(node.Inputs[4]!, node.Float("epsilon", 1e-5f))));
+        return g.Add(g.Mul(g.Sub(x, Channel(node.Inputs[3]!)), Channel(factor)), Channel(node.Inputs[2]!));
     }
 
     private static Value Sign(GraphBuilder g, Value x)

@@ -16,7 +16,8 @@ public sealed class CustomOpDomainTests
         IEnumerable<string> constraints =
             from regularizer in regularizers
             from method in methods
-            select $"Cpr_{regularizer}_{method}";
+            from adaptive in new[] { "", "_adaptive" }
+            select $"Cpr_{regularizer}_{method}{adaptive}";
         string[] expected =
         [
             "SquaredNorm",
@@ -24,6 +25,9 @@ public sealed class CustomOpDomainTests
                from constraint in constraints.Prepend("")
                from suffix in suffixes
                select rule + constraint + suffix,
+            .. from rule in (string[])["Sgd", "SgdMomentum", "SgdNesterov", "L2Sgd", "L2SgdMomentum", "L2SgdNesterov"]
+               from constraint in constraints.Prepend("")
+               select rule + constraint,
         ];
         CollectionAssert.AreEquivalent(expected, KernelCatalog.Names.ToArray());
         Assert.IsTrue(KernelCatalog.Supports("AdamWCpr_huber_uniform"));

@@ -34,7 +34,7 @@ internal sealed class UpdateFeeds : IDisposable
         Store((float)constraint.Lambda, (float)constraint.Kappa, [0, 0, 0, constraint.IsSet ? 1 : 0]);
     }
 
-    /// <summary>θ, m, v, v̂.</summary>
+    /// <summary>θ, m (or the momentum buffer), v, v̂.</summary>
     public float[][] State { get; }
 
     /// <summary>Where the outputs go.</summary>
@@ -51,6 +51,7 @@ internal sealed class UpdateFeeds : IDisposable
         LastSample = _detector[(4 * MatrixIndex) + 1],
         EarlierSample = _detector[(4 * MatrixIndex) + 2],
         IsSet = _detector[(4 * MatrixIndex) + 3] != 0,
+        EverActive = _detector[(4 * MatrixIndex) + 3] > 1,
     };
 
     /// <summary>One run, its results taken over as the state of the next.</summary>
@@ -90,6 +91,10 @@ internal sealed class UpdateFeeds : IDisposable
         ["exp_avg"] = Tensor(State[1]),
         ["exp_avg_sq"] = Tensor(State[2]),
         ["max_exp_avg_sq"] = Tensor(State[3]),
+        ["momentum_buffer"] = Tensor(State[1]),
+        ["coupled_decay"] = Scalar(UpdateScenario.CoupledDecay),
+        ["momentum"] = Scalar(UpdateScenario.Momentum),
+        ["one_minus_dampening"] = Scalar(1 - _scenario.Dampening),
         ["step"] = OperatorSession.Value<long>([900, 900, t, 900], 4),
         ["parameter_index"] = Scalar<long>(ParameterIndex),
         ["learning_rate"] = OperatorSession.Value([Wrong, UpdateScenario.LearningRate(t)], 2),
@@ -123,6 +128,7 @@ internal sealed class UpdateFeeds : IDisposable
         ["new_exp_avg"] = Tensor(NewState[1]),
         ["new_exp_avg_sq"] = Tensor(NewState[2]),
         ["new_max_exp_avg_sq"] = Tensor(NewState[3]),
+        ["new_momentum_buffer"] = Tensor(NewState[1]),
         ["new_lambda"] = OperatorSession.Value(_newLambda, 1),
         ["new_kappa"] = OperatorSession.Value(_newKappa, 1),
         ["new_detector"] = OperatorSession.Value(_newDetector, 1, 4),

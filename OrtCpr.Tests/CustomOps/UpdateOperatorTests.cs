@@ -11,8 +11,10 @@ public sealed class UpdateOperatorTests
     [TestMethod]
     public void EveryOperator_FollowsTheSpecification_InASession()
     {
-        using CustomOpDomain domain = new(KernelCatalog.Names);
-        foreach (UpdateVariant variant in UpdateVariant.All)
+        // Every base rule, every regularizer and every bound; not all of their combinations, which the kernel's own test goes through.
+        UpdateVariant[] variants = [.. UpdateVariant.All.Where(v => v.Base.Name == "Adam" || v.Method is null || v is { Regularizer: "l2", Method: "warm_start" })];
+        using CustomOpDomain domain = new(variants.Select(v => v.Name));
+        foreach (UpdateVariant variant in variants)
         {
             UpdateScenario scenario = new(variant, 50);
             ReferenceUpdate expected = new(scenario);

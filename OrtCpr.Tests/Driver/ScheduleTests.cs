@@ -1,3 +1,4 @@
+using OrtCpr.Graph;
 using OrtCpr.Schedules;
 
 namespace OrtCpr.Tests.Driver;
@@ -5,40 +6,67 @@ namespace OrtCpr.Tests.Driver;
 [TestClass]
 public sealed class ScheduleTests
 {
+    // Factors by the formulas of the PyTorch schedulers that the types name.
+    private static IEnumerable<object[]> Rows =>
+    [
+        [new ConstantSchedule(4), Points((0, 0), (2, 0.5), (4, 1), (400, 1))],
+        [new LinearSchedule(20, 4), Points((1, 0.25), (4, 1), (12, 0.5), (20, 0), (30, 0))],
+        [new LinearSchedule(10, 0, 0.2), Points((0, 1), (5, 0.6), (10, 0.2))],
+        [new CosineSchedule(30, 5, 0.1), Points((0, 0), (3, 0.6), (5, 1), (15, 0.1 + (0.9 * (1 + Math.Cos(Math.PI * 10 / 25)) / 2)), (30, 0.1), (1000, 0.1))],
+        [new PolynomialSchedule(10, 2), Points((0, 1), (5, 0.25), (10, 0), (11, 0))],
+        [new ExponentialSchedule(0.9), Points((0, 1), (1, 0.9), (7, Math.Pow(0.9, 7)))],
+        [new StepSchedule(3, 0.5, 2), Points((1, 0.5), (2, 1), (4, 1), (5, 0.5), (8, 0.25))],
+        [new MultiStepSchedule([2, 5], 0.1), Points((1, 1), (2, 0.1), (4, 0.1), (5, 0.01))],
+        // OneCycleLR(max_lr=1, total_steps=10): 0.04 up to step 2, down to 4e-6 at step 9.
+        [new OneCycleSchedule(10), Points((0, 0.04), (1, 0.52), (2, 1), (9, 4e-6), (20, 4e-6))],
+        [new OneCycleSchedule(10) { Linear = true }, Points((1, 0.52), (9, 4e-6))],
+        [new CosineRestartsSchedule(4, 2), Points((0, 1), (2, 0.5), (4, 1), (8, 0.5), (12, 1), (20, 0.5))],
+        [new CosineRestartsSchedule(4, 1, 0.5), Points((2, 0.75), (4, 1), (4000, 1), (4002, 0.75))],
+        [new SequenceSchedule([new LinearSchedule(4), new StepSchedule(1, 0.5)], [3]), Points((0, 1), (2, 0.5), (3, 1), (5, 0.25))],
+    ];
+
+    private static (long Step, double Factor)[] Points(params (long, double)[] points) => points;
+
     [TestMethod]
-    public void Cosine_WithWarmup_FollowsTheFormula()
+    [DynamicData(nameof(Rows))]
+    public void Factor_FollowsTheFormula(Schedule schedule, (long Step, double Factor)[] expected)
     {
-        var schedule = new CosineSchedule(30, 5, 0.1);
-        Assert.AreEqual(0, schedule.Factor(0));
-        Assert.AreEqual(0.6, schedule.Factor(3), 1e-12);
-        Assert.AreEqual(1, schedule.Factor(5), 1e-12);
-        Assert.AreEqual(0.1 + (0.9 * (1 + Math.Cos(Math.PI * 10 / 25)) / 2), schedule.Factor(15), 1e-12);
-        Assert.AreEqual(0.1, schedule.Factor(30), 1e-12);
-        Assert.AreEqual(0.1, schedule.Factor(1000), 1e-12);
+        schedule.Validate();
+        foreach ((long step, double factor) in expected) Assert.AreEqual(factor, schedule.Factor(step), 1e-12, $"{schedule} at {step}");
     }
 
     [TestMethod]
-    public void Linear_WithWarmup_FollowsTheFormula()
+    [DynamicData(nameof(Rows))]
+    public void Schedule_SurvivesJson(Schedule schedule, (long Step, double Factor)[] expected)
     {
-        var schedule = new LinearSchedule(20, 4);
-        Assert.AreEqual(0.25, schedule.Factor(1), 1e-12);
-        Assert.AreEqual(1, schedule.Factor(4), 1e-12);
-        Assert.AreEqual(0.5, schedule.Factor(12), 1e-12);
-        Assert.AreEqual(0, schedule.Factor(20), 1e-12);
+        Schedule copy = System.Text.Json.JsonSerializer.Deserialize<Schedule>(System.Text.Json.JsonSerializer.Serialize(schedule))!;
+        foreach ((long step, double factor) in expected) Assert.AreEqual(factor, copy.Factor(step), 1e-12, $"{schedule} at {step}");
     }
 
     [TestMethod]
-    public void Constant_StaysAtOne_BehindItsWarmup()
+    public void Plateau_FallsAfterPatienceReports_AndRestsInTheCooldown()
     {
-        Assert.AreEqual(1, new ConstantSchedule().Factor(0));
-        Assert.AreEqual(0.5, new ConstantSchedule(4).Factor(2));
-        Assert.AreEqual(1, new ConstantSchedule(4).Factor(4));
+        Schedule schedule = new PlateauSchedule(0.5, 1) { Cooldown = 2, MinimumFactor = 0.2 };
+        double[] metrics = [1, 0.9, 0.9, 0.9, 0.95, 0.95, 0.95, 0.95, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6, 0.6];
+        var factors = new List<double>();
+        foreach (double metric in metrics)
+        {
+            schedule = schedule.Report(metric);
+            factors.Add(schedule.Factor(0));
+        }
+        CollectionAssert.AreEqual(new[] { 1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2, 0.2 }, factors);
     }
 
     [TestMethod]
-    public void SenselessLengths_AreRefused()
+    public void SenselessOptions_AreRefused_AllAtOnce()
     {
-        Assert.ThrowsExactly<DriverException>(() => new CosineSchedule(0));
-        Assert.ThrowsExactly<DriverException>(() => new ConstantSchedule(-1));
+        string message = Assert.ThrowsExactly<OptionException>(() => new CosineSchedule(0, -1, -2).Validate()).Message;
+        foreach (string part in new[] { "TotalSteps is 0", "WarmupSteps is -1", "FinalFactor is -2" }) StringAssert.Contains(message, part);
+        message = Assert.ThrowsExactly<OptionException>(() => new SequenceSchedule([new StepSchedule(0), new ConstantSchedule()], [3, 2]).Validate()).Message;
+        foreach (string part in new[] { "Schedules[0]: StepSize is 0", "Milestones has 2 entries; expected 1" }) StringAssert.Contains(message, part);
+        message = Assert.ThrowsExactly<OptionException>(() => new PlateauSchedule(1, -1) { Cooldown = -1, Threshold = -1, MinimumFactor = -1 }.Validate()).Message;
+        foreach (string part in new[] { "Decay is 1", "Patience is -1", "Cooldown is -1", "Threshold is -1", "MinimumFactor is -1" }) StringAssert.Contains(message, part);
+        Assert.ThrowsExactly<OptionException>(() => new OneCycleSchedule(1, 1).Validate());
+        Assert.ThrowsExactly<OptionException>(() => new MultiStepSchedule([3, 3]).Validate());
     }
 }

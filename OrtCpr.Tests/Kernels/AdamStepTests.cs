@@ -66,7 +66,7 @@ public sealed unsafe class AdamStepTests
                 NewMaxExpAvgSq = amsGrad ? maximum : null,
             };
             for (int start = 0; start < Length; start += stride)
-                AdamStep.Run(coefficients, tensors, start, stride);
+                AdamStep.With(&coefficients).Run(tensors, start, stride);
         }
     }
 

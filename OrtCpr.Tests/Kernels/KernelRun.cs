@@ -23,7 +23,7 @@ internal sealed unsafe class KernelRun
         Constraint = scenario.InitialConstraint();
     }
 
-    /// <summary>θ, m, v, v̂.</summary>
+    /// <summary>θ, m (or the momentum buffer), v, v̂.</summary>
     public float[][] State { get; private set; }
 
     public ConstraintState Constraint { get; private set; }
@@ -39,14 +39,22 @@ internal sealed unsafe class KernelRun
                 Length = _scenario.Length,
                 Parameter = parameter,
                 Gradient = gradient,
-                ExpAvg = first,
-                ExpAvgSq = second,
-                MaxExpAvgSq = maximum,
                 NewParameter = newParameter,
-                NewExpAvg = newFirst,
-                NewExpAvgSq = newSecond,
-                NewMaxExpAvgSq = newMaximum,
             };
+            if (_scenario.Variant.Base.IsAdam)
+            {
+                tensors.ExpAvg = first;
+                tensors.ExpAvgSq = second;
+                tensors.MaxExpAvgSq = maximum;
+                tensors.NewExpAvg = newFirst;
+                tensors.NewExpAvgSq = newSecond;
+                tensors.NewMaxExpAvgSq = newMaximum;
+            }
+            else if (_scenario.Variant.Base.HasMomentum)
+            {
+                tensors.MomentumBuffer = first;
+                tensors.NewMomentumBuffer = newFirst;
+            }
             Run(t, tensors, loop);
         }
         State = next;
@@ -59,7 +67,7 @@ internal sealed unsafe class KernelRun
             UpdateScenario.LearningRate(t),
             UpdateScenario.HalfLog(UpdateScenario.Beta1),
             UpdateScenario.HalfLog(UpdateScenario.Beta2),
-            _scenario.Variant.HasDecay ? UpdateScenario.WeightDecay : 0) with
+            _scenario.Variant.Base.HasDecay ? UpdateScenario.WeightDecay : 0) with
         {
             GradientScale = UpdateScenario.GradientScale,
             Beta2 = UpdateScenario.Beta2,
@@ -67,14 +75,26 @@ internal sealed unsafe class KernelRun
             OneMinusBeta2 = (float)(1 - (double)UpdateScenario.Beta2),
             Epsilon = UpdateScenario.Epsilon,
         };
+        SgdCoefficients sgd = new()
+        {
+            GradientScale = UpdateScenario.GradientScale,
+            StepSize = UpdateScenario.LearningRate(t),
+            Decay = _scenario.Variant.Base.HasCoupledDecay ? UpdateScenario.CoupledDecay : 0,
+            Momentum = UpdateScenario.Momentum,
+            BufferDecay = t == 1 ? 0 : UpdateScenario.Momentum,
+            BufferRate = t == 1 ? 1 : 1 - _scenario.Dampening,
+            Nesterov = _scenario.Variant.Base.Nesterov,
+        };
+        BaseStep rule = _scenario.Variant.Base.IsAdam ? AdamStep.With(&coefficients) : SgdStep.With(&sgd);
         if (_scenario.Method is not BoundMethod method)
         {
-            UpdateKernel.Run(coefficients, tensors, loop);
+            UpdateKernel.Run(rule, tensors, loop);
             return;
         }
         ConstraintSettings settings = new()
         {
             Method = method,
+            Adaptive = _scenario.Variant.Adaptive,
             KappaUpdate = _scenario.KappaUpdate,
             Rate = _scenario.ConstraintRate(t),
             KappaFactor = UpdateScenario.KappaFactor,
@@ -85,7 +105,7 @@ internal sealed unsafe class KernelRun
         };
         ConstraintState state = Constraint;
         UpdateKernel.Run(
-            coefficients, tensors, Regularizer.ByName[_scenario.Variant.Regularizer!], settings, ref state, t, loop);
+            rule, tensors, Regularizer.ByName[_scenario.Variant.Regularizer!], settings, ref state, t, loop);
         Constraint = state;
     }
 }

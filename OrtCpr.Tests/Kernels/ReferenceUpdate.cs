@@ -1,3 +1,4 @@
+using OrtCpr.CustomOps;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.Tests.Kernels;
@@ -44,7 +45,10 @@ internal sealed class ReferenceUpdate
             Kappa = UpdateScenario.KappaFactor * ReferenceRegularizer.Value(Regularizer, Parameter);
             IsSet = true;
         }
-        Adam(t);
+        if (_scenario.Variant.Base.IsAdam)
+            Adam(t);
+        else
+            Sgd(t);
         if (_scenario.Method is null)
             return;
 
@@ -64,7 +68,7 @@ internal sealed class ReferenceUpdate
         for (int i = 0; i < Parameter.Length; i++)
         {
             double g = (double)UpdateScenario.GradientScale * gradient[i];
-            if (_scenario.Variant.HasDecay)
+            if (_scenario.Variant.Base.HasDecay)
                 Parameter[i] *= 1 - (rate * UpdateScenario.WeightDecay);
             ExpAvg[i] = (UpdateScenario.Beta1 * ExpAvg[i]) + ((1 - (double)UpdateScenario.Beta1) * g);
             ExpAvgSq[i] = (UpdateScenario.Beta2 * ExpAvgSq[i]) + ((1 - (double)UpdateScenario.Beta2) * g * g);
@@ -74,9 +78,31 @@ internal sealed class ReferenceUpdate
         }
     }
 
+    /// <summary><see cref="ExpAvg"/> is the momentum buffer.</summary>
+    private void Sgd(int t)
+    {
+        float[] gradient = _scenario.Gradient(t);
+        BaseRule rule = _scenario.Variant.Base;
+        for (int i = 0; i < Parameter.Length; i++)
+        {
+            double g = (double)UpdateScenario.GradientScale * gradient[i];
+            if (rule.HasCoupledDecay)
+                g += UpdateScenario.CoupledDecay * Parameter[i];
+            if (rule.HasMomentum)
+            {
+                ExpAvg[i] = t == 1 ? g : (UpdateScenario.Momentum * ExpAvg[i]) + ((1 - _scenario.Dampening) * g);
+                g = rule.Nesterov ? g + (UpdateScenario.Momentum * ExpAvg[i]) : ExpAvg[i];
+            }
+            Parameter[i] -= UpdateScenario.LearningRate(t) * g;
+        }
+    }
+
     private void Constrain(int t, double value)
     {
+        double before = Lambda;
         Lambda = Math.Max(0, Lambda + (_scenario.KappaUpdate * (value - Kappa)));
+        if (_scenario.Variant.Adaptive && before > 0 && Lambda == 0)
+            Kappa = value;
         double[] gradient = ReferenceRegularizer.Gradient(Regularizer, Parameter);
         for (int i = 0; i < Parameter.Length; i++)
             Parameter[i] -= _scenario.ConstraintRate(t) * Lambda * gradient[i];

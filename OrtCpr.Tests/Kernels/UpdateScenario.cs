@@ -15,6 +15,8 @@ internal sealed class UpdateScenario(UpdateVariant variant, int length, float mi
     public const float Beta2 = 0.99f;
     public const float Epsilon = 1e-8f;
     public const float WeightDecay = 0.05f;
+    public const float CoupledDecay = 0.02f;
+    public const float Momentum = 0.9f;
     public const float GradientScale = -0.5f;
     public const float KappaFactor = 0.9f;
     public const long WarmStartSteps = 3;
@@ -31,6 +33,9 @@ internal sealed class UpdateScenario(UpdateVariant variant, int length, float mi
     public int Length { get; } = length;
 
     public BoundMethod? Method { get; } = variant.Method is null ? null : UpdateVariant.Methods[variant.Method];
+
+    /// <summary>Nesterov's form allows none.</summary>
+    public float Dampening => Variant.Base.Nesterov ? 0 : 0.25f;
 
     /// <summary>μ divided by n, except for the standard deviation.</summary>
     public float KappaUpdate { get; } = variant.Regularizer == "std" ? 0.5f : 0.5f / Math.Max(length, 1);

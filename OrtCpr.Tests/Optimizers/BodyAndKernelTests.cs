@@ -101,4 +101,25 @@ public sealed class BodyAndKernelTests
         foreach (UpdateRule rule in new[] { UpdateRule.Adam(1e-2), UpdateRule.AdamW(1e-2, 0.1, new ScaleByAdam { AmsGrad = true }) })
             Agree(Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5), Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5));
     }
+
+    [TestMethod]
+    [DataRow(0.0, 0.0, false, 0.0)]
+    [DataRow(0.9, 0.3, false, 0.05)]
+    [DataRow(0.9, 0.0, true, 0.0)]
+    public void KernelEqualsBody_ForSgd_WithAndWithoutCpr(double momentum, double dampening, bool nesterov, double decay)
+    {
+        var direction = new ScaleByMomentum(momentum, dampening, nesterov);
+        foreach (ConstrainNorm? constraint in new[] { null, new ConstrainNorm { Regularizer = Regularizer.Huber, KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 2 } })
+        {
+            UpdateRule rule = UpdateRule.Sgd(1e-2, direction, decay, constraint);
+            Agree(Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5), Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5));
+        }
+    }
+
+    [TestMethod]
+    public void KernelEqualsBody_ForAdaptiveBounds()
+    {
+        UpdateRule rule = Cpr(Regularizer.L1) with { Links = [new ScaleByAdam(), new ConstrainNorm { Regularizer = Regularizer.L1, KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.999, Adaptive = true }] };
+        Agree(Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5), Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5));
+    }
 }

@@ -49,7 +49,7 @@ internal sealed class CudaDevice : Device
     public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims) =>
         OrtValue.CreateAllocatedTensorValue(_allocator, (TensorElementType)(int)type, [.. dims]);
 
-    public override void Copy(OrtValue from, OrtValue to) => CopySession((ElementType)(int)from.GetTensorTypeAndShape().ElementDataType).Copy(from, to);
+    protected override void CopyNow(OrtValue from, OrtValue to) => CopySession((ElementType)(int)from.GetTensorTypeAndShape().ElementDataType).Copy(from, to);
 
     public override void Dispose()
     {

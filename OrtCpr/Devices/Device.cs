@@ -30,8 +30,17 @@ internal abstract class Device : IDisposable
     // A tensor in its memory, contents undefined.
     public abstract OrtValue Allocate(ElementType type, IReadOnlyList<long> dims);
 
+    // Copies so far; a step in which nobody reads anything makes none.
+    public long CopyCount { get; private set; }
+
     // Copies between tensors of one type and shape, at least one of them here. Waits until it is done.
-    public abstract void Copy(OrtValue from, OrtValue to);
+    public void Copy(OrtValue from, OrtValue to)
+    {
+        CopyCount++;
+        CopyNow(from, to);
+    }
+
+    protected abstract void CopyNow(OrtValue from, OrtValue to);
 
     public virtual void Dispose()
     {
@@ -43,12 +52,18 @@ internal abstract class Device : IDisposable
     // A copy of a tensor in host memory.
     public TensorData Read(OrtValue value)
     {
+        if (IsHost) return ReadOnHost(value);
         OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
-        var type = (ElementType)(int)info.ElementDataType;
-        if (IsHost) return TensorData.Create(type, info.Shape, value.GetTensorMutableRawData().ToArray());
-        using OrtValue copy = AllocateOnHost(type, info.Shape);
+        using OrtValue copy = AllocateOnHost((ElementType)(int)info.ElementDataType, info.Shape);
         Copy(value, copy);
-        return TensorData.Create(type, info.Shape, copy.GetTensorMutableRawData().ToArray());
+        return ReadOnHost(copy);
+    }
+
+    // A copy of a tensor that is in host memory already.
+    public static TensorData ReadOnHost(OrtValue value)
+    {
+        OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
+        return TensorData.Create((ElementType)(int)info.ElementDataType, info.Shape, value.GetTensorMutableRawData().ToArray());
     }
 
     // Overwrites a tensor; type and shape have been checked.
@@ -77,5 +92,5 @@ internal sealed class CpuDevice() : Device("cpu", DeviceCapabilities.Cpu)
 
     public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims) => AllocateOnHost(type, dims);
 
-    public override void Copy(OrtValue from, OrtValue to) => from.GetTensorMutableRawData().CopyTo(to.GetTensorMutableRawData());
+    protected override void CopyNow(OrtValue from, OrtValue to) => from.GetTensorMutableRawData().CopyTo(to.GetTensorMutableRawData());
 }

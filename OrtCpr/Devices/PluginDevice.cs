@@ -11,6 +11,14 @@ internal sealed class PluginDevice : Device
     private const string SoftwareDriver = "vk_swiftshader_icd.json", VulkanLoader = "libvulkan.so.1";
     private static readonly string[] LibraryNames = ["libonnxruntime_providers_webgpu.so", "onnxruntime_providers_webgpu.dll", "libonnxruntime_providers_webgpu.dylib"];
 
+    // The plugin takes any other name without a word.
+    private static readonly HashSet<string> OptionNames = new(StringComparer.Ordinal)
+    {
+        "validationMode", "enableInt64", "preferredLayout", "dawnBackendType", "deviceId", "forceCpuNodeNames", "storageBufferCacheMode", "uniformBufferCacheMode",
+        "queryResolveBufferCacheMode", "defaultBufferCacheMode", "maxStorageBufferBindingSize", "maxNumPendingDispatches", "powerPreference", "preserveDevice",
+        "enableRobustness", "enablePIXCapture", "sessionBufferPoolGenerations", "webgpuDevice", "webgpuInstance", "dawnProcTable",
+    };
+
     // Registrations belong to the environment, which lives as long as the process; a second one of the same library would be an error.
     private static readonly Lock Registering = new();
     private static readonly Dictionary<string, string> Registered = new(StringComparer.Ordinal);
@@ -30,6 +38,7 @@ internal sealed class PluginDevice : Device
     // `path`: the library, or the folder that holds it.
     public static PluginDevice Open(string name, string path, IReadOnlyDictionary<string, string> options, DeviceCapabilities capabilities)
     {
+        RefuseOptions(name, options, capabilities);
         string library = FindLibrary(name, path);
         string registration = Register(name, library);
         OrtEpDevice? device = OrtEnv.Instance().GetEpDevices().FirstOrDefault(d => d.EpMetadata.Entries.TryGetValue("library_path", out string? from) && from == library)
@@ -39,7 +48,8 @@ internal sealed class PluginDevice : Device
         using OrtMemoryInfo memory = device.GetMemoryInfo(OrtDeviceMemoryType.DEFAULT);
         // Without memory of its own the handle is invalid; reading its name would end the process.
         if (memory.IsInvalid) throw new DeviceException($"Device '{name}': provider '{device.EpName}' has no device memory. Use 'cpu'.");
-        var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["enableInt64"] = "1" };
+        // Integers are state here. In the other layout the runtime wraps transposes around integer tensors, which have no kernel.
+        var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["enableInt64"] = "1", ["preferredLayout"] = "NCHW" };
         foreach ((string key, string value) in options) all[key] = value;
         return new PluginDevice(name, capabilities, device, OrtEnv.Instance().GetSharedAllocator(memory), all);
     }
@@ -49,12 +59,22 @@ internal sealed class PluginDevice : Device
     public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims) =>
         OrtValue.CreateAllocatedTensorValue(_allocator, (TensorElementType)(int)type, [.. dims]);
 
-    public override void Copy(OrtValue from, OrtValue to) => OrtEnv.Instance().CopyTensors([from], [to], null);
+    protected override void CopyNow(OrtValue from, OrtValue to) => OrtEnv.Instance().CopyTensors([from], [to], null);
 
     public override void Dispose()
     {
         _allocator.Dispose();
         base.Dispose();
+    }
+
+    private static void RefuseOptions(string name, IReadOnlyDictionary<string, string> options, DeviceCapabilities capabilities)
+    {
+        if (capabilities != DeviceCapabilities.WebGpu) return;
+        // A captured graph runs twice in its first run and ignores later bindings: state would be updated twice.
+        if (options.ContainsKey("enableGraphCapture")) throw new DeviceException($"Device '{name}': enableGraphCapture runs the first step twice, which trains wrongly. Leave it out.");
+        string[] unknown = [.. options.Keys.Where(k => !OptionNames.Contains(k))];
+        if (unknown.Length > 0)
+            throw new DeviceException($"Device '{name}': the provider has no option {string.Join(", ", unknown.Select(u => $"'{u}'"))} and would ignore it. Options, by their short names: {string.Join(", ", OptionNames.Order(StringComparer.Ordinal))}.");
     }
 
     private static string FindLibrary(string name, string path)

@@ -20,7 +20,7 @@ internal sealed class ScalarSchedules
 
     public int GroupCount { get; }
 
-    public IReadOnlyCollection<string> Names => _values.Keys;
+    public Dictionary<string, double[]>.KeyCollection Names => _values.Keys;
 
     public IReadOnlyDictionary<string, double[]> Values => _values;
 

@@ -18,9 +18,10 @@ internal sealed class GraphSession : IDisposable
     private readonly HashSet<string> _onHost = new(StringComparer.Ordinal);
     private readonly bool _synchronizes;
 
-    public GraphSession(OnnxModel model, string name, DriverOptions options, Device device)
+    // `shapes`: sizes of the batch's inputs, for a device that wants them fixed.
+    public GraphSession(OnnxModel model, string name, DriverOptions options, Device device, IReadOnlyDictionary<string, long[]>? shapes = null)
     {
-        if (!device.IsHost) model = AdaptToDevice.Run(model, device.Capabilities);
+        if (!device.IsHost) model = AdaptToDevice.Run(model, device.Capabilities, shapes);
         byte[] bytes = GraphWriter.ToBytes(model);
         if (options.KeepGraphs is not null)
         {

@@ -1,0 +1,58 @@
+using OrtCpr.Graph.Gradients;
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Passes;
+
+// The second output of MaxPool in standard operators, for devices whose kernel gives only the first: window position by window position from the last
+// to the first, whoever equals the maximum. Static shapes.
+internal static class MaxPoolIndices
+{
+    // Takes the output away from the node; the node itself stays.
+    public static Value? Write(GraphBuilder g, Node node)
+    {
+        if (node.Outputs.Count < 2 || node.Outputs[1] is not Value old) return null;
+        Value x = node.Inputs[0]!, y = node.Outputs[0]!;
+        if (x.Shape?.Sizes is not long[] size || y.Shape?.Sizes is not long[] count) return null;
+        ConvWindow window = ConvWindow.Of(new Forward(node, g, []));
+        int n = window.Spatial;
+        long[] begin = window.PadsBegin, still = [0, 0];
+        long[] end = [.. Enumerable.Range(0, n).Select(i => ((count[i + 2] - 1) * window.Strides[i]) + window.Reach(i) - size[i + 2] - begin[i])];
+        Value padded = begin.Concat(end).All(p => p == 0) ? x : g.Op("Pad", [x, g.Ints([.. still, .. begin, .. still, .. end]), g.Scalar(-3e38, x.Type)]);
+        Value? index = null;
+        foreach (long[] offset in Offsets(window.Kernel!).Reverse())
+        {
+            long[] start = [.. offset.Select((k, i) => k * window.Dilations[i])];
+            Value position = g.Constant(Positions(start, begin, window.Strides, size, count));
+            if (index is null)
+            {
+                index = position;
+                continue;
+            }
+            Value seen = g.Op("Slice", [padded, g.Ints(start), g.Ints([.. start.Select((s, i) => s + ((count[i + 2] - 1) * window.Strides[i]) + 1)]),
+                g.Ints([.. Enumerable.Range(2, n).Select(i => (long)i)]), g.Ints(window.Strides)]);
+            index = g.Where(g.Equal(seen, y), position, index);
+        }
+        long plane = size.Skip(2).Aggregate(1L, (p, d) => p * d);
+        long[] bases = [.. Enumerable.Range(0, (int)(size[0] * size[1])).Select(i => i * plane)];
+        Value all = GraphBuilder.Like(g.Add(index!, g.Constant(TensorData.From<long>(bases, [size[0], size[1], .. Enumerable.Repeat(1L, n)]))), old);
+        g.Graph.ReplaceReaders(old, all);
+        node.Outputs.RemoveAt(1);
+        return null;
+    }
+
+    // Every position in a window, row-major.
+    private static IEnumerable<long[]> Offsets(long[] kernel) => kernel.Aggregate<long, IEnumerable<long[]>>([[]], (all, size) =>
+        all.SelectMany(head => Enumerable.Range(0, (int)size).Select(k => (long[])[.. head, k])));
+
+    // Flat positions within a plane, [1, 1, windows…].
+    private static TensorData Positions(long[] start, long[] begin, long[] strides, long[] size, long[] count)
+    {
+        long[] flat = [0];
+        for (int i = 0; i < start.Length; i++)
+        {
+            int axis = i;
+            flat = [.. flat.SelectMany(p => Enumerable.Range(0, (int)count[axis + 2]).Select(o => (p * size[axis + 2]) + (o * strides[axis]) + start[axis] - begin[axis]))];
+        }
+        return TensorData.From<long>(flat, [1, 1, .. count.Skip(2)]);
+    }
+}

@@ -1,0 +1,26 @@
+namespace OrtCpr.Tests.Devices;
+
+// The WebGPU provider plugin on a Vulkan driver in software, where a folder with both is to be had: named by ORTCPR_WEBGPU, or beside the repository.
+internal static class SoftwareAdapter
+{
+    private static readonly string? Folder = Find();
+
+    // The device with every check of WebGPU's rules on. Without it the test is inconclusive, and says why.
+    public static string Device(string options = "validationMode=full")
+    {
+        if (Folder is null)
+            Assert.Inconclusive("There is no WebGPU provider plugin here: set ORTCPR_WEBGPU to the folder that holds it (with a Vulkan driver in software for machines without a GPU).");
+        return $"webgpu:{Folder},{options}";
+    }
+
+    private static string? Find()
+    {
+        if (Environment.GetEnvironmentVariable("ORTCPR_WEBGPU") is { Length: > 0 } given) return given;
+        for (DirectoryInfo? at = new(AppContext.BaseDirectory); at is not null; at = at.Parent)
+        {
+            string beside = Path.Combine(at.FullName, "shared", "tools", "webgpu-software", "linux-x64");
+            if (OperatingSystem.IsLinux() && Directory.Exists(beside)) return beside;
+        }
+        return null;
+    }
+}

@@ -1,0 +1,159 @@
+using OrtCpr.Checkpoints;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Schedules;
+
+namespace OrtCpr.Tests.Driver;
+
+// Freezing, buffers, schedules of scalars, the scheduler of ONNX Runtime's training session.
+[TestClass]
+public sealed class DriverVerbTests
+{
+    private static TrainingDriver Create(OptimizerOptions? optimizer = null) => new(TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions
+    {
+        Optimizer = optimizer ?? new() { Groups = [UpdateRule.AdamW(1e-2, 0.1)] },
+    }), new DriverOptions { Threads = 1 });
+
+    private static void Step(TrainingDriver driver, int seed = 1)
+    {
+        using Batch batch = TestModels.Batch(6, seed: seed);
+        driver.LazyResetGrad();
+        driver.TrainStep(batch);
+        driver.OptimizerStep();
+    }
+
+    [TestMethod]
+    public void FrozenParameters_KeepValueAndState_AndGoOnAfterwards()
+    {
+        using TrainingDriver driver = Create();
+        Step(driver);
+        string[] frozen = ["fc1.weight", "fc1.weight.exp_avg", "fc1.weight.exp_avg_sq"];
+        double[][] before = [.. frozen.Select(n => driver.Optimizer.Get(n).ToDoubles())];
+        double[] other = driver.GetParameter("fc2.weight").ToDoubles();
+        Assert.AreEqual(2, driver.Optimizer.Freeze("fc1.*"));
+        Assert.AreEqual(0, driver.Optimizer.Freeze("fc1.weight"), "frozen already");
+        Step(driver);
+        for (int i = 0; i < frozen.Length; i++) CollectionAssert.AreEqual(before[i], driver.Optimizer.Get(frozen[i]).ToDoubles(), frozen[i]);
+        CollectionAssert.AreNotEqual(other, driver.GetParameter("fc2.weight").ToDoubles());
+        Assert.AreEqual(2, driver.Optimizer.Unfreeze(@"regex:fc1\..*"));
+        Step(driver);
+        CollectionAssert.AreNotEqual(before[0], driver.GetParameter("fc1.weight").ToDoubles());
+        long[] steps = driver.Optimizer.Get("step").ToInt64s();
+        int index = driver.Graphs.Optimizer.Parameters.ToList().FindIndex(p => p.Name == "fc1.weight");
+        Assert.AreEqual(2, steps[index], "the frozen step does not count");
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Optimizer.Freeze("nothing*")).Message, "'nothing*' fit no trained parameter");
+    }
+
+    [TestMethod]
+    public void Freezing_SurvivesACheckpoint()
+    {
+        using var folder = new TemporaryFolder();
+        string path = folder["c.safetensors"];
+        using TrainingDriver driver = Create(), other = Create();
+        driver.Optimizer.Freeze("fc1.bias");
+        driver.Optimizer.RegisterLinearLRScheduler(2, 10, 0.5);
+        driver.Optimizer.SchedulerStep();
+        TrainingCheckpoint.Save(driver, path);
+        TrainingCheckpoint.Load(other, path);
+        CollectionAssert.AreEqual(new[] { "fc1.bias" }, other.Optimizer.Frozen.ToArray());
+        Assert.AreEqual(0.25, other.Optimizer.GetLearningRate(), 1e-12);
+        double[] before = other.GetParameter("fc1.bias").ToDoubles();
+        Step(other);
+        CollectionAssert.AreEqual(before, other.GetParameter("fc1.bias").ToDoubles());
+    }
+
+    [TestMethod]
+    public void Buffer_GoesOutAndBackIn_WholeAndTrainableOnly()
+    {
+        using TrainingDriver driver = Create(), other = Create();
+        Step(driver);
+        TensorData all = driver.ToBuffer();
+        Assert.AreEqual(24 + 6 + 6 + 6 + 18 + 3 + 12, all.ElementCount);
+        other.FromBuffer(all);
+        CollectionAssert.AreEqual(driver.ToBuffer().ToDoubles(), other.ToBuffer().ToDoubles());
+        driver.Optimizer.Freeze("fc1.weight");
+        TensorData some = driver.ToBuffer(onlyTrainable: true);
+        Assert.AreEqual(6 + 6 + 6 + 18 + 3, some.ElementCount);
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.FromBuffer(some)).Message, "expected Float[75]");
+    }
+
+    [TestMethod]
+    public void WeightDecay_CanBeScheduled()
+    {
+        using TrainingDriver driver = Create();
+        driver.Optimizer.SetSchedule(new StepSchedule(1, 0.5), scalar: "weight_decay");
+        Assert.AreEqual(0.1, driver.Optimizer.GetScalar("weight_decay"), 1e-12);
+        Step(driver);
+        Step(driver);
+        Assert.AreEqual(0.025, driver.Optimizer.GetScalar("weight_decay"), 1e-12);
+        Assert.AreEqual(1e-2, driver.Optimizer.GetLearningRate(), 1e-12);
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Optimizer.SetSchedule(null, scalar: "momentum")).Message, "it has: learning_rate, weight_decay");
+        Assert.ThrowsExactly<OptionException>(() => driver.SetSchedule(new StepSchedule(0)));
+        Assert.ThrowsExactly<DriverException>(() => driver.SetSchedule(new StepSchedule(1), 3));
+    }
+
+    [TestMethod]
+    public void LinearScheduler_AdvancesWhenItIsStepped_UpThenDown()
+    {
+        using TrainingDriver driver = Create();
+        Assert.ThrowsExactly<DriverException>(driver.Optimizer.SchedulerStep);
+        driver.Optimizer.RegisterLinearLRScheduler(2, 6, 0.8);
+        var rates = new List<double>();
+        for (int i = 0; i < 7; i++)
+        {
+            rates.Add(driver.Optimizer.GetLearningRate());
+            Step(driver);
+            driver.Optimizer.SchedulerStep();
+        }
+        double[] expected = [0, 0.4, 0.8, 0.6, 0.4, 0.2, 0];
+        for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], rates[i], 1e-12);
+    }
+
+    [TestMethod]
+    public void Plateau_HearsTheMetric()
+    {
+        using TrainingDriver driver = Create();
+        driver.SetSchedule(new PlateauSchedule(0.1, 0));
+        driver.Optimizer.ReportMetric(1);
+        Assert.AreEqual(1e-2, driver.Optimizer.GetLearningRate(), 1e-12);
+        driver.Optimizer.ReportMetric(1);
+        Assert.AreEqual(1e-3, driver.Optimizer.GetLearningRate(), 1e-12);
+    }
+
+    [TestMethod]
+    public void Constraint_AtThePreviousParameter_FollowsTheFormula()
+    {
+        // Plain SGD, one element, R = θ²: λ = μ(θ₀² − κ), θ₁ = θ₀ − lr·g − λ·2θ₀.
+        var constraint = new ConstrainNorm { KappaInitMethod = KappaInitMethod.Uniform, KappaInitParam = 1, EvaluateAt = EvaluateAt.Previous };
+        ParameterSpec[] parameters = [new("w", ElementType.Double, [1], true)];
+        OptimizerOptions options = new() { Groups = [UpdateRule.Sgd(0.5, constraint: constraint)] };
+        using var driver = new OptimizerDriver(OptimizerGraph.Build(parameters, options), new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([2], 1) });
+        driver.Set("w_grad", TensorData.From<double>([1], 1));
+        driver.Step();
+        Assert.AreEqual(3, driver.GetConstraints()[0].Lambda, 1e-12);
+        Assert.AreEqual(2 - 0.5 - (3 * 4), driver.Get("w").ToDoubles()[0], 1e-12);
+        Assert.IsTrue(driver.GetConstraints()[0].EverActive);
+    }
+
+    [TestMethod]
+    [DataRow(Regularizer.L2, 1.5 * 4)]
+    [DataRow(Regularizer.Std, 1.5)]
+    public void KappaPerElement_IsMultipliedByTheSize_ExceptForTheDeviation(Regularizer regularizer, double expected)
+    {
+        var constraint = new ConstrainNorm { Regularizer = regularizer, KappaInitMethod = KappaInitMethod.Uniform, KappaInitParam = 1.5, KappaScale = KappaScale.Mean };
+        ParameterSpec[] parameters = [new("w", ElementType.Float, [4], true)];
+        using var driver = new OptimizerDriver(OptimizerGraph.Build(parameters, new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: constraint)] }), new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([1, 2, 3, 4], 4) });
+        Assert.AreEqual(expected, driver.GetConstraints()[0].Kappa, 1e-6);
+    }
+
+    [TestMethod]
+    public void GradientValues_AreClipped()
+    {
+        ParameterSpec[] parameters = [new("w", ElementType.Float, [3], false)];
+        OptimizerOptions options = new() { Groups = [UpdateRule.Sgd(1)], MaxGradientValue = 0.5 };
+        using var driver = new OptimizerDriver(OptimizerGraph.Build(parameters, options), new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([0, 0, 0], 3) });
+        driver.Set("w_grad", TensorData.From<float>([3, -2, 0.25f], 3));
+        driver.Step();
+        CollectionAssert.AreEqual(new[] { -0.5f, 0.5f, -0.25f }, driver.Get("w").ToArray<float>());
+    }
+}

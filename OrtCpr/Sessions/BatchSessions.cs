@@ -1,0 +1,89 @@
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Sessions;
+
+// The sessions of one graph that is fed with batches: a single one where sizes may change from run to run, else one for each size that has come up.
+// Owns sessions and bindings. The least recently used one makes room when there are too many.
+internal sealed class BatchSessions : IDisposable
+{
+    private const int Capacity = 8;
+
+    private readonly OnnxModel _model;
+    private readonly string _name;
+    private readonly OptimizerDriver _owner;
+    private readonly Action<GraphSession, OrtIoBinding>? _bind;
+    private readonly LinkedList<Entry> _entries = new();
+
+    // `bind` binds everything but the batch, once a session; null where the caller runs without a binding.
+    public BatchSessions(OnnxModel model, string name, OptimizerDriver owner, Action<GraphSession, OrtIoBinding>? bind)
+    {
+        _model = model;
+        _name = name;
+        _owner = owner;
+        _bind = bind;
+        // Made at once where no batch is needed for it, so that a graph that does not run is refused early.
+        if (!IsStatic) _entries.AddFirst(Create("", null));
+    }
+
+    private bool IsStatic => _owner.Device.Capabilities.StaticShapes;
+
+    // The session for a batch of these sizes.
+    public Entry For(Batch batch)
+    {
+        if (!IsStatic) return _entries.First!.Value;
+        Dictionary<string, long[]> shapes = batch.Tensors.ToDictionary(t => t.Key, t => t.Value.GetTensorTypeAndShape().Shape, StringComparer.Ordinal);
+        string key = string.Join(';', shapes.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => string.Join(',', s.Value)));
+        for (LinkedListNode<Entry>? at = _entries.First; at is not null; at = at.Next)
+        {
+            if (at.Value.Key != key) continue;
+            _entries.Remove(at);
+            _entries.AddFirst(at);
+            return at.Value;
+        }
+        if (_entries.Count == Capacity)
+        {
+            _entries.Last!.Value.Dispose();
+            _entries.RemoveLast();
+        }
+        _entries.AddFirst(Create(key, shapes));
+        return _entries.First!.Value;
+    }
+
+    public void Dispose()
+    {
+        foreach (Entry entry in _entries) entry.Dispose();
+        _entries.Clear();
+    }
+
+    private Entry Create(string key, IReadOnlyDictionary<string, long[]>? shapes)
+    {
+        var session = new GraphSession(_model, key.Length == 0 ? _name : $"{_name}_{key.Replace(';', '_').Replace(',', 'x')}", _owner.Options, _owner.Device, shapes);
+        OrtIoBinding? binding = null;
+        try
+        {
+            if (_bind is not null)
+            {
+                binding = session.Session.CreateIoBinding();
+                _bind(session, binding);
+            }
+            return new Entry(key, session, binding);
+        }
+        catch
+        {
+            binding?.Dispose();
+            session.Dispose();
+            throw;
+        }
+    }
+
+    // A session and what is bound to it.
+    public sealed record Entry(string Key, GraphSession Session, OrtIoBinding? Binding) : IDisposable
+    {
+        public void Dispose()
+        {
+            Binding?.Dispose();
+            Session.Dispose();
+        }
+    }
+}
