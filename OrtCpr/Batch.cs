@@ -13,6 +13,9 @@ public sealed class Batch : IDisposable
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, OrtValue> Tensors => _tensors;
 
+    /// <summary>First dimension of the first tensor that has one: the number of examples, as a rule; 1 where there is none.</summary>
+    public long Rows => _tensors.Values.Select(v => v.GetTensorTypeAndShape().Shape).FirstOrDefault(s => s.Length > 0)?[0] ?? 1;
+
     /// <summary>Adds a tensor over an array, without a copy.</summary>
     /// <param name="name">Input of the model, or labels of the loss.</param>
     /// <param name="data">The elements in row-major order.</param>
@@ -57,12 +60,13 @@ public sealed class Batch : IDisposable
     }
 
     // All problems at once, before anything changes.
-    internal void Check(IReadOnlyList<BatchInput> expected)
+    internal void Check(IReadOnlyList<BatchInput> expected, bool withLabels = true)
     {
         var problems = new List<string>();
         var symbols = new Dictionary<string, (long Size, string Input)>(StringComparer.Ordinal);
         foreach (BatchInput input in expected)
         {
+            if (input.IsLabel && !withLabels) continue;
             if (!_tensors.TryGetValue(input.Name, out OrtValue? value))
             {
                 problems.Add($"{input} is missing");

@@ -16,6 +16,7 @@ public sealed class TrainingDriver : IDisposable
     private readonly BatchSessions _training;
     private BatchSessions? _accumulation;
     private BatchSessions? _evaluation;
+    private BatchSessions? _prediction;
     private OrtIoBinding? _last;
     private bool _resetPending = true;
     private bool _disposed;
@@ -108,22 +109,27 @@ public sealed class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Graphs.BatchInputs);
-        foreach (string output in outputs.Where(o => !Graphs.ModelOutputs.Contains(o)))
-            throw new DriverException($"The model has no output '{output}'; it has {string.Join(", ", Graphs.ModelOutputs)}.");
+        RefuseUnknownOutputs(outputs);
         _evaluation ??= new BatchSessions(Graphs.Evaluation, "evaluation", Optimizer, bind: null);
-        GraphSession evaluation = _evaluation.For(batch).Session;
-        string[] inputs = [.. evaluation.Session.InputNames];
-        OrtValue[] values = [.. inputs.Select(i => batch.Tensors.TryGetValue(i, out OrtValue? v) ? v : Optimizer.Store[i])];
         string[] names = [Graphs.LossOutput, .. outputs.Where(o => o != Graphs.LossOutput).Distinct()];
-        try
-        {
-            IDisposableReadOnlyCollection<OrtValue> results = evaluation.Session.Run(evaluation.RunOptions, inputs, values, names);
-            return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0]);
-        }
-        catch (OnnxRuntimeException error)
-        {
-            throw Failed("evaluation", error);
-        }
+        IDisposableReadOnlyCollection<OrtValue> results = RunFree(_evaluation, batch, names, "evaluation");
+        return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0]);
+    }
+
+    /// <summary>Model outputs of one batch in evaluation form, without labels. Nothing changes.</summary>
+    /// <param name="batch">The model's inputs; labels may be there and are not looked at.</param>
+    /// <param name="outputs">Names of model outputs; all when none is given.</param>
+    /// <exception cref="DriverException">The batch does not fit, or an output does not exist.</exception>
+    public Prediction Predict(Batch batch, params IReadOnlyList<string> outputs)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(outputs);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        batch.Check(Graphs.BatchInputs, withLabels: false);
+        RefuseUnknownOutputs(outputs);
+        _prediction ??= new BatchSessions(PredictionGraph.Of(Graphs), "prediction", Optimizer, bind: null);
+        string[] names = outputs.Count == 0 ? [.. Graphs.ModelOutputs] : [.. outputs.Distinct()];
+        return new Prediction(names, RunFree(_prediction, batch, names, "prediction"));
     }
 
     /// <summary>One optimizer step from the gradients in the buffers; commits running statistics with it.</summary>
@@ -231,6 +237,7 @@ public sealed class TrainingDriver : IDisposable
         _training?.Dispose();
         _accumulation?.Dispose();
         _evaluation?.Dispose();
+        _prediction?.Dispose();
         Optimizer?.Dispose();
     }
 
@@ -270,6 +277,28 @@ public sealed class TrainingDriver : IDisposable
         return name;
     }
 
+    private void RefuseUnknownOutputs(IReadOnlyList<string> outputs)
+    {
+        string[] unknown = [.. outputs.Where(o => !Graphs.ModelOutputs.Contains(o)).Select(o => $"'{o}'")];
+        if (unknown.Length > 0) throw new DriverException($"The model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Graphs.ModelOutputs)}.");
+    }
+
+    // A run whose results are the caller's, on the host.
+    private IDisposableReadOnlyCollection<OrtValue> RunFree(BatchSessions sessions, Batch batch, string[] names, string what)
+    {
+        GraphSession session = sessions.For(batch).Session;
+        string[] inputs = [.. session.Session.InputNames];
+        OrtValue[] values = [.. inputs.Select(i => batch.Tensors.TryGetValue(i, out OrtValue? v) ? v : Optimizer.Store[i])];
+        try
+        {
+            return session.Session.Run(session.RunOptions, inputs, values, names);
+        }
+        catch (OnnxRuntimeException error)
+        {
+            throw Failed(what, error);
+        }
+    }
+
     private static void Run(GraphSession session, OrtIoBinding binding)
     {
         try
@@ -284,29 +313,4 @@ public sealed class TrainingDriver : IDisposable
 
     private static DriverException Failed(string graph, OnnxRuntimeException error) =>
         new($"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond its table or a label beyond the classes.", error);
-}
-
-/// <summary>Loss and outputs of one evaluated batch. Owns the outputs.</summary>
-public sealed class Evaluation : IDisposable
-{
-    private readonly string[] _names;
-    private readonly IDisposableReadOnlyCollection<OrtValue> _results;
-
-    internal Evaluation(string[] names, IDisposableReadOnlyCollection<OrtValue> results, double loss)
-    {
-        _names = names;
-        _results = results;
-        Loss = loss;
-    }
-
-    /// <summary>The loss.</summary>
-    public double Loss { get; }
-
-    /// <summary>An output that was asked for; valid until this is disposed.</summary>
-    /// <exception cref="DriverException">It was not asked for.</exception>
-    public OrtValue this[string output] => Array.IndexOf(_names, output) is int i and >= 0 ? _results[i]
-        : throw new DriverException($"Output '{output}' was not asked for; name it in EvalStep. Asked for: {string.Join(", ", _names)}.");
-
-    /// <inheritdoc/>
-    public void Dispose() => _results.Dispose();
 }

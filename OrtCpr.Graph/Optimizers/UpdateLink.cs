@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Optimizers;
@@ -5,6 +6,15 @@ namespace OrtCpr.Graph.Optimizers;
 /// <summary>One link of an update rule: a transformation of the step that a parameter makes. A rule is a list of links.</summary>
 /// <remarks>A link states which parameters it touches, the state it keeps per parameter, the further inputs it needs and the equations, as operators of a
 /// function body. The name of the function is the links' tags put together, and a fused kernel of the same name may stand in for it.</remarks>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "link")]
+[JsonDerivedType(typeof(ScaleByAdam), "scale_by_adam")]
+[JsonDerivedType(typeof(ScaleByMomentum), "scale_by_momentum")]
+[JsonDerivedType(typeof(AddDecayedWeights), "add_decayed_weights")]
+[JsonDerivedType(typeof(AddCoupledDecay), "add_coupled_decay")]
+[JsonDerivedType(typeof(AddAdaptiveWeightDecay), "add_adaptive_weight_decay")]
+[JsonDerivedType(typeof(AddAdaDecay), "add_ada_decay")]
+[JsonDerivedType(typeof(ClipGradientValue), "clip_gradient_value")]
+[JsonDerivedType(typeof(ConstrainNorm), "constrain_norm")]
 public abstract record UpdateLink
 {
     private protected UpdateLink()

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json.Serialization;
 
 namespace OrtCpr.Graph.Optimizers;
 
@@ -49,6 +50,7 @@ public sealed record UpdateRule
         new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam(), new AddAdaDecay(strength, alpha)] };
 
     /// <summary>The constraint of the rule; null when it has none.</summary>
+    [JsonIgnore]
     public ConstrainNorm? Constraint => Links.OfType<ConstrainNorm>().FirstOrDefault();
 
     // What is allowed but known not to work well.

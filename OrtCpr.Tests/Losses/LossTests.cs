@@ -127,4 +127,75 @@ public sealed class LossTests
         StringAssert.Contains(Refusal(new CrossEntropyLoss { LabelSmoothing = 2 }, 2, 3), "LabelSmoothing is 2");
         StringAssert.Contains(Refusal(new CrossEntropyLoss { LabelName = "zero" }, 2, 3), "'zero'");
     }
+
+    private static double[] Targets(int n, Func<int, double> at) => [.. Enumerable.Range(0, n).Select(at)];
+
+    [TestMethod]
+    [DataRow(Reduction.Mean)]
+    [DataRow(Reduction.Sum)]
+    public void L1_FollowsTheDefinition(Reduction reduction)
+    {
+        double[] t = Targets(6, i => 0.3 * (i - 3));
+        Check(new L1Loss(reduction), [2, 3], "target", TensorData.From<double>(t, 2, 3), x => x.Zip(t, (a, b) => Math.Abs(a - b)).Sum() / (reduction == Reduction.Mean ? 6 : 1));
+    }
+
+    [TestMethod]
+    [DataRow(1.0)]
+    [DataRow(0.2)]
+    public void Huber_FollowsTheDefinition_OnBothSidesOfDelta(double delta)
+    {
+        double[] t = Targets(6, i => 0.5 * (i - 3));
+        double Each(double e) => Math.Abs(e) <= delta ? e * e / 2 : delta * (Math.Abs(e) - (delta / 2));
+        Check(new HuberLoss(delta), [2, 3], "target", TensorData.From<double>(t, 2, 3), x => x.Zip(t, (a, b) => Each(a - b)).Average());
+    }
+
+    [TestMethod]
+    [DataRow(1.0)]
+    [DataRow(3.0)]
+    public void BceWithLogits_FollowsTheDefinition(double positive)
+    {
+        double[] t = [1, 0, 0.25, 1, 0, 0.5];
+        double Each(double x, double y) => (-positive * y * Math.Log(1 / (1 + Math.Exp(-x)))) - ((1 - y) * Math.Log(1 - (1 / (1 + Math.Exp(-x)))));
+        Check(new BceWithLogitsLoss { PositiveWeight = positive }, [2, 3], "target", TensorData.From<double>(t, 2, 3), x => x.Zip(t, Each).Average());
+    }
+
+    [TestMethod]
+    public void BceWithLogits_StaysFinite_ForLargeLogits()
+    {
+        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Loss = new BceWithLogitsLoss() }), new DriverOptions { Threads = 1 });
+        using Batch batch = new Batch().Add("x", [1e4f, -1e4f, 1e4f, 1e4f], 1, 4).Add("target", [0f, 1, 0], 1, 3);
+        Assert.IsTrue(double.IsFinite(driver.TrainStep(batch)));
+        Assert.IsTrue(driver.OptimizerStep());
+    }
+
+    [TestMethod]
+    public void WeightedSum_AddsItsTerms_AndSharesTargets()
+    {
+        double[] t = Targets(6, i => 0.3 * (i - 3));
+        var loss = new WeightedSumLoss((new MseLoss(), 0.5), (new L1Loss(Reduction.Sum), 2));
+        Check(loss, [2, 3], "target", TensorData.From<double>(t, 2, 3), x => (0.5 * x.Zip(t, (a, b) => (a - b) * (a - b)).Average()) + (2 * x.Zip(t, (a, b) => Math.Abs(a - b)).Sum()));
+    }
+
+    [TestMethod]
+    public void CustomLoss_IsWrittenWithTheBuilder()
+    {
+        double[] t = Targets(6, i => 0.3 * (i - 3));
+        var loss = new CustomLoss(c =>
+        {
+            Value output = c.FindFloating(null), target = c.Label("wanted", output.Type, output.Shape!);
+            return c.G.ReduceMean(c.G.Log(c.G.Add(c.G.Mul(c.G.Sub(output, target), c.G.Sub(output, target)), 1)), false);
+        });
+        Check(loss, [2, 3], "wanted", TensorData.From<double>(t, 2, 3), x => x.Zip(t, (a, b) => Math.Log(1 + ((a - b) * (a - b)))).Average());
+    }
+
+    [TestMethod]
+    public void SenselessLosses_AreRefused_AllProblemsAtOnce()
+    {
+        string Refusal(Loss loss) => Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Loss = loss })).Message;
+        string message = Refusal(new WeightedSumLoss((new HuberLoss(0), double.NaN), (new BceWithLogitsLoss { PositiveWeight = -1, TargetName = "" }, 1)));
+        foreach (string part in new[] { "Terms[0]: Delta is 0", "Terms[0]: Weight is NaN", "Terms[1]: TargetName is empty", "Terms[1]: PositiveWeight is -1" }) StringAssert.Contains(message, part);
+        StringAssert.Contains(Refusal(new WeightedSumLoss([])), "expected at least one loss");
+        StringAssert.Contains(Refusal(new CustomLoss(c => c.FindFloating(null))), "expected a scalar");
+        StringAssert.Contains(Refusal(new CustomLoss(c => c.G.Int(1))), "expected a floating scalar");
+    }
 }

@@ -1,0 +1,66 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Losses;
+
+/// <summary>What a loss works on: the model's outputs, labels as new inputs, and a builder for operators.</summary>
+public sealed class LossContext
+{
+    private readonly OnnxGraph _graph;
+
+    internal LossContext(OnnxGraph graph, GraphBuilder builder)
+    {
+        _graph = graph;
+        G = builder;
+    }
+
+    /// <summary>Writes operators behind the model.</summary>
+    public GraphBuilder G { get; }
+
+    internal List<Value> Labels { get; } = [];
+
+    /// <summary>An output of the model.</summary>
+    /// <param name="output">Its name; null for the only one.</param>
+    /// <exception cref="OptionException">There is none of that name, or there are several and none is named.</exception>
+    public Value Find(string? output)
+    {
+        if (output is null)
+        {
+            if (_graph.Outputs.Count == 1) return _graph.Outputs[0];
+            throw new OptionException($"The model has {_graph.Outputs.Count} outputs ({Names(_graph.Outputs)}); say which one the loss takes by {nameof(Loss)}.{nameof(Loss.Output)}.");
+        }
+        return _graph.Outputs.FirstOrDefault(o => o.Name == output)
+            ?? throw new OptionException($"The loss takes output '{output}', which the model does not have. Its outputs: {Names(_graph.Outputs)}.");
+    }
+
+    /// <summary>A floating output of known rank.</summary>
+    /// <param name="output">Its name; null for the only one.</param>
+    /// <exception cref="OptionException">As for <see cref="Find"/>, or it is not floating, or its rank is unknown.</exception>
+    public Value FindFloating(string? output)
+    {
+        Value value = Find(output);
+        if (!value.Type.IsFloating()) throw new OptionException($"The loss takes output '{value.Name}', which is {value.Type}; expected a floating type. Outputs of the model: {Names(_graph.Outputs)}.");
+        if (value.Shape is null) throw new OptionException($"The rank of output '{value.Name}' is unknown, and the loss needs it. Export the model with a known output rank.");
+        return value;
+    }
+
+    /// <summary>A new graph input for labels; the model's own input of that name, or that of another loss, where there is one.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="type">Element type.</param>
+    /// <param name="shape">Shape; symbols of the model's outputs make sizes agree.</param>
+    /// <exception cref="OptionException">The name is taken by another tensor, or by an input of another type.</exception>
+    public Value Label(string name, ElementType type, Shape shape)
+    {
+        Value? existing = _graph.Inputs.FirstOrDefault(i => i.Name == name);
+        if (existing is not null)
+        {
+            if (existing.Type != type) throw new OptionException($"The model has an input '{name}' of type {existing.Type}; the loss needs labels of type {type} under that name. Choose another label name.");
+            return existing;
+        }
+        Value label = _graph.AddInput(name, type, shape);
+        if (label.Name != name) throw new OptionException($"The name '{name}' for the labels is taken by a tensor of the model. Choose another label name.");
+        Labels.Add(label);
+        return label;
+    }
+
+    private static string Names(IEnumerable<Value> values) => string.Join(", ", values.Select(v => $"'{v.Name}' {v.Type}{v.Shape?.ToString() ?? ""}"));
+}

@@ -1,0 +1,37 @@
+using Microsoft.ML.OnnxRuntime;
+
+namespace OrtCpr;
+
+/// <summary>Model outputs of one batch, in host memory. Owns them. Not thread-safe.</summary>
+public class Prediction : IDisposable
+{
+    private readonly string[] _names;
+    private readonly IDisposableReadOnlyCollection<OrtValue> _results;
+
+    internal Prediction(string[] names, IDisposableReadOnlyCollection<OrtValue> results)
+    {
+        _names = names;
+        _results = results;
+    }
+
+    /// <summary>An output that was asked for; valid until this is disposed.</summary>
+    /// <exception cref="DriverException">It was not asked for.</exception>
+    public OrtValue this[string output] => Array.IndexOf(_names, output) is int i and >= 0 ? _results[i]
+        : throw new DriverException($"Output '{output}' was not asked for; name it in the call. Asked for: {string.Join(", ", _names)}.");
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _results.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}
+
+/// <summary>Loss and outputs of one evaluated batch. Owns the outputs. Not thread-safe.</summary>
+public sealed class Evaluation : Prediction
+{
+    internal Evaluation(string[] names, IDisposableReadOnlyCollection<OrtValue> results, double loss) : base(names, results) => Loss = loss;
+
+    /// <summary>The loss.</summary>
+    public double Loss { get; }
+}
