@@ -65,26 +65,26 @@ internal sealed record TrainingDescription
 
     private TrainingGraphs ToGraphs(OnnxModel training, OnnxModel accumulation, OnnxModel evaluation, OnnxModel optimizer, ModelFile source,
         IReadOnlyDictionary<string, TensorData> parameters, IReadOnlyDictionary<string, TensorData> statistics) => new(training, accumulation, evaluation, source)
-    {
-        LossOutput = LossOutput,
-        BatchInputs = BatchInputs,
-        ModelOutputs = ModelOutputs,
-        Parameters = new ParameterTable(Parameters),
-        InitialParameters = parameters,
-        InitialStatistics = statistics,
-        NodeCounts = (ForwardNodes, TotalNodes),
-        Warnings = [],
-        Optimizer = new OptimizerGraph(optimizer, initialization: null)
         {
-            Parameters = Trained,
-            Constrained = Constrained,
-            Options = Optimizer,
-            State = [.. State.Select(s => new StateTensor(s.Name, s.Updated, s.Type, s.Dimensions))],
-            Statistics = Statistics,
-            Schedulable = [.. Scalars.Select(s => (s.Name, s.Values))],
-            Type = Type,
-        },
-    };
+            LossOutput = LossOutput,
+            BatchInputs = BatchInputs,
+            ModelOutputs = ModelOutputs,
+            Parameters = new ParameterTable(Parameters),
+            InitialParameters = parameters,
+            InitialStatistics = statistics,
+            NodeCounts = (ForwardNodes, TotalNodes),
+            Warnings = [],
+            Optimizer = new OptimizerGraph(optimizer, initialization: null)
+            {
+                Parameters = Trained,
+                Constrained = Constrained,
+                Options = Optimizer,
+                State = [.. State.Select(s => new StateTensor(s.Name, s.Updated, s.Type, s.Dimensions))],
+                Statistics = Statistics,
+                Schedulable = [.. Scalars.Select(s => (s.Name, s.Values))],
+                Type = Type,
+            },
+        };
 }
 
 // A state tensor without its value, which is in the checkpoint.
