@@ -1,16 +1,27 @@
 using System.CommandLine;
 using OrtCpr.Graph;
+using OrtCpr.Tool;
+using OrtCpr.Tool.Inspect;
+using OrtCpr.Tool.Train;
 using OrtCpr.Tool.Verify;
 
 RootCommand root = new("Trains exported ONNX models with AdamCPR on stock ONNX Runtime.");
-foreach (Command command in VerifyCommand.Create()) root.Add(command);
+foreach (Command command in new[] { TrainCommand.Create(), InspectCommand.Create(), DevicesCommand.Create() }.Concat(VerifyCommand.Create())) root.Add(command);
+// Underscores and dashes are equal in the names of options.
+string[] words = [.. args.Select(a => a.StartsWith("--", StringComparison.Ordinal) ? Dashed(a) : a)];
 try
 {
     // Mistakes of the user are ours to print, in one line and without a stack trace.
-    return root.Parse(args).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    return root.Parse(words).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (OrtCprException error)
 {
     Console.Error.WriteLine(error.Message);
     return 1;
+}
+
+static string Dashed(string option)
+{
+    int end = option.IndexOf('=', StringComparison.Ordinal);
+    return end < 0 ? option.Replace('_', '-') : option[..end].Replace('_', '-') + option[end..];
 }
