@@ -54,7 +54,8 @@ internal static class GridSampleRules
         Value first = g.Op(nearest ? "Round" : "Floor", [position]), t = g.Sub(position, first);
         int taps = powers[0].Length;
         Value at = g.Add(first, g.Constant(GraphBuilder.FloatVector(type, [.. Enumerable.Range(0, taps).Select(k => (double)(taps == 4 ? k - 1 : k))])));
-        Value weight = powers.Reverse().Select(p => g.Constant(GraphBuilder.FloatVector(type, p))).Aggregate((sum, p) => g.Add(g.Mul(sum, t), p));
+        Value weight = nearest ? g.Filled(1, at)
+            : powers.Reverse().Select(p => g.Constant(GraphBuilder.FloatVector(type, p))).Aggregate((sum, p) => g.Add(g.Mul(sum, t), p));
         Value inside = g.Max(g.Min(at, last), g.Scalar(0, type));
         if (padding == "zeros") weight = g.Where(g.Equal(inside, at), weight, g.Scalar(0, type));
         if (padding == "reflection") inside = g.Max(g.Min(Reflected(g, at, size, corners), last), g.Scalar(0, type));

@@ -29,6 +29,8 @@ internal static class UpgradeOpset
         new("ReduceProd", 18, AxesInput),
         new("ReduceSum", 13, AxesInput),
         new("ReduceSumSquare", 18, AxesInput),
+        new("Resize", 11, (n, u) => Scaled(n, u, nearestDown: "ceil")),
+        new("Upsample", 10, (n, u) => Scaled(n, u, nearestDown: "floor")),
         new("Scatter", 11, (n, u) => n.OpType = "ScatterElements"),
         new("Slice", 10, Slice),
         new("Split", 13, (n, u) => IntsInput(n, u, "split", 1)),
@@ -158,5 +160,27 @@ internal static class UpgradeOpset
         result.Producer = node;
         node.Set("axis", -1);
         u.NewNode("Reshape", [result, shape], y, u.After);
+    }
+
+    // Upsample and the first Resize are Resize with asymmetric coordinates. That Resize took the nearest pixel below where an axis grows and above
+    // where it shrinks, which is one Resize for the growing axes and one for the others.
+    private static void Scaled(Node node, Upgrade u, string nearestDown)
+    {
+        bool nearest = node.Text("mode", "nearest") == "nearest";
+        node.OpType = "Resize";
+        node.Set("coordinate_transformation_mode", "asymmetric");
+        node.Inputs.Insert(1, null);
+        Value scales = node.Inputs[2]!;
+        if (!nearest) return;
+        double[]? known = scales.Data?.ToDoubles();
+        bool grows = nearestDown == "floor" || known?.All(s => s >= 1) == true;
+        node.Set("nearest_mode", grows ? "floor" : "ceil");
+        if (grows || known?.All(s => s <= 1) == true) return;
+        Value one = u.Constant($"{node.Outputs[0]!.Name}/one", TensorData.From<float>([1], 1)), x = node.Inputs[0]!;
+        Value up = u.NewValue($"{node.Outputs[0]!.Name}/up", scales), down = u.NewValue($"{node.Outputs[0]!.Name}/down", scales), grown = u.NewValue($"{node.Outputs[0]!.Name}/grown", x);
+        u.NewNode("Max", [scales, one], up, u.Nodes);
+        u.NewNode("Min", [scales, one], down, u.Nodes);
+        u.NewNode("Resize", [x, null, up], grown, u.Nodes).Set("mode", "nearest").Set("coordinate_transformation_mode", "asymmetric").Set("nearest_mode", "floor");
+        (node.Inputs[0], node.Inputs[2]) = (grown, down);
     }
 }

@@ -43,7 +43,7 @@ internal static partial class RuleCases
         .. new[] { "zeros", "border", "reflection" }.SelectMany(p => new[] { 0, 1 }.SelectMany(a => Grids(p, a))),
         Case("com.microsoft.GridSample", [X(1, 2, 4, 5), Between(-1.3, 1.3, 1, 3, 2, 2)], ("mode", "bilinear"), ("padding_mode", "reflection")),
         Case("GridSample", [X(1, 2, 3, 4, 3), Between(-1.2, 1.2, 1, 2, 2, 2, 3)]) with { Opset = 20 },
-        Case("GridSample", [X(1, 2, 3, 4, 3), Between(-1.2, 1.2, 1, 2, 2, 2, 3)], ("mode", "nearest"), ("align_corners", 1)) with { Opset = 20 },
+        Case("GridSample", [X(1, 2, 3, 4, 3), Fed(Between(-1.2, 1.2, 1, 2, 2, 2, 3))], ("mode", "nearest"), ("align_corners", 1)) with { Opset = 20 },
     ];
 
     private static IEnumerable<RuleCase> Resizes(string coordinates)
@@ -55,9 +55,12 @@ internal static partial class RuleCases
         yield return Case("Resize", [x, null, scales], ("mode", "cubic"), ("coordinate_transformation_mode", coordinates), ("exclude_outside", 1));
     }
 
+    // Positions away from the pixels' centres and edges, where the slope jumps; for the nearest pixel the grid has none.
     private static IEnumerable<RuleCase> Grids(string padding, int corners)
     {
+        double[] places = [0.1, -0.9, 0.15, 1.1, 0.3, -1.35, 0.45, 0.57, -0.62, 0.7, -0.87, 1.07];
+        Feed grid = Exactly([2, 3, 2, 2], [.. places, .. places.Select(p => -p)]);
         foreach (string mode in new[] { "bilinear", "nearest", "bicubic" })
-            yield return Case("GridSample", [X(2, 2, 4, 5), Between(-1.4, 1.4, 2, 3, 2, 2)], ("mode", mode), ("padding_mode", padding), ("align_corners", corners)) with { Opset = 16 };
+            yield return Case("GridSample", [X(2, 2, 4, 5), mode == "nearest" ? Fed(grid) : grid], ("mode", mode), ("padding_mode", padding), ("align_corners", corners)) with { Opset = 16 };
     }
 }
