@@ -24,6 +24,8 @@ internal sealed class BackwardPass
     public IReadOnlyDictionary<Value, Value> Run(IReadOnlyDictionary<Value, Value> seeds, IReadOnlySet<Value> sources)
     {
         List<Node> path = NodesBetween(sources, seeds.Keys, out HashSet<Value> active);
+        // What a decomposition writes may be decomposed in turn.
+        while (Decompositions.Run(_graph, _builder.Known, path.Where(n => _rules.Find(n) is null))) path = NodesBetween(sources, seeds.Keys, out active);
         RefuseMissingRules(path, sources);
         foreach ((Value value, Value seed) in seeds)
         {
