@@ -41,7 +41,7 @@ public sealed class GradientRules
         var table = new Dictionary<string, GradientRule>(StringComparer.Ordinal);
         foreach (IReadOnlyDictionary<string, GradientRule> family in new[]
             { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table, ReductionRules.Table,
-              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table })
+              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, ControlFlowRules.Table })
         {
             foreach ((string op, GradientRule rule) in family) table.Add(op, rule);
         }

@@ -16,7 +16,11 @@ internal static class InferShapes
     {
         FromRuntime(model);
         var known = new ShapeInference();
-        foreach (Node node in model.Graph.Nodes) known.Visit(node);
+        foreach (Node node in model.Graph.Nodes)
+        {
+            known.Visit(node);
+            if (node.Subgraphs.Any()) InferBodies.Run(model, node);
+        }
         return known;
     }
 
