@@ -67,7 +67,7 @@ internal sealed class IterationRule
         return gradients;
     }
 
-    // Floating states that a differentiated value reaches, in the first iteration or a later one.
+    // Floating states that a differentiated value reaches, in the first iteration or a later one. A sequence of tensors has no type here.
     private Iteration.State[] ActiveStates(IEnumerable<Value> others)
     {
         var active = new HashSet<Value>(others);
@@ -82,11 +82,13 @@ internal sealed class IterationRule
             foreach (Node node in _loop.Body.Nodes)
             {
                 if (_op.Rules.IsConstant(node) || !OnnxGraph.ReadBy(node).Any(active.Contains)) continue;
-                active.UnionWith(node.Outputs.OfType<Value>().Where(o => o.Type.IsFloating()));
+                active.UnionWith(node.Outputs.OfType<Value>().Where(o => o.Type.IsFloating() || o.Type == ElementType.Undefined));
             }
-            active.UnionWith(_loop.States.Where(s => s.Input.Type.IsFloating() && active.Contains(s.Output)).Select(s => s.Input));
+            active.UnionWith(_loop.States.Where(s => active.Contains(s.Output)).Select(s => s.Input));
         }
         while (active.Count > before);
+        if (_loop.States.FirstOrDefault(s => active.Contains(s.Input) && !s.Input.Type.IsFloating()) is Iteration.State other)
+            throw new UnsupportedGradientException($"Node {_loop.Node.Label} carries '{other.Input.Name}', which is no floating tensor but depends on what is differentiated (a sequence or optional). Collect tensors as scan outputs of the loop instead, and export the model again.");
         return [.. _loop.States.Where(s => active.Contains(s.Input))];
     }
 

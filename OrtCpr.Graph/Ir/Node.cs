@@ -65,6 +65,9 @@ public sealed class Node
     /// <summary>A FLOATS attribute; null when it is absent.</summary>
     public float[]? Floats(string name) => _attributes.TryGetValue(name, out object? v) ? Of<float[]>(name, v, "FLOATS") : null;
 
+    // A STRINGS attribute; null when it is absent.
+    internal string[]? Texts(string name) => _attributes.TryGetValue(name, out object? v) ? [.. Of<byte[][]>(name, v, "STRINGS").Select(Encoding.UTF8.GetString)] : null;
+
     /// <summary>A TENSOR attribute; null when it is absent.</summary>
     public TensorData? Tensor(string name) => _attributes.TryGetValue(name, out object? v) ? Of<TensorData>(name, v, "TENSOR") : null;
 
