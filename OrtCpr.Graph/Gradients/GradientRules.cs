@@ -19,6 +19,9 @@ public sealed class GradientRules
     /// <summary>Operators of the table, as <c>Op</c> or <c>domain.Op</c>, sorted.</summary>
     public IReadOnlyList<string> Operators => [.. _table.Keys.Order(StringComparer.Ordinal)];
 
+    // Those that something flows through.
+    internal IEnumerable<string> Differentiable => Operators.Where(o => !ReferenceEquals(_table[o], Constant));
+
     /// <summary>A table with one more rule, or with a built-in one replaced.</summary>
     /// <param name="domain">Operator domain; empty for ONNX operators.</param>
     /// <param name="opType">Operator name.</param>

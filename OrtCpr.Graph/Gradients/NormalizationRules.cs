@@ -35,12 +35,9 @@ internal static class NormalizationRules
         Value h = g.Mul(dy, gamma);
         Value slope = g.Mul(normal, g.ReduceMean(g.Mul(h, normal), true, axes));
         Value dx = g.Mul(g.Sub(g.Sub(h, g.ReduceMean(h, true, axes)), slope), inverse);
-        if (op.Dy(1) is Value dMean || op.Dy(2) is not null)
-        {
-            double count = x.Shape!.Skip(axis).Aggregate(1.0, (n, d) => n * (d.Known ?? throw new UnsupportedGradientException($"Node {op.Node.Label} differentiates through its statistics over a dimension of unknown size.")));
-            if (op.Dy(1) is Value dm) dx = g.Add(dx, g.Div(dm, count));
-            if (op.Dy(2) is Value dr) dx = g.Sub(dx, g.Mul(g.Mul(normal, g.Mul(inverse, inverse)), g.Div(dr, count)));
-        }
+        Value count = ReductionRules.CountOf(g, x, inverse);
+        if (op.Dy(1) is Value dMean) dx = g.Add(dx, g.Div(g.Cast(dMean, x.Type), count));
+        if (op.Dy(2) is Value dInverse) dx = g.Sub(dx, g.Mul(g.Mul(normal, g.Mul(inverse, inverse)), g.Div(g.Cast(dInverse, x.Type), count)));
         return [dx, g.Mul(dy, normal), op.TryIn(2) is null ? null : dy];
     }
 

@@ -31,13 +31,15 @@ internal static class ReductionRules
         return g.Op("Unsqueeze", [reduced, op.In(1)]);
     }
 
-    private static Value?[] ReduceMean(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] ReduceMean(GraphBuilder g, Forward op, Value dy) =>
+        [g.ExpandLike(Wide(g, op, g.Div(dy, CountOf(g, op.In(0), dy))), op.In(0))];
+
+    // How many elements of `all` went into each of `reduced`, as a scalar of the latter's type.
+    internal static Value CountOf(GraphBuilder g, Value all, Value reduced)
     {
-        Value x = op.In(0);
-        SymbolicInt? ratio = x.Shape?.ElementCount is SymbolicInt all && dy.Shape?.ElementCount is SymbolicInt kept && kept.Constant != 0 ? all / kept : null;
-        Value count = ratio?.Constant is long n ? g.Scalar(n, dy.Type)
-            : g.Div(g.Cast(g.SizeOf(x), dy.Type), g.Cast(g.SizeOf(dy), dy.Type));
-        return [g.ExpandLike(Wide(g, op, g.Div(dy, count)), x)];
+        SymbolicInt? ratio = all.Shape?.ElementCount is SymbolicInt many && reduced.Shape?.ElementCount is SymbolicInt few && few.Constant != 0 ? many / few : null;
+        return ratio?.Constant is long n ? g.Scalar(n, reduced.Type)
+            : g.Div(g.Cast(g.SizeOf(all), reduced.Type), g.Cast(g.SizeOf(reduced), reduced.Type));
     }
 
     // x / ‖x‖, and 0 where the norm is 0.
