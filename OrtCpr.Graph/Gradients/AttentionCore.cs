@@ -36,9 +36,7 @@ internal sealed class AttentionCore
     // 0 for none: c·tanh(x / c).
     public float SoftCap { get; init; }
 
-    public bool MaskAfterCap { get; init; }
-
-    // The scores: as they come from the product, masked, capped, and normalised.
+    // The scores: as they come from the product, capped, masked, and normalised. The kernels cap first, so that a mask stays minus infinity.
     public IReadOnlyList<Value?> Stages => _stages;
 
     // What the kernels put for minus infinity, so that a row without any key stays finite.
@@ -67,15 +65,13 @@ internal sealed class AttentionCore
     {
         Value scores = Scaled(_g.MatMul(Q, Keys, false, true));
         _stages[0] = scores;
-        if (MaskAfterCap) scores = Capped(scores);
+        _stages[1] = scores = Capped(scores);
         scores = _added.Aggregate(scores, _g.Add);
         foreach ((Value keep, double? filter) in _kept)
         {
             Value other = _g.Scalar(filter ?? Lowest(scores.Type), scores.Type);
             scores = filter is null ? _g.Where(keep, scores, other) : _g.Add(scores, _g.Where(keep, _g.Scalar(0, scores.Type), other));
         }
-        _stages[1] = scores;
-        if (!MaskAfterCap) scores = Capped(scores);
         _stages[2] = scores;
         _stages[3] = _g.Softmax(scores, -1);
         return _g.MatMul(_stages[3]!, _v);

@@ -113,7 +113,7 @@ internal static class AttentionDecompositions
             Value Turn(Value x) => RotaryDecompositions.Rotate(g, x, node.In(9), node.Inputs[7]!, node.Inputs[8]!, node.Int("rotary_interleaved", 0) != 0, 2);
             (q, k) = (Turn(q), Turn(k));
         }
-        var core = new AttentionCore(g, q, k, v) { Scale = Scale(node), SoftCap = node.Float("softcap", 0), MaskAfterCap = true };
+        var core = new AttentionCore(g, q, k, v) { Scale = Scale(node), SoftCap = node.Float("softcap", 0) };
         if (node.In(10) is Value added) core.Mask(added);
         core.Causal(null);
         long window = node.Int("local_window_size", -1);

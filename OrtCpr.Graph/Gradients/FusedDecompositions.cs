@@ -22,7 +22,7 @@ internal static class FusedDecompositions
         if (bias is not null) sum = g.Add(sum, bias);
         (string, object)[] attributes = [("axis", -1), ("epsilon", node.Float("epsilon", 1e-12f))];
         Value[] y = simplified ? g.Ops("SimplifiedLayerNormalization", 2, [sum, gamma], attributes) : g.Ops("LayerNormalization", 3, [sum, gamma, beta], attributes);
-        return simplified ? [y[0], null, y[1], sum] : [y[0], y[1], y[2], sum];
+        return simplified ? [y[0], node.Outputs.Count > 1 && node.Outputs[1] is not null ? g.ReduceMean(sum, true, -1) : null, y[1], sum] : [y[0], y[1], y[2], sum];
     }
 
     // Rows of the tables, summed and normalised. mask_index counts the tokens that the mask keeps; embedding_sum is output 2.

@@ -66,6 +66,10 @@ internal sealed class Iteration
         };
     }
 
+    // Scan has an iteration at least, the kernel demands it; Loop when its trip count and its condition say so.
+    public bool SurelyRuns(ShapeInference known) => !_isLoop
+        || ((Node.In(0) is null || known.Integers(Node.In(0)) is [{ IsPositive: true }]) && (Node.In(1) is null || Node.In(1)!.Data?.Bytes.Span[0] is not (null or 0)));
+
     // The values of a body input in all iterations, as one more output of the node: along axis 0, in the order of the iterations.
     public Value Stacked(GraphBuilder g, Value input)
     {

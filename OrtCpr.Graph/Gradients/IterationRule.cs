@@ -34,8 +34,9 @@ internal sealed class IterationRule
         Value[] captured = [.. _op.Captured], activeCaptured = [.. captured.Where(_op.Active.Contains)];
         Iteration.Slice[] scanned = [.. _loop.ScanInputs.Where(s => _op.Active.Contains(_loop.Node.Inputs[s.NodeIndex]!))];
         Iteration.State[] states = ActiveStates(scanned.Select(s => s.InBody).Concat(activeCaptured));
+        bool surelyRuns = _loop.SurelyRuns(_g.Known);
         _back.Graph.Inputs.Clear();
-        IReadOnlyDictionary<Value, Value> found = _back.Differentiate(Seeds(states), [.. states.Select(s => s.Input), .. scanned.Select(s => s.InBody), .. activeCaptured], WithProductsApart(activeCaptured));
+        IReadOnlyDictionary<Value, Value> found = _back.Differentiate(Seeds(states), [.. states.Select(s => s.Input), .. scanned.Select(s => s.InBody), .. activeCaptured], surelyRuns ? WithProductsApart(activeCaptured) : null);
 
         _back.Builder.Scope = $"{_loop.Body.Name}_grad";
         foreach (Iteration.State state in states) _back.AddOutput(found.TryGetValue(state.Input, out Value? gradient) ? gradient : _back.Builder.Filled(0, _back.Inner(state.Input)));
@@ -48,7 +49,7 @@ internal sealed class IterationRule
             AddSlices(product.A, 0, 1);
             AddSlices(product.Dy, 0, 1);
         }
-        Value[] results = Emit();
+        Value[] results = Emit(surelyRuns);
 
         var gradients = new Value?[_loop.Node.Inputs.Count + captured.Length];
         for (int i = 0; i < states.Length; i++) gradients[states[i].NodeInput] = GraphBuilder.Like(results[i], _loop.Node.Inputs[states[i].NodeInput]!);
@@ -98,7 +99,9 @@ internal sealed class IterationRule
         var seeds = new List<(Value, Value)>();
         foreach (Iteration.State state in states)
         {
-            Value inner = _back.Inner(state.Input), last = _op.Dy(state.NodeOutput) ?? _g.Filled(0, _loop.Node.Inputs[state.NodeInput]!);
+            Value inner = _back.Inner(state.Input);
+            if (inner.Shape is null) throw new UnsupportedGradientException($"The rank of '{state.Input.Name}', a state of node {_loop.Node.Label}, is unknown, and the way back through the iterations needs it. Give the model's inputs a known rank and export it again.");
+            Value last = _op.Dy(state.NodeOutput) ?? _g.Filled(0, _loop.Node.Inputs[state.NodeInput]!);
             Value seed = _back.Graph.AddInput($"{state.Output.Name}_grad", inner.Type, inner.Shape);
             _states.Add((seed, last));
             seeds.Add((state.Output, seed));
@@ -152,8 +155,8 @@ internal sealed class IterationRule
         _outputs.Add((_back.Graph.Outputs[^1], axis, direction));
     }
 
-    // Writes the Scan that goes back.
-    private Value[] Emit()
+    // Writes the Scan that goes back. Scan does not run without an iteration; a loop that may have none has no slices to go back to, only states.
+    private Value[] Emit(bool surelyRuns)
     {
         HashSet<Value> read = _back.Finish();
         foreach (Iteration.Slice slice in _loop.ScanInputs) _slices.Add((_back.Inner(slice.InBody), () => _loop.Node.Inputs[slice.NodeIndex]!, slice.Axis, 1 - slice.Direction));
@@ -162,9 +165,8 @@ internal sealed class IterationRule
         var slices = _slices.Where(s => read.Contains(s.InBody)).ToList();
         if (slices.Count == 0) slices.Add(_slices[^1]);
         foreach ((Value inBody, _, _, _) in slices) _back.Graph.Inputs.Add(inBody);
-        Value[] results = _g.Ops("Scan", _back.Graph.Outputs.Count, [.. _states.Select(s => s.Initial), .. slices.Select(s => s.Stack())], ("body", _back.Graph),
-            ("num_scan_inputs", slices.Count), ("scan_input_axes", Longs(slices, s => s.Axis)), ("scan_input_directions", Longs(slices, s => s.Direction)),
-            ("scan_output_axes", Longs(_outputs, o => o.Axis)), ("scan_output_directions", Longs(_outputs, o => o.Direction)));
+        Value?[] inputs = [.. _states.Select(s => s.Initial), .. slices.Select(s => s.Stack())];
+        Value[] results = surelyRuns ? Scan(_g, inputs, slices) : IfAny(inputs, slices);
         for (int i = 0; i < results.Length; i++)
         {
             Value inBody = _back.Graph.Outputs[i];
@@ -172,6 +174,26 @@ internal sealed class IterationRule
             GraphBuilder.Typed(results[i], inBody.Type, shape);
         }
         return results;
+    }
+
+    private Value[] Scan(GraphBuilder g, Value?[] inputs, List<(Value InBody, Func<Value> Stack, long Axis, long Direction)> slices) =>
+        g.Ops("Scan", _back.Graph.Outputs.Count, inputs, ("body", _back.Graph), ("num_scan_inputs", slices.Count),
+            ("scan_input_axes", Longs(slices, s => s.Axis)), ("scan_input_directions", Longs(slices, s => s.Direction)),
+            ("scan_output_axes", Longs(_outputs, o => o.Axis)), ("scan_output_directions", Longs(_outputs, o => o.Direction)));
+
+    // Without an iteration the gradients of the last states are those of the first, and nothing has been added to the sums.
+    private Value[] IfAny(Value?[] inputs, List<(Value InBody, Func<Value> Stack, long Axis, long Direction)> slices)
+    {
+        Value any = _g.Greater(_g.Squeeze(_g.DimOf(inputs[_states.Count]!, 0), 0), _g.Int(0));
+        OnnxGraph Branch(string name, Func<GraphBuilder, Value[]> write)
+        {
+            var branch = new OnnxGraph(_g.Graph.Names.Unique(name), _g.Graph.Names);
+            foreach (Value output in write(new GraphBuilder(branch) { Scope = branch.Name })) branch.Outputs.Add(output);
+            return branch;
+        }
+        OnnxGraph back = Branch("iterations", b => [.. Scan(b, inputs, slices).Select((r, i) => GraphBuilder.Like(r, _back.Graph.Outputs[i]))]);
+        OnnxGraph none = Branch("no_iteration", b => [.. _states.Select(s => GraphBuilder.Like(b.Identity(s.Initial), s.Initial))]);
+        return _g.Ops("If", _states.Count, [any], ("then_branch", back), ("else_branch", none));
     }
 
     private static long[] Longs<T>(IEnumerable<T> items, Func<T, long> value) => [.. items.Select(value)];

@@ -15,6 +15,20 @@ internal static class InferBodies
             Infer(model, body);
             if (node.Is("Loop") && LoosenStates(body)) Infer(model, body);
         }
+        for (int i = 0; i < node.Outputs.Count; i++)
+        {
+            if (node.Outputs[i] is Value output) output.Shape ??= FromBody(node, i);
+        }
+    }
+
+    // What ONNX Runtime leaves open: a state of a loop has the shape that all its iterations agree on.
+    private static Shape? FromBody(Node node, int index)
+    {
+        OnnxGraph first = node.Subgraphs.First();
+        if (node.Is("If")) return node.Subgraphs.Select(b => b.Outputs[index].Shape).Aggregate((a, b) => a is not null && a.SurelyEquals(b) ? a : null);
+        if (!node.Is("Loop")) return null;
+        int states = first.Inputs.Count - 2;
+        return index < states ? first.Inputs[index + 2].Shape : first.Outputs[index + 1].Shape is Shape slice ? new Shape(slice.Prepend(Dim.Unknown)) : null;
     }
 
     private static void Infer(OnnxModel model, OnnxGraph body)

@@ -9,6 +9,7 @@ internal static partial class RuleCases
     public static IReadOnlyList<RuleCase> All { get; } =
     [
         .. Arithmetic, .. Activations, .. Matrices, .. Movements, .. Indexing, .. Reductions, .. Convolutions, .. Pools, .. Normalizations,
+        .. ControlFlow, .. Recurrent, .. Attentions, .. Fused,
     ];
 
     private static RuleCase Case(string op, Feed?[] inputs, params (string Name, object Value)[] attributes) => new(op, inputs, attributes);
