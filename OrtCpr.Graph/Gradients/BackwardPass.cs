@@ -8,14 +8,19 @@ namespace OrtCpr.Graph.Gradients;
 // seed, adds up fan-out, sums broadcast gradients back to their source's shape and checks what a rule returns.
 internal sealed class BackwardPass
 {
-    private readonly OnnxGraph _graph;
+    private readonly IReadOnlyList<Node> _nodes;
     private readonly GraphBuilder _builder;
     private readonly GradientRules _rules;
     private readonly Dictionary<Value, List<Value>> _pending = [];
 
-    public BackwardPass(OnnxGraph graph, GraphBuilder builder, GradientRules rules)
+    public BackwardPass(OnnxGraph graph, GraphBuilder builder, GradientRules rules) : this(graph.Nodes, builder, rules)
     {
-        _graph = graph;
+    }
+
+    // nodes: in graph order; what lies outside them is constant.
+    public BackwardPass(IReadOnlyList<Node> nodes, GraphBuilder builder, GradientRules rules)
+    {
+        _nodes = nodes;
         _builder = builder;
         _rules = rules;
     }
@@ -25,7 +30,7 @@ internal sealed class BackwardPass
     {
         List<Node> path = NodesBetween(sources, seeds.Keys, out HashSet<Value> active);
         // What a decomposition writes may be decomposed in turn.
-        while (Decompositions.Run(_graph, _builder.Known, path.Where(n => _rules.Find(n) is null))) path = NodesBetween(sources, seeds.Keys, out active);
+        while (ReferenceEquals(_nodes, _builder.Graph.Nodes) && Decompositions.Run(_builder.Graph, _builder.Known, path.Where(n => _rules.Find(n) is null))) path = NodesBetween(sources, seeds.Keys, out active);
         RefuseMissingRules(path, sources);
         foreach ((Value value, Value seed) in seeds)
         {
@@ -104,7 +109,7 @@ internal sealed class BackwardPass
     {
         var fromSources = new HashSet<Value>(sources);
         var candidates = new List<Node>();
-        foreach (Node node in _graph.Nodes)
+        foreach (Node node in _nodes)
         {
             if (_rules.IsConstant(node)) continue;
             if (!OnnxGraph.ReadBy(node).Any(v => fromSources.Contains(v) && MayCarryGradient(v))) continue;

@@ -44,12 +44,13 @@ public sealed class GradientRules
         var table = new Dictionary<string, GradientRule>(StringComparer.Ordinal);
         foreach (IReadOnlyDictionary<string, GradientRule> family in new[]
             { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table, ReductionRules.Table,
-              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, ControlFlowRules.Table })
+              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, EinsumRules.Table, ResizeRules.Table, ScatterRules.Table,
+              LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, FusedRules.Table, ControlFlowRules.Table })
         {
             foreach ((string op, GradientRule rule) in family) table.Add(op, rule);
         }
         foreach (string op in new[] { "Shape", "Size", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf",
-            "NonZero", "ArgMax", "ArgMin", "Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "Range", "OneHot", "EyeLike", "Constant", "RandomNormal",
+            "NonZero", "ArgMax", "ArgMin", "Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "EyeLike", "Constant", "RandomNormal",
             "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial" })
         {
             table.Add(op, Constant);

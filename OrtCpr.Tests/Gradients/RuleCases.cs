@@ -8,7 +8,8 @@ internal static partial class RuleCases
 {
     public static IReadOnlyList<RuleCase> All { get; } =
     [
-        .. Arithmetic, .. Activations, .. Matrices, .. Movements, .. Indexing, .. Reductions, .. Convolutions, .. Pools, .. Normalizations,
+        .. Arithmetic, .. Activations, .. Matrices, .. Movements, .. Indexing, .. Reductions, .. Convolutions, .. TransposedConvolutions,
+        .. Pools, .. Normalizations, .. Losses, .. Sampling, .. LinearAlgebra,
         .. ControlFlow, .. Recurrent, .. Attentions, .. Fused,
     ];
 
