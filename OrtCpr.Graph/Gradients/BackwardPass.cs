@@ -29,6 +29,8 @@ internal sealed class BackwardPass
     public IReadOnlyDictionary<Value, Value> Run(IReadOnlyDictionary<Value, Value> seeds, IReadOnlySet<Value> sources)
     {
         List<Node> path = NodesBetween(sources, seeds.Keys, out HashSet<Value> active);
+        // What a decomposition writes may be decomposed in turn.
+        while (ReferenceEquals(_nodes, _builder.Graph.Nodes) && Decompositions.Run(_builder.Graph, _builder.Known, path.Where(n => _rules.Find(n) is null))) path = NodesBetween(sources, seeds.Keys, out active);
         RefuseMissingRules(path, sources);
         foreach ((Value value, Value seed) in seeds)
         {
@@ -59,11 +61,12 @@ internal sealed class BackwardPass
         Value? named = node.Inputs.FirstOrDefault(i => i is not null && active.Contains(i));
         _builder.Scope = $"{named?.Name ?? node.Name}_grad";
         Value dy = gradients[0] ?? _builder.Filled(0, node.Outputs[0]!);
-        Value?[] results = Apply(node, new Forward(node, _builder, gradients), dy);
-        Debug.Assert(results.Skip(node.Inputs.Count).All(r => r is null), $"The rule of {node.OpType} returned {results.Length} gradients for {node.Inputs.Count} inputs.");
-        for (int i = 0; i < Math.Min(results.Length, node.Inputs.Count); i++)
+        var forward = new Forward(node, _builder, gradients) { Rules = _rules, Active = active };
+        Value?[] results = Apply(node, forward, dy), inputs = [.. node.Inputs, .. forward.Captured];
+        Debug.Assert(results.Skip(inputs.Length).All(r => r is null), $"The rule of {node.OpType} returned {results.Length} gradients for {inputs.Length} inputs.");
+        for (int i = 0; i < Math.Min(results.Length, inputs.Length); i++)
         {
-            if (results[i] is not Value gradient || node.Inputs[i] is not Value input || !active.Contains(input)) continue;
+            if (results[i] is not Value gradient || inputs[i] is not Value input || !active.Contains(input)) continue;
             _builder.Scope = $"{input.Name}_grad";
             Add(input, _builder.SumTo(gradient, input));
         }

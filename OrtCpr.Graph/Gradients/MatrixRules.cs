@@ -30,7 +30,7 @@ internal static class MatrixRules
         return GraphBuilder.Like(transB ? g.Gemm(dRows, rows, true, false, alpha) : g.Gemm(rows, dRows, true, false, alpha), b);
     }
 
-    private static Value Flat(GraphBuilder g, Value v)
+    internal static Value Flat(GraphBuilder g, Value v)
     {
         int rank = v.Shape!.Rank;
         if (rank == 2) return v;

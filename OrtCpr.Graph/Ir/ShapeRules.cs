@@ -37,6 +37,7 @@ internal static class ShapeRules
     }
 
     public static ElementType TypeOfOutput(Node node, int index, ElementType type) =>
+        node.Subgraphs.FirstOrDefault() is OnnxGraph body ? body.Outputs[node.Is("Loop") ? index + 1 : index].Type :
         index == 1 && node.Domain.Length == 0 && node.OpType is "MaxPool" or "TopK" ? ElementType.Int64
         : index == 1 && node.Is("Dropout") ? ElementType.Bool : type;
 
