@@ -20,7 +20,7 @@ internal static class IndexingRules
 
     private static Value?[] Gather(GraphBuilder g, Forward op, Value dy)
     {
-        Value x = op.In(0), indices = op.In(1);
+        Value x = op.In(0), indices = g.Cast(op.In(1), ElementType.Int64);
         int axis = op.Axis("axis", 0), rank = x.Shape!.Rank;
         if (op.Constants(1) is [long at] && indices.Shape is { Rank: <= 1 })
             return [Placed(g, x, indices.Shape.Rank == 0 ? g.Unsqueeze(dy, axis) : dy, axis, at)];
