@@ -1,8 +1,5 @@
 using OrtCpr.Benchmarks.Harness;
 using OrtCpr.Benchmarks.Sides;
-using TorchSharp;
-using TorchSharp.Modules;
-using static TorchSharp.torch;
 
 namespace OrtCpr.Benchmarks.Peers;
 

@@ -1,7 +1,4 @@
 using OrtCpr.Benchmarks.Sides;
-using TorchSharp;
-using TorchSharp.Modules;
-using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
 namespace OrtCpr.Benchmarks.Peers;

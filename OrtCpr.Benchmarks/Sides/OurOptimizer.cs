@@ -1,6 +1,4 @@
 using OrtCpr.Benchmarks.Harness;
-using OrtCpr.Graph;
-using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Benchmarks.Sides;
 

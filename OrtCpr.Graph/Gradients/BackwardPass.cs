@@ -68,7 +68,7 @@ internal sealed class BackwardPass
         {
             if (results[i] is not Value gradient || inputs[i] is not Value input || !active.Contains(input)) continue;
             _builder.Scope = $"{input.Name}_grad";
-            Add(input, _builder.SumTo(gradient, input));
+            Add(input, QuantizationRules.IsQuantized(input) ? gradient : _builder.SumTo(gradient, input));
         }
     }
 
@@ -98,8 +98,9 @@ internal sealed class BackwardPass
         {
             _builder.Scope = $"{value.Name}_grad";
             Value sum = parts.Count == 2 ? _builder.Add(parts[0], parts[1]) : _builder.Op("Sum", [.. parts]);
+            GraphBuilder.Typed(sum, parts[0].Type, value.Shape);
             parts.Clear();
-            parts.Add(GraphBuilder.Like(sum, value));
+            parts.Add(sum);
         }
         return parts[0];
     }
@@ -135,7 +136,7 @@ internal sealed class BackwardPass
     }
 
     // Undefined covers sequences and values whose type inference gave up on.
-    private static bool MayCarryGradient(Value value) => value.Type.IsFloating() || value.Type == ElementType.Undefined;
+    private static bool MayCarryGradient(Value value) => value.Type.IsFloating() || value.Type == ElementType.Undefined || QuantizationRules.IsQuantized(value);
 
     private void RefuseMissingRules(List<Node> path, IReadOnlySet<Value> sources)
     {
@@ -146,6 +147,7 @@ internal sealed class BackwardPass
         {
             foreach (Node node in group)
                 text.Append("  ").Append(node.Label).Append(" blocks ").AppendJoin(", ", Blocked(node, sources)).Append('\n');
+            if (WaysOut.Of(group.First()) is string way) text.Append("    ").Append(way).Append('\n');
         }
         text.Append("Ways out: freeze the parameters named above; register a rule with GradientRules.Register; or cut the graph, making an output in front of the node the loss.");
         throw new UnsupportedGradientException(text.ToString());

@@ -43,6 +43,11 @@ public sealed class GradientRules
         return new(new Dictionary<string, GradientRule>(_table, StringComparer.Ordinal) { [string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}"] = rule });
     }
 
+    /// <summary>A table in which Round passes its gradient on unchanged, instead of none: quantization-aware training of models that round by themselves.</summary>
+    /// <remarks>Pairs of QuantizeLinear and DequantizeLinear pass it on in every table, where the value was inside the range.</remarks>
+    /// <returns>The new table; this one is unchanged.</returns>
+    public GradientRules StraightThrough() => Register("", "Round", (g, op, dy) => [dy]);
+
     internal GradientRule? Find(Node node) => _table.GetValueOrDefault(node.QualifiedType);
 
     // No gradient by nature: nothing flows through the operator whatever its inputs.
@@ -54,7 +59,8 @@ public sealed class GradientRules
         foreach (IReadOnlyDictionary<string, GradientRule> family in new[]
             { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table, ReductionRules.Table,
               ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, EinsumRules.Table, ResizeRules.Table, ScatterRules.Table,
-              LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, RegionRules.Table, SpectralRules.Table, FusedRules.Table, ControlFlowRules.Table })
+              LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, RegionRules.Table, SpectralRules.Table, FusedRules.Table,
+              ControlFlowRules.Table, QuantizationRules.Table, QuantizedMatrixRules.Table })
         {
             foreach ((string op, GradientRule rule) in family) table.Add(op, rule);
         }

@@ -16,6 +16,8 @@ internal sealed record Feed(ElementType Type, long[] Shape, double[] Values)
     {
         ElementType.Int64 => TensorData.From<long>(Values.Select(v => (long)v).ToArray(), Shape),
         ElementType.Int32 => TensorData.From<int>(Values.Select(v => (int)v).ToArray(), Shape),
+        ElementType.UInt8 => TensorData.From<byte>(Values.Select(v => (byte)v).ToArray(), Shape),
+        ElementType.Int8 => TensorData.From<sbyte>(Values.Select(v => (sbyte)v).ToArray(), Shape),
         ElementType.Bool => TensorData.From<bool>(Values.Select(v => v != 0).ToArray(), Shape),
         _ => TensorData.From<double>(Values, Shape).ConvertTo(floating),
     };
