@@ -1,6 +1,7 @@
 using System.Globalization;
 using OrtCpr.Benchmarks;
 using OrtCpr.Benchmarks.Harness;
+using OrtCpr.Graph;
 
 IBenchmark[] all = [new OptimizerBenchmark(), new GrokkingBenchmark(), new OverheadBenchmark()];
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
+using Microsoft.ML.OnnxRuntime;
 
 namespace OrtCpr.Benchmarks.Harness;
 

@@ -1,5 +1,8 @@
 using OrtCpr.Benchmarks.Harness;
 using OrtCpr.Benchmarks.Sides;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
 
 namespace OrtCpr.Benchmarks.Peers;
 

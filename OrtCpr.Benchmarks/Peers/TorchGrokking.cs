@@ -1,4 +1,7 @@
 using OrtCpr.Benchmarks.Sides;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
 namespace OrtCpr.Benchmarks.Peers;

@@ -1,3 +1,7 @@
+using OrtCpr.Graph;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph.Parameters;
+
 namespace OrtCpr.Benchmarks.Sides;
 
 /// <summary>The grokking transformer by <see cref="TrainingDriver"/> with AdamCPR: squared norm, κ = 0.8·R(θ₀), embeddings constrained.</summary>

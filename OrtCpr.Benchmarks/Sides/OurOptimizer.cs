@@ -1,4 +1,6 @@
 using OrtCpr.Benchmarks.Harness;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Benchmarks.Sides;
 

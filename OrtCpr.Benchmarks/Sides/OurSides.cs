@@ -1,4 +1,5 @@
 using OrtCpr.Benchmarks.Harness;
+using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Benchmarks.Sides;
 

@@ -1,3 +1,7 @@
+using OrtCpr.Graph;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph.Parameters;
+
 namespace OrtCpr.Benchmarks.Sides;
 
 /// <summary>Next-token training of a small GPT2 with drawn weights, on one batch of random tokens; every matrix is constrained.</summary>
