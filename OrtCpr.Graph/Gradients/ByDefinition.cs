@@ -9,9 +9,10 @@ internal static class ByDefinition
     // One output for each of the operator's that may take part, written in terms of its inputs alone.
     public delegate Value[] Definition(GraphBuilder g, Forward op);
 
-    public static GradientRule Rule(Func<GraphBuilder, Forward, Value> definition) => Rule((g, op) => [definition(g, op)]);
+    // inputs: how many of the first inputs have a gradient; those after them are constants.
+    public static GradientRule Rule(Func<GraphBuilder, Forward, Value> definition, int inputs = int.MaxValue) => Rule((g, op) => [definition(g, op)], inputs);
 
-    public static GradientRule Rule(Definition definition) => (g, op, dy) =>
+    public static GradientRule Rule(Definition definition, int inputs = int.MaxValue) => (g, op, dy) =>
     {
         int first = g.Emitted.Count;
         Value[] outputs = definition(g, op);
@@ -21,7 +22,7 @@ internal static class ByDefinition
         {
             if ((i == 0 ? dy : op.Dy(i)) is Value seed) seeds[outputs[i]] = seed;
         }
-        var sources = op.Node.Inputs.OfType<Value>().Where(v => v.Type.IsFloating()).ToHashSet();
+        var sources = op.Node.Inputs.Take(inputs).OfType<Value>().Where(v => v.Type.IsFloating()).ToHashSet();
         string scope = g.Scope;
         IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(nodes, g, GradientRules.Default).Run(seeds, sources);
         g.Scope = scope;

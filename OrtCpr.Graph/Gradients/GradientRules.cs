@@ -9,6 +9,15 @@ public sealed class GradientRules
 {
     private static readonly GradientRule Constant = (g, op, dy) => new Value?[op.InputCount];
 
+    // Sources, random draws, piecewise constant functions, and what gives integers, booleans or text.
+    private static readonly string[] Constants =
+    [
+        "And", "ArgMax", "ArgMin", "Bernoulli", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "BlackmanWindow", "Ceil", "Constant",
+        "ConstantOfShape", "Equal", "EyeLike", "Floor", "Greater", "GreaterOrEqual", "HammingWindow", "HannWindow", "Hardmax", "IsInf", "IsNaN", "Less",
+        "LessOrEqual", "MelWeightMatrix", "Multinomial", "NonMaxSuppression", "NonZero", "Not", "Or", "RandomNormal", "RandomNormalLike", "RandomUniform",
+        "RandomUniformLike", "Round", "Shape", "Sign", "Size", "Xor",
+    ];
+
     private readonly Dictionary<string, GradientRule> _table;
 
     private GradientRules(Dictionary<string, GradientRule> table) => _table = table;
@@ -50,17 +59,12 @@ public sealed class GradientRules
         foreach (IReadOnlyDictionary<string, GradientRule> family in new[]
             { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table, ReductionRules.Table,
               ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, EinsumRules.Table, ResizeRules.Table, ScatterRules.Table,
-              LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, FusedRules.Table, ControlFlowRules.Table,
+              LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, RegionRules.Table, SpectralRules.Table, FusedRules.Table, ControlFlowRules.Table,
               QuantizationRules.Table, QuantizedMatrixRules.Table })
         {
             foreach ((string op, GradientRule rule) in family) table.Add(op, rule);
         }
-        foreach (string op in new[] { "Shape", "Size", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf",
-            "NonZero", "ArgMax", "ArgMin", "Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "EyeLike", "Constant", "RandomNormal",
-            "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial" })
-        {
-            table.Add(op, Constant);
-        }
+        foreach (string op in Constants) table.Add(op, Constant);
         return table;
     }
 }

@@ -17,16 +17,18 @@ internal static class GridSampleRules
     // The cubic convolution kernel with a = -0.75.
     private static readonly double[][] Cubic = [[0, 1, 0, 0], [-0.75, 0, 0.75, 0], [1.5, -2.25, 1.5, -0.75], [-0.75, 1.25, -1.25, 0.75]];
 
+    private static Value Sampled(GraphBuilder g, Forward op) => Sampled(g, op.In(0), op.In(1), op.Rank(0) - 2,
+        op.Node.Text("mode", "linear"), op.Node.Text("padding_mode", "zeros"), op.Node.Int("align_corners", 0) != 0);
+
     // y[n, out…, c] = Σ over taps of Π weights · x[n, taps…, c]: positions are [N, out…], taps get an axis for each spatial dimension behind them.
-    private static Value Sampled(GraphBuilder g, Forward op)
+    internal static Value Sampled(GraphBuilder g, Value x, Value grid, int dims, string mode = "linear", string padding = "zeros", bool corners = false)
     {
-        Value x = op.In(0), grid = op.In(1);
-        int dims = op.Rank(0) - 2, rank = dims + 1;
+        int rank = dims + 1;
         Value? weight = null, index = null;
         for (int i = 0; i < dims; i++)
         {
             Value size = g.DimOf(x, i + 2);
-            (Value w, Value at) = Taps(g, op, g.Gather(grid, g.Int(dims - 1 - i), -1), g.Cast(size, x.Type));
+            (Value w, Value at) = Taps(g, g.Gather(grid, g.Int(dims - 1 - i), -1), g.Cast(size, x.Type), mode, padding, corners);
             long[] others = [.. Enumerable.Range(rank, dims).Where(a => a != rank + i).Select(a => (long)a)];
             if (others.Length > 0) (w, at) = (g.Unsqueeze(w, others), g.Unsqueeze(at, others));
             weight = weight is null ? w : g.Mul(weight, w);
@@ -43,10 +45,9 @@ internal static class GridSampleRules
 
     // Along one dimension: [N, out…, taps] weights and positions inside the image. What padding does to a position is done to each tap, which is the
     // same, since the image that it continues and the weights are symmetric.
-    private static (Value Weight, Value Index) Taps(GraphBuilder g, Forward op, Value coordinate, Value size)
+    private static (Value Weight, Value Index) Taps(GraphBuilder g, Value coordinate, Value size, string mode, string padding, bool corners)
     {
-        string mode = op.Node.Text("mode", "linear"), padding = op.Node.Text("padding_mode", "zeros");
-        bool corners = op.Node.Int("align_corners", 0) != 0, nearest = mode == "nearest";
+        bool nearest = mode == "nearest";
         double[][] powers = nearest ? Nearest : mode.EndsWith("cubic", StringComparison.Ordinal) ? Cubic : Linear;
         ElementType type = coordinate.Type;
         Value from = g.Unsqueeze(coordinate, -1), last = g.Sub(size, 1);
@@ -54,7 +55,8 @@ internal static class GridSampleRules
         Value first = g.Op(nearest ? "Round" : "Floor", [position]), t = g.Sub(position, first);
         int taps = powers[0].Length;
         Value at = g.Add(first, g.Constant(GraphBuilder.FloatVector(type, [.. Enumerable.Range(0, taps).Select(k => (double)(taps == 4 ? k - 1 : k))])));
-        Value weight = powers.Reverse().Select(p => g.Constant(GraphBuilder.FloatVector(type, p))).Aggregate((sum, p) => g.Add(g.Mul(sum, t), p));
+        Value weight = nearest ? g.Filled(1, at)
+            : powers.Reverse().Select(p => g.Constant(GraphBuilder.FloatVector(type, p))).Aggregate((sum, p) => g.Add(g.Mul(sum, t), p));
         Value inside = g.Max(g.Min(at, last), g.Scalar(0, type));
         if (padding == "zeros") weight = g.Where(g.Equal(inside, at), weight, g.Scalar(0, type));
         if (padding == "reflection") inside = g.Max(g.Min(Reflected(g, at, size, corners), last), g.Scalar(0, type));

@@ -15,6 +15,8 @@ internal static class IndexingRules
         ["OneHot"] = OneHot,
         ["Compress"] = ByDefinition.Rule(Compress),
         ["Unique"] = ByDefinition.Rule(Unique),
+        ["com.microsoft.UnfoldTensor"] = ByDefinition.Rule(UnfoldTensor),
+        ["com.microsoft.NGramRepeatBlock"] = (g, op, dy) => [null, g.Where(g.Equal(op.Out(0), op.In(1)), dy, g.Scalar(0, dy.Type))],
         ["com.microsoft.Unique"] = ByDefinition.Rule(Unique),
     };
 
@@ -101,5 +103,16 @@ internal static class IndexingRules
     {
         Value x = op.Node.Has("axis") ? op.In(0) : g.Reshape(op.In(0), -1);
         return g.Gather(x, GraphBuilder.Typed(op.Out(1), ElementType.Int64, new Shape(Dim.Unknown)), op.Axis("axis", 0));
+    }
+
+    // Windows along an axis, each behind all others: y[…, w, …, i] = x[…, w·step + i, …].
+    private static Value UnfoldTensor(GraphBuilder g, Forward op)
+    {
+        int axis = op.Axis("dim", -1), rank = op.Rank(0);
+        long size = op.Node.Int("size", 1), step = op.Node.Int("step", 1);
+        Value windows = g.Add(g.Div(g.Sub(g.DimOf(op.In(0), axis), g.Ints(size)), g.Ints(step)), g.Ints(1));
+        Value at = g.Add(g.Unsqueeze(g.Mul(g.Positions(windows), g.Int(step)), 1), g.Unsqueeze(g.Positions(g.Ints(size)), 0));
+        Value read = g.Gather(op.In(0), GraphBuilder.Typed(at, ElementType.Int64, new Shape(Dim.Unknown, size)), axis);
+        return g.Transpose(read, [.. Enumerable.Range(0, rank + 1).Where(i => i != axis + 1).Select(i => (long)i), axis + 1]);
     }
 }

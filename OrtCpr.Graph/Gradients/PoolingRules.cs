@@ -8,6 +8,7 @@ internal static class PoolingRules
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
     {
         ["MaxPool"] = MaxPool,
+        ["com.microsoft.MaxpoolWithMask"] = ByDefinition.Rule(MaxpoolWithMask),
         ["AveragePool"] = AveragePool,
         ["LpPool"] = LpPool,
         ["GlobalAveragePool"] = GlobalAveragePool,
@@ -30,6 +31,14 @@ internal static class PoolingRules
     {
         (string, object)[] attributes = [.. op.Node.Attributes.Where(a => a.Key != "storage_order").Select(a => (a.Key, a.Value))];
         return g.Ops("MaxPool", 2, [op.In(0)], attributes)[1];
+    }
+
+    // What the mask hides is below everything.
+    private static Value MaxpoolWithMask(GraphBuilder g, Forward op)
+    {
+        (string, object)[] attributes = [.. op.Node.Attributes.Select(a => (a.Key, a.Value))];
+        Value hidden = g.Equal(op.In(1), g.Scalar(0, op.In(1).Type));
+        return g.Op("MaxPool", [GraphBuilder.Like(g.Where(hidden, g.Scalar(float.MinValue, op.In(0).Type), op.In(0)), op.In(0))], attributes);
     }
 
     // Each output spreads evenly over its window.

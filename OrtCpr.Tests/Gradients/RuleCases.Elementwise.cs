@@ -74,7 +74,7 @@ internal static partial class RuleCases
         Case("Swish", X(2, 3), ("alpha", 1.4f)) with { Opset = 24 },
         Case("PRelu", [X(2, 3, 4), Between(0.1, 0.9, 3, 1)]),
         Case("PRelu", [X(2, 3), Between(0.1, 0.9, 1)]) with { Opset = 9 },
-        Case("Shrink", X(2, 6), ("lambd", 0.8f), ("bias", 0.3f)),
+        Case("Shrink", X(2, 6), ("lambd", 0.8f), ("bias", 0.3f)) with { FloatOnly = true },
         Case("ThresholdedRelu", X(2, 6), ("alpha", 0.3f)),
     ];
 }

@@ -36,8 +36,10 @@ internal static partial class RuleCases
         Case("CumProd", [X(2, 3, 4), Int(1)]) with { Opset = 26 },
         Case("CumProd", [Exactly([2, 4], 1.2, 0, -0.7, 2, 0, 0.5, 0, 3), Int(-1)], ("exclusive", 1)) with { Opset = 26 },
         Case("CumProd", [Exactly([2, 4], 1.2, 0, -0.7, 2, 0, 0.5, 0, 3), Int(-1)], ("reverse", 1)) with { Opset = 26 },
-        Case("Col2Im", [X(2, 12, 6), Ints(4, 5), Ints(2, 3)], ("strides", new long[] { 2, 1 }), ("pads", new long[] { 0, 1, 0, 0 })),
-        Case("Col2Im", [X(1, 6, 3), Ints(7), Ints(3)], ("dilations", new long[] { 2 })),
+        Case("Col2Im", [X(2, 12, 8), Ints(4, 5), Ints(2, 3)], ("strides", new long[] { 2, 1 }), ("pads", new long[] { 0, 1, 0, 0 })),
+        Case("Col2Im", [X(1, 6, 5), Ints(7), Ints(3)]),
+        Case("Col2Im", [X(1, 12, 4), Ints(4, 4), Ints(2, 3)], ("dilations", new long[] { 2, 1 }), ("pads", new long[] { 0, 0, 0, 0 })),
+        Case("Col2Im", [X(1, 3, 3), Ints(7), Ints(3)], ("dilations", new long[] { 2 })),
         Case("Pad", [X(2, 3), Ints(1, 2), Exactly([], 0.5), Ints(-1)]),
     ];
 

@@ -39,11 +39,38 @@ internal static partial class RuleCases
         Case("Resize", [X(1, 2, 4, 6), null, null, Ints(3, 4)], ("mode", "linear"), ("axes", new long[] { 2, 3 }), ("keep_aspect_ratio_policy", "not_larger")),
         Case("Resize", [X(1, 2, 4, 6), null, null, Ints(3, 7)], ("mode", "linear"), ("axes", new long[] { 2, 3 }), ("keep_aspect_ratio_policy", "not_smaller")),
         Case("Resize", [X(1, 2, 5, 4), Fixed(Exactly([4], 1, 1, 2.4, 0.6))], ("mode", "nearest")) with { Opset = 10 },
+        Case("Upsample", [X(1, 2, 3, 4), Fixed(Exactly([4], 1, 1, 2, 3))], ("mode", "nearest")) with { Opset = 9 },
         Case("Upsample", [X(1, 2, 3, 4), Fixed(Exactly([4], 1, 1, 2, 3))], ("mode", "linear")) with { Opset = 9 },
         .. new[] { "zeros", "border", "reflection" }.SelectMany(p => new[] { 0, 1 }.SelectMany(a => Grids(p, a))),
         Case("com.microsoft.GridSample", [X(1, 2, 4, 5), Between(-1.3, 1.3, 1, 3, 2, 2)], ("mode", "bilinear"), ("padding_mode", "reflection")),
         Case("GridSample", [X(1, 2, 3, 4, 3), Between(-1.2, 1.2, 1, 2, 2, 2, 3)]) with { Opset = 20 },
-        Case("GridSample", [X(1, 2, 3, 4, 3), Between(-1.2, 1.2, 1, 2, 2, 2, 3)], ("mode", "nearest"), ("align_corners", 1)) with { Opset = 20 },
+        Case("GridSample", [X(1, 2, 3, 4, 3), Fed(Between(-1.2, 1.2, 1, 2, 2, 2, 3))], ("mode", "nearest"), ("align_corners", 1)) with { Opset = 20 },
+    ];
+
+    private static RuleCase[] Spectra =>
+    [
+        Case("DFT", X(2, 5, 1)) with { Opset = 17 },
+        Case("DFT", X(2, 4, 3, 2), ("axis", 2), ("inverse", 1)) with { Opset = 17 },
+        Case("DFT", [X(2, 6, 1), Int(4)], ("onesided", 1)) with { Opset = 18 },
+        Case("DFT", [X(2, 5, 2), Int(7), Int(-2)]) with { Opset = 20 },
+        Case("DFT", [X(6, 2, 1), null, Int(0)], ("onesided", 1)) with { Opset = 20 },
+        Case("STFT", [X(2, 12, 1), Int(3), X(4)]),
+        Case("STFT", [X(1, 9, 1), Int(2), X(5), Int(5)], ("onesided", 0)) with { Opset = 20 },
+        Case("STFT", [X(1, 9, 1), Int(2), null, Int(4)]),
+    ];
+
+    private static RuleCase[] Regions =>
+    [
+        Case("RoiAlign", [X(2, 2, 5, 6), Fixed(Exactly([2, 4], 0.5, 1, 3.5, 4, -1.4, 0, 5.7, 2.2)), Ints(1, 0)], ("output_height", 2), ("output_width", 3), ("sampling_ratio", 2)),
+        Case("RoiAlign", [X(2, 2, 5, 6), Fixed(Exactly([2, 4], 1, 2, 8, 9, 0, 0, 10, 3)), Ints(1, 0)], ("output_height", 2), ("output_width", 2), ("spatial_scale", 0.6f), ("coordinate_transformation_mode", "output_half_pixel")),
+        Case("MaxRoiPool", [X(2, 2, 5, 6), Fixed(Exactly([2, 5], 1, 0, 1, 4, 4, 0, 2, 0, 9, 2))], ("pooled_shape", new long[] { 2, 2 }), ("spatial_scale", 0.7f)),
+        Case("com.microsoft.CropAndResize", [X(2, 2, 5, 6), Fixed(Exactly([2, 4], 0.1, 0.2, 0.8, 0.9, -0.2, 0, 0.7, 1.1)), Ints(1, 0) with { Type = OrtCpr.Graph.ElementType.Int32 }, Ints(3, 4) with { Type = OrtCpr.Graph.ElementType.Int32 }]),
+        Case("com.microsoft.CropAndResize", [X(1, 2, 5, 6), Fixed(Exactly([1, 4], 0.1, 0.2, 0.8, 0.93)), Ints(0) with { Type = OrtCpr.Graph.ElementType.Int32 }, Ints(3, 2) with { Type = OrtCpr.Graph.ElementType.Int32 }], ("mode", "nearest")),
+        Case("DeformConv", [X(1, 4, 4, 5), X(2, 2, 2, 2), Exactly([1, 16, 3, 4], [.. Enumerable.Range(0, 192).Select(i => (((i * 37) % 11) - 5.3) / 7)]), X(2), Between(0.2, 1, 1, 8, 3, 4)], ("group", 2), ("offset_group", 2), ("kernel_shape", new long[] { 2, 2 })) with { Opset = 19 },
+        Case("DeformConv", [X(2, 2, 5, 5), X(3, 2, 3, 2), Exactly([2, 12, 3, 3], [.. Enumerable.Range(0, 216).Select(i => (((i * 37) % 11) - 5.3) / 7)])], ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 0, 1, 1 }), ("kernel_shape", new long[] { 3, 2 })) with { Opset = 19 },
+        Case("com.microsoft.MaxpoolWithMask", [Between(-5, 5, 1, 1, 4, 4), Ints([1, 1, 4, 4], [1, 0, 1, 1, 1, 1, 0, 1, 0, 1, 1, 1, 1, 1, 1, 0]) with { Type = OrtCpr.Graph.ElementType.Int32 }], ("kernel_shape", new long[] { 2, 2 }), ("strides", new long[] { 2, 2 })),
+        Case("com.microsoft.UnfoldTensor", X(2, 7, 3), ("dim", 1), ("size", 3), ("step", 2)),
+        Case("com.microsoft.NGramRepeatBlock", [Ints([1, 4], [0, 1, 2, 0]), X(1, 4)], ("ngram_size", 2)),
     ];
 
     private static IEnumerable<RuleCase> Resizes(string coordinates)
@@ -55,9 +82,12 @@ internal static partial class RuleCases
         yield return Case("Resize", [x, null, scales], ("mode", "cubic"), ("coordinate_transformation_mode", coordinates), ("exclude_outside", 1));
     }
 
+    // Positions away from the pixels' centres and edges, where the slope jumps; for the nearest pixel the grid has none.
     private static IEnumerable<RuleCase> Grids(string padding, int corners)
     {
+        double[] places = [0.1, -0.9, 0.15, 1.1, 0.3, -1.35, 0.45, 0.57, -0.62, 0.7, -0.87, 1.07];
+        Feed grid = Exactly([2, 3, 2, 2], [.. places, .. places.Select(p => -p)]);
         foreach (string mode in new[] { "bilinear", "nearest", "bicubic" })
-            yield return Case("GridSample", [X(2, 2, 4, 5), Between(-1.4, 1.4, 2, 3, 2, 2)], ("mode", mode), ("padding_mode", padding), ("align_corners", corners)) with { Opset = 16 };
+            yield return Case("GridSample", [X(2, 2, 4, 5), mode == "nearest" ? Fed(grid) : grid], ("mode", mode), ("padding_mode", padding), ("align_corners", corners)) with { Opset = 16 };
     }
 }

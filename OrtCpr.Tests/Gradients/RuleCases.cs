@@ -9,18 +9,18 @@ internal static partial class RuleCases
     public static IReadOnlyList<RuleCase> All { get; } =
     [
         .. Arithmetic, .. Activations, .. Matrices, .. Movements, .. Indexing, .. Reductions, .. Convolutions, .. TransposedConvolutions,
-        .. Pools, .. Normalizations, .. Losses, .. Sampling, .. LinearAlgebra,
-        .. ControlFlow, .. Recurrent, .. Attentions, .. Fused, .. Sequences,
+        .. Pools, .. Normalizations, .. Losses, .. Sampling, .. Spectra, .. Regions, .. LinearAlgebra,
+        .. ControlFlow, .. Recurrent, .. Attentions, .. Fused, .. Sequences, .. Streams,
     ];
 
-    private static RuleCase Case(string op, Feed?[] inputs, params (string Name, object Value)[] attributes) => new(op, inputs, attributes);
+    internal static RuleCase Case(string op, Feed?[] inputs, params (string Name, object Value)[] attributes) => new(op, inputs, attributes);
 
-    private static RuleCase Case(string op, Feed input, params (string Name, object Value)[] attributes) => new(op, [input], attributes);
+    internal static RuleCase Case(string op, Feed input, params (string Name, object Value)[] attributes) => new(op, [input], attributes);
 
     // Values between -2 and 2.
-    private static Feed X(params long[] shape) => Between(-2, 2, shape);
+    internal static Feed X(params long[] shape) => Between(-2, 2, shape);
 
-    private static Feed Between(double low, double high, params long[] shape)
+    internal static Feed Between(double low, double high, params long[] shape)
     {
         int count = (int)shape.Aggregate(1L, (p, d) => p * d);
         int[] order = [.. Enumerable.Range(0, count)];
@@ -28,20 +28,20 @@ internal static partial class RuleCases
         return new(ElementType.Double, shape, [.. order.Select(i => low + ((high - low) * (i + 0.37) / count))]);
     }
 
-    private static Feed Exactly(long[] shape, params double[] values) => new(ElementType.Double, shape, values);
+    internal static Feed Exactly(long[] shape, params double[] values) => new(ElementType.Double, shape, values);
 
     // An INT64 vector that is part of the model.
-    private static Feed Ints(params long[] values) => Ints([values.Length], values);
+    internal static Feed Ints(params long[] values) => Ints([values.Length], values);
 
-    private static Feed Ints(long[] shape, long[] values) => new(ElementType.Int64, shape, [.. values.Select(v => (double)v)]) { Constant = true };
+    internal static Feed Ints(long[] shape, long[] values) => new(ElementType.Int64, shape, [.. values.Select(v => (double)v)]) { Constant = true };
 
-    private static Feed Int(long value) => Ints([], [value]);
+    internal static Feed Int(long value) => Ints([], [value]);
 
-    private static Feed Bools(long[] shape, params int[] values) => new(ElementType.Bool, shape, [.. values.Select(v => (double)v)]);
+    internal static Feed Bools(long[] shape, params int[] values) => new(ElementType.Bool, shape, [.. values.Select(v => (double)v)]);
 
     // A floating constant without a gradient, part of the model.
-    private static Feed Fixed(Feed feed) => feed with { Differentiated = false, Constant = true };
+    internal static Feed Fixed(Feed feed) => feed with { Differentiated = false, Constant = true };
 
     // An input without a gradient, known only when the model runs.
-    private static Feed Fed(Feed feed) => feed with { Differentiated = false, Constant = false };
+    internal static Feed Fed(Feed feed) => feed with { Differentiated = false, Constant = false };
 }

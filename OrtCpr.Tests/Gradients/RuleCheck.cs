@@ -78,7 +78,7 @@ internal sealed class RuleCheck
     private TensorData Noise(IReadOnlyList<long> dims, double size) =>
         TensorData.From<double>([.. Enumerable.Range(0, (int)dims.Aggregate(1L, (p, d) => p * d)).Select(_ => (float)(size * ((_random.NextDouble() * 2) - 1)))], [.. dims]);
 
-    private static IEnumerable<KeyValuePair<string, T>> Named<T>(IEnumerable<T?> inputs) where T : class =>
+    internal static IEnumerable<KeyValuePair<string, T>> Named<T>(IEnumerable<T?> inputs) where T : class =>
         inputs.Select((input, i) => (input, i)).Where(p => p.input is not null).Select(p => KeyValuePair.Create($"x{p.i}", p.input!));
 
     private bool Loads()
@@ -94,13 +94,13 @@ internal sealed class RuleCheck
         }
     }
 
-    private static InferenceSession Open(byte[] model)
+    internal static InferenceSession Open(byte[] model)
     {
         using var options = new SessionOptions { IntraOpNumThreads = 1, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL };
         return new InferenceSession(model, options);
     }
 
-    private static Dictionary<string, TensorData> Evaluate(InferenceSession session, IReadOnlyDictionary<string, TensorData> feeds, IReadOnlyCollection<string> outputs)
+    internal static Dictionary<string, TensorData> Evaluate(InferenceSession session, IReadOnlyDictionary<string, TensorData> feeds, IReadOnlyCollection<string> outputs)
     {
         using var batch = new Batch();
         string[] fed = [.. session.InputNames.Where(feeds.ContainsKey)];
@@ -116,7 +116,7 @@ internal sealed class RuleCheck
         return TensorData.Create((ElementType)(int)info.ElementDataType, info.Shape, value.GetTensorMutableRawData().ToArray());
     }
 
-    private static (byte[] Model, string[] Outputs) Write(RuleCase row, bool dynamic, ElementType floating)
+    internal static (byte[] Model, string[] Outputs) Write(RuleCase row, bool dynamic, ElementType floating)
     {
         OnnxModel model = OnnxModel.Create("case", row.Opset);
         model.Opsets["com.microsoft"] = 1;
