@@ -93,6 +93,7 @@ public static class TrainingGraphBuilder
         var literals = new HashSet<Value>();
         ConstantsToInitializers.Run(model, literals);
         UpgradeOpset.Run(model);
+        TimeFirst.Run(model.Graph);
         MasterWeights.Run(model);
         model.Graph.Sort();
         GraphChecker.Check(model, "regularise");

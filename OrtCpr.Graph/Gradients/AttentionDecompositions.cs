@@ -10,7 +10,10 @@ internal static class AttentionDecompositions
     {
         ["Attention"] = Attention,
         ["com.microsoft.Attention"] = PackedWeights,
-        ["com.microsoft.MultiHeadAttention"] = MultiHead,
+        // Inputs: bias, padding mask, added mask, past keys and values.
+        ["com.microsoft.MultiHeadAttention"] = (g, n) => MultiHead(g, n, n.In(3), n.In(4), n.In(5), n.In(6), n.In(7)),
+        ["com.microsoft.DecoderMaskedMultiHeadAttention"] = (g, n) => n.Int("past_present_share_buffer", 0) != 0 || n.In(9) is not null
+            ? throw Refused(n, "a shared cache", "Train with the model that was not prepared for generation.") : MultiHead(g, n, n.In(10), n.In(3), n.In(4), n.In(5), n.In(6)),
         ["com.microsoft.GroupQueryAttention"] = GroupQuery,
     };
 
@@ -57,7 +60,7 @@ internal static class AttentionDecompositions
     }
 
     // com.microsoft MultiHeadAttention: queries, keys and values apart, or packed as [batch, positions, heads, 3 or 2, width], with a bias for all three.
-    private static Value?[] MultiHead(GraphBuilder g, Node node)
+    private static Value?[] MultiHead(GraphBuilder g, Node node, Value? bias, Value? mask, Value? added, Value? pastKeys, Value? pastValues)
     {
         int heads = (int)node.Int("num_heads", 0);
         Value q = node.Inputs[0]!;
@@ -72,7 +75,7 @@ internal static class AttentionDecompositions
             Value[] parts = g.Ops("Split", 2, [k], ("axis", 3), ("num_outputs", 2));
             (k, v) = (Unpacked(g, parts[0]), Unpacked(g, parts[1]));
         }
-        if (node.In(3) is Value bias)
+        if (bias is not null)
         {
             Value width = g.DimOf(q, 2), valueWidth = v!.Shape is { Rank: 3 } ? g.DimOf(v, 2) : width;
             Value[] biases = g.Ops("Split", 3, [bias, g.Concat(0, width, width, valueWidth)], ("axis", 0));
@@ -80,11 +83,11 @@ internal static class AttentionDecompositions
             if (k!.Shape is { Rank: 3 }) (k, v) = (g.Add(k, biases[1]), g.Add(v, biases[2]));
         }
         Value keys = k!.Shape is { Rank: 4 } ? k : Heads(g, k, heads), values = v!.Shape is { Rank: 4 } ? v : Heads(g, v, heads);
-        Value? past = node.In(6) is Value before ? g.DimOf(before, 2) : null;
-        (keys, values) = (Behind(g, node.In(6), keys), Behind(g, node.In(7), values));
+        Value? past = pastKeys is null ? null : g.DimOf(pastKeys, 2);
+        (keys, values) = (Behind(g, pastKeys, keys), Behind(g, pastValues, values));
         var core = new AttentionCore(g, Heads(g, q, heads), keys, values) { Scale = Scale(node) };
-        if (node.In(5) is Value added) core.Mask(added);
-        if (node.In(4) is Value mask) PaddingMask(g, node, core, mask);
+        if (added is not null) core.Mask(added);
+        if (mask is not null) PaddingMask(g, node, core, mask);
         if (node.Int("unidirectional", 0) != 0) core.Causal(past);
         Value y = Merge(g, core.Result());
         return [y, keys, values, core.Stages[0]];

@@ -10,7 +10,6 @@ internal static class FusedDecompositions
         ["com.microsoft.SkipLayerNormalization"] = SkipLayerNormalization,
         ["com.microsoft.SkipSimplifiedLayerNormalization"] = SkipLayerNormalization,
         ["com.microsoft.EmbedLayerNormalization"] = EmbedLayerNormalization,
-        ["com.microsoft.GatedAdd"] = (g, n) => [g.Add(n.Inputs[0]!, g.Mul(n.Inputs[1]!, n.Inputs[2]!))],
     };
 
     // sum = input + skip (+ bias), y = normalised sum. The sum is output 3; outputs 1 and 2 are the statistics.

@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// LSTM, GRU and RNN as one Scan a direction. The products with the inputs are one product over all steps in front of it, and the gradient rule of Scan
+// LSTM, GRU and RNN as one Scan a direction; a pass has put the time in front. The products with the inputs are one product over all steps in front of it, and the gradient rule of Scan
 // does the same for the gradients of the recurrent weights.
 internal static class RecurrentDecompositions
 {
@@ -71,15 +71,14 @@ internal static class RecurrentDecompositions
 
     private static Value?[] Decompose(GraphBuilder g, Node node, int functions, Cell cell)
     {
-        bool batchFirst = node.Int("layout", 0) != 0;
-        Value x = batchFirst ? g.Transpose(node.Inputs[0]!, 1, 0, 2) : node.Inputs[0]!;
+        Value x = node.Inputs[0]!;
         string[] directions = node.Text("direction", "forward") switch { "bidirectional" => ["forward", "reverse"], string one => [one] };
         int states = node.OpType == "LSTM" ? 2 : 1;
         var all = new List<Value?[]>();
         for (int i = 0; i < directions.Length; i++)
         {
             Value? Part(int input) => node.In(input) is not Value whole ? null : directions.Length == 1 ? g.Squeeze(whole, 0) : g.Gather(whole, g.Int(i));
-            Value?[] initial = [.. Enumerable.Range(5, states).Select(k => batchFirst && node.In(k) is Value v ? g.Gather(v, g.Int(i), 1) : Part(k))];
+            Value?[] initial = [.. Enumerable.Range(5, states).Select(Part)];
             Value? bias = Part(3);
             Value[] biases = bias is null ? [] : g.Ops("Split", 2, [bias], ("axis", 0), ("num_outputs", 2));
             Value r = Part(2)!;
@@ -91,14 +90,7 @@ internal static class RecurrentDecompositions
             all.Add(Scan(g, node, d, product, initial, directions[i] == "reverse", cell));
         }
         Value? y = node.Outputs[0] is null ? null : Join(g, [.. all.Select(a => g.Unsqueeze(a[^1]!, 1))], 1);
-        if (y is not null && batchFirst) y = g.Transpose(y, 2, 0, 1, 3);
-        var results = new List<Value?> { y };
-        for (int k = 0; k < states; k++)
-        {
-            Value last = Join(g, [.. all.Select(a => g.Unsqueeze(a[k]!, 0))], 0);
-            results.Add(batchFirst ? g.Transpose(last, 1, 0, 2) : last);
-        }
-        return [.. results];
+        return [y, .. Enumerable.Range(0, states).Select(k => Join(g, [.. all.Select(a => g.Unsqueeze(a[k]!, 0))], 0))];
     }
 
     private static Value Join(GraphBuilder g, Value[] parts, int axis) => parts.Length == 1 ? parts[0] : g.Concat(axis, parts);

@@ -9,6 +9,7 @@ internal static class RotaryDecompositions
     {
         ["RotaryEmbedding"] = (g, n) => [Embedding(g, n, n.In(3), n.Inputs[1]!, n.Inputs[2]!, 1)],
         ["com.microsoft.RotaryEmbedding"] = (g, n) => [Embedding(g, n, n.In(1), n.Inputs[2]!, n.Inputs[3]!, n.Float("scale", 1))],
+        ["com.microsoft.MRotaryEmbedding"] = (g, n) => [Embedding(g, n, null, OfThree(g, n, n.Inputs[2]!), OfThree(g, n, n.Inputs[3]!), 1)],
     };
 
     // x is [batch, heads, positions, width], or [batch, positions, heads·width].
@@ -54,6 +55,19 @@ internal static class RotaryDecompositions
         }
         Value first = g.Sub(g.Mul(a, c), g.Mul(b, s)), second = g.Add(g.Mul(a, s), g.Mul(b, c));
         return interleaved ? g.ReshapeLike(g.Concat(-1, g.Unsqueeze(first, -1), g.Unsqueeze(second, -1)), x) : g.Concat(-1, first, second);
+    }
+
+    // A token has three positions, each for a section of the table's columns: the sections one behind the other, or interleaved (every third column from 1
+    // and from 2 on for the second and the third as far as they reach, the others for the first).
+    private static Value OfThree(GraphBuilder g, Node node, Value table)
+    {
+        long[] sections = node.Ints("mrope_section")!;
+        bool interleaved = node.Int("mrope_layout", 0) != 0;
+        bool In(int section, long column) => interleaved ? column % 3 == section && column < 3 * sections[section]
+            : column >= sections.Take(section).Sum() && column < sections.Take(section + 1).Sum();
+        Value Columns(int section) => g.Constant(TensorData.From<bool>([.. Enumerable.Range(0, (int)sections.Sum()).Select(c => In(section, c))], sections.Sum()));
+        Value Rows(int section) => g.Gather(table, g.Gather(node.Inputs[1]!, g.Int(section)));
+        return g.Where(Columns(1), Rows(1), g.Where(Columns(2), Rows(2), Rows(0)));
     }
 
     // Rows of a table for the positions, with an axis for the heads: [batch or 1, positions, 1, half], or heads in front of the positions. One position for

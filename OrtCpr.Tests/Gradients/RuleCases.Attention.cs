@@ -25,6 +25,10 @@ internal static partial class RuleCases
         Case("com.microsoft.MultiHeadAttention", [X(2, 3, 8), X(2, 2, 5, 4), X(2, 2, 5, 4)], ("num_heads", 2)),
         Case("com.microsoft.MultiHeadAttention", [X(2, 3, 8), X(2, 3, 8), X(2, 3, 8), null, null, null, X(2, 2, 2, 4), X(2, 2, 2, 4)], ("num_heads", 2)) with { Outputs = 3 },
 
+        Case("com.microsoft.DecoderMaskedMultiHeadAttention", [X(2, 1, 8), X(2, 2, 5, 4), X(2, 2, 5, 4)], ("num_heads", 2)),
+        Case("com.microsoft.MRotaryEmbedding", [X(2, 2, 3, 12), Fed(Ints([3, 2, 3], [0, 1, 2, 5, 1, 1, 3, 2, 1, 0, 0, 4, 5, 4, 3, 2, 1, 0])), X(6, 6), X(6, 6)], ("mrope_section", new long[] { 3, 2, 1 })),
+        Case("com.microsoft.MRotaryEmbedding", [X(2, 3, 24), Fed(Ints([3, 2, 3], [0, 1, 2, 5, 1, 1, 3, 2, 1, 0, 0, 4, 5, 4, 3, 2, 1, 0])), X(6, 6), X(6, 6)], ("mrope_section", new long[] { 2, 2, 2 }), ("mrope_layout", 1), ("num_heads", 2), ("interleaved", 1)),
+
         Case("com.microsoft.Attention", [X(2, 3, 5), X(5, 24), X(24)], ("num_heads", 2)),
         Case("com.microsoft.Attention", [X(2, 3, 5), X(5, 24), X(24), Mask([2, 3], 1, 1, 0, 1, 1, 1)], ("num_heads", 2), ("unidirectional", 1)),
         Case("com.microsoft.Attention", [X(2, 3, 5), X(5, 24), X(24), Mask([2], 2, 3)], ("num_heads", 2), ("scale", 0.4f)),

@@ -21,7 +21,6 @@ internal static partial class RuleCases
         Case("com.microsoft.MatMulNBits", [X(4, 32), Bytes(3, 2, 16), Fixed(Between(0.01, 0.03, 3, 2)), Bytes(3, 2)], ("N", 3), ("K", 32), ("bits", 8), ("block_size", 16)) with { FloatOnly = true },
         Case("com.microsoft.MatMulBnb4", [X(2, 3, 32), Bytes(64), Fixed(Between(0.5, 1.5, 4))], ("N", 4), ("K", 32), ("block_size", 32), ("quant_type", 1)) with { FloatOnly = true },
         Case("com.microsoft.MatMulIntegerToFloat", [Bytes(2, 4), Bytes(4, 3), Fixed(Between(0.01, 0.02, 1)), Fixed(Between(0.01, 0.02, 3)), null, null, X(3)]) with { FloatOnly = true },
-        Case("com.microsoft.GatedAdd", [X(2, 3, 4), X(2, 3, 4), X(2, 3, 1)]),
     ];
 
     private static Feed Bytes(params long[] shape) => Fixed(Between(0, 256, shape)) with { Type = ElementType.UInt8 };
