@@ -60,13 +60,11 @@ internal static class ScatterRules
     {
         Value cache = op.In(0), update = op.In(1);
         int rank = op.Rank(0), axis = op.Axis("axis", -2);
-        Value steps = g.Positions(g.DimOf(update, axis)), at = steps;
-        if (op.TryIn(2) is Value starts) at = g.Add(g.Unsqueeze(g.Cast(starts, ElementType.Int64), 1), g.Unsqueeze(steps, 0));
+        Value Along(int where, Value vector) => g.Reshape(vector, [.. Enumerable.Range(0, rank).Select(i => i == where ? -1L : 1)]);
+        Value at = Along(axis, g.Positions(g.DimOf(update, axis)));
+        if (op.TryIn(2) is Value starts) at = g.Add(Along(0, g.Cast(starts, ElementType.Int64)), at);
         if (op.Node.Text("mode", "linear") == "circular") at = g.Op("Mod", [at, g.DimOf(cache, axis)]);
-        long[] shape = [.. Enumerable.Range(0, rank).Select(i => i == axis ? -1L : 1)];
-        Value batch = op.TryIn(2) is null ? g.Ints(1) : g.DimOf(update, 0);
-        Value[] sizes = [batch, .. Enumerable.Range(1, rank - 1).Select(i => i == axis ? g.DimOf(update, axis) : g.Ints(1))];
-        Value index = g.Op("Expand", [op.TryIn(2) is null ? g.Reshape(at, shape) : g.Reshape(at, g.Concat(0, sizes)), g.ShapeOf(update)]);
+        Value index = g.Op("Expand", [at, g.ShapeOf(update)]);
         Value kept = g.Op("ScatterElements", [dy, index, g.Filled(0, update)], ("axis", axis));
         return [kept, GraphBuilder.Like(g.Op("GatherElements", [dy, index], ("axis", axis)), update)];
     }
