@@ -59,8 +59,8 @@ public sealed class GradientRules
         foreach (IReadOnlyDictionary<string, GradientRule> family in new[]
             { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table, ReductionRules.Table,
               ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, EinsumRules.Table, ResizeRules.Table, ScatterRules.Table,
-              LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, RegionRules.Table, SpectralRules.Table, FusedRules.Table, ControlFlowRules.Table,
-              QuantizationRules.Table, QuantizedMatrixRules.Table })
+              LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, RegionRules.Table, SpectralRules.Table, FusedRules.Table,
+              ControlFlowRules.Table, QuantizationRules.Table, QuantizedMatrixRules.Table })
         {
             foreach ((string op, GradientRule rule) in family) table.Add(op, rule);
         }

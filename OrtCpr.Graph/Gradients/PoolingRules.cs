@@ -21,7 +21,7 @@ internal static class PoolingRules
     private static Value?[] MaxPool(GraphBuilder g, Forward op, Value dy)
     {
         Value x = op.In(0), indices = op.Node.Int("storage_order", 0) == 0 ? op.Out(1) : RowMajor(g, op);
-        Value zeros = g.FilledOf(0, g.Reshape(g.SizeOf(x), 1), x.Type);
+        Value zeros = g.FilledOf(0, g.Folded(g.Reshape(g.SizeOf(x), 1)), x.Type);
         Value sum = g.Op("ScatterElements", [zeros, g.Reshape(indices, -1), g.Reshape(dy, -1)], ("axis", 0), ("reduction", "add"));
         return [g.ReshapeLike(sum, x)];
     }

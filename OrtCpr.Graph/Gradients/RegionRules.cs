@@ -38,32 +38,48 @@ internal static class RegionRules
         return g.Max(g.Sub(1, distance), g.Scalar(0, at.Type));
     }
 
-    // The mean over a grid of samples in each bin, outside of the image zeros.
+    // A grid of samples in each bin, outside of the image zeros. Their mean; or, in mode max, the largest share that one of the four pixels around a
+    // sample has in it, which is what ONNX Runtime computes.
     private static Value RoiAlign(GraphBuilder g, Forward op)
     {
-        if (op.Node.Text("mode", "avg") != "avg")
-            throw new UnsupportedGradientException($"Node {op.Node.Label} has mode '{op.Node.Text("mode", "avg")}', which has no gradient rule; mode 'avg' has.");
-        Value x = op.In(0);
-        return Separable(g, OfRegions(g, x, op.In(2)), Aligned(g, op, 1, "output_height", g.DimOf(x, 2)), Aligned(g, op, 0, "output_width", g.DimOf(x, 3)));
+        Value x = op.In(0), own = OfRegions(g, x, op.In(2));
+        (Value rows, Value countedRows) = Samples(g, op, 1, "output_height", g.DimOf(x, 2));
+        (Value columns, Value countedColumns) = Samples(g, op, 0, "output_width", g.DimOf(x, 3));
+        if (op.Node.Text("mode", "avg") == "avg")
+            return Separable(g, own, Mean(g, rows, countedRows), Mean(g, columns, countedColumns));
+        Value shares = Separable(g, own, Flat(g, rows), Flat(g, columns));
+        Value high = g.Ints(op.Node.Int("output_height", 1)), wide = g.Ints(op.Node.Int("output_width", 1)), rest = g.Op("Shape", [rows], ("start", 2), ("end", 4)), other = g.Op("Shape", [columns], ("start", 2), ("end", 4));
+        Value apart = g.Reshape(shares, g.Concat(0, g.Op("Shape", [shares], ("end", 2)), high, rest, wide, other));
+        Value counts = g.And(g.Unsqueeze(countedRows, 1, 4, 5, 6, 7), g.Unsqueeze(countedColumns, 1, 2, 3, 4, 7));
+        return g.Reduce("ReduceMax", g.Where(counts, apart, g.Scalar(float.MinValue, x.Type)), false, 3, 4, 6, 7);
     }
 
-    private static Value Aligned(GraphBuilder g, Forward op, int column, string bins, Value size)
+    private static Value Mean(GraphBuilder g, Value weights, Value counted) =>
+        g.Div(g.Reduce("ReduceSum", g.Where(g.Unsqueeze(counted, -1, -2), weights, g.Scalar(0, weights.Type)), false, 2, 3),
+            g.Unsqueeze(g.ReduceSum(g.Cast(counted, weights.Type), false, 2), -1));
+
+    private static Value Flat(GraphBuilder g, Value weights) =>
+        g.Reshape(weights, g.Concat(0, g.Op("Shape", [weights], ("end", 1)), g.Ints(-1), g.Op("Shape", [weights], ("start", -1))));
+
+    // Along one axis: weights [regions, bins, samples, 2 pixels, size], and which samples count [regions, 1, samples].
+    private static (Value Weights, Value Counted) Samples(GraphBuilder g, Forward op, int column, string bins, Value size)
     {
         double scale = op.Node.Float("spatial_scale", 1);
         bool half = op.Node.Text("coordinate_transformation_mode", "half_pixel") == "half_pixel";
-        long count = op.Node.Int(bins, 1), samples = op.Node.Int("sampling_ratio", 0);
-        Value regions = op.In(1), zero = g.Scalar(0, regions.Type);
+        long count = op.Node.Int(bins, 1), ratio = op.Node.Int("sampling_ratio", 0);
+        Value regions = op.In(1), zero = g.Scalar(0, regions.Type), one = g.Scalar(1, regions.Type);
         Value start = g.Sub(g.Mul(Column(g, regions, column), scale), half ? 0.5 : 0), extent = g.Sub(g.Sub(g.Mul(Column(g, regions, column + 2), scale), half ? 0.5 : 0), start);
-        if (!half) extent = g.Max(extent, g.Scalar(1, regions.Type));
+        if (!half) extent = g.Max(extent, one);
         Value bin = g.Div(extent, count);
         // Without a ratio each region has as many samples as its bins have pixels; the others of the longest row count nothing.
-        Value own = samples > 0 ? g.Scalar(samples, regions.Type) : g.Max(g.Op("Ceil", [bin]), g.Scalar(1, regions.Type));
-        Value most = samples > 0 ? g.Ints(samples) : g.Reshape(g.Cast(g.Reduce("ReduceMax", own, false), ElementType.Int64), 1);
-        Value sample = Range(g, most, regions.Type), row = g.Unsqueeze(Range(g, g.Ints(count), regions.Type), 1);
+        Value own = ratio > 0 ? g.Add(g.Mul(bin, 0), ratio) : g.Max(g.Op("Ceil", [bin]), one);
+        Value most = ratio > 0 ? g.Ints(ratio) : g.Reshape(g.Cast(g.Reduce("ReduceMax", own, false), ElementType.Int64), 1);
+        Value sample = Range(g, most, regions.Type), row = g.Unsqueeze(Range(g, g.Ints(count), regions.Type), 1), last = g.Sub(g.Cast(size, regions.Type), 1);
         Value at = g.Add(start, g.Mul(bin, g.Add(row, g.Div(g.Add(sample, 0.5), own))));
-        Value counts = g.And(g.And(g.GreaterOrEqual(at, g.Scalar(-1, at.Type)), g.LessOrEqual(at, g.Cast(size, at.Type))), g.Less(sample, own));
-        Value weights = g.Where(g.Unsqueeze(counts, -1), Weights(g, at, size), zero);
-        return g.Div(g.Reduce("ReduceSum", weights, false, 2), own);
+        Value visible = g.And(g.GreaterOrEqual(at, g.Scalar(-1, at.Type)), g.LessOrEqual(at, g.Cast(size, at.Type)));
+        Value inside = g.Max(g.Min(at, last), zero), first = g.Op("Floor", [inside]), part = g.Sub(inside, first);
+        Value Pixel(Value position, Value weight) => g.Unsqueeze(g.Where(g.Equal(g.Unsqueeze(position, -1), Range(g, size, at.Type)), g.Unsqueeze(g.Where(visible, weight, zero), -1), zero), 3);
+        return (g.Concat(3, Pixel(first, g.Sub(1, part)), Pixel(g.Min(g.Add(first, 1), last), part)), g.Less(sample, own));
     }
 
     // The largest of each bin of whole pixels: first over rows, then over columns; 0 where a bin is empty.

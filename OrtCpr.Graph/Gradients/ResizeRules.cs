@@ -16,6 +16,7 @@ internal static class ResizeRules
         Value x = op.In(0);
         int rank = op.Rank(0);
         long[] axes = Axes(op, rank);
+        if (Repeats(op, axes, rank) is long[] times) return [Summed(g, x, dy, times)];
         Value dx = dy;
         for (int i = 0; i < axes.Length; i++)
         {
@@ -24,6 +25,35 @@ internal static class ResizeRules
             dx = g.OnLastAxis(dx, (int)axes[i], rows => g.MatMul(rows, matrix));
         }
         return [GraphBuilder.Like(dx, x)];
+    }
+
+    // The nearest pixel at a whole scale repeats each pixel: how many times along every axis; null where it is not that simple.
+    private static long[]? Repeats(Forward op, long[] axes, int rank)
+    {
+        if (op.Node.Text("mode", "nearest") != "nearest" || op.TryIn(3) is not null || op.TryIn(2)?.Data is not TensorData { ElementCount: > 0 } data) return null;
+        double[] scales = data.ToDoubles();
+        bool below = op.Node.Text("coordinate_transformation_mode", "half_pixel") == "asymmetric" && op.Node.Text("nearest_mode", "round_prefer_floor") == "floor";
+        bool centred = op.Node.Text("coordinate_transformation_mode", "half_pixel") == "half_pixel" && op.Node.Text("nearest_mode", "round_prefer_floor").StartsWith("round", StringComparison.Ordinal);
+        if (!(below || centred) || scales.Any(s => s < 1 || s != Math.Floor(s))) return null;
+        long[] times = [.. Enumerable.Repeat(1L, rank)];
+        for (int i = 0; i < axes.Length; i++) times[axes[i]] = (long)scales[i];
+        return times;
+    }
+
+    // Each axis d repeated r times is [d, r]; sum over the r.
+    private static Value Summed(GraphBuilder g, Value x, Value dy, long[] times)
+    {
+        var sizes = new List<Value>();
+        var summed = new List<long>();
+        for (int axis = 0; axis < times.Length; axis++)
+        {
+            sizes.Add(g.DimOf(x, axis));
+            if (times[axis] == 1) continue;
+            summed.Add(sizes.Count);
+            sizes.Add(g.Ints(times[axis]));
+        }
+        if (summed.Count == 0) return dy;
+        return GraphBuilder.Like(g.ReduceSum(g.Reshape(dy, g.Folded(g.Concat(0, [.. sizes]))), false, [.. summed]), x);
     }
 
     private static long[] Axes(Forward op, int rank) =>

@@ -34,6 +34,8 @@ internal static partial class RuleCases
         Case("Resize", [X(1, 2, 6, 5), null, Fixed(Exactly([2], 0.5, 0.7))], ("mode", "linear"), ("antialias", 1), ("axes", new long[] { 2, 3 })),
         Case("Resize", [X(1, 2, 6, 5), null, Fixed(Exactly([2], 0.5, 0.7))], ("mode", "cubic"), ("antialias", 1), ("axes", new long[] { 3, 2 })),
         Case("Resize", [X(1, 1, 6, 5), null, null, Ints(3, 4)], ("mode", "cubic"), ("antialias", 1), ("exclude_outside", 1), ("axes", new long[] { -2, -1 })),
+        Case("Resize", [X(1, 2, 3, 4), null, Fixed(Exactly([4], 1, 1, 2, 3))], ("mode", "nearest"), ("coordinate_transformation_mode", "asymmetric"), ("nearest_mode", "floor")),
+        Case("Resize", [X(1, 2, 3, 4), null, Fixed(Exactly([2], 3, 2))], ("mode", "nearest"), ("axes", new long[] { 2, -1 })),
         Case("Resize", [X(2, 5), null, null, Ints(4, 3)], ("mode", "linear")),
         Case("Resize", [X(1, 2, 3, 2, 4), null, Fixed(Exactly([5], 1, 1, 2, 1.5, 2))], ("mode", "linear")),
         Case("Resize", [X(1, 2, 4, 6), null, null, Ints(3, 4)], ("mode", "linear"), ("axes", new long[] { 2, 3 }), ("keep_aspect_ratio_policy", "not_larger")),
@@ -63,6 +65,7 @@ internal static partial class RuleCases
     [
         Case("RoiAlign", [X(2, 2, 5, 6), Fixed(Exactly([2, 4], 0.5, 1, 3.5, 4, -1.4, 0, 5.7, 2.2)), Ints(1, 0)], ("output_height", 2), ("output_width", 3), ("sampling_ratio", 2)),
         Case("RoiAlign", [X(2, 2, 5, 6), Fixed(Exactly([2, 4], 1, 2, 8, 9, 0, 0, 10, 3)), Ints(1, 0)], ("output_height", 2), ("output_width", 2), ("spatial_scale", 0.6f), ("coordinate_transformation_mode", "output_half_pixel")),
+        Case("RoiAlign", [X(2, 2, 5, 6), Fixed(Exactly([2, 4], 0.5, 1, 3.5, 4, -1.4, 0, 5.7, 2.2)), Ints(1, 0)], ("output_height", 2), ("output_width", 3), ("mode", "max")),
         Case("MaxRoiPool", [X(2, 2, 5, 6), Fixed(Exactly([2, 5], 1, 0, 1, 4, 4, 0, 2, 0, 9, 2))], ("pooled_shape", new long[] { 2, 2 }), ("spatial_scale", 0.7f)),
         Case("com.microsoft.CropAndResize", [X(2, 2, 5, 6), Fixed(Exactly([2, 4], 0.1, 0.2, 0.8, 0.9, -0.2, 0, 0.7, 1.1)), Ints(1, 0) with { Type = OrtCpr.Graph.ElementType.Int32 }, Ints(3, 4) with { Type = OrtCpr.Graph.ElementType.Int32 }]),
         Case("com.microsoft.CropAndResize", [X(1, 2, 5, 6), Fixed(Exactly([1, 4], 0.1, 0.2, 0.8, 0.93)), Ints(0) with { Type = OrtCpr.Graph.ElementType.Int32 }, Ints(3, 2) with { Type = OrtCpr.Graph.ElementType.Int32 }], ("mode", "nearest")),
