@@ -55,7 +55,7 @@ internal sealed class Iteration
         for (int i = 0; i < states; i++)
         {
             Shape? before = body.Inputs[i + 2].Shape, after = body.Outputs[i + 1].Shape;
-            if (before is not null && after is not null && (before.Rank != after.Rank || before.Zip(after).Any(d => d.First.Size is not null && d.Second.Size is not null && !d.First.SurelyEquals(d.Second))))
+            if (before is not null && after is not null && (before.Rank != after.Rank || before.Zip(after).Any(d => SurelyDiffer(d.First, d.Second))))
                 throw new UnsupportedGradientException($"Node {op.Node.Label} changes the shape of its state '{body.Inputs[i + 2].Name}' from iteration to iteration ({before} becomes {after}), so that its values cannot be stacked for the way back. Write the state into a tensor of its final size, or collect what grows as a scan output.");
         }
         return new(op.Node, true)
@@ -69,6 +69,10 @@ internal sealed class Iteration
     // Scan has an iteration at least, the kernel demands it; Loop when its trip count and its condition say so.
     public bool SurelyRuns(ShapeInference known) => !_isLoop
         || ((Node.In(0) is null || known.Integers(Node.In(0)) is [{ IsPositive: true }]) && (Node.In(1) is null || Node.In(1)!.Data?.Bytes.Span[0] is not (null or 0)));
+
+    // Two numbers, or something computed of the dimension itself. Another symbol may stand for the same number.
+    private static bool SurelyDiffer(Dim before, Dim after) => before.Size is not null && after.Size is not null && !before.SurelyEquals(after)
+        && (before.Known is not null ? after.Known is not null : after.ToString().Contains(before.ToString(), StringComparison.Ordinal));
 
     // The values of a body input in all iterations, as one more output of the node: along axis 0, in the order of the iterations.
     public Value Stacked(GraphBuilder g, Value input)

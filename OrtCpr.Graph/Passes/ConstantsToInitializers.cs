@@ -23,11 +23,15 @@ internal static class ConstantsToInitializers
         }
         foreach (OnnxGraph body in graph.Nodes.SelectMany(n => n.Subgraphs)) Run(main, body, literals);
         if (graph == main) return;
-        // Bodies beside each other may use one name for two values.
+        // Bodies beside each other may use one name for two values. The second is known by no name of the file, so it is not trained.
         var taken = main.Initializers.Select(i => i.Name).ToHashSet(StringComparer.Ordinal);
         foreach (Value initializer in graph.Initializers)
         {
-            if (taken.Contains(initializer.Name)) initializer.Name = main.Names.Unique(initializer.Name);
+            if (taken.Contains(initializer.Name))
+            {
+                initializer.Name = main.Names.Unique(initializer.Name);
+                literals.Add(initializer);
+            }
             taken.Add(initializer.Name);
             main.Initializers.Add(initializer);
         }

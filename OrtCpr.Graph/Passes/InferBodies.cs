@@ -77,7 +77,8 @@ internal static class InferBodies
         }
     }
 
-    // A loop may change the shape of a state: what an iteration gives back differently is not known in it. True when anything was.
+    // A loop may change the shape of a state: a dimension that an iteration gives back differently is a symbol of its own in it, so that growth stays
+    // visible. True when anything was.
     private static bool LoosenStates(OnnxGraph body)
     {
         bool any = false;
@@ -86,7 +87,7 @@ internal static class InferBodies
             Value state = body.Inputs[i];
             Shape? before = state.Shape, after = body.Outputs[i - 1].Shape;
             if (before is null || before.SurelyEquals(after)) continue;
-            Shape? loose = after is null || after.Rank != before.Rank ? null : new Shape(before.Zip(after, (b, a) => b.SurelyEquals(a) ? b : Dim.Unknown));
+            Shape? loose = after is null || after.Rank != before.Rank ? null : new Shape(before.Select((d, k) => d.SurelyEquals(after[k]) ? d : SymbolicInt.Symbol($"{state.Name}[{k}]")));
             if (before.Equals(loose)) continue;
             State(state, state.Type, loose);
             any = true;
