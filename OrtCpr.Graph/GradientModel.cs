@@ -28,9 +28,11 @@ public sealed class GradientModel
     /// <param name="rules">Gradient rules; null for the built-in table.</param>
     /// <exception cref="OptionException">A name is not in the model.</exception>
     /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
-    public static GradientModel Build(string path, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null)
+    public static GradientModel Build(string path, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null) =>
+        Build(ModelFile.Load(path), of, wrt, rules);
+
+    internal static GradientModel Build(ModelFile file, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null)
     {
-        ModelFile file = ModelFile.Load(path);
         (OnnxModel model, _) = TrainingGraphBuilder.Regularise(file, new Dictionary<string, TensorData>());
         OnnxGraph graph = model.Graph;
         string[] missing = [.. of.Where(o => graph.Outputs.All(v => v.Name != o)).Select(o => $"output '{o}'"),

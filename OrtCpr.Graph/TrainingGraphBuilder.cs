@@ -94,6 +94,7 @@ public static class TrainingGraphBuilder
         var literals = new HashSet<Value>();
         ConstantsToInitializers.Run(model, literals);
         UpgradeOpset.Run(model);
+        TimeFirst.Run(model.Graph);
         MasterWeights.Run(model);
         model.Graph.Sort();
         GraphChecker.Check(model, "regularise");
@@ -162,6 +163,7 @@ public static class TrainingGraphBuilder
 
     internal static void Prepare(OnnxModel model, ShapeInference known)
     {
+        if (DissolveSequences.Run(model, known)) known = InferShapes.Run(model);
         SimplifyShapes.Run(model, known);
         FoldConstants.Run(model, known);
         SlicesToSplit.Run(model, known);

@@ -37,6 +37,9 @@ internal static class ArithmeticRules
         ["Identity"] = (g, op, dy) => [dy],
         ["Cast"] = (g, op, dy) => [g.Cast(dy, op.In(0).Type)],
         ["CastLike"] = (g, op, dy) => [g.Cast(dy, op.In(0).Type), null],
+        ["Mod"] = Mod,
+        ["Range"] = Range,
+        ["com.microsoft.Range"] = Range,
         ["Where"] = Where,
         ["Clip"] = Clip,
     };
@@ -96,6 +99,23 @@ internal static class ArithmeticRules
         Value zeroBase = g.Equal(x, g.Scalar(0, x.Type));
         Value safe = g.Where(zeroBase, g.Scalar(1, x.Type), x);
         return [dx, g.Cast(g.Mul(g.Mul(dy, op.Out(0)), g.Log(safe)), e.Type)];
+    }
+
+    // y = a - b·trunc(a/b), the only form that takes floating numbers: da = dy, db = -dy·trunc(a/b).
+    private static Value?[] Mod(GraphBuilder g, Forward op, Value dy)
+    {
+        Value ratio = g.Div(op.In(0), op.In(1));
+        Value truncated = g.Mul(g.Sign(ratio), g.Op("Floor", [g.Abs(ratio)]));
+        return [dy, g.Neg(g.Mul(dy, truncated))];
+    }
+
+    // y[i] = start + i·delta; the limit only decides how many there are.
+    private static Value?[] Range(GraphBuilder g, Forward op, Value dy)
+    {
+        Value dStart = g.ReshapeLike(g.ReduceSum(dy, false), op.In(0));
+        if (op.TryIn(2) is not Value delta) return [dStart];
+        Value steps = g.Cast(g.Positions(g.DimOf(dy, 0)), dy.Type);
+        return [dStart, null, g.ReshapeLike(g.ReduceSum(g.Mul(dy, steps), false), delta)];
     }
 
     private static Value?[] Where(GraphBuilder g, Forward op, Value dy)

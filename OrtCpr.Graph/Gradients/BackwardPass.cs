@@ -8,14 +8,19 @@ namespace OrtCpr.Graph.Gradients;
 // seed, adds up fan-out, sums broadcast gradients back to their source's shape and checks what a rule returns.
 internal sealed class BackwardPass
 {
-    private readonly OnnxGraph _graph;
+    private readonly IReadOnlyList<Node> _nodes;
     private readonly GraphBuilder _builder;
     private readonly GradientRules _rules;
     private readonly Dictionary<Value, List<Value>> _pending = [];
 
-    public BackwardPass(OnnxGraph graph, GraphBuilder builder, GradientRules rules)
+    public BackwardPass(OnnxGraph graph, GraphBuilder builder, GradientRules rules) : this(graph.Nodes, builder, rules)
     {
-        _graph = graph;
+    }
+
+    // nodes: in graph order; what lies outside them is constant.
+    public BackwardPass(IReadOnlyList<Node> nodes, GraphBuilder builder, GradientRules rules)
+    {
+        _nodes = nodes;
         _builder = builder;
         _rules = rules;
     }
@@ -24,6 +29,8 @@ internal sealed class BackwardPass
     public IReadOnlyDictionary<Value, Value> Run(IReadOnlyDictionary<Value, Value> seeds, IReadOnlySet<Value> sources)
     {
         List<Node> path = NodesBetween(sources, seeds.Keys, out HashSet<Value> active);
+        // What a decomposition writes may be decomposed in turn.
+        while (ReferenceEquals(_nodes, _builder.Graph.Nodes) && Decompositions.Run(_builder.Graph, _builder.Known, path.Where(n => _rules.Find(n) is null))) path = NodesBetween(sources, seeds.Keys, out active);
         RefuseMissingRules(path, sources);
         foreach ((Value value, Value seed) in seeds)
         {
@@ -54,13 +61,14 @@ internal sealed class BackwardPass
         Value? named = node.Inputs.FirstOrDefault(i => i is not null && active.Contains(i));
         _builder.Scope = $"{named?.Name ?? node.Name}_grad";
         Value dy = gradients[0] ?? _builder.Filled(0, node.Outputs[0]!);
-        Value?[] results = Apply(node, new Forward(node, _builder, gradients), dy);
-        Debug.Assert(results.Skip(node.Inputs.Count).All(r => r is null), $"The rule of {node.OpType} returned {results.Length} gradients for {node.Inputs.Count} inputs.");
-        for (int i = 0; i < Math.Min(results.Length, node.Inputs.Count); i++)
+        var forward = new Forward(node, _builder, gradients) { Rules = _rules, Active = active };
+        Value?[] results = Apply(node, forward, dy), inputs = [.. node.Inputs, .. forward.Captured];
+        Debug.Assert(results.Skip(inputs.Length).All(r => r is null), $"The rule of {node.OpType} returned {results.Length} gradients for {inputs.Length} inputs.");
+        for (int i = 0; i < Math.Min(results.Length, inputs.Length); i++)
         {
-            if (results[i] is not Value gradient || node.Inputs[i] is not Value input || !active.Contains(input)) continue;
+            if (results[i] is not Value gradient || inputs[i] is not Value input || !active.Contains(input)) continue;
             _builder.Scope = $"{input.Name}_grad";
-            Add(input, _builder.SumTo(gradient, input));
+            Add(input, QuantizationRules.IsQuantized(input) ? gradient : _builder.SumTo(gradient, input));
         }
     }
 
@@ -90,8 +98,9 @@ internal sealed class BackwardPass
         {
             _builder.Scope = $"{value.Name}_grad";
             Value sum = parts.Count == 2 ? _builder.Add(parts[0], parts[1]) : _builder.Op("Sum", [.. parts]);
+            GraphBuilder.Typed(sum, parts[0].Type, value.Shape);
             parts.Clear();
-            parts.Add(GraphBuilder.Like(sum, value));
+            parts.Add(sum);
         }
         return parts[0];
     }
@@ -101,7 +110,7 @@ internal sealed class BackwardPass
     {
         var fromSources = new HashSet<Value>(sources);
         var candidates = new List<Node>();
-        foreach (Node node in _graph.Nodes)
+        foreach (Node node in _nodes)
         {
             if (_rules.IsConstant(node)) continue;
             if (!OnnxGraph.ReadBy(node).Any(v => fromSources.Contains(v) && MayCarryGradient(v))) continue;
@@ -127,7 +136,7 @@ internal sealed class BackwardPass
     }
 
     // Undefined covers sequences and values whose type inference gave up on.
-    private static bool MayCarryGradient(Value value) => value.Type.IsFloating() || value.Type == ElementType.Undefined;
+    private static bool MayCarryGradient(Value value) => value.Type.IsFloating() || value.Type == ElementType.Undefined || QuantizationRules.IsQuantized(value);
 
     private void RefuseMissingRules(List<Node> path, IReadOnlySet<Value> sources)
     {
@@ -138,6 +147,7 @@ internal sealed class BackwardPass
         {
             foreach (Node node in group)
                 text.Append("  ").Append(node.Label).Append(" blocks ").AppendJoin(", ", Blocked(node, sources)).Append('\n');
+            if (WaysOut.Of(group.First()) is string way) text.Append("    ").Append(way).Append('\n');
         }
         text.Append("Ways out: freeze the parameters named above; register a rule with GradientRules.Register; or cut the graph, making an output in front of the node the loss.");
         throw new UnsupportedGradientException(text.ToString());

@@ -2,13 +2,17 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Geometry of a convolution or pooling window, with automatic padding made explicit. The kernel's size may be unknown for a Conv whose weight
-// has symbolic dimensions.
-internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilations, long[] PadsBegin, long[] PadsEnd, long Group)
+// Geometry of a convolution or pooling window, with automatic padding made explicit where sizes are known. The kernel's size may be unknown for a
+// Conv whose weight has symbolic dimensions.
+internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilations, long[]? PadsBegin, long[]? PadsEnd, long Group)
 {
+    // An odd automatic padding has its larger half at the end.
+    private bool Upper { get; init; }
+
     public int Spatial => Strides.Length;
 
-    public long[] Pads => [.. PadsBegin, .. PadsEnd];
+    // Null where automatic padding depends on sizes that only a run knows.
+    public long[]? Pads => PadsBegin is null ? null : [.. PadsBegin, .. PadsEnd!];
 
     public bool HasUnitStrides => Strides.All(s => s == 1);
 
@@ -17,46 +21,61 @@ internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilatio
 
     public static ConvWindow Of(Forward op)
     {
-        Node node = op.Node;
-        Dim[]? sizes = op.TryIn(1)?.Shape?.Skip(2).ToArray();
-        long[]? kernel = node.Ints("kernel_shape") ?? (sizes is not null && sizes.All(d => d.Known is not null) ? [.. sizes.Select(d => d.Known!.Value)] : null);
-        int n = kernel?.Length ?? sizes?.Length ?? op.In(0).Shape?.Rank - 2 ?? throw Unknown(op, "rank");
-        long[] strides = node.Ints("strides") ?? [.. Enumerable.Repeat(1L, n)];
-        long[] dilations = node.Ints("dilations") ?? [.. Enumerable.Repeat(1L, n)];
-        long[] pads = node.Ints("pads") ?? new long[2 * n];
-        if (strides.Length != n || dilations.Length != n || pads.Length != 2 * n || (op.In(0).Shape is Shape image && image.Rank != n + 2))
-            throw new ModelFormatException($"Node {node.Label}: kernel, strides, dilations and pads must have {n}, {n}, {n} and {2 * n} entries for an input of rank {n + 2}; found {kernel?.Length ?? n}, {strides.Length}, {dilations.Length}, {pads.Length} and {op.In(0).Shape?.ToString() ?? "an unknown rank"}. Export the model again.");
-        ConvWindow window = new(kernel, strides, dilations, pads[..n], pads[n..], node.Int("group", 1));
-        string auto = node.Text("auto_pad", "NOTSET");
-        if (auto is "NOTSET") return window;
-        if (auto is "VALID") return window with { PadsBegin = new long[n], PadsEnd = new long[n] };
-        if (kernel is null) throw Unknown(op, "kernel size (auto_pad)");
-        long[] begin = new long[n], end = new long[n];
+        ConvWindow window = WithoutPads(op);
+        int n = window.Spatial;
+        string auto = op.Node.Text("auto_pad", "NOTSET");
+        if (auto is "VALID") return window;
+        if (auto is "NOTSET") return op.Node.Ints("pads") is long[] pads ? window with { PadsBegin = pads[..n], PadsEnd = pads[n..] } : window;
+        long[] total = new long[n];
         for (int i = 0; i < n; i++)
         {
             // With stride 1 the padding does not depend on the size.
-            long size = strides[i] == 1 ? 0 : op.In(0).Shape?[i + 2].Known ?? throw Unknown(op, "spatial size (auto_pad with a stride)");
-            long total = strides[i] == 1 ? window.Reach(i) - 1 : Math.Max(0, ((((size + strides[i] - 1) / strides[i]) - 1) * strides[i]) + window.Reach(i) - size);
-            begin[i] = auto is "SAME_UPPER" ? total / 2 : total - (total / 2);
-            end[i] = total - begin[i];
+            long? size = window.Strides[i] == 1 ? 0 : op.In(0).Shape?[i + 2].Known;
+            if (window.Kernel is null || size is not long s) return window with { PadsBegin = null, PadsEnd = null, Upper = auto is "SAME_UPPER" };
+            long stride = window.Strides[i];
+            total[i] = stride == 1 ? window.Reach(i) - 1 : Math.Max(0, ((((s + stride - 1) / stride) - 1) * stride) + window.Reach(i) - s);
         }
-        return window with { PadsBegin = begin, PadsEnd = end };
+        long[] less = [.. total.Select(t => t / 2)], more = [.. total.Select(t => t - (t / 2))];
+        return auto is "SAME_UPPER" ? window with { PadsBegin = less, PadsEnd = more } : window with { PadsBegin = more, PadsEnd = less };
     }
 
-    // A tensor over the windows' span -> one over the input: cuts the padding, adds zeros where the stride left rows over. `spatial` is the wanted
-    // size, computed where it is not known.
-    public Value FitTo(GraphBuilder g, Value full, Value x, int leadingAxes)
+    // The geometry with no padding, whatever the node says of it.
+    public static ConvWindow WithoutPads(Forward op)
     {
-        Value begin = g.Ints([.. PadsBegin.Select(p => -p)]);
-        long?[] wanted = [.. Enumerable.Range(2, Spatial).Select(i => x.Shape?[i].Known)], found = [.. Enumerable.Range(2, Spatial).Select(i => full.Shape?[i].Known)];
-        Value end = wanted.All(w => w is not null) && found.All(f => f is not null)
-            ? g.Ints([.. wanted.Select((w, i) => w!.Value - found[i]!.Value + PadsBegin[i])])
-            : g.Sub(g.Sub(g.Op("Shape", [x], ("start", 2)), g.Op("Shape", [full], ("start", 2))), begin);
-        if (PadsBegin.All(p => p == 0) && end.ConstantIntegers is long[] known && known.All(e => e == 0)) return full;
-        Value still = g.Ints(new long[leadingAxes]);
-        return g.Op("Pad", [full, g.Concat(0, still, begin, still, end)]);
+        Node node = op.Node;
+        Dim[]? sizes = op.TryIn(1)?.Shape?.Skip(2).ToArray();
+        long[]? kernel = node.Ints("kernel_shape") ?? (sizes is not null && sizes.All(d => d.Known is not null) ? [.. sizes.Select(d => d.Known!.Value)] : null);
+        int n = kernel?.Length ?? sizes?.Length ?? op.Rank(0) - 2;
+        long[] strides = node.Ints("strides") ?? [.. Enumerable.Repeat(1L, n)];
+        long[] dilations = node.Ints("dilations") ?? [.. Enumerable.Repeat(1L, n)];
+        int pads = node.Ints("pads")?.Length ?? 2 * n;
+        if (strides.Length != n || dilations.Length != n || pads != 2 * n || (op.In(0).Shape is Shape image && image.Rank != n + 2))
+            throw new ModelFormatException($"Node {node.Label}: kernel, strides, dilations and pads must have {n}, {n}, {n} and {2 * n} entries for an input of rank {n + 2}; found {kernel?.Length ?? n}, {strides.Length}, {dilations.Length}, {pads} and {op.In(0).Shape?.ToString() ?? "an unknown rank"}. Export the model again.");
+        return new(kernel, strides, dilations, new long[n], new long[n], node.Int("group", 1));
     }
 
-    private static UnsupportedGradientException Unknown(Forward op, string what) =>
-        new($"The {what} of node {op.Node.Label} is unknown, and its gradient needs it. Export the model with that size fixed.");
+    // Rows that windows of this kernel span, as a vector.
+    public Value ReachOf(GraphBuilder g, Value? weight) =>
+        Kernel is not null ? g.Ints([.. Enumerable.Range(0, Spatial).Select(Reach)])
+        : g.Add(g.Mul(g.Sub(g.SizesFrom(2, weight!), g.Ints(1)), g.Ints(Dilations)), g.Ints(1));
+
+    // Rows that `count` windows span together.
+    public Value SpanOf(GraphBuilder g, Value count, Value? weight) =>
+        g.Folded(g.Add(g.Mul(g.Sub(count, g.Ints(1)), g.Ints(Strides)), ReachOf(g, weight)));
+
+    // Padding in front and behind as vectors.
+    public (Value Begin, Value End) PadsOf(GraphBuilder g, Value x, Value y, Value? weight)
+    {
+        if (PadsBegin is not null) return (g.Ints(PadsBegin), g.Ints(PadsEnd!));
+        Value total = g.Max(g.Sub(SpanOf(g, g.SizesFrom(2, y), weight), g.SizesFrom(2, x)), g.Ints(0));
+        Value less = g.Div(total, g.Ints(2)), more = g.Sub(total, less);
+        return Upper ? (less, more) : (more, less);
+    }
+
+    // A tensor over the windows' span -> one over the input: cuts the padding, adds zeros where the stride left rows over.
+    public Value FitTo(GraphBuilder g, Value full, Value x, Value y, Value? weight = null)
+    {
+        Value begin = g.Neg(PadsOf(g, x, y, weight).Begin);
+        return g.PadFrom(2, full, begin, g.Sub(g.Sub(g.SizesFrom(2, x), g.SizesFrom(2, full)), begin));
+    }
 }

@@ -8,6 +8,8 @@ internal static class ConvolutionRules
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
     {
         ["Conv"] = Conv,
+        ["ConvTranspose"] = (g, op, dy) => ConvTranspose(g, op, dy, TransposedPads(g, op, dy), 2),
+        ["com.microsoft.ConvTransposeWithDynamicPads"] = (g, op, dy) => ConvTranspose(g, op, dy, DynamicPads(g, op, dy), 3),
     };
 
     private static Value?[] Conv(GraphBuilder g, Forward op, Value dy)
@@ -16,9 +18,42 @@ internal static class ConvolutionRules
         Value x = op.In(0), w = op.In(1);
         Value dx = InputGradient(g, window, x, w, dy);
         Value dw = WeightGradient(g, window, x, w, dy);
-        if (op.TryIn(2) is null) return [dx, dw];
-        long[] allButChannels = [.. Enumerable.Range(0, window.Spatial + 2).Where(i => i != 1).Select(i => (long)i)];
-        return [dx, dw, g.ReduceSum(dy, false, allButChannels)];
+        return op.TryIn(2) is null ? [dx, dw] : [dx, dw, BiasGradient(g, dy, window.Spatial)];
+    }
+
+    private static Value BiasGradient(GraphBuilder g, Value dy, int spatial) =>
+        g.ReduceSum(dy, false, [.. Enumerable.Range(0, spatial + 2).Where(i => i != 1).Select(i => (long)i)]);
+
+    // Of all rows that the windows span, y is a cut. With zeros around it dy is over the span again, and x is to it what y is to the x of a Conv
+    // with the same weight: dx is that Conv of dy, dw its weight gradient with x and dy exchanged.
+    private static Value?[] ConvTranspose(GraphBuilder g, Forward op, Value dy, Value begin, int bias)
+    {
+        var window = ConvWindow.WithoutPads(op);
+        Value x = op.In(0), w = op.In(1);
+        Value end = g.Sub(g.Sub(window.SpanOf(g, g.SizesFrom(2, x), w), begin), g.SizesFrom(2, dy));
+        Value span = g.PadFrom(2, dy, begin, end);
+        Value dx = GraphBuilder.Like(g.Op("Conv", [span, w], ("strides", window.Strides), ("dilations", window.Dilations), ("group", window.Group)), x);
+        var results = new Value?[bias + 1];
+        (results[0], results[1], results[bias]) = (dx, WeightGradient(g, window, span, w, x), op.TryIn(bias) is null ? null : BiasGradient(g, dy, window.Spatial));
+        return results;
+    }
+
+    // Rows cut in front. Where the output's size is given, or follows from auto_pad, what is too much is shared between both ends.
+    private static Value TransposedPads(GraphBuilder g, Forward op, Value dy)
+    {
+        var window = ConvWindow.WithoutPads(op);
+        int n = window.Spatial;
+        string auto = op.Node.Text("auto_pad", "NOTSET");
+        if (auto == "VALID" || (auto == "NOTSET" && !op.Node.Has("output_shape"))) return g.Ints(auto == "VALID" ? new long[n] : op.Node.Ints("pads")?[..n] ?? new long[n]);
+        Value span = g.Add(window.SpanOf(g, g.SizesFrom(2, op.In(0)), op.In(1)), g.Ints(op.Node.Ints("output_padding") ?? new long[n]));
+        Value total = g.Max(g.Sub(span, g.SizesFrom(2, dy)), g.Ints(0)), half = g.Div(total, g.Ints(2));
+        return auto == "SAME_UPPER" ? half : g.Sub(total, half);
+    }
+
+    private static Value DynamicPads(GraphBuilder g, Forward op, Value dy)
+    {
+        int n = ConvWindow.WithoutPads(op).Spatial;
+        return op.TryIn(2) is Value pads ? g.Slice(pads, [0], [n], [0]) : TransposedPads(g, op, dy);
     }
 
     // ConvTranspose undoes the geometry. What the stride left over at the far end gets zeros: by output_padding where sizes are known, else by Pad.
@@ -28,13 +63,13 @@ internal static class ConvolutionRules
         long?[] sizes = [.. Enumerable.Range(2, n).Select(i => x.Shape?[i].Known)];
         long?[] outputs = [.. Enumerable.Range(2, n).Select(i => dy.Shape?[i].Known)];
         (string, object)[] geometry = [("strides", window.Strides), ("dilations", window.Dilations), ("group", window.Group)];
-        bool known = window.Kernel is not null && sizes.All(s => s is not null) && outputs.All(o => o is not null);
-        if (!window.HasUnitStrides && !known)
-            return GraphBuilder.Like(window.FitTo(g, g.Op("ConvTranspose", [dy, w], geometry), x, 2), x);
+        bool known = window.Pads is not null && window.Kernel is not null && sizes.All(s => s is not null) && outputs.All(o => o is not null);
+        if (window.Pads is not long[] pads || (!window.HasUnitStrides && !known))
+            return GraphBuilder.Like(window.FitTo(g, g.Op("ConvTranspose", [dy, w], geometry), x, dy, w), x);
         long[] rest = new long[n];
         for (int i = 0; i < n && !window.HasUnitStrides; i++)
-            rest[i] = sizes[i]!.Value + window.PadsBegin[i] + window.PadsEnd[i] - (((outputs[i]!.Value - 1) * window.Strides[i]) + window.Reach(i));
-        return GraphBuilder.Like(g.Op("ConvTranspose", [dy, w], [.. geometry, ("pads", window.Pads), ("output_padding", rest)]), x);
+            rest[i] = sizes[i]!.Value + pads[i] + pads[n + i] - (((outputs[i]!.Value - 1) * window.Strides[i]) + window.Reach(i));
+        return GraphBuilder.Like(g.Op("ConvTranspose", [dy, w], [.. geometry, ("pads", pads), ("output_padding", rest)]), x);
     }
 
     // A convolution of the input with dy as its kernel, batch and channel axes exchanged; stride and dilation change places. Windows that the
@@ -43,8 +78,13 @@ internal static class ConvolutionRules
     {
         int n = window.Spatial, rank = n + 2;
         long[] spatial = [.. Enumerable.Range(2, n).Select(i => (long)i)], exchange = [1, 0, .. spatial];
+        if (window.Pads is null)
+        {
+            (Value begin, Value end) = window.PadsOf(g, x, dy, w);
+            x = GraphBuilder.Typed(g.PadFrom(2, x, begin, end), x.Type, null);
+        }
         Value image = window.Group == 1 ? g.Transpose(x, exchange) : GroupedImage(g, window, x, w);
-        Value product = g.Op("Conv", [image, g.Transpose(dy, exchange)], ("strides", window.Dilations), ("dilations", window.Strides), ("group", window.Group), ("pads", window.Pads));
+        Value product = g.Op("Conv", [image, g.Transpose(dy, exchange)], ("strides", window.Dilations), ("dilations", window.Strides), ("group", window.Group), ("pads", window.Pads ?? new long[2 * n]));
         if (!window.HasUnitStrides)
             product = g.Op("Slice", [product, g.Ints(new long[n]), window.Kernel is long[] kernel ? g.Ints(kernel) : g.Op("Shape", [w], ("start", 2)), g.Ints(spatial)]);
         product.Shape ??= new Shape(Enumerable.Repeat(Dim.Unknown, rank));

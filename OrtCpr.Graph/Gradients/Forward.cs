@@ -15,6 +15,14 @@ public sealed class Forward
         _gradients = gradients;
     }
 
+    // What a rule needs to differentiate a body: the table in force, and the values that a gradient reaches.
+    internal GradientRules Rules { get; init; } = GradientRules.Default;
+
+    internal IReadOnlySet<Value> Active { get; init; } = new HashSet<Value>();
+
+    // Outer values that the node's bodies read.
+    internal IReadOnlyList<Value> Captured => [.. Node.Subgraphs.SelectMany(b => b.Captured()).Distinct()];
+
     /// <summary>The forward node, for its attributes.</summary>
     public Node Node { get; }
 
@@ -63,5 +71,5 @@ public sealed class Forward
 /// <param name="op">The forward operator.</param>
 /// <param name="dy">∂L/∂(output 0); zeros when only other outputs take part.</param>
 /// <returns>One entry per input (missing ones at the end count as null): its gradient, still in broadcast shape where the operator broadcasts,
-/// or null where the operator has no derivative.</returns>
+/// or null where the operator has no derivative. For an operator with bodies, then one per outer value that they read.</returns>
 public delegate Value?[] GradientRule(GraphBuilder g, Forward op, Value dy);

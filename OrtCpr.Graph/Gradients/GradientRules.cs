@@ -9,6 +9,15 @@ public sealed class GradientRules
 {
     private static readonly GradientRule Constant = (g, op, dy) => new Value?[op.InputCount];
 
+    // Sources, random draws, piecewise constant functions, and what gives integers, booleans or text.
+    private static readonly string[] Constants =
+    [
+        "And", "ArgMax", "ArgMin", "Bernoulli", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "BlackmanWindow", "Ceil", "Constant",
+        "ConstantOfShape", "Equal", "EyeLike", "Floor", "Greater", "GreaterOrEqual", "HammingWindow", "HannWindow", "Hardmax", "IsInf", "IsNaN", "Less",
+        "LessOrEqual", "MelWeightMatrix", "Multinomial", "NonMaxSuppression", "NonZero", "Not", "Or", "RandomNormal", "RandomNormalLike", "RandomUniform",
+        "RandomUniformLike", "Round", "Shape", "Sign", "Size", "Xor",
+    ];
+
     private readonly Dictionary<string, GradientRule> _table;
 
     private GradientRules(Dictionary<string, GradientRule> table) => _table = table;
@@ -18,6 +27,9 @@ public sealed class GradientRules
 
     /// <summary>Operators of the table, as <c>Op</c> or <c>domain.Op</c>, sorted.</summary>
     public IReadOnlyList<string> Operators => [.. _table.Keys.Order(StringComparer.Ordinal)];
+
+    // Those that something flows through.
+    internal IEnumerable<string> Differentiable => Operators.Where(o => !ReferenceEquals(_table[o], Constant));
 
     /// <summary>A table with one more rule, or with a built-in one replaced.</summary>
     /// <param name="domain">Operator domain; empty for ONNX operators.</param>
@@ -31,6 +43,11 @@ public sealed class GradientRules
         return new(new Dictionary<string, GradientRule>(_table, StringComparer.Ordinal) { [string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}"] = rule });
     }
 
+    /// <summary>A table in which Round passes its gradient on unchanged, instead of none: quantization-aware training of models that round by themselves.</summary>
+    /// <remarks>Pairs of QuantizeLinear and DequantizeLinear pass it on in every table, where the value was inside the range.</remarks>
+    /// <returns>The new table; this one is unchanged.</returns>
+    public GradientRules StraightThrough() => Register("", "Round", (g, op, dy) => [dy]);
+
     internal GradientRule? Find(Node node) => _table.GetValueOrDefault(node.QualifiedType);
 
     // No gradient by nature: nothing flows through the operator whatever its inputs.
@@ -41,16 +58,13 @@ public sealed class GradientRules
         var table = new Dictionary<string, GradientRule>(StringComparer.Ordinal);
         foreach (IReadOnlyDictionary<string, GradientRule> family in new[]
             { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table, ReductionRules.Table,
-              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table })
+              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, EinsumRules.Table, ResizeRules.Table, ScatterRules.Table,
+              LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, RegionRules.Table, SpectralRules.Table, FusedRules.Table,
+              ControlFlowRules.Table, QuantizationRules.Table, QuantizedMatrixRules.Table })
         {
             foreach ((string op, GradientRule rule) in family) table.Add(op, rule);
         }
-        foreach (string op in new[] { "Shape", "Size", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf",
-            "NonZero", "ArgMax", "ArgMin", "Sign", "Floor", "Ceil", "Round", "ConstantOfShape", "Range", "OneHot", "EyeLike", "Constant", "RandomNormal",
-            "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial" })
-        {
-            table.Add(op, Constant);
-        }
+        foreach (string op in Constants) table.Add(op, Constant);
         return table;
     }
 }

@@ -10,12 +10,19 @@ internal static class IndexingRules
         ["Gather"] = Gather,
         ["GatherElements"] = GatherElements,
         ["GatherND"] = GatherND,
-        ["Trilu"] = Trilu,
+        ["com.microsoft.GatherND"] = GatherND,
+        ["TopK"] = TopK,
+        ["OneHot"] = OneHot,
+        ["Compress"] = ByDefinition.Rule(Compress),
+        ["Unique"] = ByDefinition.Rule(Unique),
+        ["com.microsoft.UnfoldTensor"] = ByDefinition.Rule(UnfoldTensor),
+        ["com.microsoft.NGramRepeatBlock"] = (g, op, dy) => [null, g.Where(g.Equal(op.Out(0), op.In(1)), dy, g.Scalar(0, dy.Type))],
+        ["com.microsoft.Unique"] = ByDefinition.Rule(Unique),
     };
 
     private static Value?[] Gather(GraphBuilder g, Forward op, Value dy)
     {
-        Value x = op.In(0), indices = op.In(1);
+        Value x = op.In(0), indices = g.Cast(op.In(1), ElementType.Int64);
         int axis = op.Axis("axis", 0), rank = x.Shape!.Rank;
         if (op.Constants(1) is [long at] && indices.Shape is { Rank: <= 1 })
             return [Placed(g, x, indices.Shape.Rank == 0 ? g.Unsqueeze(dy, axis) : dy, axis, at)];
@@ -57,13 +64,55 @@ internal static class IndexingRules
     private static Value?[] GatherElements(GraphBuilder g, Forward op, Value dy) =>
         [GraphBuilder.Like(g.Op("ScatterElements", [g.Filled(0, op.In(0)), op.In(1), dy], ("axis", op.Axis("axis", 0)), ("reduction", "add")), op.In(0))];
 
+    // With batch_dims the batch's own coordinates go in front of the indices.
     private static Value?[] GatherND(GraphBuilder g, Forward op, Value dy)
     {
-        if (op.Node.Int("batch_dims", 0) != 0)
-            throw new UnsupportedGradientException($"Node {op.Node.Label} has batch_dims = {op.Node.Int("batch_dims", 0)}, which has no gradient rule yet; batch_dims = 0 has.");
-        return [GraphBuilder.Like(g.Op("ScatterND", [g.Filled(0, op.In(0)), op.In(1), dy], ("reduction", "add")), op.In(0))];
+        Value x = op.In(0), indices = g.Cast(op.In(1), ElementType.Int64);
+        int batch = (int)op.Node.Int("batch_dims", 0);
+        if (batch > 0)
+        {
+            int rank = op.Rank(1);
+            Value one = g.Concat(0, g.Op("Shape", [indices], ("end", -1)), g.Ints(1));
+            Value Coordinate(int axis) => g.Op("Expand", [g.Reshape(g.Positions(g.DimOf(indices, axis)), [.. Enumerable.Range(0, rank).Select(i => i == axis ? -1L : 1)]), one]);
+            indices = g.Concat(-1, [.. Enumerable.Range(0, batch).Select(Coordinate), indices]);
+        }
+        return [GraphBuilder.Like(g.Op("ScatterND", [g.Filled(0, x), indices, dy], ("reduction", "add")), x)];
     }
 
-    private static Value?[] Trilu(GraphBuilder g, Forward op, Value dy) =>
-        [g.Op("Trilu", [dy, op.TryIn(1)], ("upper", op.Node.Int("upper", 1)))];
+    private static Value?[] TopK(GraphBuilder g, Forward op, Value dy) =>
+        [GraphBuilder.Like(g.Op("ScatterElements", [g.Filled(0, op.In(0)), op.Out(1), dy], ("axis", op.Node.Int("axis", -1))), op.In(0))];
+
+    // values = [off, on]: all of dy that is not on is off.
+    private static Value?[] OneHot(GraphBuilder g, Forward op, Value dy)
+    {
+        Value mask = g.Op("OneHot", [op.In(0), op.In(1), g.Constant(GraphBuilder.FloatVector(dy.Type, 0, 1))], ("axis", op.Node.Int("axis", -1)));
+        Value on = g.Reshape(g.ReduceSum(g.Mul(dy, mask), false), 1), all = g.Reshape(g.ReduceSum(dy, false), 1);
+        return [null, null, g.Concat(0, g.Sub(all, on), on)];
+    }
+
+    // Without an axis the input counts as flat.
+    private static Value Compress(GraphBuilder g, Forward op)
+    {
+        Value x = op.Node.Has("axis") ? op.In(0) : g.Reshape(op.In(0), -1);
+        Value chosen = g.Squeeze(g.Op("NonZero", [op.In(1)]), 0);
+        return g.Gather(x, GraphBuilder.Typed(chosen, ElementType.Int64, new Shape(Dim.Unknown)), op.Axis("axis", 0));
+    }
+
+    // The second output says where each value occurred first.
+    private static Value Unique(GraphBuilder g, Forward op)
+    {
+        Value x = op.Node.Has("axis") ? op.In(0) : g.Reshape(op.In(0), -1);
+        return g.Gather(x, GraphBuilder.Typed(op.Out(1), ElementType.Int64, new Shape(Dim.Unknown)), op.Axis("axis", 0));
+    }
+
+    // Windows along an axis, each behind all others: y[…, w, …, i] = x[…, w·step + i, …].
+    private static Value UnfoldTensor(GraphBuilder g, Forward op)
+    {
+        int axis = op.Axis("dim", -1), rank = op.Rank(0);
+        long size = op.Node.Int("size", 1), step = op.Node.Int("step", 1);
+        Value windows = g.Add(g.Div(g.Sub(g.DimOf(op.In(0), axis), g.Ints(size)), g.Ints(step)), g.Ints(1));
+        Value at = g.Add(g.Unsqueeze(g.Mul(g.Positions(windows), g.Int(step)), 1), g.Unsqueeze(g.Positions(g.Ints(size)), 0));
+        Value read = g.Gather(op.In(0), GraphBuilder.Typed(at, ElementType.Int64, new Shape(Dim.Unknown, size)), axis);
+        return g.Transpose(read, [.. Enumerable.Range(0, rank + 1).Where(i => i != axis + 1).Select(i => (long)i), axis + 1]);
+    }
 }

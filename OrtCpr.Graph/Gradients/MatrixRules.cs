@@ -7,16 +7,19 @@ internal static class MatrixRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
     {
-        ["MatMul"] = (g, op, dy) => Product(g, op, dy, false, false, 1),
+        ["MatMul"] = (g, op, dy) => Product(g, Ranked(op, 0), Ranked(op, 1), dy, false, false, 1),
         ["com.microsoft.FusedMatMul"] = FusedMatMul,
+        ["com.microsoft.TransposeMatMul"] = FusedMatMul,
         ["Gemm"] = Gemm,
     };
 
+    private static Value Ranked(Forward op, int input) => op.Rank(input) > 0 ? op.In(input)
+        : throw new ArgumentException($"'{op.In(input).Name}' has rank 0, a matrix product takes 1 or more.");
+
     // y = α·op(a)·op(b), batched and broadcast over leading axes.
-    private static Value?[] Product(GraphBuilder g, Forward op, Value dy, bool transA, bool transB, float alpha)
+    private static Value?[] Product(GraphBuilder g, Value a, Value b, Value dy, bool transA, bool transB, float alpha)
     {
-        Value a = op.In(0), b = op.In(1);
-        int ra = op.Rank(0), rb = op.Rank(1);
+        int ra = a.Shape!.Rank, rb = b.Shape!.Rank;
         if (ra == 1 || rb == 1) return WithVector(g, a, b, ra, rb, dy, alpha);
         Value da = transA ? g.MatMul(b, dy, transB, true, alpha) : g.MatMul(dy, b, false, !transB, alpha);
         return [da, rb == 2 && ra > 2 && !transA ? WeightGradient(g, a, b, dy, transB, alpha)
@@ -30,7 +33,7 @@ internal static class MatrixRules
         return GraphBuilder.Like(transB ? g.Gemm(dRows, rows, true, false, alpha) : g.Gemm(rows, dRows, true, false, alpha), b);
     }
 
-    private static Value Flat(GraphBuilder g, Value v)
+    internal static Value Flat(GraphBuilder g, Value v)
     {
         int rank = v.Shape!.Rank;
         if (rank == 2) return v;
@@ -53,12 +56,19 @@ internal static class MatrixRules
         return [g.Mul(tall, g.Unsqueeze(b, 0)), g.Squeeze(g.MatMul(a, tall, true, false), -1)];
     }
 
+    // With transBatchA or transBatchB the first axis stands behind the batch axes: [m, batch…, k] is [batch…, m, k].
     private static Value?[] FusedMatMul(GraphBuilder g, Forward op, Value dy)
     {
-        if (op.Node.Int("transBatchA", 0) != 0 || op.Node.Int("transBatchB", 0) != 0)
-            throw new UnsupportedGradientException($"Node {op.Node.Label} moves batch axes (transBatchA or transBatchB), which has no gradient rule. Replace it by Transpose and MatMul.");
-        return Product(g, op, dy, op.Node.Int("transA", 0) != 0, op.Node.Int("transB", 0) != 0, op.Node.Float("alpha", 1));
+        bool movesA = op.Node.Int("transBatchA", 0) != 0, movesB = op.Node.Int("transBatchB", 0) != 0;
+        Value a = movesA ? g.Transpose(op.In(0), [.. Axes(1, op.Rank(0) - 2), 0, op.Rank(0) - 1]) : op.In(0);
+        Value b = movesB ? g.Transpose(op.In(1), [.. Axes(1, op.Rank(1) - 2), 0, op.Rank(1) - 1]) : op.In(1);
+        Value?[] found = Product(g, a, b, dy, op.Node.Int("transA", 0) != 0, op.Node.Int("transB", 0) != 0, op.Node.Float("alpha", 1));
+        Value? Back(Value? d, Value moved, bool moves) => !moves ? d
+            : g.Transpose(g.SumTo(d!, moved), [moved.Shape!.Rank - 2, .. Axes(0, moved.Shape.Rank - 2), moved.Shape.Rank - 1]);
+        return [Back(found[0], a, movesA), Back(found[1], b, movesB)];
     }
+
+    private static IEnumerable<long> Axes(int first, int count) => Enumerable.Range(first, count).Select(i => (long)i);
 
     // y = α·op(a)·op(b) + β·c. The walker sums dc back to c's shape.
     private static Value?[] Gemm(GraphBuilder g, Forward op, Value dy)

@@ -18,6 +18,18 @@ internal static class MovementRules
         ["Slice"] = Slice,
         ["Tile"] = Tile,
         ["Pad"] = Pad,
+        ["com.microsoft.Pad"] = Pad,
+        ["com.microsoft.ExpandDims"] = (g, op, dy) => [g.ReshapeLike(dy, op.In(0))],
+        ["com.microsoft.SampleOp"] = (g, op, dy) => [dy],
+        ["CenterCropPad"] = CenterCropPad,
+        ["DepthToSpace"] = DepthToSpace,
+        ["SpaceToDepth"] = (g, op, dy) => [g.Op("DepthToSpace", [dy], ("blocksize", op.Node.Int("blocksize", 1)))],
+        ["ReverseSequence"] = ReverseSequence,
+        ["Trilu"] = Trilu,
+        ["com.microsoft.Trilu"] = Trilu,
+        ["CumSum"] = CumSum,
+        ["CumProd"] = ByDefinition.Rule(CumProd),
+        ["Col2Im"] = Col2Im,
     };
 
     private static Value?[] Reshaped(GraphBuilder g, Forward op, Value dy) => [g.ReshapeLike(dy, op.In(0))];
@@ -119,15 +131,96 @@ internal static class MovementRules
         return [GraphBuilder.Like(g.ReduceSum(split, false, [.. Enumerable.Range(0, rank).Select(i => (long)(2 * i))]), x), null];
     }
 
-    // Constant mode: cut the padding off again (negative pads put zeros back).
+    // Constant mode: cut the padding off again (negative pads put zeros back). In the other modes y is x read at positions.
     private static Value?[] Pad(GraphBuilder g, Forward op, Value dy)
     {
-        if (op.Node.Text("mode", "constant") != "constant")
-            throw new UnsupportedGradientException($"Node {op.Node.Label} pads in mode '{op.Node.Text("mode", "constant")}', which has no gradient rule yet; mode 'constant' has.");
+        if (op.Node.Text("mode", "constant") != "constant") return ReadAtPositions(g, op, dy);
         Value?[] inputs = [dy, g.Neg(op.In(1)), null, op.TryIn(3)];
         Value dx = GraphBuilder.Like(g.Op("Pad", inputs), op.In(0));
         if (op.TryIn(2) is not { IsInitializer: false } fill) return [dx];
         Value dFill = g.Sub(g.ReduceSum(dy, false), g.ReduceSum(dx, false));
         return [dx, null, g.ReshapeLike(dFill, fill)];
+    }
+
+    private static readonly GradientRule ReadAtPositions = ByDefinition.Rule(Gathered);
+
+    // The positions along an axis are what Pad itself makes of 0, 1, 2 …
+    private static Value Gathered(GraphBuilder g, Forward op)
+    {
+        Value y = op.In(0), pads = g.Folded(op.In(1));
+        int rank = op.Rank(0);
+        long[] axes = op.TryIn(3) is null ? [.. Enumerable.Range(0, rank).Select(i => (long)i)]
+            : op.Constants(3) ?? throw new UnsupportedGradientException($"The axes of node {op.Node.Label} are not constant. Export the model with constant axes.");
+        for (int i = 0; i < axes.Length; i++)
+        {
+            Value own = g.Folded(g.Gather(pads, g.Ints(i, i + axes.Length)));
+            if (own.ConstantIntegers is [0, 0]) continue;
+            int axis = op.In(0).Shape!.Axis(axes[i]);
+            Value positions = g.Op("Pad", [g.Positions(g.DimOf(op.In(0), axis)), own], ("mode", op.Node.Text("mode", "constant")));
+            y = g.Gather(y, GraphBuilder.Typed(positions, ElementType.Int64, new Shape(Dim.Unknown)), axis);
+        }
+        return y;
+    }
+
+    // Cropping and padding about the centre undo each other.
+    private static Value?[] CenterCropPad(GraphBuilder g, Forward op, Value dy)
+    {
+        Value sizes = g.ShapeOf(op.In(0));
+        if (op.Node.Ints("axes") is not long[] axes) return [g.Op("CenterCropPad", [dy, sizes])];
+        return [g.Op("CenterCropPad", [dy, g.Gather(sizes, g.Ints([.. axes.Select(a => (long)op.In(0).Shape!.Axis(a))]))], ("axes", axes))];
+    }
+
+    // SpaceToDepth puts the block in front of the channels; mode CRD has it behind.
+    private static Value?[] DepthToSpace(GraphBuilder g, Forward op, Value dy)
+    {
+        Value x = op.In(0);
+        long block = op.Node.Int("blocksize", 1);
+        Value dx = g.Op("SpaceToDepth", [dy], ("blocksize", block));
+        if (op.Node.Text("mode", "DCR") == "DCR") return [dx];
+        Value apart = g.Reshape(dx, g.Concat(0, g.DimOf(x, 0), g.Ints(block * block, -1), g.SizesFrom(2, x)));
+        return [g.ReshapeLike(g.Op("Transpose", [apart], ("perm", new long[] { 0, 2, 1, 3, 4 })), x)];
+    }
+
+    private static Value?[] ReverseSequence(GraphBuilder g, Forward op, Value dy) =>
+        [g.Op("ReverseSequence", [dy, op.In(1)], ("batch_axis", op.Node.Int("batch_axis", 1)), ("time_axis", op.Node.Int("time_axis", 0)))];
+
+    private static Value?[] Trilu(GraphBuilder g, Forward op, Value dy) =>
+        [g.Op(op.Node.QualifiedType, [dy, op.TryIn(1)], ("upper", op.Node.Int("upper", 1)))];
+
+    private static Value?[] CumSum(GraphBuilder g, Forward op, Value dy) =>
+        [g.Op("CumSum", [dy, op.In(1)], ("exclusive", op.Node.Int("exclusive", 0)), ("reverse", op.Node.Int("reverse", 0) == 0))];
+
+    // A product over [out, in] with 1 where an element takes no part, so that zeros among the factors stay exact.
+    private static Value CumProd(GraphBuilder g, Forward op)
+    {
+        long[] constant = op.Constants(1) ?? throw new UnsupportedGradientException($"The axis of node {op.Node.Label} is not constant. Export the model with a constant axis.");
+        int axis = op.In(0).Shape!.Axis(constant[0]);
+        bool reverse = op.Node.Int("reverse", 0) != 0, exclusive = op.Node.Int("exclusive", 0) != 0;
+        return g.OnLastAxis(op.In(0), axis, x =>
+        {
+            Value at = g.Positions(g.DimOf(x, -1)), read = g.Unsqueeze(at, 0), written = g.Unsqueeze(at, 1);
+            (Value smaller, Value larger) = reverse ? (written, read) : (read, written);
+            Value part = exclusive ? g.Less(smaller, larger) : g.LessOrEqual(smaller, larger);
+            return g.Reduce("ReduceProd", g.Where(part, g.Unsqueeze(x, -2), g.Scalar(1, x.Type)), false, -1);
+        });
+    }
+
+    // Image to columns: each axis of the padded dy is read at block position + window position, [block, windows] of them.
+    private static Value?[] Col2Im(GraphBuilder g, Forward op, Value dy)
+    {
+        Value x = op.In(0);
+        int n = op.Rank(0) == 3 && dy.Shape is Shape image ? image.Rank - 2 : throw new UnsupportedGradientException($"The rank of the output of node {op.Node.Label} is unknown. Export the model with a constant image_shape.");
+        long[] strides = op.Node.Ints("strides") ?? [.. Enumerable.Repeat(1L, n)], dilations = op.Node.Ints("dilations") ?? [.. Enumerable.Repeat(1L, n)];
+        long[] pads = op.Node.Ints("pads") ?? new long[2 * n];
+        Value read = g.PadFrom(2, dy, g.Ints(pads[..n]), g.Ints(pads[n..]));
+        for (int i = 0; i < n; i++)
+        {
+            Value block = g.Gather(op.In(2), g.Ints(i)), inside = g.Mul(g.Positions(block), g.Int(dilations[i]));
+            Value room = g.Sub(g.Sub(g.Add(g.DimOf(dy, i + 2), g.Ints(pads[i] + pads[n + i])), g.Mul(g.Sub(block, g.Ints(1)), g.Ints(dilations[i]))), g.Ints(1));
+            Value windows = g.Mul(g.Positions(g.Add(g.Div(room, g.Ints(strides[i])), g.Ints(1))), g.Int(strides[i]));
+            read = g.Op("Gather", [read, g.Add(g.Unsqueeze(inside, 1), g.Unsqueeze(windows, 0))], ("axis", 2 + (2 * i)));
+        }
+        long[] perm = [0, 1, .. Enumerable.Range(0, n).Select(i => 2L + (2 * i)), .. Enumerable.Range(0, n).Select(i => 3L + (2 * i))];
+        return [g.ReshapeLike(g.Op("Transpose", [read], ("perm", perm)), x)];
     }
 }

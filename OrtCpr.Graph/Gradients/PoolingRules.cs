@@ -8,31 +8,78 @@ internal static class PoolingRules
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
     {
         ["MaxPool"] = MaxPool,
+        ["com.microsoft.MaxpoolWithMask"] = ByDefinition.Rule(MaxpoolWithMask),
         ["AveragePool"] = AveragePool,
+        ["LpPool"] = LpPool,
         ["GlobalAveragePool"] = GlobalAveragePool,
+        ["GlobalMaxPool"] = GlobalMaxPool,
+        ["GlobalLpPool"] = GlobalLpPool,
+        ["MaxUnpool"] = (g, op, dy) => [g.Gather(g.Reshape(dy, -1), op.In(1))],
     };
 
-    // The forward's indices count over the whole tensor in row-major order; a tie is the first of the window.
+    // The indices count over the whole tensor in row-major order; a tie is the first of the window.
     private static Value?[] MaxPool(GraphBuilder g, Forward op, Value dy)
     {
-        if (op.Node.Int("storage_order", 0) != 0)
-            throw new UnsupportedGradientException($"Node {op.Node.Label} has storage_order = 1, whose column-major indices have no gradient rule. Export it with storage_order = 0.");
-        Value x = op.In(0);
-        Value size = x.Shape?.ElementCount?.Constant is long n ? g.Ints(n) : g.Reshape(g.SizeOf(x), 1);
-        Value zeros = g.Op("ConstantOfShape", [size], ("value", GraphBuilder.Reshaped(GraphBuilder.ScalarData(0, x.Type), 1)));
-        Value sum = g.Op("ScatterElements", [zeros, g.Reshape(op.Out(1), -1), g.Reshape(dy, -1)], ("axis", 0), ("reduction", "add"));
+        Value x = op.In(0), indices = op.Node.Int("storage_order", 0) == 0 ? op.Out(1) : RowMajor(g, op);
+        Value zeros = g.FilledOf(0, g.Folded(g.Reshape(g.SizeOf(x), 1)), x.Type);
+        Value sum = g.Op("ScatterElements", [zeros, g.Reshape(indices, -1), g.Reshape(dy, -1)], ("axis", 0), ("reduction", "add"));
         return [g.ReshapeLike(sum, x)];
     }
 
-    // Each output spreads evenly over its window: a ConvTranspose with a kernel of ones, channel by channel.
+    // Column-major indices are of no use here; the pooling is done once more for the others.
+    private static Value RowMajor(GraphBuilder g, Forward op)
+    {
+        (string, object)[] attributes = [.. op.Node.Attributes.Where(a => a.Key != "storage_order").Select(a => (a.Key, a.Value))];
+        return g.Ops("MaxPool", 2, [op.In(0)], attributes)[1];
+    }
+
+    // What the mask hides is below everything.
+    private static Value MaxpoolWithMask(GraphBuilder g, Forward op)
+    {
+        (string, object)[] attributes = [.. op.Node.Attributes.Select(a => (a.Key, a.Value))];
+        Value hidden = g.Equal(op.In(1), g.Scalar(0, op.In(1).Type));
+        return g.Op("MaxPool", [GraphBuilder.Like(g.Where(hidden, g.Scalar(float.MinValue, op.In(0).Type), op.In(0)), op.In(0))], attributes);
+    }
+
+    // Each output spreads evenly over its window.
     private static Value?[] AveragePool(GraphBuilder g, Forward op, Value dy)
     {
         var window = ConvWindow.Of(op);
+        Value share = g.Div(dy, Counts(g, window, op.In(0), dy, op.Node.Int("count_include_pad", 0) != 0, op.Node.Int("ceil_mode", 0) != 0));
+        return [Spread(g, window, share, op.In(0))];
+    }
+
+    // y = (Σ |x|ᵖ)^(1/p): dx = sign(x)·|x|ᵖ⁻¹ · Σ dy·y¹⁻ᵖ over the windows with x.
+    private static Value?[] LpPool(GraphBuilder g, Forward op, Value dy)
+    {
         Value x = op.In(0);
-        Value share = g.Div(dy, Counts(g, window, x, dy, op.Node.Int("count_include_pad", 0) != 0, op.Node.Int("ceil_mode", 0) != 0));
-        Value ones = g.Constant(Ones([1, 1, .. window.Kernel!], dy.Type));
+        double p = op.Node.Int("p", 2);
+        return [g.Mul(PowerSlope(g, x, p), Spread(g, ConvWindow.Of(op), g.Mul(dy, NormSlope(g, op.Out(0), p)), x))];
+    }
+
+    private static Value?[] GlobalLpPool(GraphBuilder g, Forward op, Value dy)
+    {
+        double p = op.Node.Int("p", 2);
+        return [g.Mul(PowerSlope(g, op.In(0), p), g.Mul(dy, NormSlope(g, op.Out(0), p)))];
+    }
+
+    private static Value PowerSlope(GraphBuilder g, Value x, double p) =>
+        p == 1 ? g.Sign(x) : p == 2 ? x : g.Mul(g.Sign(x), g.Pow(g.Abs(x), g.Scalar(p - 1, x.Type)));
+
+    // y¹⁻ᵖ, and 0 where the norm is 0.
+    private static Value NormSlope(GraphBuilder g, Value y, double p)
+    {
+        if (p == 1) return g.Filled(1, y);
+        Value isZero = g.Equal(y, g.Scalar(0, y.Type));
+        return g.Where(isZero, g.Scalar(0, y.Type), g.Pow(g.Where(isZero, g.Scalar(1, y.Type), y), g.Scalar(1 - p, y.Type)));
+    }
+
+    // Sums what each window holds over the elements in it: a ConvTranspose with a kernel of ones, channel by channel.
+    private static Value Spread(GraphBuilder g, ConvWindow window, Value share, Value x)
+    {
+        Value ones = g.Constant(Ones([1, 1, .. window.Kernel!], share.Type));
         Value full = g.Op("ConvTranspose", [Alone(g, share, window.Spatial), ones], ("strides", window.Strides), ("dilations", window.Dilations));
-        return [g.ReshapeLike(window.FitTo(g, full, x, 2), x)];
+        return g.ReshapeLike(window.FitTo(g, full, x, share), x);
     }
 
     // [N, C, …] -> [N·C, 1, …].
@@ -47,26 +94,30 @@ internal static class PoolingRules
     private static Value Counts(GraphBuilder g, ConvWindow window, Value x, Value dy, bool includePad, bool ceil)
     {
         double area = window.Kernel!.Aggregate(1.0, (p, k) => p * k);
-        if (!ceil && (includePad || window.Pads.All(p => p == 0))) return g.Scalar(area, dy.Type);
+        if (!ceil && (includePad || window.Pads?.All(p => p == 0) == true)) return g.Scalar(area, dy.Type);
         int n = window.Spatial;
-        Value counted = g.Op("ConstantOfShape", [g.Concat(0, g.Ints(1, 1), g.Op("Shape", [x], ("start", 2)))],
-            ("value", GraphBuilder.Reshaped(GraphBuilder.ScalarData(1, dy.Type), 1)));
-        Value pads = g.Ints([0, 0, .. window.PadsBegin, 0, 0, .. window.PadsEnd]);
-        counted = includePad ? g.Op("Pad", [counted, pads, g.Scalar(1, dy.Type)]) : g.Op("Pad", [counted, pads]);
+        (Value begin, Value end) = window.PadsOf(g, x, dy, null);
+        Value size = g.SizesFrom(2, x), padded = g.Add(g.Add(size, begin), end);
+        Value counted = g.FilledOf(1, g.Concat(0, g.Ints(1, 1), includePad ? padded : size), dy.Type);
+        if (!includePad) counted = g.PadFrom(2, counted, begin, end);
         // ceil_mode lets the last window reach behind the end, where nothing counts.
-        if (ceil) counted = g.Op("Pad", [counted, g.Ints([.. new long[n + 2], 0, 0, .. window.Strides.Select(s => s - 1)])]);
-        Value counts = g.Op("Conv", [counted, g.Constant(Ones([1, 1, .. window.Kernel!], dy.Type))], ("strides", window.Strides), ("dilations", window.Dilations));
-        return ceil ? g.Op("Slice", [counts, g.Ints(new long[n]), g.Op("Shape", [dy], ("start", 2)), g.Ints([.. Enumerable.Range(2, n).Select(i => (long)i)])]) : counts;
+        if (ceil) counted = g.PadFrom(2, counted, g.Ints(new long[n]), g.Sub(window.SpanOf(g, g.SizesFrom(2, dy), null), padded));
+        return g.Op("Conv", [counted, g.Constant(Ones([1, 1, .. window.Kernel!], dy.Type))], ("strides", window.Strides), ("dilations", window.Dilations));
     }
 
     private static TensorData Ones(long[] dims, ElementType type) =>
         GraphBuilder.Reshaped(GraphBuilder.FloatVector(type, [.. Enumerable.Repeat(1.0, (int)dims.Aggregate(1L, (p, d) => p * d))]), dims);
 
-    private static Value?[] GlobalAveragePool(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] GlobalAveragePool(GraphBuilder g, Forward op, Value dy) =>
+        [g.ExpandLike(g.Div(dy, ReductionRules.CountOf(g, op.In(0), dy)), op.In(0))];
+
+    // To the first maximum of a channel, as MaxPool.
+    private static Value?[] GlobalMaxPool(GraphBuilder g, Forward op, Value dy)
     {
         Value x = op.In(0);
-        SymbolicInt? area = x.Shape is Shape s ? new Shape(s.Skip(2)).ElementCount : null;
-        Value count = area?.Constant is long n ? g.Scalar(n, dy.Type) : g.Cast(g.Div(g.SizeOf(x), g.SizeOf(dy)), dy.Type);
-        return [g.ExpandLike(g.Div(dy, count), x)];
+        Value flat = g.Reshape(x, g.Concat(0, g.Ints(-1), g.Op("ReduceProd", [g.SizesFrom(2, x)], ("keepdims", 1))));
+        Value first = g.Op("ArgMax", [flat], ("axis", 1), ("keepdims", 1));
+        Value dx = g.Op("ScatterElements", [g.Filled(0, flat), first, g.Reshape(dy, -1, 1)], ("axis", 1));
+        return [g.ReshapeLike(dx, x)];
     }
 }

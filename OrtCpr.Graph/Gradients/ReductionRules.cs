@@ -14,6 +14,7 @@ internal static class ReductionRules
         ["ReduceL2"] = ReduceL2,
         ["ReduceLogSum"] = (g, op, dy) => [g.ExpandLike(Wide(g, op, g.Div(dy, g.Exp(op.Out(0)))), op.In(0))],
         ["ReduceLogSumExp"] = (g, op, dy) => [g.Mul(Wide(g, op, dy), g.Exp(g.Sub(op.In(0), Wide(g, op, op.Out(0)))))],
+        ["ReduceProd"] = ReduceProd,
         ["ReduceMax"] = Extremum,
         ["ReduceMin"] = Extremum,
     };
@@ -31,13 +32,15 @@ internal static class ReductionRules
         return g.Op("Unsqueeze", [reduced, op.In(1)]);
     }
 
-    private static Value?[] ReduceMean(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] ReduceMean(GraphBuilder g, Forward op, Value dy) =>
+        [g.ExpandLike(Wide(g, op, g.Div(dy, CountOf(g, op.In(0), dy))), op.In(0))];
+
+    // How many elements of `all` went into each of `reduced`, as a scalar of the latter's type.
+    internal static Value CountOf(GraphBuilder g, Value all, Value reduced)
     {
-        Value x = op.In(0);
-        SymbolicInt? ratio = x.Shape?.ElementCount is SymbolicInt all && dy.Shape?.ElementCount is SymbolicInt kept && kept.Constant != 0 ? all / kept : null;
-        Value count = ratio?.Constant is long n ? g.Scalar(n, dy.Type)
-            : g.Div(g.Cast(g.SizeOf(x), dy.Type), g.Cast(g.SizeOf(dy), dy.Type));
-        return [g.ExpandLike(Wide(g, op, g.Div(dy, count)), x)];
+        SymbolicInt? ratio = all.Shape?.ElementCount is SymbolicInt many && reduced.Shape?.ElementCount is SymbolicInt few && few.Constant != 0 ? many / few : null;
+        return ratio?.Constant is long n ? g.Scalar(n, reduced.Type)
+            : g.Div(g.Cast(g.SizeOf(all), reduced.Type), g.Cast(g.SizeOf(reduced), reduced.Type));
     }
 
     // x / ‖x‖, and 0 where the norm is 0.
@@ -53,8 +56,30 @@ internal static class ReductionRules
     private static Value?[] Extremum(GraphBuilder g, Forward op, Value dy)
     {
         Value winners = g.Cast(g.Equal(op.In(0), Wide(g, op, op.Out(0))), dy.Type);
-        Value?[] inputs = [winners, op.TryIn(1)];
-        Value count = g.Op("ReduceSum", inputs, ("keepdims", 1), ("noop_with_empty_axes", op.Node.Int("noop_with_empty_axes", 0)));
+        Value count = Reduced(g, op, "ReduceSum", winners);
         return [g.Mul(winners, g.Div(Wide(g, op, dy), count))];
+    }
+
+    // The product of the others: y/x without zeros; with one zero it is that element's alone; with more it is 0 for all.
+    private static Value?[] ReduceProd(GraphBuilder g, Forward op, Value dy)
+    {
+        Value isZero = g.Equal(op.In(0), g.Scalar(0, dy.Type)), safe = g.Where(isZero, g.Scalar(1, dy.Type), op.In(0));
+        Value zeros = Reduced(g, op, "ReduceSum", g.Cast(isZero, dy.Type)), product = Reduced(g, op, "ReduceProd", safe);
+        return [g.Mul(Wide(g, op, dy), OtherFactors(g, isZero, safe, zeros, product))];
+    }
+
+    // From an element, its group's number of zeros and the product of what is not zero: the product of all but the element.
+    internal static Value OtherFactors(GraphBuilder g, Value isZero, Value safe, Value zeros, Value product)
+    {
+        Value none = g.Scalar(0, safe.Type);
+        Value wanted = g.Cast(isZero, safe.Type);
+        return g.Where(g.Equal(zeros, wanted), g.Div(product, safe), none);
+    }
+
+    // The same reduction of another tensor, with the axes kept.
+    private static Value Reduced(GraphBuilder g, Forward op, string reduction, Value value)
+    {
+        Value?[] inputs = [value, op.TryIn(1)];
+        return g.Op(reduction, inputs, ("keepdims", 1), ("noop_with_empty_axes", op.Node.Int("noop_with_empty_axes", 0)));
     }
 }

@@ -28,6 +28,9 @@ public sealed partial class GraphBuilder
 
     internal OnnxGraph Graph => _graph;
 
+    // Nodes emitted so far, and whatever else is in the list they go to.
+    internal List<Node> Emitted => _sink;
+
     /// <summary>Emits a node with one output.</summary>
     /// <param name="opType">Operator; of domain com.microsoft when written <c>com.microsoft.X</c>, of ours when <c>ortcpr.X</c>.</param>
     /// <param name="inputs">Inputs in order; null for an omitted optional one.</param>

@@ -1,7 +1,8 @@
 namespace OrtCpr.Graph.Ir;
 
 // Deep copies of graphs; tensor contents are shared. Values outside the copied graph (captured, or mapped beforehand) stay what they are.
-internal sealed class GraphCopier(NameAuthority names)
+// Names are kept, or made anew for a copy that stands beside its original.
+internal sealed class GraphCopier(NameAuthority names, bool rename = false)
 {
     public Dictionary<Value, Value> Map { get; } = [];
 
@@ -27,7 +28,7 @@ internal sealed class GraphCopier(NameAuthority names)
 
     public Node Node(Node node)
     {
-        var copy = new Node(node.Domain, node.OpType, node.Name) { Overload = node.Overload, Origin = node.Origin };
+        var copy = new Node(node.Domain, node.OpType, rename ? names.Unique(node.Name) : node.Name) { Overload = node.Overload, Origin = node.Origin };
         foreach (Value? input in node.Inputs) copy.Inputs.Add(Mapped(input));
         foreach (Value? output in node.Outputs)
         {
@@ -49,8 +50,9 @@ internal sealed class GraphCopier(NameAuthority names)
 
     private Value Value(Value value)
     {
-        names.Take(value.Name);
-        return Map[value] = new Value(value.Name, value.Type, value.Shape) { Data = value.Data, Origin = value.Origin };
+        string name = rename ? names.Unique(value.Name) : value.Name;
+        names.Take(name);
+        return Map[value] = new Value(name, value.Type, value.Shape) { Data = value.Data, Origin = value.Origin };
     }
 
     private Value? Mapped(Value? value) => value is null ? null : Map.TryGetValue(value, out Value? made) ? made : value;

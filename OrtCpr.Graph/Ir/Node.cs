@@ -65,8 +65,15 @@ public sealed class Node
     /// <summary>A FLOATS attribute; null when it is absent.</summary>
     public float[]? Floats(string name) => _attributes.TryGetValue(name, out object? v) ? Of<float[]>(name, v, "FLOATS") : null;
 
+    // A STRINGS attribute; null when it is absent.
+    internal string[]? Texts(string name) => _attributes.TryGetValue(name, out object? v) ? [.. Of<byte[][]>(name, v, "STRINGS").Select(Encoding.UTF8.GetString)] : null;
+
     /// <summary>A TENSOR attribute; null when it is absent.</summary>
     public TensorData? Tensor(string name) => _attributes.TryGetValue(name, out object? v) ? Of<TensorData>(name, v, "TENSOR") : null;
+
+    // A GRAPH attribute, which must be there.
+    internal OnnxGraph Graph(string name) => _attributes.TryGetValue(name, out object? v) ? Of<OnnxGraph>(name, v, "GRAPH")
+        : throw new ModelFormatException($"Node {Label} has no attribute '{name}'. Export the model again, or check it with onnx.checker.");
 
     /// <summary>True when the attribute is given.</summary>
     public bool Has(string name) => _attributes.ContainsKey(name);

@@ -26,6 +26,10 @@ internal static class ShapeRules
                 case "Cast": return (ElementType)node.Int("to", 0);
                 case "CastLike": return node.In(1)?.Type ?? ElementType.Undefined;
                 case "Shape" or "Size" or "NonZero" or "ArgMax" or "ArgMin": return ElementType.Int64;
+                // Their outputs are no tensors.
+                case "SequenceConstruct" or "SequenceEmpty" or "SequenceInsert" or "SequenceErase" or "SequenceMap" or "SplitToSequence" or "Optional": return ElementType.Undefined;
+                case "SequenceLength": return ElementType.Int64;
+                case "OptionalHasElement": return ElementType.Bool;
                 case "Where": return node.In(1)?.Type ?? ElementType.Undefined;
                 case "OneHot": return node.In(2)?.Type ?? ElementType.Undefined;
                 case "ConstantOfShape": return node.Tensor("value")?.Type ?? ElementType.Float;
@@ -37,6 +41,7 @@ internal static class ShapeRules
     }
 
     public static ElementType TypeOfOutput(Node node, int index, ElementType type) =>
+        node.OpType != "SequenceMap" && node.Subgraphs.FirstOrDefault() is OnnxGraph body ? body.Outputs[node.Is("Loop") ? index + 1 : index].Type :
         index == 1 && node.Domain.Length == 0 && node.OpType is "MaxPool" or "TopK" ? ElementType.Int64
         : index == 1 && node.Is("Dropout") ? ElementType.Bool : type;
 

@@ -99,13 +99,10 @@ internal sealed partial class ModelFile
     {
         ModelProto model = proto.Clone();
         HashSet<string> added = new(initializers?.Keys ?? [], StringComparer.Ordinal);
-        foreach (TensorProto tensor in model.Graph?.Initializer ?? [])
+        // The first of a name, as the graph reader counts.
+        foreach (TensorProto tensor in model.Graph is null ? [] : ModelTensors.Initializers(model.Graph))
         {
-            if (initializers?.GetValueOrDefault(tensor.Name) is TensorData value)
-            {
-                TensorSerializer.SetData(tensor, value);
-                added.Remove(tensor.Name);
-            }
+            if (added.Remove(tensor.Name)) TensorSerializer.SetData(tensor, initializers![tensor.Name]);
         }
         // Sorted, so that equal models are equal files.
         foreach (string key in added.Order(StringComparer.Ordinal))

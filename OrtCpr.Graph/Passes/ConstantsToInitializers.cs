@@ -2,13 +2,14 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Constant nodes become initializers, so that one form of constant is left. They are literals of the program, never parameters: the returned set
-// tells the classification which initializers were there before.
+// Constant nodes become initializers, so that one form of constant is left, and those of bodies move to the main graph, where parameters are looked for.
+// Constant nodes are literals of the program, never parameters: the returned set tells the classification which initializers were there before.
 internal static class ConstantsToInitializers
 {
-    public static void Run(OnnxModel model, ISet<Value> literals)
+    public static void Run(OnnxModel model, ISet<Value> literals) => Run(model.Graph, model.Graph, literals);
+
+    private static void Run(OnnxGraph main, OnnxGraph graph, ISet<Value> literals)
     {
-        OnnxGraph graph = model.Graph;
         foreach (Node node in graph.Nodes.Where(n => n.Is("Constant")).ToList())
         {
             if (Data(node) is not TensorData data || node.Outputs[0] is not Value value) continue;
@@ -20,6 +21,21 @@ internal static class ConstantsToInitializers
             graph.Nodes.Remove(node);
             literals.Add(value);
         }
+        foreach (OnnxGraph body in graph.Nodes.SelectMany(n => n.Subgraphs)) Run(main, body, literals);
+        if (graph == main) return;
+        // Bodies beside each other may use one name for two values. The second is known by no name of the file, so it is not trained.
+        var taken = main.Initializers.Select(i => i.Name).ToHashSet(StringComparer.Ordinal);
+        foreach (Value initializer in graph.Initializers)
+        {
+            if (taken.Contains(initializer.Name))
+            {
+                initializer.Name = main.Names.Unique(initializer.Name);
+                literals.Add(initializer);
+            }
+            taken.Add(initializer.Name);
+            main.Initializers.Add(initializer);
+        }
+        graph.Initializers.Clear();
     }
 
     private static TensorData? Data(Node node)

@@ -16,7 +16,11 @@ internal static class InferShapes
     {
         FromRuntime(model);
         var known = new ShapeInference();
-        foreach (Node node in model.Graph.Nodes) known.Visit(node);
+        foreach (Node node in model.Graph.Nodes)
+        {
+            known.Visit(node);
+            if (node.Subgraphs.Any()) InferBodies.Run(model, node);
+        }
         return known;
     }
 
@@ -39,7 +43,8 @@ internal static class InferShapes
             // The C# metadata give no dimensions both for a scalar and for an unknown rank; our rules decide where they can.
             if (dims.Length == 0 && value.Shape is null && value.Producer is not null) continue;
             string[] symbols = metadata.SymbolicDimensions;
-            value.Shape ??= new Shape(dims.Select((d, i) => d >= 0 ? d : symbols[i].Length > 0 ? SymbolicInt.Symbol(symbols[i].Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
+            // Some operators' own inference says 0 where it does not know.
+            value.Shape ??= new Shape(dims.Select((d, i) => d > 0 || (d == 0 && value.Producer is null) ? d : d == 0 ? Dim.Unknown : symbols[i].Length > 0 ? SymbolicInt.Symbol(symbols[i].Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
         }
     }
 

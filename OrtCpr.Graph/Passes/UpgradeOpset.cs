@@ -2,23 +2,37 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Raises models of opset 9 to 17 to 18, so that rules and bodies have one form of each operator. Models of opset 18 and more stay as they are. A row
-// is one change of one operator: it applies to models below `Since` and writes the newer form.
-internal static class UpgradeOpset
+// Raises models of opset 9 to 17 to 18, so that rules and bodies have one form of each operator. A row is one change of one operator: it applies to
+// models below `Since` and writes the newer form. Rows beyond the target only write down a default that changes then, and leave the model's opset alone.
+internal static partial class UpgradeOpset
 {
     public const int Target = 18;
 
-    private sealed record Row(string OpType, int Since, Action<Node, Upgrade> Apply);
+    // Gone: from that version on there is no such operator.
+    private sealed record Row(string OpType, int Since, Action<Node, Upgrade> Apply, bool Gone = false);
+
+    // What is changed, and from which version on it is not.
+    public static IEnumerable<(string OpType, int Since)> Changes => Table.Select(r => (r.OpType, r.Since));
+
+    // Operators that no graph has after this pass.
+    public static IEnumerable<string> Gone => Table.Where(r => r.Gone).Select(r => r.OpType);
 
     private static readonly Row[] Table =
     [
+        new("Affine", 10, (n, u) => Affine(n, u, n.Float("alpha", 1), n.Float("beta", 0)), Gone: true),
         new("BatchNormalization", 14, BatchNormalization),
         new("Clip", 11, (n, u) => ScalarInputs(n, u, ("min", 1), ("max", 2))),
+        new("Crop", 10, Crop, Gone: true),
+        new("DFT", 20, (n, u) => n.Set("axis", n.Int("axis", 1))),
+        new("Dropout", 10, DropoutMask),
         new("Dropout", 12, Dropout),
+        new("DynamicSlice", 10, (n, u) => n.OpType = "Slice", Gone: true),
         new("Hardmax", 13, FlattenedAxis),
+        new("ImageScaler", 10, ImageScaler, Gone: true),
         new("LogSoftmax", 13, FlattenedAxis),
         new("Softmax", 13, FlattenedAxis),
         new("Pad", 11, Pad),
+        new("ParametricSoftplus", 10, (n, u) => Scaled(n, u, "Softplus"), Gone: true),
         new("ReduceL1", 18, AxesInput),
         new("ReduceL2", 18, AxesInput),
         new("ReduceLogSum", 18, AxesInput),
@@ -29,21 +43,26 @@ internal static class UpgradeOpset
         new("ReduceProd", 18, AxesInput),
         new("ReduceSum", 13, AxesInput),
         new("ReduceSumSquare", 18, AxesInput),
-        new("Scatter", 11, (n, u) => n.OpType = "ScatterElements"),
+        new("Resize", 11, (n, u) => Resize(n, u, nearestDown: "ceil")),
+        new("RoiAlign", 16, (n, u) => n.Set("coordinate_transformation_mode", "output_half_pixel")),
+        new("Scale", 10, (n, u) => Affine(n, u, n.Float("scale", 1), 0), Gone: true),
+        new("ScaledTanh", 10, (n, u) => Scaled(n, u, "Tanh"), Gone: true),
+        new("Scatter", 11, (n, u) => n.OpType = "ScatterElements", Gone: true),
         new("Slice", 10, Slice),
         new("Split", 13, (n, u) => IntsInput(n, u, "split", 1)),
         new("Split", 18, (n, u) => { if (n.In(1) is null) n.Set("num_outputs", n.Outputs.Count); }),
         new("Squeeze", 13, AxesInput),
         new("TopK", 10, (n, u) => IntsInput(n, u, "k", 1)),
         new("Unsqueeze", 13, AxesInput),
+        new("Upsample", 10, (n, u) => Resize(n, u, nearestDown: "floor"), Gone: true),
     ];
 
     public static void Run(OnnxModel model)
     {
         int opset = model.Opset;
-        if (opset >= Target) return;
         Dictionary<string, Row[]> rows = Table.Where(r => opset < r.Since).GroupBy(r => r.OpType).ToDictionary(r => r.Key, r => r.ToArray(), StringComparer.Ordinal);
         Raise(model.Graph, rows);
+        if (opset >= Target) return;
         model.Opsets[""] = Target;
         model.IrVersion = Math.Max(model.IrVersion, 8);
     }
@@ -75,6 +94,17 @@ internal static class UpgradeOpset
 
         public Value Constant(string name, TensorData data) => graph.AddInitializer(name, data);
 
+        public Value Scalar(Node node, string name, float value) => Constant($"{node.Outputs[0]!.Name}/{name}", TensorData.Scalar(value));
+
+        public Value Ints(Node node, string name, params long[] values) => Constant($"{node.Outputs[0]!.Name}/{name}", TensorData.From<long>(values, values.Length));
+
+        public Value Before(Node node, string opType, params Value?[] inputs)
+        {
+            Value result = NewValue($"{node.Outputs[0]!.Name}/{opType}", node.Inputs[0]!);
+            NewNode(opType, inputs, result, Nodes);
+            return result;
+        }
+
         public Value NewValue(string name, Value like) => new(graph.Names.Unique(name), like.Type);
 
         public Node NewNode(string opType, Value?[] inputs, Value output, List<Node> where)
@@ -86,6 +116,15 @@ internal static class UpgradeOpset
             where.Add(node);
             return node;
         }
+    }
+
+    // The node becomes another operator of constants and what was written in front of it.
+    private static void Become(Node node, string opType, params Value?[] inputs)
+    {
+        node.OpType = opType;
+        foreach (string attribute in node.Attributes.Keys.ToList()) node.Unset(attribute);
+        node.Inputs.Clear();
+        foreach (Value? input in inputs) node.Inputs.Add(input);
     }
 
     private static void SetInput(Node node, int index, Value value)
@@ -115,7 +154,26 @@ internal static class UpgradeOpset
         }
     }
 
-    private static void Dropout(Node node, Upgrade u) => ScalarInputs(node, u, ("ratio", 1));
+    // The mask was of the data's type.
+    private static void DropoutMask(Node node, Upgrade u)
+    {
+        if (node.Outputs.Count < 2 || node.Outputs[1] is not Value mask) return;
+        Value kept = u.NewValue($"{mask.Name}/kept", mask);
+        node.Outputs[1] = kept;
+        u.NewNode("CastLike", [kept, node.Inputs[0]], mask, u.After);
+    }
+
+    // The mask of a Dropout without training was false, not true.
+    private static void Dropout(Node node, Upgrade u)
+    {
+        ScalarInputs(node, u, ("ratio", 1));
+        if (node.Outputs.Count < 2 || node.Outputs[1] is not Value mask) return;
+        node.Outputs.RemoveAt(1);
+        Value shape = u.NewValue($"{mask.Name}/shape", mask);
+        shape.Type = ElementType.Int64;
+        u.NewNode("Shape", [node.Inputs[0]], shape, u.Nodes);
+        u.NewNode("ConstantOfShape", [shape], mask, u.Nodes).Set("value", TensorData.From<bool>([false], 1));
+    }
 
     private static void Pad(Node node, Upgrade u)
     {

@@ -25,7 +25,7 @@ internal static class InferenceModel
     private static ModelProto Trained(TrainingGraphs graphs, TensorStore store, out Dictionary<string, TensorData> values)
     {
         ModelProto model = graphs.Source.Proto.Clone();
-        var types = model.Graph.Initializer.ToDictionary(t => t.Name, t => (ElementType)t.DataType, StringComparer.Ordinal);
+        var types = ModelTensors.Initializers(model.Graph).DistinctBy(t => t.Name).ToDictionary(t => t.Name, t => (ElementType)t.DataType, StringComparer.Ordinal);
         values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
         foreach (string name in graphs.InitialParameters.Keys.Concat(graphs.InitialStatistics.Keys))
         {

@@ -1,0 +1,98 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// softmax(q·kᵀ·scale, capped and masked)·v for operands [batch, heads, positions, width]. Masks are given first, then Result writes the operators.
+internal sealed class AttentionCore
+{
+    private readonly GraphBuilder _g;
+    private readonly Value _v;
+    private readonly List<Value> _added = [];
+    private readonly List<(Value Keep, double? Filter)> _kept = [];
+    private readonly Value?[] _stages = new Value?[4];
+
+    public AttentionCore(GraphBuilder g, Value q, Value k, Value v)
+    {
+        _g = g;
+        Q = q;
+        Keys = Repeated(k);
+        _v = Repeated(v);
+        KeyPositions = g.Unsqueeze(Count(g.DimOf(Keys, 2)), 0, 1, 2);
+        QueryPositions = g.Unsqueeze(Count(g.DimOf(q, 2)), 0, 1, 3);
+    }
+
+    public Value Q { get; }
+
+    public Value Keys { get; }
+
+    // 0, 1 … as [1,1,1,keys] and [1,1,queries,1]; moved by the past when there is one.
+    public Value KeyPositions { get; }
+
+    public Value QueryPositions { get; private set; }
+
+    // Null for 1/√width.
+    public float? Scale { get; init; }
+
+    // 0 for none: c·tanh(x / c).
+    public float SoftCap { get; init; }
+
+    // The scores: as they come from the product, capped, masked, and normalised. The kernels cap first, so that a mask stays minus infinity.
+    public IReadOnlyList<Value?> Stages => _stages;
+
+    // What the kernels put for minus infinity, so that a row without any key stays finite.
+    public static double Lowest(ElementType type) => type == ElementType.Double ? double.MinValue : float.MinValue;
+
+    // A boolean mask keeps, a floating one is added. Broadcast from the right.
+    public void Mask(Value mask)
+    {
+        if (mask.Type == ElementType.Bool) Keep(mask);
+        else _added.Add(mask);
+    }
+
+    public void Keep(Value keep) => _kept.Add((keep, null));
+
+    // As Keep, but what is not kept gets a number added.
+    public void Filter(Value keep, double filter) => _kept.Add((keep, filter));
+
+    // A query sees the past, and the keys up to its own position.
+    public void Causal(Value? past)
+    {
+        if (past is not null) QueryPositions = _g.Add(QueryPositions, past);
+        Keep(_g.LessOrEqual(KeyPositions, QueryPositions));
+    }
+
+    public Value Result()
+    {
+        Value scores = Scaled(_g.MatMul(Q, Keys, false, true));
+        _stages[0] = scores;
+        _stages[1] = scores = Capped(scores);
+        scores = _added.Aggregate(scores, _g.Add);
+        foreach ((Value keep, double? filter) in _kept)
+        {
+            Value other = _g.Scalar(filter ?? Lowest(scores.Type), scores.Type);
+            scores = filter is null ? _g.Where(keep, scores, other) : _g.Add(scores, _g.Where(keep, _g.Scalar(0, scores.Type), other));
+        }
+        _stages[2] = scores;
+        _stages[3] = _g.Softmax(scores, -1);
+        return _g.MatMul(_stages[3]!, _v);
+    }
+
+    private Value Capped(Value scores) => SoftCap > 0 ? _g.Mul(_g.Tanh(_g.Div(scores, SoftCap)), SoftCap) : scores;
+
+    private Value Scaled(Value scores)
+    {
+        if (Scale is float scale) return _g.Mul(scores, scale);
+        return Q.Shape?[3].Known is long width ? _g.Div(scores, Math.Sqrt(width)) : _g.Div(scores, _g.Sqrt(_g.Cast(_g.Squeeze(_g.DimOf(Q, 3), 0), scores.Type)));
+    }
+
+    private Value Count(Value length) => _g.Op("Range", [_g.Int(0), _g.Squeeze(length, 0), _g.Int(1)]);
+
+    // Keys and values of fewer heads than the queries serve several of them in a row.
+    private Value Repeated(Value x)
+    {
+        if (Q.Shape is Shape q && x.Shape is Shape s && q[1].SurelyEquals(s[1])) return x;
+        Value heads = _g.DimOf(Q, 1), each = _g.Div(heads, _g.DimOf(x, 1));
+        Value wide = _g.Op("Expand", [_g.Unsqueeze(x, 2), _g.Concat(0, _g.Ints(1, 1), each, _g.Ints(1, 1))]);
+        return _g.Reshape(wide, _g.Concat(0, _g.DimOf(x, 0), heads, _g.DimOf(x, 2), _g.DimOf(x, 3)));
+    }
+}

@@ -1,0 +1,39 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// Operators that an optimizer fused out of others, taken apart again.
+internal static class FusedDecompositions
+{
+    public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
+    {
+        ["com.microsoft.SkipLayerNormalization"] = SkipLayerNormalization,
+        ["com.microsoft.SkipSimplifiedLayerNormalization"] = SkipLayerNormalization,
+        ["com.microsoft.EmbedLayerNormalization"] = EmbedLayerNormalization,
+    };
+
+    // sum = input + skip (+ bias), y = normalised sum. The sum is output 3; outputs 1 and 2 are the statistics.
+    private static Value?[] SkipLayerNormalization(GraphBuilder g, Node node)
+    {
+        bool simplified = node.OpType.Contains("Simplified", StringComparison.Ordinal);
+        Value? gamma = node.In(2), beta = simplified ? null : node.In(3), bias = node.In(simplified ? 3 : 4);
+        Value sum = g.Add(node.Inputs[0]!, node.Inputs[1]!);
+        if (bias is not null) sum = g.Add(sum, bias);
+        (string, object)[] attributes = [("axis", -1), ("epsilon", node.Float("epsilon", 1e-12f))];
+        Value[] y = simplified ? g.Ops("SimplifiedLayerNormalization", 2, [sum, gamma], attributes) : g.Ops("LayerNormalization", 3, [sum, gamma, beta], attributes);
+        return simplified ? [y[0], node.Outputs.Count > 1 && node.Outputs[1] is not null ? g.ReduceMean(sum, true, -1) : null, y[1], sum] : [y[0], y[1], y[2], sum];
+    }
+
+    // Rows of the tables, summed and normalised. mask_index counts the tokens that the mask keeps; embedding_sum is output 2.
+    private static Value?[] EmbedLayerNormalization(GraphBuilder g, Node node)
+    {
+        Value ids = node.Inputs[0]!;
+        Value? segments = node.In(1), segmentTable = node.In(4), mask = node.In(7), positions = node.In(8);
+        positions ??= g.Unsqueeze(g.Op("Range", [g.Int(0), g.Squeeze(g.DimOf(ids, 1), 0), g.Int(1)]), 0);
+        Value sum = g.Add(g.Gather(node.Inputs[2]!, ids), g.Gather(node.Inputs[3]!, positions));
+        if (segments is not null) sum = g.Add(sum, g.Gather(segmentTable!, segments));
+        Value y = g.Op("LayerNormalization", [sum, node.In(5), node.In(6)], ("axis", -1), ("epsilon", node.Float("epsilon", 1e-12f)));
+        Value lengths = mask is null ? g.Cast(g.Filled(0, g.Gather(ids, g.Int(0), 1)), ElementType.Int32) : g.ReduceSum(mask, false, 1);
+        return [y, lengths, sum];
+    }
+}

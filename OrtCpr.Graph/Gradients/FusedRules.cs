@@ -1,0 +1,40 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// What ONNX Runtime's optimizer fuses, taken apart again.
+internal static class FusedRules
+{
+    public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
+    {
+        ["com.microsoft.FusedConv"] = ByDefinition.Rule(FusedConv),
+        ["com.microsoft.FusedGemm"] = ByDefinition.Rule(FusedGemm),
+    };
+
+    private static Value FusedConv(GraphBuilder g, Forward op)
+    {
+        Value y = g.Op("Conv", [op.In(0), op.In(1), op.TryIn(2)], Own(op));
+        y.Shape ??= op.Out(0).Shape;
+        if (op.TryIn(3) is Value z) y = g.Add(y, z);
+        return Activated(g, op, y, op.Node.Floats("activation_params") ?? []);
+    }
+
+    private static Value FusedGemm(GraphBuilder g, Forward op)
+    {
+        float[] parameters = [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Where(op.Node.Has).Select(a => op.Node.Float(a, 0))];
+        return Activated(g, op, g.Op("Gemm", [op.In(0), op.In(1), op.TryIn(2)], Own(op)), parameters);
+    }
+
+    private static (string, object)[] Own(Forward op) =>
+        [.. op.Node.Attributes.Where(a => !a.Key.StartsWith("activation", StringComparison.Ordinal)).Select(a => (a.Key, a.Value))];
+
+    // The parameters are the activation's attributes in order; Clip has bounds as inputs.
+    private static Value Activated(GraphBuilder g, Forward op, Value y, float[] parameters)
+    {
+        string activation = op.Node.Text("activation", "");
+        if (activation.Length == 0) return y;
+        if (activation == "Clip") return g.Op("Clip", [y, .. parameters.Select(p => (Value?)g.Scalar(p, y.Type))]);
+        (string, object)[] attributes = [.. parameters.Zip(["alpha", "beta"], (p, name) => (name, (object)p))];
+        return g.Op(activation, [y], attributes);
+    }
+}

@@ -1,0 +1,73 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// QuantizeLinear and DequantizeLinear as fake quantization: straight through where the value was inside the range, zero outside. The gradient of a
+// quantized tensor is that of the numbers it stands for, so it is floating. Operators on quantized tensors have no rule and are refused.
+internal static class QuantizationRules
+{
+    public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
+    {
+        ["QuantizeLinear"] = Quantize,
+        ["com.microsoft.QuantizeLinear"] = Quantize,
+        ["DequantizeLinear"] = Dequantize,
+        ["com.microsoft.DequantizeLinear"] = Dequantize,
+        // Its range is that of the data, so nothing lies outside.
+        ["DynamicQuantizeLinear"] = (g, op, dy) => [dy],
+    };
+
+    private static readonly Dictionary<ElementType, (double Low, double High)> Ranges = new()
+    {
+        [ElementType.Int8] = (-128, 127),
+        [ElementType.UInt8] = (0, 255),
+        [ElementType.Int16] = (short.MinValue, short.MaxValue),
+        [ElementType.UInt16] = (0, ushort.MaxValue),
+        [ElementType.Int4] = (-8, 7),
+        [ElementType.UInt4] = (0, 15),
+    };
+
+    // Integers that stand for the floating numbers behind them, and so carry a gradient.
+    public static bool IsQuantized(Value value) => value.Producer is Node node
+        && (node.OpType is "QuantizeLinear" or "DynamicQuantizeLinear" or "MatMulInteger" or "ConvInteger" or "QGemm" || node.OpType.StartsWith("QLinear", StringComparison.Ordinal));
+
+    // q = round(x / s) + z, cut to the range of its type: dx = dy inside; ds = -dy·x / s inside, what Dequantize adds being dy·(q - z).
+    private static Value?[] Quantize(GraphBuilder g, Forward op, Value dy)
+    {
+        Value x = op.In(0), scale = Along(g, op, op.In(1));
+        Value ratio = g.Div(x, g.Cast(scale, x.Type)), inside = dy;
+        if (Ranges.TryGetValue(op.Out(0).Type, out (double Low, double High) range))
+        {
+            Value q = g.Op("Round", [ratio]);
+            if (op.TryIn(2) is Value zero) q = g.Add(q, g.Cast(Along(g, op, zero), x.Type));
+            Value kept = g.And(g.GreaterOrEqual(q, g.Scalar(range.Low, x.Type)), g.LessOrEqual(q, g.Scalar(range.High, x.Type)));
+            inside = g.Where(kept, dy, g.Scalar(0, dy.Type));
+        }
+        return [inside, op.Active.Contains(op.In(1)) ? Summed(g, op, g.Neg(g.Mul(inside, ratio))) : null];
+    }
+
+    // y = (q - z)·s: the gradient of q is that of what it stands for; ds = dy·(q - z).
+    private static Value?[] Dequantize(GraphBuilder g, Forward op, Value dy)
+    {
+        if (!op.Active.Contains(op.In(1))) return [dy];
+        Value q = g.Cast(op.In(0), dy.Type);
+        if (op.TryIn(2) is Value zero) q = g.Sub(q, g.Cast(Along(g, op, zero), dy.Type));
+        return [dy, Summed(g, op, g.Mul(dy, q))];
+    }
+
+    // One scale for all, or one for each position of an axis: brought to where it broadcasts.
+    private static Value Along(GraphBuilder g, Forward op, Value v)
+    {
+        if (op.Node.Int("block_size", 0) != 0)
+            throw new UnsupportedGradientException($"Node {op.Node.Label} quantizes in blocks, which is not differentiated. Freeze what lies behind it, or export the float model.");
+        int trailing = op.Rank(0) - op.Axis("axis", 1) - 1;
+        return v.Shape is not { Rank: 1 } shape || shape[0].Known == 1 || trailing <= 0 ? v : g.Reshape(v, [-1, .. Enumerable.Repeat(1L, trailing)]);
+    }
+
+    private static Value Summed(GraphBuilder g, Forward op, Value gradient)
+    {
+        Value scale = op.In(1);
+        if (scale.Shape is not { Rank: 1 } shape || shape[0].Known == 1) return gradient;
+        int axis = op.Axis("axis", 1);
+        return g.Cast(g.ReduceSum(gradient, false, [.. Enumerable.Range(0, op.Rank(0)).Where(i => i != axis).Select(i => (long)i)]), scale.Type);
+    }
+}

@@ -1,0 +1,128 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// LSTM, GRU and RNN as one Scan a direction; a pass has put the time in front. The products with the inputs are one product over all steps in front of it, and the gradient rule of Scan
+// does the same for the gradients of the recurrent weights.
+internal static class RecurrentDecompositions
+{
+    public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
+    {
+        ["RNN"] = (g, n) => Decompose(g, n, 1, Rnn),
+        ["GRU"] = (g, n) => Decompose(g, n, 2, n.Int("linear_before_reset", 0) != 0 ? LinearBeforeReset : Gru),
+        ["LSTM"] = (g, n) => Decompose(g, n, 3, Lstm),
+    };
+
+    // One step of one direction: from the product with the inputs and the states to the new states.
+    private delegate Value[] Cell(GraphBuilder g, Direction d, Value x, Value[] states);
+
+    // Weights and activations of one direction; R in parts where the cell multiplies different tensors by them. Clip bounds what goes into an activation, but not what goes into that of the cell state.
+    private sealed record Direction(Node Node, Value[] R, Value? RecurrentBias, Value? Peepholes, RecurrentActivation[] Activations)
+    {
+        public Value Act(GraphBuilder g, int index, Value x)
+        {
+            float clip = Node.Float("clip", 0);
+            return Activations[index].Apply(g, clip > 0 ? g.Op("Clip", [x, g.Scalar(-clip, x.Type), g.Scalar(clip, x.Type)]) : x);
+        }
+    }
+
+    // h = f(x·W + h·R).
+    private static Value[] Rnn(GraphBuilder g, Direction d, Value x, Value[] states) =>
+        [d.Act(g, 0, g.Add(x, g.Gemm(states[0], d.R[0], transB: true)))];
+
+    // z, r = f(x·W + h·R), n = g(x·W + (r·h)·R), h = (1 - z)·n + z·h.
+    private static Value[] Gru(GraphBuilder g, Direction d, Value x, Value[] states)
+    {
+        Value h = states[0];
+        Value[] gates = Parts(g, x, 3);
+        Value z = d.Act(g, 0, g.Add(gates[0], g.Gemm(h, d.R[0], transB: true)));
+        Value reset = d.Act(g, 0, g.Add(gates[1], g.Gemm(h, d.R[1], transB: true)));
+        Value n = d.Act(g, 1, g.Add(gates[2], g.Gemm(g.Mul(reset, h), d.R[2], transB: true)));
+        return [Blend(g, z, n, h)];
+    }
+
+    // As Gru, with n = g(x·W + r·(h·R + b)).
+    private static Value[] LinearBeforeReset(GraphBuilder g, Direction d, Value x, Value[] states)
+    {
+        Value h = states[0], product = g.Gemm(h, d.R[0], transB: true);
+        if (d.RecurrentBias is not null) product = g.Add(product, d.RecurrentBias);
+        Value[] gates = Parts(g, x, 3), recurrent = Parts(g, product, 3);
+        Value z = d.Act(g, 0, g.Add(gates[0], recurrent[0])), reset = d.Act(g, 0, g.Add(gates[1], recurrent[1]));
+        return [Blend(g, z, d.Act(g, 1, g.Add(gates[2], g.Mul(reset, recurrent[2]))), h)];
+    }
+
+    private static Value Blend(GraphBuilder g, Value z, Value n, Value h) => g.Add(n, g.Mul(z, g.Sub(h, n)));
+
+    // i, f, o = f(x·W + h·R + p·c), c = f·c + i·g(x·W + h·R), h = o·h(c); the peephole of o sees the new c. Gates come in the order i, o, f, c.
+    private static Value[] Lstm(GraphBuilder g, Direction d, Value x, Value[] states)
+    {
+        Value c = states[1];
+        Value[] gates = Parts(g, g.Add(x, g.Gemm(states[0], d.R[0], transB: true)), 4);
+        Value[]? p = d.Peepholes is null ? null : g.Ops("Split", 3, [d.Peepholes], ("axis", 0), ("num_outputs", 3));
+        Value Peek(Value gate, int index, Value cell) => p is null ? gate : g.Add(gate, g.Mul(p[index], cell));
+        Value input = d.Act(g, 0, Peek(gates[0], 0, c));
+        Value forget = d.Node.Int("input_forget", 0) != 0 ? g.Sub(1, input) : d.Act(g, 0, Peek(gates[2], 2, c));
+        Value cell = g.Add(g.Mul(forget, c), g.Mul(input, d.Act(g, 1, gates[3])));
+        Value output = d.Act(g, 0, Peek(gates[1], 1, cell));
+        return [g.Mul(output, d.Activations[2].Apply(g, cell)), cell];
+    }
+
+    private static Value[] Parts(GraphBuilder g, Value x, int count) => g.Ops("Split", count, [x], ("axis", -1), ("num_outputs", count));
+
+    private static Value?[] Decompose(GraphBuilder g, Node node, int functions, Cell cell)
+    {
+        Value x = node.Inputs[0]!;
+        string[] directions = node.Text("direction", "forward") switch { "bidirectional" => ["forward", "reverse"], string one => [one] };
+        int states = node.OpType == "LSTM" ? 2 : 1;
+        var all = new List<Value?[]>();
+        for (int i = 0; i < directions.Length; i++)
+        {
+            Value? Part(int input) => node.In(input) is not Value whole ? null : directions.Length == 1 ? g.Squeeze(whole, 0) : g.Gather(whole, g.Int(i));
+            Value?[] initial = [.. Enumerable.Range(5, states).Select(Part)];
+            Value? bias = Part(3);
+            Value[] biases = bias is null ? [] : g.Ops("Split", 2, [bias], ("axis", 0), ("num_outputs", 2));
+            Value r = Part(2)!;
+            Value[] recurrent = cell == Gru ? g.Ops("Split", 3, [r], ("axis", 0), ("num_outputs", 3)) : [r];
+            bool biasInside = cell == LinearBeforeReset && bias is not null;
+            var d = new Direction(node, recurrent, biasInside ? biases[1] : null, states == 2 ? Part(7) : null, RecurrentActivation.Of(node, i, functions));
+            Value product = g.MatMul(x, g.Transpose(Part(1)!, 1, 0));
+            if (bias is not null) product = g.Add(product, biasInside ? biases[0] : g.Add(biases[0], biases[1]));
+            all.Add(Scan(g, node, d, product, initial, directions[i] == "reverse", cell));
+        }
+        Value? y = node.Outputs[0] is null ? null : Join(g, [.. all.Select(a => g.Unsqueeze(a[^1]!, 1))], 1);
+        return [y, .. Enumerable.Range(0, states).Select(k => Join(g, [.. all.Select(a => g.Unsqueeze(a[k]!, 0))], 0))];
+    }
+
+    private static Value Join(GraphBuilder g, Value[] parts, int axis) => parts.Length == 1 ? parts[0] : g.Concat(axis, parts);
+
+    // The last states, and last the hidden states of all steps. Steps behind the end of a sequence leave its states alone and give zeros.
+    private static Value?[] Scan(GraphBuilder g, Node node, Direction d, Value product, Value?[] initial, bool reverse, Cell cell)
+    {
+        Value zero = g.Op("ConstantOfShape", [g.Concat(0, g.DimOf(product, 1), g.DimOf(d.R[0], 1))], ("value", GraphBuilder.Reshaped(GraphBuilder.ScalarData(0, product.Type), 1)));
+        Value[] first = [.. initial.Select(v => v ?? zero)];
+        var shape = new Shape(product.Shape?[1] ?? Dim.Unknown, d.R[0].Shape?[1] ?? Dim.Unknown);
+        var body = new OnnxGraph(g.Graph.Names.Unique($"{g.Scope}/step"), g.Graph.Names);
+        var step = new GraphBuilder(body) { Scope = body.Name };
+        Value[] before = [.. first.Select((_, i) => body.AddInput($"{body.Name}/{(i == 0 ? "h" : "c")}", product.Type, shape))];
+        Value x = body.AddInput($"{body.Name}/x", product.Type, product.Shape is Shape s ? new Shape(s.Skip(1)) : null);
+        Value[] after = cell(step, d, x, before);
+        Value y = after[0];
+        var scanned = new List<Value> { product };
+        if (node.In(4) is Value lengths)
+        {
+            Value time = body.AddInput($"{body.Name}/t", lengths.Type, Shape.Scalar);
+            Value inside = step.Unsqueeze(step.Less(time, lengths), 1);
+            after = [.. after.Select((a, i) => step.Where(inside, a, before[i]))];
+            y = step.Where(inside, y, step.Scalar(0, y.Type));
+            scanned.Add(g.Cast(g.Op("Range", [g.Int(0), g.Squeeze(g.DimOf(product, 0), 0), g.Int(1)]), lengths.Type));
+        }
+        foreach (Value value in after) body.Outputs.Add(GraphBuilder.Typed(value, product.Type, shape));
+        body.Outputs.Add(GraphBuilder.Typed(step.Identity(y), product.Type, shape));
+        long direction = reverse ? 1 : 0;
+        Value[] results = g.Ops("Scan", after.Length + 1, [.. first, .. scanned], ("body", body), ("num_scan_inputs", scanned.Count),
+            ("scan_input_directions", scanned.Select(_ => direction).ToArray()), ("scan_output_directions", new[] { direction }));
+        for (int i = 0; i < after.Length; i++) GraphBuilder.Typed(results[i], product.Type, shape);
+        GraphBuilder.Typed(results[^1], product.Type, new Shape(shape.Prepend(product.Shape?[0] ?? Dim.Unknown)));
+        return results;
+    }
+}

@@ -1,0 +1,142 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// com.microsoft operators of models with several residual streams, gated normalisation and linear attention.
+internal static class StreamDecompositions
+{
+    public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
+    {
+        ["com.microsoft.ScaledSiLU"] = ScaledSiLU,
+        ["com.microsoft.GatedAdd"] = (g, n) => [g.Add(n.Inputs[0]!, g.Mul(n.Inputs[1]!, n.Inputs[2]!))],
+        ["com.microsoft.GatedRMSNorm"] = GatedRMSNorm,
+        ["com.microsoft.BranchwiseRMSNorm"] = BranchwiseRMSNorm,
+        ["com.microsoft.HyperConnectionPreMix"] = PreMix,
+        ["com.microsoft.HyperConnectionPostMix"] = PostMix,
+        ["com.microsoft.LinearAttentionGate"] = LinearAttentionGate,
+        ["com.microsoft.LinearAttention"] = LinearAttention,
+        ["com.microsoft.CausalConvWithState"] = CausalConvWithState,
+    };
+
+    // y = z·σ(z), z = scale·x.
+    private static Value?[] ScaledSiLU(GraphBuilder g, Node node)
+    {
+        Value x = node.Inputs[0]!, z = node.In(1) is Value scale ? g.Mul(x, g.Cast(scale, x.Type)) : g.Mul(x, node.Float("alpha", 1));
+        return [SiLU(g, z)];
+    }
+
+    // y = x / rms(x)·scale·activation(gate), over groups as long as the scale.
+    private static Value?[] GatedRMSNorm(GraphBuilder g, Node node)
+    {
+        Value x = node.Inputs[0]!, scale = node.Inputs[1]!, gate = node.Inputs[2]!;
+        Value groups = g.Reshape(x, g.Concat(0, g.Ints(-1), g.DimOf(scale, 0)));
+        Value normal = g.ReshapeLike(g.Mul(Normalised(g, groups, node.Float("epsilon", 1e-6f)), scale), x);
+        return [g.Mul(normal, node.Text("activation", "silu") == "sigmoid" ? g.Sigmoid(gate) : SiLU(g, gate))];
+    }
+
+    private static Value?[] BranchwiseRMSNorm(GraphBuilder g, Node node)
+    {
+        Value x = node.Inputs[0]!, grouped = Grouped(g, node, x), normal = Normalised(g, grouped, node.Float("epsilon", 1e-6f));
+        if (node.In(1) is Value scale)
+        {
+            // C·H numbers in a row are one a stream and feature; H of them serve all streams.
+            bool flat = scale.Shape is { Rank: 1 };
+            normal = g.Mul(normal, flat ? g.Reshape(scale, g.Concat(0, g.Ints(-1), g.DimOf(grouped, grouped.Shape!.Rank - 1))) : scale);
+        }
+        return [g.ReshapeLike(normal, x)];
+    }
+
+    // y[h] = reduction_scale·Σ over the streams of x[c, h]·pre_mix[c, h].
+    private static Value?[] PreMix(GraphBuilder g, Node node)
+    {
+        Value x = Grouped(g, node, node.Inputs[0]!);
+        Value sum = g.ReduceSum(g.Mul(x, Gate(g, node, node.Inputs[1]!, x)), false, -2);
+        float scale = node.Float("reduction_scale", 1);
+        return [scale == 1 ? sum : g.Mul(sum, scale)];
+    }
+
+    // y[k, h] = Σ over the streams of stream_mix[c, k]·x[c, h] + post_mix[k, h]·block_output[h].
+    private static Value?[] PostMix(GraphBuilder g, Node node)
+    {
+        Value x = node.Inputs[0]!, added = g.Mul(Gate(g, node, node.Inputs[2]!, x), g.Unsqueeze(node.Inputs[1]!, -2));
+        return [g.Add(node.In(3) is Value mix ? g.MatMul(g.TransposeLast(mix), x) : x, added)];
+    }
+
+    // decay = decay_scale·softplus(a + dt_bias), beta = σ(b).
+    private static Value?[] LinearAttentionGate(GraphBuilder g, Node node)
+    {
+        Value decay = g.Mul(g.Op("Softplus", [g.Add(node.Inputs[0]!, node.Inputs[1]!)]), node.Inputs[2]!);
+        return [decay, node.In(3) is Value b ? g.Sigmoid(b) : null];
+    }
+
+    // S ← e^g·S + k·(β·(v - (e^g·S)ᵀ·k))ᵀ, o = scale·Sᵀ·q; the update rule says which of g and β there are. A Scan over the positions.
+    private static Value?[] LinearAttention(GraphBuilder g, Node node)
+    {
+        int queryHeads = (int)node.Int("q_num_heads", 0), heads = (int)node.Int("kv_num_heads", 0);
+        // [batch, positions, heads·width] -> [positions, batch, heads, width].
+        Value Steps(Value x, long count) => g.Transpose(g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.Ints(count, -1))), 1, 0, 2, 3);
+        Value q = Steps(node.Inputs[0]!, queryHeads), k = Steps(node.Inputs[1]!, heads), v = Steps(node.Inputs[2]!, heads);
+        Value? decay = node.In(4) is Value d ? Steps(d, heads) : null;
+        Value? beta = node.In(5) is Value b ? g.Transpose(g.Unsqueeze(b, -1), 1, 0, 2, 3) : null;
+        Value first = node.In(3) ?? g.Op("ConstantOfShape", [g.Concat(0, g.DimOf(k, 1), g.DimOf(k, 2), g.DimOf(k, 3), g.DimOf(v, 3))], ("value", GraphBuilder.Reshaped(GraphBuilder.ScalarData(0, q.Type), 1)));
+        // Queries of a group share a state: [heads, group, width] times [heads, width, width].
+        Value grouped = g.Reshape(q, g.Concat(0, g.DimOf(q, 0), g.DimOf(q, 1), g.Ints(heads, queryHeads / heads), g.DimOf(q, 3)));
+        float scale = node.Float("scale", 0);
+        grouped = scale != 0 ? g.Mul(grouped, scale) : g.Div(grouped, g.Sqrt(g.Cast(g.Squeeze(g.DimOf(q, 3), 0), q.Type)));
+
+        var body = new OnnxGraph(g.Graph.Names.Unique($"{g.Scope}/step"), g.Graph.Names);
+        var step = new GraphBuilder(body) { Scope = body.Name };
+        Value[] scanned = [.. new[] { grouped, k, v, decay, beta }.OfType<Value>()];
+        Value state = body.AddInput($"{body.Name}/state", q.Type, new Shape(Enumerable.Repeat(Dim.Unknown, 4)));
+        Value[] inputs = [.. scanned.Select(s => body.AddInput($"{body.Name}/x", s.Type, new Shape(s.Shape!.Skip(1))))];
+        Value At(Value? of) => inputs[Array.IndexOf(scanned, of)];
+        Value kept = decay is null ? state : step.Mul(state, step.Unsqueeze(step.Exp(At(decay)), -1)), key = step.Unsqueeze(At(k), -1), row = step.Unsqueeze(At(v), -2);
+        if (beta is not null) row = step.Mul(step.Sub(row, step.MatMul(step.Unsqueeze(At(k), -2), kept)), step.Unsqueeze(At(beta), -1));
+        Value after = GraphBuilder.Like(step.Add(kept, step.Mul(key, row)), state);
+        Value read = step.MatMul(inputs[0], after);
+        body.Outputs.Add(after);
+        body.Outputs.Add(GraphBuilder.Typed(step.Identity(read), q.Type, new Shape(Enumerable.Repeat(Dim.Unknown, 4))));
+        Value[] results = g.Ops("Scan", 2, [first, .. scanned], ("body", body), ("num_scan_inputs", scanned.Length));
+        GraphBuilder.Typed(results[0], q.Type, first.Shape ?? state.Shape);
+        GraphBuilder.Typed(results[1], q.Type, new Shape(Enumerable.Repeat(Dim.Unknown, 5)));
+        Value y = g.Transpose(results[1], 1, 0, 2, 3, 4);
+        return [g.Reshape(y, g.Concat(0, g.DimOf(y, 0), g.DimOf(y, 1), g.Ints(-1))), results[0]];
+    }
+
+    // A depthwise convolution of [past state or zeros, x], whose last k - 1 positions are the next state.
+    private static Value?[] CausalConvWithState(GraphBuilder g, Node node)
+    {
+        Value x = node.Inputs[0]!, weight = node.Inputs[1]!, before = g.Sub(g.DimOf(weight, 2), g.Ints(1));
+        Value whole = node.In(3) is Value past ? g.Concat(2, past, x) : g.Op("Pad", [x, g.Concat(0, g.Ints(0, 0), before, g.Ints(0, 0, 0))]);
+        whole.Shape ??= new Shape(Enumerable.Repeat(Dim.Unknown, 3));
+        long channels = weight.Shape?[0].Known ?? x.Shape?[1].Known
+            ?? throw new UnsupportedGradientException($"Node {node.Label}: the number of channels of '{weight.Name}' is unknown. Export the model with weights of a known shape.");
+        Value y = g.Op("Conv", [whole, weight, node.In(2)], ("group", channels));
+        y.Shape ??= x.Shape;
+        Value length = g.DimOf(whole, 2), next = g.Op("Slice", [whole, g.Sub(length, before), length, g.Ints(2)]);
+        return [node.Text("activation", "none") == "none" ? y : SiLU(g, y), next];
+    }
+
+    private static Value SiLU(GraphBuilder g, Value x) => g.Mul(x, g.Sigmoid(x));
+
+    private static Value Normalised(GraphBuilder g, Value x, float epsilon) => g.Div(x, g.Sqrt(g.Add(g.ReduceMean(g.Mul(x, x), true, -1), epsilon)));
+
+    // [..., C·H] -> [..., C, H] where the number of streams is given.
+    private static Value Grouped(GraphBuilder g, Node node, Value x)
+    {
+        long streams = node.Int("num_branches", 0);
+        if (streams == 0) return x;
+        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        return g.Reshape(x, g.Concat(0, [.. Enumerable.Range(0, rank - 1).Select(i => g.DimOf(x, i)), g.Ints(streams, -1)]));
+    }
+
+    // A gate a stream, or one a stream and feature, against [..., C, H].
+    private static Value Gate(GraphBuilder g, Node node, Value gate, Value x)
+    {
+        int missing = x.Shape!.Rank - gate.Shape!.Rank;
+        if (missing == 0) return gate;
+        // [..., C·H] for flattened streams is told from [..., C] by its width.
+        bool wide = node.Int("num_branches", 0) is long streams and > 0 && gate.Shape[gate.Shape.Rank - 1].Known is long width && width != streams;
+        return wide ? Grouped(g, node, gate) : g.Unsqueeze(gate, -1);
+    }
+}

@@ -1,0 +1,43 @@
+using OrtCpr.Graph;
+
+namespace OrtCpr.Tests.Gradients;
+
+internal static partial class RuleCases
+{
+    private static RuleCase[] Recurrent =>
+    [
+        .. new[] { "RNN", "GRU", "LSTM" }.SelectMany(Recurrence),
+        // Steps: X, W, R, B, sequence_lens, initial_h, initial_c, P.
+        Cell("LSTM", 4, 2, [Lengths(3, 1), States(2), States(2), X(2, 9)], ("direction", "bidirectional")),
+        Cell("LSTM", 4, 1, [null, null, null, X(1, 9)], ("input_forget", 1), ("clip", 0.9f)),
+        Cell("LSTM", 4, 1, [Lengths(2, 3), null, States(1)], ("direction", "reverse"), ("activations", new[] { "HardSigmoid", "ScaledTanh", "Softsign" }), ("activation_alpha", new[] { 0.07f, 0.7f }), ("activation_beta", new[] { 0.45f, 1.2f })),
+        Cell("GRU", 3, 2, [Lengths(3, 1), States(2)], ("direction", "bidirectional"), ("linear_before_reset", 1)),
+        Cell("GRU", 3, 1, [], ("linear_before_reset", 1), ("activations", new[] { "Sigmoid", "Affine" }), ("activation_alpha", new[] { 0.5f }), ("activation_beta", new[] { 0.1f })),
+        Cell("GRU", 3, 1, [Lengths(3, 2)], ("direction", "reverse"), ("clip", 0.8f)),
+        Cell("RNN", 1, 2, [Lengths(3, 1), States(2)], ("direction", "bidirectional"), ("activations", new[] { "Softplus", "Elu" }), ("activation_alpha", new[] { 0.7f })),
+        // Positive throughout, away from the kink.
+        Cell("RNN", 1, 1, [], ("activations", new[] { "LeakyRelu" })) with { Inputs = [Between(0.5, 1, 3, 2, 4), Between(0.1, 0.5, 1, 3, 4), Between(0.1, 0.5, 1, 3, 3)] },
+    ];
+
+    private static IEnumerable<RuleCase> Recurrence(string op)
+    {
+        int gates = op switch { "RNN" => 1, "GRU" => 3, _ => 4 };
+        RuleCase plain = Cell(op, gates, 1, []);
+        yield return plain;
+        yield return plain with { Inputs = [.. plain.Inputs.Take(3)], Of = [1] };
+        yield return Cell(op, gates, 2, [null, States(2)], ("direction", "bidirectional"));
+        yield return Cell(op, gates, 1, [], ("direction", "reverse"));
+    }
+
+    // 3 steps of 2 sequences, 4 inputs, 3 hidden units.
+    private static RuleCase Cell(string op, int gates, int directions, Feed?[] more, params (string Name, object Value)[] attributes)
+    {
+        Feed?[] inputs = [X(3, 2, 4), Between(-0.6, 0.6, directions, gates * 3, 4), Between(-0.6, 0.6, directions, gates * 3, 3), Between(-0.5, 0.5, directions, gates * 6), .. more];
+        (string, object)[] texts = [.. attributes.Select(a => (a.Name, a.Value is string[] list ? list.Select(System.Text.Encoding.UTF8.GetBytes).ToArray() : a.Value)), ("hidden_size", 3)];
+        return Case(op, inputs, texts) with { Outputs = op == "LSTM" ? 3 : 2, FloatOnly = true };
+    }
+
+    private static Feed States(int directions) => X(directions, 2, 3);
+
+    private static Feed Lengths(params long[] values) => Fed(Ints(values)) with { Type = ElementType.Int32 };
+}
