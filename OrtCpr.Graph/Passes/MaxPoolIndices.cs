@@ -15,7 +15,8 @@ internal static class MaxPoolIndices
         if (x.Shape?.Sizes is not long[] size || y.Shape?.Sizes is not long[] count) return null;
         ConvWindow window = ConvWindow.Of(new Forward(node, g, []));
         int n = window.Spatial;
-        long[] begin = window.PadsBegin, still = [0, 0];
+        if (window.PadsBegin is not long[] begin) return null;
+        long[] still = [0, 0];
         long[] end = [.. Enumerable.Range(0, n).Select(i => ((count[i + 2] - 1) * window.Strides[i]) + window.Reach(i) - size[i + 2] - begin[i])];
         Value padded = begin.Concat(end).All(p => p == 0) ? x : g.Op("Pad", [x, g.Ints([.. still, .. begin, .. still, .. end]), g.Scalar(-3e38, x.Type)]);
         Value? index = null;
