@@ -40,7 +40,10 @@ public static class TrainingGraphBuilder
         ShapeInference known = InferShapes.Run(model);
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
 
+        var before = model.Graph.Initializers.ToHashSet();
         (Value loss, List<Value> labels) = AttachLoss(model, known, options.Loss);
+        // The loss's own constants are no parameters of the model.
+        literals.UnionWith(model.Graph.Initializers.Where(i => !before.Contains(i)));
         ParameterTable parameters = new ParameterClassifier(model.Graph, loss, options.Rules, options.Parameters, literals).Run();
         List<string> warnings = Warnings(parameters);
         GraphChecker.Check(model, "loss");

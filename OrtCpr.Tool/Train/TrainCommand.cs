@@ -45,6 +45,11 @@ internal static class TrainCommand
         Option<KappaInitMethod> method = new("--kappa-init-method") { Description = "uniform, dependent, warm_start or inflection_point.", DefaultValueFactory = _ => KappaInitMethod.InflectionPoint, CustomParser = r => Parse<KappaInitMethod>(r.Tokens[0].Value, "--kappa-init-method") };
         Option<double?> parameter = new("--kappa-init-param") { Description = "The bound, its factor, or the step at which it is set." };
         Option<Regularizer> regularizer = new("--reg-function") { Description = "l2, l1, std or huber.", DefaultValueFactory = _ => Regularizer.L2, CustomParser = r => Parse<Regularizer>(r.Tokens[0].Value, "--reg-function") };
+        Option<double> rateOfLambda = new("--kappa-update") { Description = "Rate of the multipliers.", DefaultValueFactory = _ => 1 };
+        Option<long?> interval = new("--reg-step-size") { Description = "inflection_point: steps between two samples." };
+        Option<double> average = new("--reg-ema-decay") { Description = "inflection_point: decay of the running average of samples." };
+        Option<long> wait = new("--max-wait-steps") { Description = "inflection_point: step at which an unset bound is set; 0 for never." };
+        Option<bool> byRate = new("--reg-by-lr") { Description = "Multiplies the constraint's step by the learning rate." };
         Option<long> epochs = new("--epochs") { Description = "Times that the data are gone through.", DefaultValueFactory = _ => 1 };
         Option<int> size = new("--batch-size") { Description = "Examples a batch.", DefaultValueFactory = _ => 32 };
         Option<int> accumulation = new("--accumulation") { Description = "Batches a step.", DefaultValueFactory = _ => 1 };
@@ -56,7 +61,7 @@ internal static class TrainCommand
         Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
         Option<string> target = new("--out") { Description = "Folder for the job; the trained model is model.onnx in it.", DefaultValueFactory = _ => "trained" };
         Command command = new("train", "Trains an exported model on the tensors of a safetensors file.")
-        { model, data, loss, output, optimizer, rate, decay, momentum, method, parameter, regularizer, epochs, size, accumulation, clip, cosine, freeze, seed, threads, device, target };
+        { model, data, loss, output, optimizer, rate, decay, momentum, method, parameter, regularizer, rateOfLambda, interval, average, wait, byRate, epochs, size, accumulation, clip, cosine, freeze, seed, threads, device, target };
         command.SetAction((r, cancellation) => Task.FromResult(Run(new TrainSettings
         {
             Model = r.GetValue(model)!,
@@ -66,7 +71,17 @@ internal static class TrainCommand
             LearningRate = r.GetValue(rate),
             WeightDecay = r.GetValue(decay),
             Momentum = r.GetValue(momentum),
-            Constraint = new ConstrainNorm { KappaInitMethod = r.GetValue(method), KappaInitParam = r.GetValue(parameter), Regularizer = r.GetValue(regularizer) },
+            Constraint = new ConstrainNorm
+            {
+                KappaInitMethod = r.GetValue(method),
+                KappaInitParam = r.GetValue(parameter),
+                Regularizer = r.GetValue(regularizer),
+                KappaUpdate = r.GetValue(rateOfLambda),
+                SampleInterval = r.GetValue(interval),
+                SampleDecay = r.GetValue(average),
+                MaxWaitSteps = r.GetValue(wait),
+                RegularizeByLearningRate = r.GetValue(byRate),
+            },
             Epochs = r.GetValue(epochs),
             BatchSize = r.GetValue(size),
             Accumulation = r.GetValue(accumulation),
