@@ -26,6 +26,11 @@ int failures = 0;
 foreach (string name in options.Names)
 {
     IBenchmark benchmark = all.First(b => b.Name == name);
+    if (options.Profile)
+    {
+        Console.WriteLine($"{name}\n{ProfileRun.Of(name, options)}\n");
+        continue;
+    }
     Console.WriteLine();
     Console.WriteLine($"{benchmark.Name}: {benchmark.Title}");
     var report = new Report(benchmark.Name, benchmark.Title);

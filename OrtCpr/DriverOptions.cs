@@ -20,6 +20,9 @@ public sealed record DriverOptions
     /// <summary>Folder to write every graph to before it runs, for looking at them; null for none (default).</summary>
     public string? KeepGraphs { get; init; }
 
+    /// <summary>Folder for ONNX Runtime's profile of every session, a JSON file each, written when the driver is disposed; null for none (default).</summary>
+    public string? Profiles { get; init; }
+
     /// <summary>Checks every property.</summary>
     /// <exception cref="Graph.OptionException">Names all that are out of range.</exception>
     public void Validate()

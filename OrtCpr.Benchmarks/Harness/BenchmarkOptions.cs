@@ -17,6 +17,9 @@ internal sealed record BenchmarkOptions
     /// <summary>Small and few, to see that everything runs. Its figures are not kept.</summary>
     public bool Quick { get; init; }
 
+    /// <summary>Sums ONNX Runtime's node timings of our side instead of measuring.</summary>
+    public bool Profile { get; init; }
+
     /// <summary>Folder of the ONNX models without weights.</summary>
     public string Models { get; init; } = Path.Combine("..", "shared", "models");
 
@@ -35,6 +38,7 @@ internal sealed record BenchmarkOptions
           --runs N       timed runs of each side, medians are reported (default: 7)
           --models DIR   folder of the models without weights (default: ../shared/models)
           --data DIR     folder with grokking/split.safetensors (default: ../shared/data)
+          --profile      where our side's time goes, by graph and operator, instead of measuring (grokking, overhead)
           --quick        small and few; nothing is written to docs/benchmarks.md
         """;
 
@@ -49,6 +53,7 @@ internal sealed record BenchmarkOptions
             switch (argument)
             {
                 case "--quick": options = options with { Quick = true }; break;
+                case "--profile": options = options with { Profile = true }; break;
                 case "--threads": options = options with { Threads = Number(argument) }; break;
                 case "--runs": options = options with { Runs = Number(argument) }; break;
                 case "--models": options = options with { Models = Text(argument) }; break;

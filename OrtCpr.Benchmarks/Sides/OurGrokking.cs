@@ -11,7 +11,7 @@ internal sealed class OurGrokking : ITrainer
     private readonly IReadOnlyList<Batch> _batches;
     private int _next;
 
-    public OurGrokking(string model, IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> weights, IReadOnlyList<TokenBatch> batches, int threads)
+    public OurGrokking(string model, IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> weights, IReadOnlyList<TokenBatch> batches, int threads, string? profiles = null)
     {
         var rule = UpdateRule.AdamCpr(
             learningRate: 1e-3,
@@ -20,7 +20,7 @@ internal sealed class OurGrokking : ITrainer
         _driver = TrainingDriver.Create(
             model,
             new TrainingOptions { Optimizer = new OptimizerOptions { Groups = [rule] }, Parameters = new ParameterOptions { RegularizeEmbeddings = true } },
-            new DriverOptions { Threads = threads });
+            new DriverOptions { Threads = threads, Profiles = profiles });
         foreach ((string name, (float[] data, long[] dimensions)) in weights)
             _driver.UpdateParameter(name, TensorData.From<float>(data, dimensions));
         _batches = [.. batches.Select(ToBatch)];

@@ -18,13 +18,14 @@ internal sealed class OurTrainingStep : IDisposable
     /// <param name="size">Batch size.</param>
     /// <param name="sequence">Tokens in a row.</param>
     /// <param name="threads">Threads of the sessions.</param>
-    public OurTrainingStep(string model, bool constrained, int size, int sequence, int threads)
+    /// <param name="profiles">Folder for profiles of the sessions; null for none.</param>
+    public OurTrainingStep(string model, bool constrained, int size, int sequence, int threads, string? profiles = null)
     {
         UpdateRule rule = constrained ? OurSides.AdamCpr(positiveMultipliers: true, LearningRate) : UpdateRule.AdamW(LearningRate, weightDecay: 0.1);
         _driver = TrainingDriver.Create(
             model,
             new TrainingOptions { Optimizer = new OptimizerOptions { Groups = [rule] }, Parameters = new ParameterOptions { RegularizeEmbeddings = true } },
-            new DriverOptions { Threads = threads });
+            new DriverOptions { Threads = threads, Profiles = profiles });
         var random = new Random(3);
         long[] tokens = [.. Enumerable.Range(0, size * (sequence + 1)).Select(_ => (long)random.Next(Vocabulary))];
         _batch = new Batch()

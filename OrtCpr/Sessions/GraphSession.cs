@@ -31,6 +31,12 @@ internal sealed class GraphSession : IDisposable
         _options = NewOptions(options);
         try
         {
+            if (options.Profiles is not null)
+            {
+                Directory.CreateDirectory(options.Profiles);
+                _options.ProfileOutputPathPrefix = Path.Combine(options.Profiles, name);
+                _options.EnableProfiling = true;
+            }
             // Several sessions take turns on the same cores: workers of one that still spin for work would hold up the next.
             _options.AddSessionConfigEntry("session.force_spinning_stop", "1");
             string[] kernels = options.Kernels && device.Capabilities.Kernels ? [.. KernelsFor(model)] : [];
