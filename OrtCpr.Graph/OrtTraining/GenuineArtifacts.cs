@@ -53,6 +53,14 @@ public static class GenuineArtifacts
         return Checkpoint(graphs, GenuineOptimizer.Of(graphs.Optimizer.Options, Parameters(graphs).Trained));
     }
 
+    /// <summary>Names of all parameters in the order of the models' inputs, which is that of the runtime's flat buffer.</summary>
+    /// <param name="graphs">The job.</param>
+    public static IReadOnlyList<string> ParameterOrder(TrainingGraphs graphs)
+    {
+        ArgumentNullException.ThrowIfNull(graphs);
+        return Parameters(graphs).All;
+    }
+
     private static OrtCheckpoint Checkpoint(TrainingGraphs graphs, GenuineOptimizer optimizer)
     {
         (ParameterSpec[] trained, string[] frozen, _) = Parameters(graphs);
