@@ -97,6 +97,12 @@ public sealed record ConstrainNorm : UpdateLink
         double rate = Regularizer == Regularizer.Std ? KappaUpdate : KappaUpdate / Math.Max(1, parameter.ElementCount);
         yield return ScaleByAdam.Constant("kappa_update", rate, type);
         yield return new("constraint_rate", type, vector, c => RegularizeByLearningRate ? c.Input("learning_rate") : c.Ones);
+        foreach (LinkInput input in MethodInputs(type)) yield return input;
+    }
+
+    // What the way of finding κ needs.
+    internal IEnumerable<LinkInput> MethodInputs(ElementType type)
+    {
         switch (KappaInitMethod)
         {
             case KappaInitMethod.Dependent:
@@ -153,7 +159,8 @@ public sealed record ConstrainNorm : UpdateLink
         Value newLambda = g.Where(active, raised, lambda);
         if (Adaptive) kappa = g.Where(g.And(g.Greater(lambda, zero), g.Not(g.Greater(newLambda, zero))), measure, kappa);
         Value rate = g.Mul(g.Gather(b.In("constraint_rate"), b.In("group_index")), g.Where(active, newLambda, zero));
-        b.Parameter = g.Sub(b.Parameter, g.Mul(slope, rate));
+        b.Correction = g.Mul(slope, rate);
+        b.Parameter = g.Sub(b.Parameter, b.Correction);
 
         // 0: not set, 1: set, 2: set, and λ has been above 0.
         Value state = g.Where(g.Or(g.Greater(flag, one), g.Greater(newLambda, zero)), b.Scalar(2), g.Cast(isSet, b.Type));
@@ -194,6 +201,28 @@ public sealed record ConstrainNorm : UpdateLink
             default:
                 return (b.Sum(g.Mul(theta, theta)), g.Mul(theta, 2));
         }
+    }
+
+    // R(θ) of known values, in double.
+    internal double Measure(ReadOnlySpan<double> theta)
+    {
+        double mean = 0, sum = 0;
+        if (Regularizer == Regularizer.Std)
+        {
+            foreach (double x in theta) mean += x / theta.Length;
+        }
+        foreach (double x in theta)
+        {
+            double size = Math.Abs(x);
+            sum += Regularizer switch
+            {
+                Regularizer.L1 => size,
+                Regularizer.Huber => size < 1 ? x * x / 2 : size - 0.5,
+                Regularizer.Std => (x - mean) * (x - mean),
+                _ => x * x,
+            };
+        }
+        return Regularizer == Regularizer.Std ? (theta.Length > 1 ? Math.Sqrt(sum / (theta.Length - 1)) : 0) : sum;
     }
 
     // Around the first element, so that a mean far from 0 costs no digits and a constant tensor gives exactly 0.

@@ -39,6 +39,27 @@ internal sealed class OptimizerGraphContext
 
     public long MatrixIndex { get; set; }
 
+    // For inputs that are constants: there is nothing else to ask for.
+    public static OptimizerGraphContext ForConstants(GraphBuilder builder)
+    {
+        Value none = builder.Int(0);
+        return new OptimizerGraphContext
+        {
+            Builder = builder,
+            Input = name => throw new InvalidOperationException($"'{name}' is no constant."),
+            Ones = none,
+            Lambda = none,
+            Kappa = none,
+            Detector = none,
+            GradientScale = none,
+            Applied = null,
+            ParametersOf = _ => [],
+            Norm = _ => none,
+            SharedState = _ => none,
+            SetSharedState = (_, _) => { },
+        };
+    }
+
     // What nodes of all parameters read, made once for all equal links.
     public Value Shared(UpdateLink link, Func<OptimizerGraphContext, Value> make)
     {

@@ -21,6 +21,17 @@ internal sealed class UpdateBody
         Direction = Gradient;
     }
 
+    // The equations alone, on a parameter that some other node has stepped; what they do not read need not be there.
+    public UpdateBody(GraphBuilder g, IReadOnlyDictionary<string, Value> inputs, ElementType type, Value parameter, Value step)
+    {
+        G = g;
+        Type = type;
+        _inputs = inputs.ToDictionary(StringComparer.Ordinal);
+        Apply = g.Constant(TensorData.Scalar(true));
+        Step = step;
+        LearningRate = Gradient = Direction = Parameter = parameter;
+    }
+
     public GraphBuilder G { get; }
 
     public ElementType Type { get; }
@@ -44,6 +55,9 @@ internal sealed class UpdateBody
 
     // The parameter: old until the step is applied, new after it.
     public Value Parameter { get; set; }
+
+    // What a constraint has taken from the new parameter; null without one.
+    public Value? Correction { get; set; }
 
     public IReadOnlyDictionary<string, Value> NewState => _state;
 

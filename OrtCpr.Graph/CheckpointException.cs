@@ -1,6 +1,4 @@
-using OrtCpr.Graph;
-
-namespace OrtCpr.Checkpoints;
+namespace OrtCpr.Graph;
 
 /// <summary>A checkpoint does not fit the trainer that it is loaded into; the message names each tensor, what was expected and what was found.
 /// Nothing has changed when it is thrown.</summary>

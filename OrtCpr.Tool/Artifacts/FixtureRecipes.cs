@@ -1,0 +1,34 @@
+using OrtCpr.Graph.Optimizers;
+
+namespace OrtCpr.Tool.Artifacts;
+
+// The optimizers that fixtures of the genuine runtime are written for: a row a fixture. Learning rates are 0.001, the only one that the browser's API has.
+internal static class FixtureRecipes
+{
+    private const double Rate = 1e-3;
+
+    // What every model is tried with.
+    public static IReadOnlyList<(string Name, OptimizerOptions Options)> Common { get; } =
+    [
+        ("sgd", new() { Groups = [UpdateRule.Sgd(Rate)] }),
+        ("sgd_clip", new() { Groups = [UpdateRule.Sgd(Rate)], MaxGradientNorm = 0.5 }),
+        ("adamw", new() { Groups = [new UpdateRule { LearningRate = Rate, Links = [new ScaleByAdam(), new AddDecayedWeights(0.1, OnlyConstrained: false)] }] }),
+        // An ε that keeps clipped gradients, which are rounding in places, from becoming full steps.
+        ("adam_clip", new() { Groups = [UpdateRule.Adam(Rate, new ScaleByAdam { Epsilon = 1e-4 })], MaxGradientNorm = 0.5 }),
+        Cpr(Regularizer.L2, KappaInitMethod.WarmStart, 3),
+    ];
+
+    // Every bound with every measure, the one of the common rows among them; for one small model.
+    public static IReadOnlyList<(string Name, OptimizerOptions Options)> Bounds { get; } =
+    [
+        .. from method in new[] { (KappaInitMethod.Uniform, 1.0), (KappaInitMethod.Dependent, 0.95), (KappaInitMethod.WarmStart, 3), (KappaInitMethod.InflectionPoint, 0) }
+           from regularizer in Enum.GetValues<Regularizer>()
+           select Cpr(regularizer, method.Item1, method.Item2),
+    ];
+
+    private static (string, OptimizerOptions) Cpr(Regularizer regularizer, KappaInitMethod method, double parameter) =>
+        ($"adamcpr_{regularizer}_{method}".ToLowerInvariant(), new()
+        {
+            Groups = [UpdateRule.AdamCpr(Rate, constraint: new ConstrainNorm { Regularizer = regularizer, KappaInitMethod = method, KappaInitParam = parameter == 0 ? null : parameter, SampleInterval = 2 })],
+        });
+}

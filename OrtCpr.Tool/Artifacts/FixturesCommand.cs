@@ -1,0 +1,101 @@
+using System.CommandLine;
+using System.Text.Json;
+using OrtCpr.Checkpoints;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph.OrtTraining;
+using OrtCpr.Graph.Parameters;
+using OrtCpr.Tool.Verify;
+
+namespace OrtCpr.Tool.Artifacts;
+
+// `ortcpr artifacts fixtures CASE… --out DIR`: artifacts for the genuine runtime, with our own trajectory beside them to be replayed there. A case is one
+// of kind model-gradient: its batch is trained on again and again.
+internal static class FixturesCommand
+{
+    public static Command Create()
+    {
+        Argument<string[]> cases = new("CASE") { Description = "Cases of kind model-gradient (NAME.safetensors beside NAME.onnx). The first gets every bound of AdamCPR with every measure.", Arity = ArgumentArity.OneOrMore };
+        Option<string> folder = new("--out") { Description = "Folder for the fixtures, one each.", Required = true };
+        Option<int> steps = new("--steps") { Description = "Steps of each trajectory.", DefaultValueFactory = _ => 20 };
+        Command command = new("fixtures", "Writes artifacts for the genuine runtime with batches and our own trajectory, to be replayed there.") { cases, folder, steps };
+        command.SetAction(r =>
+        {
+            string[] paths = r.GetValue(cases)!;
+            int count = r.GetValue(steps);
+            if (count < 1) throw new ToolException($"--steps is {count}; expected at least 1.");
+            for (int i = 0; i < paths.Length; i++) Write(paths[i], r.GetValue(folder)!, count, i == 0 ? [.. FixtureRecipes.Common, .. FixtureRecipes.Bounds] : FixtureRecipes.Common);
+            return 0;
+        });
+        return command;
+    }
+
+    internal static void Write(string path, string folder, int steps, IReadOnlyList<(string Name, OptimizerOptions Options)> recipes)
+    {
+        using var data = new CaseData(path);
+        string[] trainable = [.. data.Json("trainable", "[]").EnumerateArray().Select(e => e.GetString()!)];
+        Dictionary<string, TensorData> batch = new[] { "input/", "target/" }.SelectMany(p => data.Names(p).Select(n => (Name: n, Tensor: data.Tensor(p + n)))).ToDictionary(t => t.Name, t => t.Tensor, StringComparer.Ordinal);
+        foreach ((string name, OptimizerOptions options) in recipes)
+        {
+            TrainingGraphs graphs = TrainingGraphBuilder.Build(data.ModelPath, new TrainingOptions
+            {
+                Loss = CaseLosses.Of(data),
+                Optimizer = options,
+                Parameters = new ParameterOptions { TrainOnly = ModelGradient.Exactly(trainable) },
+                BatchNormalization = ModelGradient.Mode(data),
+            });
+            string target = Path.Combine(folder, $"{Path.GetFileNameWithoutExtension(path)}-{name}");
+            GenuineArtifacts.Write(graphs, target);
+            Record(graphs, batch, steps, Path.Combine(target, "trajectory.safetensors"));
+            Console.WriteLine(target);
+        }
+    }
+
+    // The same job on stock ONNX Runtime, twice: the second time from weights that differ in the last digit. What Adam makes of that, where a gradient is
+    // rounding only, is what another build of the same kernels may differ by; ten times that distance is allowed.
+    private static void Record(TrainingGraphs graphs, Dictionary<string, TensorData> batch, int steps, string path)
+    {
+        Trajectory run = Run(graphs, batch, steps, moved: false), other = Run(graphs, batch, steps, moved: true);
+        List<SafetensorsEntry> entries = [.. batch.Select(t => Entry($"batch/{t.Key}", t.Value))];
+        foreach ((string name, TensorData value) in run.Values)
+        {
+            entries.Add(Entry(name, value));
+            double[] a = value.ToDoubles(), b = other.Values[name].ToDoubles();
+            entries.Add(Entry($"drift/{name}", name.StartsWith("param/", StringComparison.Ordinal)
+                ? TensorData.From<float>([(float)a.Zip(b, (x, y) => Math.Abs(x - y)).DefaultIfEmpty(0).Max()], 1)
+                : TensorData.From<float>([.. a.Zip(b, (x, y) => (float)Math.Abs(x - y))], a.Length)));
+        }
+        foreach (ConstraintInfo row in run.Constraints)
+            entries.Add(Entry($"constraint/{row.Name}", TensorData.From<float>([(float)row.Lambda, row.IsSet ? (float)row.Kappa : 0], 2)));
+        SafetensorsFile.Write(path, entries, new Dictionary<string, string> { ["kind"] = "genuine-replay", ["parameters"] = JsonSerializer.Serialize(GenuineArtifacts.ParameterOrder(graphs)) });
+    }
+
+    private static Trajectory Run(TrainingGraphs graphs, Dictionary<string, TensorData> tensors, int steps, bool moved)
+    {
+        using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
+        using var batch = new Batch();
+        foreach ((string name, TensorData tensor) in tensors) batch.Add(name, tensor);
+        var random = new Random(1);
+        foreach (string name in moved ? graphs.InitialParameters.Keys : [])
+            driver.UpdateParameter(name, TensorData.From<float>([.. driver.GetParameter(name).ToArray<float>().Select(v => v * (1 + (1e-7f * (random.Next(3) - 1))))], [.. graphs.InitialParameters[name].Dimensions]));
+        float[] losses = new float[steps], evaluations = new float[steps];
+        var values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
+        for (int t = 0; t < steps; t++)
+        {
+            driver.LazyResetGrad();
+            losses[t] = (float)driver.TrainStep(batch);
+            driver.OptimizerStep();
+            using Evaluation evaluation = driver.EvalStep(batch);
+            evaluations[t] = (float)evaluation.Loss;
+            if (t != 0 && t != steps - 1) continue;
+            foreach (string name in graphs.InitialParameters.Keys.Concat(graphs.InitialStatistics.Keys)) values[$"param/{name}/{(t == 0 ? "first" : "last")}"] = driver.GetParameter(name);
+        }
+        values["loss"] = TensorData.From<float>(losses, steps);
+        values["eval_loss"] = TensorData.From<float>(evaluations, steps);
+        return new Trajectory(values, driver.Optimizer.GetConstraints());
+    }
+
+    private sealed record Trajectory(Dictionary<string, TensorData> Values, IReadOnlyList<ConstraintInfo> Constraints);
+
+    private static SafetensorsEntry Entry(string name, TensorData data) => new(name, data.Type, data.Dimensions, stream => stream.Write(data.Bytes.Span));
+}
