@@ -1,5 +1,7 @@
+using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Parameters;
 using OrtCpr.Graph.Passes;
 
@@ -56,6 +58,28 @@ internal sealed class OrtArtifacts
     {
         OrtTrainingModel model = OrtTrainingModel.Read(ModelFile.Load(training), checkpoint);
         return new OrtArtifacts(model, evaluation is null ? null : Lowered(ModelFile.Load(evaluation)), ModelFile.Load(optimizer), checkpoint);
+    }
+
+    // The trained parameters, with the constrained ones marked by what the evaluation model does with them; without such a model, by rank.
+    public IReadOnlyList<ParameterSpec> Classified()
+    {
+        OrtParameter[] trained = [.. Parameters.Where(p => p.Trainable)];
+        HashSet<string> constrained = [.. trained.Where(p => p.Dimensions.Count > 1).Select(p => p.Name)];
+        if (_evaluation is not null)
+        {
+            OnnxModel model = GraphCopier.Copy(_evaluation).Model;
+            foreach (Value input in model.Graph.Inputs.Where(i => _values.ContainsKey(i.Name)).ToList())
+            {
+                model.Graph.Inputs.Remove(input);
+                input.Data = _values[input.Name];
+                model.Graph.Initializers.Add(input);
+            }
+            InferShapes.Run(model);
+            var literals = model.Graph.Initializers.Where(i => !_values.ContainsKey(i.Name)).ToHashSet();
+            var classifier = new ParameterClassifier(model.Graph, model.Graph.Outputs[0], GradientRules.Default, new ParameterOptions(), literals);
+            constrained = [.. classifier.Run().Constrained.Select(p => p.Name)];
+        }
+        return [.. trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, constrained.Contains(p.Name), 0))];
     }
 
     // The evaluation model as far as the outputs need it, any of its inner values among them, with the parameters as initializers.

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OrtCpr.Graph.Ir;
@@ -35,6 +36,16 @@ internal static class OrtOptimizerModel
         ModelProto model = GraphWriter.Write(graph.Model);
         model.MetadataProps.Add(new StringStringEntryProto { Key = MetadataKey, Value = JsonSerializer.Serialize(new Description(graph.Options, graph.Parameters), Json) });
         return model;
+    }
+
+    // What the moments of a model mean, and the norm to which it clips; null for moments that are not Adam's.
+    public static (ScaleByAdam? Adam, double MaxNorm) Settings(ModelFile file)
+    {
+        OnnxGraph graph = GraphReader.Read(file).Graph;
+        Node? adam = graph.Nodes.FirstOrDefault(n => n.OpType == "AdamWOptimizer"), clip = graph.Nodes.FirstOrDefault(n => n.OpType == "InplaceClipGradNorm");
+        // Attributes are float32; the nearest short decimal is what was meant.
+        double Meant(string name, float fallback) => double.Parse(adam.Float(name, fallback).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+        return (adam is null ? null : new ScaleByAdam { Beta1 = Meant("alpha", 0.9f), Beta2 = Meant("beta", 0.999f), Epsilon = Meant("epsilon", 1e-8f) }, clip?.Float("max_norm", 1) ?? 0);
     }
 
     private static OptimizerGraph Ours(ModelFile file, string json, OrtParameter[] trained)

@@ -21,30 +21,13 @@ internal static class TrainCommand
         ["output"] = output => new OutputLoss { Output = output },
     };
 
-    private static readonly Dictionary<string, Func<TrainSettings, UpdateRule>> Optimizers = new(StringComparer.Ordinal)
-    {
-        ["adamcpr"] = s => UpdateRule.AdamCpr(s.LearningRate, s.Adam, s.Constraint),
-        ["adamw"] = s => UpdateRule.AdamW(s.LearningRate, s.WeightDecay, s.Adam),
-        ["adam"] = s => UpdateRule.Adam(s.LearningRate, s.Adam),
-        ["sgd"] = s => UpdateRule.Sgd(s.LearningRate, new ScaleByMomentum(s.Momentum), s.WeightDecay),
-        ["sgdcpr"] = s => UpdateRule.Sgd(s.LearningRate, new ScaleByMomentum(s.Momentum), s.WeightDecay, s.Constraint),
-        ["adam_awd"] = s => UpdateRule.AdamAwd(s.LearningRate, s.WeightDecay, s.Adam),
-        ["adam_adadecay"] = s => UpdateRule.AdamAdaDecay(s.LearningRate, s.WeightDecay, adam: s.Adam),
-    };
-
     public static Command Create()
     {
         Argument<string> model = new("MODEL") { Description = "An ONNX file." };
         Option<string> data = new("--data") { Description = "A safetensors file with one tensor for each model input and label, examples along the first axis.", Required = true };
         Option<string> loss = new("--loss") { Description = $"One of {string.Join(", ", Losses.Keys)}.", DefaultValueFactory = _ => "cross_entropy" };
         Option<string?> output = new("--output") { Description = "The model output that the loss takes; needed where there are several." };
-        Option<string> optimizer = new("--optimizer") { Description = $"One of {string.Join(", ", Optimizers.Keys)}.", DefaultValueFactory = _ => "adamcpr" };
-        Option<double> rate = new("--lr") { Description = "Learning rate.", DefaultValueFactory = _ => 1e-3 };
-        Option<double> decay = new("--weight-decay") { Description = "Weight decay of adamw and sgd, strength of adam_awd and adam_adadecay.", DefaultValueFactory = _ => 1e-2 };
-        Option<double> momentum = new("--momentum") { Description = "Momentum of sgd.", DefaultValueFactory = _ => 0.9 };
-        Option<KappaInitMethod> method = new("--kappa-init-method") { Description = "uniform, dependent, warm_start or inflection_point.", DefaultValueFactory = _ => KappaInitMethod.InflectionPoint, CustomParser = r => Parse<KappaInitMethod>(r.Tokens[0].Value, "--kappa-init-method") };
-        Option<double?> parameter = new("--kappa-init-param") { Description = "The bound, its factor, or the step at which it is set." };
-        Option<Regularizer> regularizer = new("--reg-function") { Description = "l2, l1, std or huber.", DefaultValueFactory = _ => Regularizer.L2, CustomParser = r => Parse<Regularizer>(r.Tokens[0].Value, "--reg-function") };
+        var rule = new RuleOptions("adamcpr");
         Option<long> epochs = new("--epochs") { Description = "Times that the data are gone through.", DefaultValueFactory = _ => 1 };
         Option<int> size = new("--batch-size") { Description = "Examples a batch.", DefaultValueFactory = _ => 32 };
         Option<int> accumulation = new("--accumulation") { Description = "Batches a step.", DefaultValueFactory = _ => 1 };
@@ -56,17 +39,14 @@ internal static class TrainCommand
         Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
         Option<string> target = new("--out") { Description = "Folder for the job; the trained model is model.onnx in it.", DefaultValueFactory = _ => "trained" };
         Command command = new("train", "Trains an exported model on the tensors of a safetensors file.")
-        { model, data, loss, output, optimizer, rate, decay, momentum, method, parameter, regularizer, epochs, size, accumulation, clip, cosine, freeze, seed, threads, device, target };
+        { model, data, loss, output, epochs, size, accumulation, clip, cosine, freeze, seed, threads, device, target };
+        rule.AddTo(command);
         command.SetAction((r, cancellation) => Task.FromResult(Run(new TrainSettings
         {
             Model = r.GetValue(model)!,
             Data = r.GetValue(data)!,
-            Loss = Choose(Losses, r.GetValue(loss)!, "--loss")(r.GetValue(output)),
-            Rule = Choose(Optimizers, r.GetValue(optimizer)!, "--optimizer"),
-            LearningRate = r.GetValue(rate),
-            WeightDecay = r.GetValue(decay),
-            Momentum = r.GetValue(momentum),
-            Constraint = new ConstrainNorm { KappaInitMethod = r.GetValue(method), KappaInitParam = r.GetValue(parameter), Regularizer = r.GetValue(regularizer) },
+            Loss = RuleOptions.Choose(Losses, r.GetValue(loss)!, "--loss")(r.GetValue(output)),
+            Rule = rule.Read(r, new ScaleByAdam()),
             Epochs = r.GetValue(epochs),
             BatchSize = r.GetValue(size),
             Accumulation = r.GetValue(accumulation),
@@ -89,7 +69,7 @@ internal static class TrainCommand
             Loss = s.Loss,
             Seed = s.Seed,
             Parameters = new ParameterOptions { Freeze = [.. s.Freeze.Select(NamePattern.FromString)] },
-            Optimizer = new OptimizerOptions { Groups = [s.Rule(s)], MaxGradientNorm = s.MaxGradientNorm, TotalSteps = steps },
+            Optimizer = new OptimizerOptions { Groups = [s.Rule], MaxGradientNorm = s.MaxGradientNorm, TotalSteps = steps },
         });
         data.Check(graphs.BatchInputs);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
@@ -114,13 +94,6 @@ internal static class TrainCommand
         return 0;
     }
 
-    private static T Choose<T>(Dictionary<string, T> table, string name, string option) =>
-        table.TryGetValue(name.Replace('-', '_').ToLowerInvariant(), out T? found) ? found : throw new ToolException($"{option} '{name}' is not known; expected one of {string.Join(", ", table.Keys)}.");
-
-    private static T Parse<T>(string text, string option) where T : struct, Enum =>
-        Enum.TryParse(text.Replace("_", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out T value) && Enum.IsDefined(value) ? value
-        : throw new ToolException($"{option} '{text}' is not known; expected one of {string.Join(", ", Enum.GetNames<T>())}.");
-
     private sealed class Printer : TrainerCallback
     {
         public override void OnEpochEnd(Trainer trainer, EpochReport report, FitControl control) =>
@@ -137,15 +110,7 @@ internal sealed record TrainSettings
 
     public required Loss Loss { get; init; }
 
-    public required Func<TrainSettings, UpdateRule> Rule { get; init; }
-
-    public required double LearningRate { get; init; }
-
-    public required double WeightDecay { get; init; }
-
-    public required double Momentum { get; init; }
-
-    public required ConstrainNorm Constraint { get; init; }
+    public required UpdateRule Rule { get; init; }
 
     public required long Epochs { get; init; }
 
@@ -164,6 +129,4 @@ internal sealed record TrainSettings
     public required DriverOptions Driver { get; init; }
 
     public required string Out { get; init; }
-
-    public ScaleByAdam Adam { get; } = new();
 }

@@ -23,14 +23,17 @@ internal static class ArtifactState
         foreach ((CheckpointTensor tensor, string parameter, string key) in Tensors(optimizer))
         {
             TensorData? saved = states.GetValueOrDefault(parameter)?.Momentums.FirstOrDefault(m => m.Name == key)?.Data;
-            // Our optimizers count steps by parameter; a checkpoint of another optimizer has one number for all.
-            if (saved is null && key == $"{Prefix}step") saved = TensorData.From<long>([group.Step], 1);
+            // Our optimizers count steps by parameter; a checkpoint of another optimizer has one number for all. Without moments Adam starts anew.
+            if (saved is null && key == $"{Prefix}step") saved = TensorData.From<long>([HasMoments(optimizer, parameter, states) ? group.Step : 0], 1);
             if (saved is null) continue;
             if (saved.Type != tensor.Type || !saved.Dimensions.SequenceEqual(tensor.Dimensions)) problems.Add($"'{key}' of '{parameter}' is {saved} in the file, {tensor.Type}[{string.Join(',', tensor.Dimensions)}] here");
             else tensor.Restore(optimizer.Store, saved);
         }
         if (problems.Count > 0) throw new CheckpointException($"The optimizer state of the checkpoint does not fit the optimizer model: {string.Join("; ", problems)}. Use the files of one folder.");
     }
+
+    private static bool HasMoments(OptimizerDriver optimizer, string parameter, Dictionary<string, OrtParameterState> states) =>
+        !optimizer.Store.Contains($"{parameter}.exp_avg_sq") || states.GetValueOrDefault(parameter)?.Momentums.Any(m => m.Name == "momentum1") == true;
 
     // The checkpoint with the driver's values in place of its own, sorted as the runtime saves it.
     public static OrtCheckpoint Capture(OptimizerDriver optimizer, OrtCheckpoint checkpoint, float initialRate, bool includeOptimizer)
