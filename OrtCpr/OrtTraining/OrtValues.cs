@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 using OrtCpr.Devices;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
@@ -59,11 +60,28 @@ internal sealed class NamedOutputs : IDisposable
 
     public void Dispose() => _session.Dispose();
 
-    private static FixedBufferOnnxValue Buffer(OrtValue value)
+    private static FixedBufferOnnxValue Buffer(OrtValue value) => value.GetTensorTypeAndShape().ElementDataType switch
+    {
+        TensorElementType.Float => Buffer<float>(value),
+        TensorElementType.Double => Buffer<double>(value),
+        TensorElementType.Float16 => Buffer<Float16>(value),
+        TensorElementType.BFloat16 => Buffer<BFloat16>(value),
+        TensorElementType.Int64 => Buffer<long>(value),
+        TensorElementType.Int32 => Buffer<int>(value),
+        TensorElementType.Int16 => Buffer<short>(value),
+        TensorElementType.Int8 => Buffer<sbyte>(value),
+        TensorElementType.UInt64 => Buffer<ulong>(value),
+        TensorElementType.UInt32 => Buffer<uint>(value),
+        TensorElementType.UInt16 => Buffer<ushort>(value),
+        TensorElementType.UInt8 => Buffer<byte>(value),
+        TensorElementType.Bool => Buffer<bool>(value),
+        TensorElementType other => throw new DriverException($"An output of type {other} has no named form. Use TrainStep over OrtValues."),
+    };
+
+    private static FixedBufferOnnxValue Buffer<T>(OrtValue value) where T : unmanaged
     {
         OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
-        byte[] bytes = value.GetTensorMutableRawData().ToArray();
-        return FixedBufferOnnxValue.CreateFromMemory<byte>(Device.Host, bytes, info.ElementDataType, info.Shape, bytes.Length);
+        return FixedBufferOnnxValue.CreateFromMemory<T>(Device.Host, value.GetTensorDataAsSpan<T>().ToArray(), info.ElementDataType, info.Shape, value.GetTensorMutableRawData().Length);
     }
 
     public static void AddIdentity(OnnxModel model, string name, ElementType type)
