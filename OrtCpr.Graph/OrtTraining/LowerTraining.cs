@@ -28,15 +28,21 @@ internal static class LowerTraining
         foreach (Node node in graph.Nodes.ToList())
         {
             if (ForwardLowerings.Table.TryGetValue(node.QualifiedType, out Decomposition? lowering)) Decompositions.Rewrite(early, node, lowering);
-            else early.Known.Visit(node);
+            else if (!GradientLowerings.Table.ContainsKey(node.QualifiedType)) early.Known.Visit(node);
         }
         // Shapes from the runtime for all that no gradient operator comes before; behind those our own inference goes on.
         ShapeInference known = InferForward(model);
         var builder = new GraphBuilder(graph, known, []);
         foreach (Node node in graph.Nodes.ToList())
         {
-            if (GradientLowerings.Table.TryGetValue(node.QualifiedType, out Decomposition? lowering)) Decompositions.Rewrite(builder, node, lowering);
-            else known.Visit(node);
+            if (!GradientLowerings.Table.TryGetValue(node.QualifiedType, out Decomposition? lowering))
+            {
+                known.Visit(node);
+                continue;
+            }
+            // What the rule writes knows its type; a guess from the operator's first input, which may be a shape, does not.
+            foreach (Value output in node.Outputs.OfType<Value>()) output.Type = ElementType.Undefined;
+            Decompositions.Rewrite(builder, node, lowering);
         }
         RemoveUnusedDomains(model);
         graph.Sort();
@@ -84,7 +90,7 @@ internal static class LowerTraining
         {
             graph.Nodes.RemoveAll(backward.Contains);
             graph.Outputs.Clear();
-            return InferShapes.Run(model);
+            return graph.Nodes.Count == 0 ? new ShapeInference() : InferShapes.Run(model);
         }
         finally
         {
