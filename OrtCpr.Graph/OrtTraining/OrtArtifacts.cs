@@ -26,10 +26,11 @@ internal sealed class OrtArtifacts
         EvaluationOutputs = evaluation is null ? [] : [.. evaluation.Graph.Outputs.Select(o => o.Name)];
         _values = Values(checkpoint);
         string loss = TrainingOutputs[0];
+        HashSet<string> labels = Labels();
         Graphs = new TrainingGraphs(training.Model, TrainingGraphBuilder.Accumulating(training.Model, training.WithGradient), ForEvaluation(loss), () => Inference(EvaluationOutputs.Skip(1)))
         {
             LossOutput = loss,
-            BatchInputs = [.. training.Inputs.Select(i => TrainingGraphBuilder.Describe(i, EvaluationIgnores(i.Name)))],
+            BatchInputs = [.. training.Inputs.Select(i => TrainingGraphBuilder.Describe(i, labels.Contains(i.Name)))],
             ModelOutputs = [.. EvaluationOutputs.Skip(1)],
             Parameters = new ParameterTable([.. Parameters.Where(p => p.Type.IsFloating()).Select(p =>
                 new ParameterInfo(p.Name, p.Type, p.Dimensions, p.Trainable ? ParameterRole.Other : ParameterRole.Constant, p.Trainable, false, 0, p.Trainable ? "requires_grad of the artifacts" : "frozen in the artifacts"))]),
@@ -127,7 +128,16 @@ internal sealed class OrtArtifacts
         return model;
     }
 
-    private bool EvaluationIgnores(string input) => _evaluation is not null && !EvaluationInputs.Contains(input);
+    // Inputs that only the loss reads.
+    private HashSet<string> Labels()
+    {
+        if (_evaluation is null || EvaluationOutputs.Count < 2) return [];
+        OnnxGraph graph = GraphCopier.Copy(_evaluation).Model.Graph;
+        graph.Outputs.RemoveAt(0);
+        RemoveDeadNodes.Run(graph);
+        var read = graph.Nodes.SelectMany(OnnxGraph.ReadBy).ToHashSet();
+        return [.. graph.Inputs.Where(i => !read.Contains(i)).Select(i => i.Name)];
+    }
 
     private IEnumerable<Value> UserInputs(OnnxModel model) => model.Graph.Inputs.Where(i => !i.IsInitializer && Parameters.All(p => p.Name != i.Name));
 

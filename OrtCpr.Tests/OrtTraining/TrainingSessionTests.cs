@@ -117,6 +117,15 @@ public sealed class TrainingSessionTests
         Step(resumed, 1);
         foreach (string name in new[] { "0.weight", "2.bias" })
             CollectionAssert.AreEqual(whole.GetParameter(name).GetTensorDataAsSpan<float>().ToArray(), part.GetParameter(name).GetTensorDataAsSpan<float>().ToArray());
+        // The driver's own export and prediction, and a folder of ours, work from artifacts too.
+        resumed.Driver.ExportModel(folder["model.onnx"]);
+        using var exported = new InferenceSession(folder["model.onnx"]);
+        CollectionAssert.AreEqual(new[] { "input" }, exported.InputNames.ToArray());
+        using Batch one = new Batch().Add("input", new float[10], 1, 10);
+        using Prediction prediction = resumed.Driver.Predict(one);
+        ArtifactsFolder.Save(resumed.Driver, folder["ours"]);
+        using TrainingDriver ours = ArtifactsFolder.Load(folder["ours"]);
+        CollectionAssert.AreEqual(resumed.Driver.GetParameter("2.bias").ToDoubles(), ours.GetParameter("2.bias").ToDoubles());
         CheckpointState.SaveCheckpoint(part, folder["without"]);
         Assert.IsEmpty(OrtCheckpoint.Load(folder["without"]).Groups);
         Assert.AreEqual(21, OrtCheckpoint.Load(folder["c"]).Optimizer!.Step);

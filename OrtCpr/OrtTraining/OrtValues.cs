@@ -10,13 +10,21 @@ namespace OrtCpr.OrtTraining;
 // Values that belong together and are disposed of together.
 internal sealed class OrtValues(IEnumerable<OrtValue> values) : List<OrtValue>(values), IDisposableReadOnlyCollection<OrtValue>
 {
-    // The same memory under another handle: a binding takes fixed buffers, and gives OrtValues of what is bound to it.
-    public static OrtValues Of(IReadOnlyCollection<FixedBufferOnnxValue> buffers)
+    public void Dispose()
+    {
+        foreach (OrtValue value in this) value.Dispose();
+    }
+}
+
+// Fixed buffers as OrtValues over the same memory: a binding takes the ones and gives the others. Owns one session for each number of buffers.
+internal sealed class BufferViews : IDisposable
+{
+    private readonly Dictionary<int, InferenceSession> _sessions = [];
+
+    public OrtValues Of(IReadOnlyCollection<FixedBufferOnnxValue> buffers)
     {
         ArgumentNullException.ThrowIfNull(buffers);
-        OnnxModel model = OnnxModel.Create("buffers", 18);
-        for (int i = 0; i < buffers.Count; i++) NamedOutputs.AddIdentity(model, $"v{i}", ElementType.Float);
-        using var session = new InferenceSession(GraphWriter.ToBytes(model));
+        if (!_sessions.TryGetValue(buffers.Count, out InferenceSession? session)) session = _sessions[buffers.Count] = Create(buffers.Count);
         using OrtIoBinding binding = session.CreateIoBinding();
         int index = 0;
 #pragma warning disable CS0618 // The package's own signatures take fixed buffers.
@@ -27,7 +35,15 @@ internal sealed class OrtValues(IEnumerable<OrtValue> values) : List<OrtValue>(v
 
     public void Dispose()
     {
-        foreach (OrtValue value in this) value.Dispose();
+        foreach (InferenceSession session in _sessions.Values) session.Dispose();
+    }
+
+    // It never runs, so the types do not matter.
+    private static InferenceSession Create(int count)
+    {
+        OnnxModel model = OnnxModel.Create("buffers", 18);
+        for (int i = 0; i < count; i++) NamedOutputs.AddIdentity(model, $"v{i}", ElementType.Float);
+        return new InferenceSession(GraphWriter.ToBytes(model));
     }
 }
 

@@ -6,6 +6,7 @@ namespace OrtCpr.OrtTraining;
 // The steps in all forms that the package has; each becomes the one over OrtValues.
 public partial class TrainingSession
 {
+    private readonly BufferViews _views = new();
     private NamedOutputs? _named;
 
     /// <summary>Forward and backward over one batch, with outputs in the caller's buffers.</summary>
@@ -27,7 +28,7 @@ public partial class TrainingSession
     /// <exception cref="DriverException">The values do not fit the model.</exception>
     public IDisposableReadOnlyCollection<DisposableNamedOnnxValue> TrainStep(IReadOnlyCollection<FixedBufferOnnxValue> inputValues)
     {
-        using OrtValues inputs = OrtValues.Of(inputValues);
+        using OrtValues inputs = _views.Of(inputValues);
         using IDisposableReadOnlyCollection<OrtValue> outputs = TrainStep(inputs);
         return (_named ??= new NamedOutputs(_artifacts.TrainingOutputs, outputs)).Of(outputs);
     }
@@ -82,9 +83,9 @@ public partial class TrainingSession
         return Batch.Over(names.Zip(values));
     }
 
-    private static void IntoBuffers(Func<IReadOnlyCollection<OrtValue>, IDisposableReadOnlyCollection<OrtValue>> step, IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues)
+    private void IntoBuffers(Func<IReadOnlyCollection<OrtValue>, IDisposableReadOnlyCollection<OrtValue>> step, IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues)
     {
-        using OrtValues inputs = OrtValues.Of(inputValues), buffers = OrtValues.Of(outputValues);
+        using OrtValues inputs = _views.Of(inputValues), buffers = _views.Of(outputValues);
         using IDisposableReadOnlyCollection<OrtValue> outputs = step(inputs);
         if (buffers.Count != outputs.Count) throw new DriverException($"The step gives {outputs.Count} outputs; found {buffers.Count} buffers.");
         for (int i = 0; i < outputs.Count; i++)

@@ -173,6 +173,7 @@ public partial class TrainingSession : IDisposable
         if (!_nominal) _state.Checkpoint = Capture(includeOptimizer: true);
         _state.Session = null;
         _named?.Dispose();
+        _views.Dispose();
         Driver.Dispose();
     }
 
