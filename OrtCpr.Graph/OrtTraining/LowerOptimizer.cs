@@ -72,7 +72,8 @@ internal sealed class LowerOptimizer
         Output(flag, OptimizerGraph.StepAppliedOutput, GraphBuilder.Typed(flag, ElementType.Bool, Shape.Of(1)));
         (Value Before, Value After)[] changed = [(steps, _g.Where(flag, next, steps)), .. state.Where(s => s.Cell.Current != s.Before).Select(s => (s.Before, s.Cell.Current))];
         foreach ((Value before, Value after) in changed) Output(after, OptimizerGraph.UpdatedOf(before.Name), before);
-        InPlaceRule.Check(_model, [.. changed.Select(c => (c.Before.Name, OptimizerGraph.UpdatedOf(c.Before.Name)))]);
+        IReadOnlyList<string> problems = InPlaceRule.Problems(_model, [.. changed.Select(c => (c.Before.Name, OptimizerGraph.UpdatedOf(c.Before.Name)))]);
+        if (problems.Count > 0) throw new LoweringException($"The optimizer model reads tensors that it may have overwritten by then: {string.Join("; ", problems.Take(5))}. Let what is written follow from what was read, or use an optimizer of ours: ortcpr artifacts swap-optimizer.");
     }
 
     private void Output(Value value, string name, Value like)

@@ -22,6 +22,8 @@ internal sealed class OrtTrainingModel
         var own = Parameters.Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
         TakeAccumulatorsOut(graph, name);
         FindStatistics(graph, own);
+        if (_statistics.GroupBy(s => s.Statistic).FirstOrDefault(g => g.Count() > 1) is { } shared)
+            throw new LoweringException($"Several normalisations of training model '{name}' update the running statistic '{shared.Key.Name}'. Generate the artifacts with one set of statistics a normalisation.");
         Inputs = [.. graph.Inputs.Where(i => !own.Contains(i.Name) && !i.IsInitializer)];
         Outputs = [.. graph.Outputs.Select(o => o.Name)];
         if (Outputs.Count == 0) throw new LoweringException($"Training model '{name}' has no output but accumulators; expected the loss. Generate the artifacts again.");
@@ -31,7 +33,8 @@ internal sealed class OrtTrainingModel
         LowerTraining.Run(model);
         NameOutputs(graph);
         TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));
-        InPlaceRule.Check(model, [.. _statistics.Select(s => (s.Statistic.Name, OptimizerGraph.UpdatedOf(s.Statistic.Name)))]);
+        IReadOnlyList<string> problems = InPlaceRule.Problems(model, [.. _statistics.Select(s => (s.Statistic.Name, OptimizerGraph.UpdatedOf(s.Statistic.Name)))]);
+        if (problems.Count > 0) throw new LoweringException($"Training model '{name}' reads running statistics that it may have overwritten by then: {string.Join("; ", problems.Take(5))}. Generate the artifacts with one set of statistics a normalisation.");
     }
 
     public OnnxModel Model { get; }

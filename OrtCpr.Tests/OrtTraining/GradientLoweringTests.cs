@@ -65,6 +65,24 @@ public sealed class GradientLoweringTests
         ["Softmax"] = new([3, 4, 5], [],
             (g, x, w) => g.Op("Softmax", [x], ("axis", 1)),
             (g, x, w, dy) => [g.Op("com.microsoft.SoftmaxGrad_13", [dy, g.Op("Softmax", [x], ("axis", 1))], ("axis", 1))]),
+        ["Softmax before opset 13"] = new([3, 4, 5], [], Flat, (g, x, w, dy) => [g.Op("com.microsoft.SoftmaxGrad", [dy, Flat(g, x, w)], ("axis", 1))]),
+        ["LeakyRelu"] = new([3, 4], [],
+            (g, x, w) => g.Op("LeakyRelu", [g.Sub(x, 0.7)], ("alpha", 0.3f)),
+            (g, x, w, dy) => [g.Op("com.microsoft.LeakyReluGrad", [dy, g.Op("LeakyRelu", [g.Sub(x, 0.7)], ("alpha", 0.3f))], ("alpha", 0.3f))]),
+        ["Dropout in evaluation"] = new([3, 4], [],
+            (g, x, w) => g.Identity(x),
+            (g, x, w, dy) =>
+            {
+                Value ratio = g.Scalar(0.5, ElementType.Float), off = g.Scalar(0, ElementType.Bool);
+                return [g.Op("com.microsoft.DropoutGrad", [dy, g.Ops("Dropout", 2, [x, ratio, off])[1], ratio, off])];
+            }),
+        ["Cross entropy, internal form"] = new([3, 4], [],
+            (g, x, w) => g.Op("SoftmaxCrossEntropyLoss", [x, g.Ints(1, 2, 0)], ("ignore_index", 2)),
+            (g, x, w, dy) =>
+            {
+                Value logarithms = g.Ops("com.microsoft.SoftmaxCrossEntropyLossInternal", 2, [x, g.Ints(1, 2, 0), null, g.Int(2)], ("reduction", "mean"))[1];
+                return [g.Op("com.microsoft.SoftmaxCrossEntropyLossInternalGrad", [dy, logarithms, g.Ints(1, 2, 0), null, g.Int(2)], ("reduction", "mean"))];
+            }),
         ["Slice backwards"] = new([6, 3], [],
             (g, x, w) => g.Op("Slice", [x, g.Ints(-1), g.Ints(0), g.Ints(0), g.Ints(-2)]),
             (g, x, w, dy) => [g.Op("com.microsoft.SliceGrad", [dy, g.Op("Shape", [x]), g.Ints(-1), g.Ints(0), g.Ints(0), g.Ints(-2)])]),
@@ -96,6 +114,8 @@ public sealed class GradientLoweringTests
                 return g.Ops("com.microsoft.InvertibleLayerNormalizationGrad", 3, [dy, f[0], w[0], w[1], f[2]]);
             }),
     };
+
+    private static Value Flat(GraphBuilder g, Value x, Value[] weights) => g.Reshape(g.Op("Softmax", [g.Op("Flatten", [x], ("axis", 1))], ("axis", -1)), g.Op("Shape", [x]));
 
     public static IEnumerable<object[]> Names => Cases.Keys.Select(n => new object[] { n });
 
