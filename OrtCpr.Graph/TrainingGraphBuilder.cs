@@ -57,7 +57,7 @@ public static class TrainingGraphBuilder
         StartFrom(options.InitialParameters, initial);
         int forward = Differentiate(training, parameters, options.Rules);
 
-        OnnxModel accumulation = Accumulating(training, parameters);
+        OnnxModel accumulation = Accumulating(training, parameters.Trained.Select(p => p.Name));
         OnnxModel evaluation = model;
         TrainingMode.ToEvaluation(evaluation);
         ToInputs(evaluation, parameters.Trained.Select(p => p.Name));
@@ -210,30 +210,31 @@ public static class TrainingGraphBuilder
         graph.Outputs.Add(GraphBuilder.Like(builder.Named(value, name), like));
     }
 
-    private static OnnxModel Accumulating(OnnxModel training, ParameterTable parameters)
+    internal static OnnxModel Accumulating(OnnxModel training, IEnumerable<string> trained)
     {
         OnnxModel model = GraphCopier.Copy(training).Model;
         OnnxGraph graph = model.Graph;
         var builder = new GraphBuilder(graph);
         var pairs = new List<(string, string)>();
-        foreach (ParameterInfo p in parameters.Trained)
+        string[] names = [.. trained];
+        foreach (string p in names)
         {
-            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p.Name));
-            graph.AddInput(TrainingGraphs.BufferOf(p.Name), gradient.Type, gradient.Shape);
+            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p));
+            graph.AddInput(TrainingGraphs.BufferOf(p), gradient.Type, gradient.Shape);
         }
         Value reset = graph.AddInput(TrainingGraphs.ResetInput, ElementType.Bool, Shape.Of(1));
-        foreach (ParameterInfo p in parameters.Trained)
+        foreach (string p in names)
         {
-            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p.Name));
-            Value buffer = graph.Inputs.First(i => i.Name == TrainingGraphs.BufferOf(p.Name));
-            builder.Scope = TrainingGraphs.AccumulatedOf(p.Name);
+            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p));
+            Value buffer = graph.Inputs.First(i => i.Name == TrainingGraphs.BufferOf(p));
+            builder.Scope = TrainingGraphs.AccumulatedOf(p);
             // The buffer may hold anything before a reset, so it is selected away, not multiplied by 0. Both operations are element by element, so the
             // sum may be written over the buffer; the flag has rank 1, which a scalar gradient must not take over.
             Value flag = gradient.Shape!.Rank == 0 ? builder.Squeeze(reset, 0) : reset;
             Value old = builder.Where(flag, builder.Scalar(0, gradient.Type), buffer);
             Value sum = GraphBuilder.Like(builder.Add(old, gradient), gradient);
             graph.Outputs.Remove(gradient);
-            graph.Outputs.Add(builder.Named(sum, TrainingGraphs.AccumulatedOf(p.Name)));
+            graph.Outputs.Add(builder.Named(sum, TrainingGraphs.AccumulatedOf(p)));
             pairs.Add((buffer.Name, sum.Name));
         }
         GraphChecker.Check(model, "accumulate");
@@ -241,5 +242,5 @@ public static class TrainingGraphBuilder
         return model;
     }
 
-    private static BatchInput Describe(Value input, bool label) => new(input.Name, input.Type, input.Shape?.Select(d => d.ToString()).ToArray(), label);
+    internal static BatchInput Describe(Value input, bool label) => new(input.Name, input.Type, input.Shape?.Select(d => d.ToString()).ToArray(), label);
 }

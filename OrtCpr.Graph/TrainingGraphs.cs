@@ -21,12 +21,20 @@ public sealed record BatchInput(string Name, ElementType Type, IReadOnlyList<str
 /// <c>lazy_reset_grad</c>.</remarks>
 public sealed class TrainingGraphs
 {
-    internal TrainingGraphs(OnnxModel training, OnnxModel accumulation, OnnxModel evaluation, ModelFile source)
+    private readonly OnnxModel? _evaluation;
+    private readonly Func<ModelFile> _source;
+
+    internal TrainingGraphs(OnnxModel training, OnnxModel accumulation, OnnxModel? evaluation, ModelFile source) : this(training, accumulation, evaluation, () => source)
+    {
+    }
+
+    // `source`: called by an export.
+    internal TrainingGraphs(OnnxModel training, OnnxModel accumulation, OnnxModel? evaluation, Func<ModelFile> source)
     {
         Training = training;
         Accumulation = accumulation;
-        Evaluation = evaluation;
-        Source = source;
+        _evaluation = evaluation;
+        _source = source;
     }
 
     /// <summary>Name of the flag input of the accumulation graph, bool [1]: overwrite the buffers instead of adding.</summary>
@@ -60,7 +68,7 @@ public sealed class TrainingGraphs
     public required IReadOnlyList<string> Warnings { get; init; }
 
     // The file that the model came from, for the export.
-    internal ModelFile Source { get; }
+    internal ModelFile Source => _source();
 
     // Weights that were drawn since the file only describes them; empty when it holds its weights.
     internal IReadOnlyDictionary<string, TensorData> DrawnWeights { get; init; } = new Dictionary<string, TensorData>();
@@ -69,7 +77,7 @@ public sealed class TrainingGraphs
 
     internal OnnxModel Accumulation { get; }
 
-    internal OnnxModel Evaluation { get; }
+    internal OnnxModel Evaluation => _evaluation ?? throw new OptionException("There is no evaluation model. Give the session an eval_model.onnx.");
 
     /// <summary>Batch and parameters → loss, gradients and updated running statistics.</summary>
     public byte[] TrainingToBytes() => GraphWriter.ToBytes(Training);

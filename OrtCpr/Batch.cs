@@ -9,6 +9,7 @@ namespace OrtCpr;
 public sealed class Batch : IDisposable
 {
     private readonly Dictionary<string, OrtValue> _tensors = new(StringComparer.Ordinal);
+    private bool _borrows;
 
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, OrtValue> Tensors => _tensors;
@@ -55,8 +56,16 @@ public sealed class Batch : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (OrtValue value in _tensors.Values) value.Dispose();
+        foreach (OrtValue value in _borrows ? [] : _tensors.Values.ToArray()) value.Dispose();
         _tensors.Clear();
+    }
+
+    // Over values that stay the caller's.
+    internal static Batch Over(IEnumerable<(string Name, OrtValue Value)> values)
+    {
+        var batch = new Batch { _borrows = true };
+        foreach ((string name, OrtValue value) in values) batch._tensors[name] = value;
+        return batch;
     }
 
     // All problems at once, before anything changes.

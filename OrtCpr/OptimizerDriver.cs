@@ -245,7 +245,7 @@ public sealed class OptimizerDriver : IDisposable
         foreach (RunningStatistic s in Graph.Statistics)
         {
             _store.Allocate(s.Name, s.Type, s.Dimensions);
-            _store.Allocate(s.Pending, s.Type, s.Dimensions);
+            if (s.Pending != s.Name) _store.Allocate(s.Pending, s.Type, s.Dimensions);
         }
         foreach ((string name, IReadOnlyList<double> values) in Graph.Schedulable) _store.AllocateInput(name, Graph.Type, [values.Count]);
         _store.AllocateInput(OptimizerGraph.GradientScaleInput, Graph.Type, []);

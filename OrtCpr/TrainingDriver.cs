@@ -11,7 +11,7 @@ namespace OrtCpr;
 /// <summary>The verbs of training, as ONNX Runtime's training session has them: TrainStep, EvalStep, OptimizerStep, LazyResetGrad.</summary>
 /// <remarks>Owns the sessions, the parameters and all state. Gradients add up over TrainSteps until <see cref="LazyResetGrad"/> is called.
 /// Batch and sequence sizes may change from step to step. Not thread-safe: one call at a time; several drivers share nothing.</remarks>
-public sealed class TrainingDriver : IDisposable
+public sealed partial class TrainingDriver : IDisposable
 {
     private readonly BatchSessions _training;
     private BatchSessions? _accumulation;
@@ -35,7 +35,7 @@ public sealed class TrainingDriver : IDisposable
             foreach ((string name, TensorData value) in graphs.InitialStatistics)
             {
                 Optimizer.Store.Write(name, value);
-                Optimizer.Store.Write($"{name}.pending", value);
+                if (Optimizer.Store.Contains($"{name}.pending")) Optimizer.Store.Write($"{name}.pending", value);
             }
             Optimizer.Store.Allocate(graphs.LossOutput, graphs.Optimizer.Type, []);
             _training = new BatchSessions(graphs.Training, "training", Optimizer, Bind);

@@ -29,22 +29,25 @@ internal static class Decompositions
     {
         var found = nodes.Where(n => Table.ContainsKey(n.QualifiedType)).ToList();
         // One builder for all of them, so that they share constants.
-        var written = new List<Node>();
-        var builder = new GraphBuilder(graph, known, written);
-        foreach (Node node in found)
-        {
-            builder.Scope = node.Name.Length > 0 ? node.Name : node.Outputs.First(o => o is not null)!.Name;
-            Value?[] results = Table[node.QualifiedType](builder, node);
-            for (int i = 0; i < node.Outputs.Count; i++)
-            {
-                if (node.Outputs[i] is Value output) Adopt(builder, written, results[i]!, output);
-            }
-            int at = graph.Nodes.IndexOf(node);
-            graph.Nodes.RemoveAt(at);
-            graph.Nodes.InsertRange(at, written);
-            written.Clear();
-        }
+        var builder = new GraphBuilder(graph, known, []);
+        foreach (Node node in found) Rewrite(builder, node, Table[node.QualifiedType]);
         return found.Count > 0;
+    }
+
+    // Puts what a decomposition writes in the place of a node. The builder writes to a list of its own.
+    internal static void Rewrite(GraphBuilder builder, Node node, Decomposition decomposition)
+    {
+        List<Node> written = builder.Emitted, nodes = builder.Graph.Nodes;
+        builder.Scope = node.Name.Length > 0 ? node.Name : node.Outputs.First(o => o is not null)!.Name;
+        Value?[] results = decomposition(builder, node);
+        for (int i = 0; i < node.Outputs.Count; i++)
+        {
+            if (node.Outputs[i] is Value output) Adopt(builder, written, results[i]!, output);
+        }
+        int at = nodes.IndexOf(node);
+        nodes.RemoveAt(at);
+        nodes.InsertRange(at, written);
+        written.Clear();
     }
 
     // The node that made a result makes the old output instead, which thereby keeps its name, its readers and its identity.

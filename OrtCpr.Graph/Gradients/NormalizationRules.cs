@@ -27,7 +27,7 @@ internal static class NormalizationRules
     }
 
     // With h the gradient of x̂: dx = r·(h - mean(h) - x̂·mean(h·x̂)).
-    private static Value ThroughStatistics(GraphBuilder g, Value h, Value normal, Value inverse, long[] axes)
+    internal static Value ThroughStatistics(GraphBuilder g, Value h, Value normal, Value inverse, long[] axes)
     {
         Value slope = g.Mul(normal, g.ReduceMean(g.Mul(h, normal), true, axes));
         return g.Mul(g.Sub(g.Sub(h, g.ReduceMean(h, true, axes)), slope), inverse);
@@ -65,7 +65,7 @@ internal static class NormalizationRules
         return [g.Mul(dy, PerChannel(g, gain, rank)), dGain, dBias, g.Neg(g.Mul(dBias, gain)), dVariance];
     }
 
-    private static long[] AllButChannels(int rank) => [.. Enumerable.Range(0, rank).Where(i => i != 1).Select(i => (long)i)];
+    internal static long[] AllButChannels(int rank) => [.. Enumerable.Range(0, rank).Where(i => i != 1).Select(i => (long)i)];
 
     internal static Value PerChannel(GraphBuilder g, Value vector, int rank) =>
         rank == 2 ? vector : g.Reshape(vector, [.. Enumerable.Range(0, rank - 1).Select(i => i == 0 ? -1L : 1L)]);

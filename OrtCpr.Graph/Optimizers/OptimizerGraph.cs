@@ -14,7 +14,7 @@ public sealed record StateTensor(string Name, string? Updated, ElementType Type,
 /// <summary>A running statistic that the optimizer graph commits: <paramref name="Name"/> takes the value of <paramref name="Pending"/> when a step is
 /// applied, and gives it back when the step is skipped.</summary>
 /// <param name="Name">The committed value.</param>
-/// <param name="Pending">The value that the training graph updates.</param>
+/// <param name="Pending">The value that the training graph updates; the same name where nothing is to be committed.</param>
 /// <param name="Type">Element type.</param>
 /// <param name="Dimensions">Shape.</param>
 public sealed record RunningStatistic(string Name, string Pending, ElementType Type, IReadOnlyList<long> Dimensions);
@@ -100,6 +100,18 @@ public sealed class OptimizerGraph
         new OptimizerGraphBuilder(parameters, options, statistics ?? []).Build();
 
     internal OnnxModel Model => _model;
+
+    // The same optimizer beside statistics that it has nothing to do with.
+    internal OptimizerGraph Beside(IReadOnlyList<RunningStatistic> statistics) => new(_model, _initialization)
+    {
+        Parameters = Parameters,
+        Constrained = Constrained,
+        Options = Options,
+        State = State,
+        Statistics = statistics,
+        Schedulable = Schedulable,
+        Type = Type,
+    };
 
     internal OnnxModel? Initialization => _initialization;
 }

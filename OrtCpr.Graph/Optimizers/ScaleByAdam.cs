@@ -55,10 +55,11 @@ public sealed record ScaleByAdam : UpdateLink
     }
 
     // 1 − βᵗ = 2u/(1+u) with u = tanh(−t·ln β / 2): no cancellation for β near 1.
-    private static Value Correction(UpdateBody b, string halfLog)
+    private static Value Correction(UpdateBody b, string halfLog) => Correction(b.G, b.G.Cast(b.Step, b.Type), b.In(halfLog));
+
+    internal static Value Correction(GraphBuilder g, Value step, Value halfLog)
     {
-        GraphBuilder g = b.G;
-        Value u = g.Tanh(g.Mul(g.Cast(b.Step, b.Type), b.In(halfLog)));
+        Value u = g.Tanh(g.Mul(step, halfLog));
         return g.Div(g.Mul(u, 2), g.Add(u, 1));
     }
 

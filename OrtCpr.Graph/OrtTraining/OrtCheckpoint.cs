@@ -32,7 +32,7 @@ public sealed record OrtCheckpoint
     /// <summary>Name of the optimizer group that the runtime uses.</summary>
     public const string DefaultGroup = "group0";
 
-    /// <summary>Format version of the file it was read from. <see cref="Save"/> writes 2, and 1 where it was 1 only through <see cref="ToBytes"/>.</summary>
+    /// <summary>Format version of the file it was read from, 1 or 2. <see cref="Save"/> writes 2; <see cref="ToBytes"/> keeps it.</summary>
     public int Version { get; init; } = OrtCheckpointWriter.Version;
 
     /// <summary>True when the tensors have names and types but no values.</summary>

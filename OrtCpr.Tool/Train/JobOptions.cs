@@ -19,32 +19,9 @@ internal sealed class JobOptions
         ["output"] = output => new OutputLoss { Output = output },
     };
 
-    private static readonly Dictionary<string, Func<Settings, UpdateRule>> Optimizers = new(StringComparer.Ordinal)
-    {
-        ["adamcpr"] = s => UpdateRule.AdamCpr(s.LearningRate, s.Adam, s.Constraint),
-        ["adamw"] = s => new UpdateRule { LearningRate = s.LearningRate, Links = [s.Adam, new AddDecayedWeights(s.WeightDecay, !s.DecayAll)] },
-        ["adam"] = s => UpdateRule.Adam(s.LearningRate, s.Adam),
-        ["sgd"] = s => UpdateRule.Sgd(s.LearningRate, new ScaleByMomentum(s.Momentum), s.WeightDecay),
-        ["sgdcpr"] = s => UpdateRule.Sgd(s.LearningRate, new ScaleByMomentum(s.Momentum), s.WeightDecay, s.Constraint),
-        ["adam_awd"] = s => UpdateRule.AdamAwd(s.LearningRate, s.WeightDecay, s.Adam),
-        ["adam_adadecay"] = s => UpdateRule.AdamAdaDecay(s.LearningRate, s.WeightDecay, adam: s.Adam),
-    };
-
     private readonly Option<string> _loss = new("--loss") { Description = $"One of {string.Join(", ", Losses.Keys)}.", DefaultValueFactory = _ => "cross_entropy" };
     private readonly Option<string?> _output = new("--output") { Description = "The model output that the loss takes; needed where there are several." };
-    private readonly Option<string> _optimizer = new("--optimizer") { Description = $"One of {string.Join(", ", Optimizers.Keys)}.", DefaultValueFactory = _ => "adamcpr" };
-    private readonly Option<double> _rate = new("--lr") { Description = "Learning rate.", DefaultValueFactory = _ => 1e-3 };
-    private readonly Option<double> _decay = new("--weight-decay") { Description = "Weight decay of adamw and sgd, strength of adam_awd and adam_adadecay.", DefaultValueFactory = _ => 1e-2 };
-    private readonly Option<bool> _decayAll = new("--decay-all") { Description = "adamw decays biases, gains and embeddings too." };
-    private readonly Option<double> _momentum = new("--momentum") { Description = "Momentum of sgd.", DefaultValueFactory = _ => 0.9 };
-    private readonly Option<KappaInitMethod> _method = new("--kappa-init-method") { Description = "uniform, dependent, warm_start or inflection_point.", DefaultValueFactory = _ => KappaInitMethod.InflectionPoint, CustomParser = r => Parse<KappaInitMethod>(r.Tokens[0].Value, "--kappa-init-method") };
-    private readonly Option<double?> _parameter = new("--kappa-init-param") { Description = "The bound, its factor, or the step at which it is set." };
-    private readonly Option<Regularizer> _regularizer = new("--reg-function") { Description = "l2, l1, std or huber.", DefaultValueFactory = _ => Regularizer.L2, CustomParser = r => Parse<Regularizer>(r.Tokens[0].Value, "--reg-function") };
-    private readonly Option<double> _rateOfLambda = new("--kappa-update") { Description = "Rate of the multipliers.", DefaultValueFactory = _ => 1 };
-    private readonly Option<long?> _interval = new("--reg-step-size") { Description = "inflection_point: steps between two samples." };
-    private readonly Option<double> _average = new("--reg-ema-decay") { Description = "inflection_point: decay of the running average of samples." };
-    private readonly Option<long> _wait = new("--max-wait-steps") { Description = "inflection_point: step at which an unset bound is set; 0 for never." };
-    private readonly Option<bool> _byRate = new("--reg-by-lr") { Description = "Multiplies the constraint's step by the learning rate." };
+    private readonly RuleOptions _rule = new("adamcpr");
     private readonly Option<double> _clip = new("--max-grad-norm") { Description = "Clips the gradients' global norm; 0 for no clipping." };
     private readonly Option<string[]> _freeze = new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
     private readonly Option<bool> _embeddings = new("--reg-embedding") { Description = "Constrains embedding tables too." };
@@ -52,44 +29,20 @@ internal sealed class JobOptions
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _loss, _output, _optimizer, _rate, _decay, _decayAll, _momentum, _method, _parameter, _regularizer, _rateOfLambda, _interval, _average, _wait, _byRate, _clip, _freeze, _embeddings, _seed })
-            command.Options.Add(option);
+        command.Add(_loss);
+        command.Add(_output);
+        _rule.AddTo(command);
+        foreach (Option option in new Option[] { _clip, _freeze, _embeddings, _seed }) command.Add(option);
     }
 
     public int Seed(ParseResult r) => r.GetValue(_seed);
 
     // What the words say. `steps`: length of the run where it is known.
-    public TrainingOptions Read(ParseResult r, long? steps)
+    public TrainingOptions Read(ParseResult r, long? steps) => new()
     {
-        var settings = new Settings(r.GetValue(_rate), r.GetValue(_decay), r.GetValue(_decayAll), r.GetValue(_momentum), new ConstrainNorm
-        {
-            KappaInitMethod = r.GetValue(_method),
-            KappaInitParam = r.GetValue(_parameter),
-            Regularizer = r.GetValue(_regularizer),
-            KappaUpdate = r.GetValue(_rateOfLambda),
-            SampleInterval = r.GetValue(_interval),
-            SampleDecay = r.GetValue(_average),
-            MaxWaitSteps = r.GetValue(_wait),
-            RegularizeByLearningRate = r.GetValue(_byRate),
-        });
-        return new TrainingOptions
-        {
-            Loss = Choose(Losses, r.GetValue(_loss)!, "--loss")(r.GetValue(_output)),
-            Seed = r.GetValue(_seed),
-            Parameters = new ParameterOptions { Freeze = [.. (r.GetValue(_freeze) ?? []).Select(NamePattern.FromString)], RegularizeEmbeddings = r.GetValue(_embeddings) },
-            Optimizer = new OptimizerOptions { Groups = [Choose(Optimizers, r.GetValue(_optimizer)!, "--optimizer")(settings)], MaxGradientNorm = r.GetValue(_clip), TotalSteps = steps },
-        };
-    }
-
-    private static T Choose<T>(Dictionary<string, T> table, string name, string option) =>
-        table.TryGetValue(name.Replace('-', '_').ToLowerInvariant(), out T? found) ? found : throw new ToolException($"{option} '{name}' is not known; expected one of {string.Join(", ", table.Keys)}.");
-
-    private static T Parse<T>(string text, string option) where T : struct, Enum =>
-        Enum.TryParse(text.Replace("_", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out T value) && Enum.IsDefined(value) ? value
-        : throw new ToolException($"{option} '{text}' is not known; expected one of {string.Join(", ", Enum.GetNames<T>())}.");
-
-    private sealed record Settings(double LearningRate, double WeightDecay, bool DecayAll, double Momentum, ConstrainNorm Constraint)
-    {
-        public ScaleByAdam Adam { get; } = new();
-    }
+        Loss = RuleOptions.Choose(Losses, r.GetValue(_loss)!, "--loss")(r.GetValue(_output)),
+        Seed = r.GetValue(_seed),
+        Parameters = new ParameterOptions { Freeze = [.. (r.GetValue(_freeze) ?? []).Select(NamePattern.FromString)], RegularizeEmbeddings = r.GetValue(_embeddings) },
+        Optimizer = new OptimizerOptions { Groups = [_rule.Read(r, new ScaleByAdam())], MaxGradientNorm = r.GetValue(_clip), TotalSteps = steps },
+    };
 }

@@ -9,29 +9,48 @@ internal sealed record CaseResult(string Case, string Kind, bool Passed, int Com
 // Runs one case in this process.
 internal static class CaseRunner
 {
+    public const string ArtifactsKind = "ort-artifacts";
+
+    // Stands for a folder of artifacts without a recorded run.
+    public const string ArtifactsModel = "training_model.onnx";
+
+    // The recorded run of a folder of artifacts; the folder has the case's name.
+    public const string ArtifactsRun = "trajectory.safetensors";
+
     private static readonly Dictionary<string, Action<CaseData, TensorCheck, DriverOptions>> Kinds = new(StringComparer.Ordinal)
     {
         ["optimizer-trajectory"] = OptimizerTrajectory.Run,
         ["op-gradient"] = OpGradient.Run,
         ["model-gradient"] = ModelGradient.Run,
         ["training-trajectory"] = TrainingTrajectory.Run,
+        [ArtifactsKind] = OrtArtifacts.Run,
     };
 
     public static IReadOnlyCollection<string> KnownKinds => Kinds.Keys;
 
+    public static string NameOf(string path) =>
+        Path.GetFileName(path) is ArtifactsRun or ArtifactsModel ? Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(path)))! : Path.GetFileNameWithoutExtension(path);
+
     public static CaseResult Run(string path, DriverOptions options)
     {
-        string name = Path.GetFileNameWithoutExtension(path);
+        string name = NameOf(path);
         var watch = Stopwatch.StartNew();
         string kind = "?";
         var check = new TensorCheck();
         try
         {
+            options = options with { KeepGraphs = options.KeepGraphs is null ? null : Path.Combine(options.KeepGraphs, name) };
+            if (Path.GetFileName(path) == ArtifactsModel)
+            {
+                kind = ArtifactsKind;
+                OrtArtifacts.Load(Path.GetDirectoryName(path)!, check, options);
+                return new(name, kind, check.Wrong.Count == 0, check.Compared, watch.Elapsed.TotalSeconds, check.Wrong.Count == 0 ? null : Summary(check));
+            }
             using var data = new CaseData(path);
             kind = data.Kind;
             if (!Kinds.TryGetValue(kind, out Action<CaseData, TensorCheck, DriverOptions>? run))
                 throw new CaseException($"kind '{kind}' is not known; known: {string.Join(", ", Kinds.Keys)}");
-            run(data, check, options with { KeepGraphs = options.KeepGraphs is null ? null : Path.Combine(options.KeepGraphs, name) });
+            run(data, check, options);
             string? message = check.Wrong.Count > 0 ? Summary(check)
                 : data.Unused.Count > 0 ? $"stored tensors that nothing computes: {string.Join(", ", data.Unused.Take(5))}"
                 : check.Compared == 0 ? "nothing was compared" : null;

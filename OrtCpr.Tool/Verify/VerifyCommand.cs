@@ -86,10 +86,11 @@ internal static class VerifyCommand
         foreach (string path in paths)
         {
             bool named = File.Exists(path);
-            IEnumerable<string> files = named ? [Path.ChangeExtension(path, ".safetensors")] : Directory.EnumerateFiles(path, "*.safetensors", SearchOption.AllDirectories).Order(StringComparer.Ordinal);
+            IEnumerable<string> files = named ? [Path.ChangeExtension(path, ".safetensors")]
+                : Directory.EnumerateFiles(path, "*.safetensors", SearchOption.AllDirectories).Concat(ArtifactsWithoutRun(path)).Order(StringComparer.Ordinal);
             foreach (string file in files)
             {
-                if (filter is not null && !FileSystemName.MatchesSimpleExpression(filter, Path.GetFileNameWithoutExtension(file), ignoreCase: false)) continue;
+                if (filter is not null && !FileSystemName.MatchesSimpleExpression(filter, CaseRunner.NameOf(file), ignoreCase: false)) continue;
                 string? found = KindOf(file);
                 if ((found is null && !named) || (kind is not null && found != kind)) continue;
                 yield return Path.GetFullPath(file);
@@ -97,9 +98,13 @@ internal static class VerifyCommand
         }
     }
 
+    private static IEnumerable<string> ArtifactsWithoutRun(string path) => Directory.EnumerateFiles(path, CaseRunner.ArtifactsModel, SearchOption.AllDirectories)
+        .Where(f => File.Exists(Path.Combine(Path.GetDirectoryName(f)!, "case.json")) && !File.Exists(Path.Combine(Path.GetDirectoryName(f)!, CaseRunner.ArtifactsRun)));
+
     // Null for safetensors files that are no cases. One that can't be read is a case, and fails.
     private static string? KindOf(string file)
     {
+        if (Path.GetFileName(file) == CaseRunner.ArtifactsModel) return CaseRunner.ArtifactsKind;
         try
         {
             using SafetensorsFile data = SafetensorsFile.Read(file);

@@ -32,7 +32,7 @@ internal sealed class WorkerProcess(IReadOnlyList<string> arguments, TimeSpan li
     {
         _process ??= Start();
         var watch = Stopwatch.StartNew();
-        string name = Path.GetFileNameWithoutExtension(path);
+        string name = CaseRunner.NameOf(path);
         try
         {
             _process.StandardInput.WriteLine(path);

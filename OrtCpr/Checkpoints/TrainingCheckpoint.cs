@@ -134,7 +134,7 @@ internal sealed record CheckpointTensor(string Name, ElementType Type, IReadOnly
         foreach (RunningStatistic s in graph.Statistics)
         {
             yield return Whole(s.Name, s.Type, s.Dimensions);
-            yield return Whole(s.Pending, s.Type, s.Dimensions);
+            if (s.Pending != s.Name) yield return Whole(s.Pending, s.Type, s.Dimensions);
         }
         foreach (StateTensor s in graph.State)
         {
