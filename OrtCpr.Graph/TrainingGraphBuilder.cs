@@ -137,14 +137,14 @@ public static class TrainingGraphBuilder
     {
         var wanted = names.ToHashSet(StringComparer.Ordinal);
         var values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
-        foreach (Value value in model.Graph.Initializers.Where(i => wanted.Contains(i.Name)).ToList())
+        foreach (Value value in model.Graph.Initializers.Where(i => wanted.Contains(i.Name)))
         {
             values[value.Name] = value.Data!;
             value.Data = null;
             value.Origin = null;
-            model.Graph.Initializers.Remove(value);
             model.Graph.Inputs.Add(value);
         }
+        model.Graph.Initializers.RemoveAll(i => !i.IsInitializer);
         return values;
     }
 
@@ -169,7 +169,7 @@ public static class TrainingGraphBuilder
         SlicesToSplit.Run(model, known);
         HoistSelections.Run(model, known);
         FoldTransposes.Run(model);
-        model.Graph.Sort();
+        MergeEqualNodes.Run(model.Graph);
         RemoveDeadNodes.Run(model.Graph);
         GraphChecker.Check(model, "prepare");
     }
@@ -183,17 +183,18 @@ public static class TrainingGraphBuilder
         int forward = graph.Nodes.Count;
         Value loss = graph.Outputs.First(o => o.Name == LossName);
         var trained = parameters.Trained.ToDictionary(p => p.Name, StringComparer.Ordinal);
-        var sources = graph.Inputs.Where(i => trained.ContainsKey(i.Name)).ToHashSet();
+        Dictionary<string, Value> sources = graph.Inputs.Where(i => trained.ContainsKey(i.Name)).ToDictionary(i => i.Name, StringComparer.Ordinal);
         var builder = new GraphBuilder(graph, known);
         Value seed = builder.Scalar(1, loss.Type);
-        IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(graph, builder, rules).Run(new Dictionary<Value, Value> { [loss] = seed }, sources);
+        IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(graph, builder, rules).Run(new Dictionary<Value, Value> { [loss] = seed }, sources.Values.ToHashSet());
         foreach (ParameterInfo p in parameters.Trained)
         {
-            Value source = graph.Inputs.First(i => i.Name == p.Name);
+            Value source = sources[p.Name];
             builder.Scope = OptimizerGraph.GradientOf(p.Name);
             Value gradient = gradients.TryGetValue(source, out Value? found) ? found : builder.Filled(0, source);
             AddOutput(builder, gradient, OptimizerGraph.GradientOf(p.Name), source);
         }
+        MergeEqualNodes.Run(graph);
         RemoveDeadNodes.Run(graph);
         GraphChecker.Check(model, "differentiate");
         return forward;
@@ -213,26 +214,24 @@ public static class TrainingGraphBuilder
         OnnxGraph graph = model.Graph;
         var builder = new GraphBuilder(graph);
         var pairs = new List<(string, string)>();
-        foreach (ParameterInfo p in parameters.Trained)
-        {
-            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p.Name));
-            graph.AddInput(TrainingGraphs.BufferOf(p.Name), gradient.Type, gradient.Shape);
-        }
+        Dictionary<string, Value> outputs = graph.Outputs.Distinct().ToDictionary(o => o.Name, StringComparer.Ordinal);
+        (ParameterInfo, Value Gradient, Value Buffer)[] all = [.. parameters.Trained.Select(p => (p, outputs[OptimizerGraph.GradientOf(p.Name)]))
+            .Select(p => (p.p, p.Item2, graph.AddInput(TrainingGraphs.BufferOf(p.p.Name), p.Item2.Type, p.Item2.Shape)))];
         Value reset = graph.AddInput(TrainingGraphs.ResetInput, ElementType.Bool, Shape.Of(1));
-        foreach (ParameterInfo p in parameters.Trained)
+        var gone = new HashSet<Value>();
+        foreach ((ParameterInfo p, Value gradient, Value buffer) in all)
         {
-            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p.Name));
-            Value buffer = graph.Inputs.First(i => i.Name == TrainingGraphs.BufferOf(p.Name));
             builder.Scope = TrainingGraphs.AccumulatedOf(p.Name);
             // The buffer may hold anything before a reset, so it is selected away, not multiplied by 0. Both operations are element by element, so the
             // sum may be written over the buffer; the flag has rank 1, which a scalar gradient must not take over.
             Value flag = gradient.Shape!.Rank == 0 ? builder.Squeeze(reset, 0) : reset;
             Value old = builder.Where(flag, builder.Scalar(0, gradient.Type), buffer);
             Value sum = GraphBuilder.Like(builder.Add(old, gradient), gradient);
-            graph.Outputs.Remove(gradient);
+            gone.Add(gradient);
             graph.Outputs.Add(builder.Named(sum, TrainingGraphs.AccumulatedOf(p.Name)));
             pairs.Add((buffer.Name, sum.Name));
         }
+        graph.Outputs.RemoveAll(gone.Contains);
         GraphChecker.Check(model, "accumulate");
         InPlaceRule.Check(model, pairs);
         return model;

@@ -30,6 +30,7 @@ internal static class Decompositions
         var found = nodes.Where(n => Table.ContainsKey(n.QualifiedType)).ToList();
         // One builder for all of them, so that they share constants.
         var written = new List<Node>();
+        var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
         var builder = new GraphBuilder(graph, known, written);
         foreach (Node node in found)
         {
@@ -39,11 +40,10 @@ internal static class Decompositions
             {
                 if (node.Outputs[i] is Value output) Adopt(builder, written, results[i]!, output);
             }
-            int at = graph.Nodes.IndexOf(node);
-            graph.Nodes.RemoveAt(at);
-            graph.Nodes.InsertRange(at, written);
+            pieces[node] = [.. written];
             written.Clear();
         }
+        graph.Splice(pieces);
         return found.Count > 0;
     }
 
