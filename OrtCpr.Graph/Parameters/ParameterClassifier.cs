@@ -22,7 +22,7 @@ internal sealed class ParameterClassifier
         _rules = rules;
         _options = options;
         _literals = literals;
-        _uses = new ParameterUses(graph);
+        _uses = new ParameterUses(graph, loss);
     }
 
     public ParameterTable Run()
@@ -62,7 +62,7 @@ internal sealed class ParameterClassifier
         if (p.Data!.Dimensions.Count == 0) return (false, "scalar");
         if (_uses.OnlySettings(p)) return (false, "operand of Resize, Clip, Dropout or a Pow exponent");
         if (IsMask(p)) return (false, "mask: all elements 0 or at most -1e4");
-        if (_uses.OnlyThroughTrigonometry(p, _loss)) return (false, "reaches the loss only through Sin and Cos, or as their table");
+        if (_uses.OnlyThroughTrigonometry(p)) return (false, "reaches the loss only through Sin and Cos, or as their table");
         return (true, "");
     }
 
