@@ -50,6 +50,7 @@ public static class TrainingGraphBuilder
         training.Graph.Outputs.Add(map[loss]);
         foreach (string name in options.TrainingOutputs.Distinct()) training.Graph.Outputs.Add(map[FindOutput(modelOutputs, name)]);
         IReadOnlyList<RunningStatistic> statistics = TrainingMode.ToTraining(training, options.BatchNormalization, options.UnbiasedRunningVariance);
+        bool drops = DropoutMasks.Run(training, options.Dropout);
         Dictionary<string, TensorData> initial = ToInputs(training, parameters.Trained.Select(p => p.Name));
         StartFrom(options.InitialParameters, initial);
         int forward = Differentiate(training, parameters, options.Rules);
@@ -78,6 +79,7 @@ public static class TrainingGraphBuilder
             NodeCounts = (forward, training.Graph.Nodes.Count),
             Warnings = warnings,
             DrawnWeights = drawn,
+            DropoutSeed = drops ? options.Seed : null,
         };
     }
 
@@ -201,11 +203,12 @@ public static class TrainingGraphBuilder
     }
 
     // Names a value as an output; what is an output or an input already gets an Identity.
-    internal static void AddOutput(GraphBuilder builder, Value value, string name, Value like)
+    internal static Value AddOutput(GraphBuilder builder, Value value, string name, Value like)
     {
         OnnxGraph graph = builder.Graph;
         if (value.Producer is null || graph.Outputs.Contains(value)) value = builder.Identity(value);
         graph.Outputs.Add(GraphBuilder.Like(builder.Named(value, name), like));
+        return value;
     }
 
     private static OnnxModel Accumulating(OnnxModel training, ParameterTable parameters)

@@ -32,6 +32,12 @@ public sealed class TrainingGraphs
     /// <summary>Name of the flag input of the accumulation graph, bool [1]: overwrite the buffers instead of adding.</summary>
     public const string ResetInput = "lazy_reset_grad";
 
+    /// <summary>Name of the input of training and accumulation graph that dropout masks are made of, int32 [2]; absent where nothing drops.</summary>
+    public const string DropoutKeyInput = "ortcpr.dropout_key";
+
+    /// <summary>Seed of the dropout masks; null where nothing drops.</summary>
+    public long? DropoutSeed { get; init; }
+
     /// <summary>Name of the loss output in all graphs; a scalar.</summary>
     public required string LossOutput { get; init; }
 

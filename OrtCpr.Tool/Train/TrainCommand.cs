@@ -11,7 +11,7 @@ namespace OrtCpr.Tool.Train;
 // `ortcpr train MODEL --data FILE`: trains an exported model on tensors of a safetensors file and writes the trained model and the job.
 internal static class TrainCommand
 {
-    private static readonly Dictionary<string, Func<string?, Loss>> Losses = new(StringComparer.Ordinal)
+    internal static readonly Dictionary<string, Func<string?, Loss>> Losses = new(StringComparer.Ordinal)
     {
         ["cross_entropy"] = output => new CrossEntropyLoss { Output = output },
         ["mse"] = output => new MseLoss { Output = output },
@@ -114,7 +114,7 @@ internal static class TrainCommand
         return 0;
     }
 
-    private static T Choose<T>(Dictionary<string, T> table, string name, string option) =>
+    internal static T Choose<T>(Dictionary<string, T> table, string name, string option) =>
         table.TryGetValue(name.Replace('-', '_').ToLowerInvariant(), out T? found) ? found : throw new ToolException($"{option} '{name}' is not known; expected one of {string.Join(", ", table.Keys)}.");
 
     private static T Parse<T>(string text, string option) where T : struct, Enum =>
