@@ -57,7 +57,7 @@ public sealed class GradientModel
 
     internal static GradientModel Build(ModelFile file, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null, bool scalar = false)
     {
-        (OnnxModel model, _) = TrainingGraphBuilder.Regularise(file, new Dictionary<string, TensorData>());
+        (OnnxModel model, _) = TrainingGraphBuilder.Regularise(file, new Dictionary<string, TensorData>(), rules);
         OnnxGraph graph = model.Graph;
         string[] missing = [.. of.Where(o => graph.Outputs.All(v => v.Name != o)).Select(o => $"output '{o}'"),
             .. wrt.Where(w => !graph.Inputs.Concat(graph.Initializers).Any(v => v.Name == w)).Select(w => $"input or initializer '{w}'")];

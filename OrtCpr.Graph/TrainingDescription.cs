@@ -20,6 +20,8 @@ internal sealed record TrainingDescription
 
     public long? DropoutSeed { get; init; }
 
+    public IReadOnlyList<TiedParameter> Tied { get; init; } = [];
+
     public int ForwardNodes { get; init; }
 
     public int TotalNodes { get; init; }
@@ -46,6 +48,7 @@ internal sealed record TrainingDescription
         ModelOutputs = graphs.ModelOutputs,
         Parameters = graphs.Parameters.All,
         DropoutSeed = graphs.DropoutSeed,
+        Tied = graphs.Tied,
         ForwardNodes = graphs.NodeCounts.Forward,
         TotalNodes = graphs.NodeCounts.Total,
         Type = graphs.Optimizer.Type,
@@ -71,6 +74,7 @@ internal sealed record TrainingDescription
         {
             LossOutput = LossOutput,
             DropoutSeed = DropoutSeed,
+            Tied = Tied,
             BatchInputs = BatchInputs,
             ModelOutputs = ModelOutputs,
             Parameters = new ParameterTable(Parameters),

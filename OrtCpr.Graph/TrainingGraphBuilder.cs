@@ -36,13 +36,14 @@ public static class TrainingGraphBuilder
     {
         options.Validate();
         IReadOnlyDictionary<string, TensorData> drawn = WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, options.Seed) : new Dictionary<string, TensorData>();
-        (OnnxModel model, HashSet<Value> literals) = Regularise(file, drawn);
+        (OnnxModel model, HashSet<Value> literals) = Regularise(file, drawn, options.Rules);
+        IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model, literals) : [];
         ShapeInference known = InferShapes.Run(model);
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
 
         (Value loss, List<Value> labels) = AttachLoss(model, known, options.Loss);
         ParameterTable parameters = new ParameterClassifier(model.Graph, loss, options.Rules, options.Parameters, literals).Run();
-        List<string> warnings = Warnings(parameters);
+        List<string> warnings = [.. Warnings(parameters), .. TiedParameters.Warnings(model, parameters, literals)];
         GraphChecker.Check(model, "loss");
 
         (OnnxModel training, IReadOnlyDictionary<Value, Value> map) = GraphCopier.Copy(model);
@@ -73,6 +74,7 @@ public static class TrainingGraphBuilder
             BatchInputs = [.. modelInputs.Select(i => Describe(i, false)), .. labels.Select(l => Describe(l, true))],
             ModelOutputs = [.. modelOutputs.Select(o => o.Name)],
             Parameters = parameters,
+            Tied = tied,
             InitialParameters = initial,
             InitialStatistics = initialStatistics,
             Optimizer = optimizer,
@@ -87,11 +89,11 @@ public static class TrainingGraphBuilder
         ?? throw new OptionException($"{nameof(TrainingOptions.TrainingOutputs)} names '{name}', which is no output of the model. Its outputs: {string.Join(", ", outputs.Select(o => o.Name))}.");
 
     // One form of everything: no functions, no Constant nodes, opset 18 or later, no half precision.
-    internal static (OnnxModel, HashSet<Value> Literals) Regularise(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn)
+    internal static (OnnxModel, HashSet<Value> Literals) Regularise(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn, GradientRules? rules = null)
     {
         OnnxModel model = GraphReader.Read(file, drawn);
         model.Opsets.TryAdd("com.microsoft", 1);
-        InlineFunctions.Run(model);
+        InlineFunctions.Run(model, rules);
         RefuseUnknownDomains(model, file.Name);
         var literals = new HashSet<Value>();
         ConstantsToInitializers.Run(model, literals);

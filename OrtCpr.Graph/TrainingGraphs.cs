@@ -50,6 +50,9 @@ public sealed class TrainingGraphs
     /// <summary>All floating initializers and what training does with them.</summary>
     public required ParameterTable Parameters { get; init; }
 
+    /// <summary>Copies of trained parameters that are written with them at export; empty without <see cref="ParameterOptions.TieEqual"/>.</summary>
+    public IReadOnlyList<TiedParameter> Tied { get; init; } = [];
+
     /// <summary>Values of the trained parameters before training, by name; Float, or Double in float64 models.</summary>
     public required IReadOnlyDictionary<string, TensorData> InitialParameters { get; init; }
 

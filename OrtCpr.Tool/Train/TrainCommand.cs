@@ -51,12 +51,13 @@ internal static class TrainCommand
         Option<double> clip = new("--max-grad-norm") { Description = "Clips the gradients' global norm; 0 for no clipping." };
         Option<bool> cosine = new("--cosine") { Description = "Lets the learning rate fall along a cosine." };
         Option<string[]> freeze = new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
+        Option<bool> tie = new("--tie") { Description = "Trains initializers with equal or transposed numbers as one parameter." };
         Option<int> seed = new("--seed") { Description = "Seed of the shuffles, and of weights that the file only describes." };
         Option<int> threads = new("--threads") { Description = "Threads; 0 for one a physical core." };
         Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
         Option<string> target = new("--out") { Description = "Folder for the job; the trained model is model.onnx in it.", DefaultValueFactory = _ => "trained" };
         Command command = new("train", "Trains an exported model on the tensors of a safetensors file.")
-        { model, data, loss, output, optimizer, rate, decay, momentum, method, parameter, regularizer, epochs, size, accumulation, clip, cosine, freeze, seed, threads, device, target };
+        { model, data, loss, output, optimizer, rate, decay, momentum, method, parameter, regularizer, epochs, size, accumulation, clip, cosine, freeze, tie, seed, threads, device, target };
         command.SetAction((r, cancellation) => Task.FromResult(Run(new TrainSettings
         {
             Model = r.GetValue(model)!,
@@ -73,6 +74,7 @@ internal static class TrainCommand
             MaxGradientNorm = r.GetValue(clip),
             Cosine = r.GetValue(cosine),
             Freeze = r.GetValue(freeze) ?? [],
+            Tie = r.GetValue(tie),
             Seed = r.GetValue(seed),
             Driver = new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)! },
             Out = r.GetValue(target)!,
@@ -88,7 +90,7 @@ internal static class TrainCommand
         {
             Loss = s.Loss,
             Seed = s.Seed,
-            Parameters = new ParameterOptions { Freeze = [.. s.Freeze.Select(NamePattern.FromString)] },
+            Parameters = new ParameterOptions { Freeze = [.. s.Freeze.Select(NamePattern.FromString)], TieEqual = s.Tie },
             Optimizer = new OptimizerOptions { Groups = [s.Rule(s)], MaxGradientNorm = s.MaxGradientNorm, TotalSteps = steps },
         });
         data.Check(graphs.BatchInputs);
@@ -158,6 +160,8 @@ internal sealed record TrainSettings
     public required bool Cosine { get; init; }
 
     public required string[] Freeze { get; init; }
+
+    public required bool Tie { get; init; }
 
     public required int Seed { get; init; }
 
