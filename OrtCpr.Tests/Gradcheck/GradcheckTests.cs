@@ -1,5 +1,6 @@
 using OrtCpr.Graph;
 using OrtCpr.Graph.Gradients;
+using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Parameters;
 using OrtCpr.Tool;
 using OrtCpr.Tool.Gradcheck;
@@ -10,14 +11,15 @@ namespace OrtCpr.Tests.Gradcheck;
 [TestClass]
 public sealed class GradcheckTests
 {
-    private static bool Passes(bool isDouble, GradientRules rules)
+    private static string[] Wrong(bool isDouble, GradientRules rules)
     {
-        string path = TestModels.Case("models/mlp_legacy.onnx");
-        var options = new TrainingOptions { Rules = rules };
+        // Smooth (tanh): the wide steps of float32 would cross the kinks of Relu.
+        string path = TestModels.Case("models/physics_mlp.onnx");
+        var options = new TrainingOptions { Rules = rules, Loss = new MseLoss() };
         using var driver = new TrainingDriver(isDouble ? TrainingGraphBuilder.Build(DoubleModel.Of(path), options) : TrainingGraphBuilder.Build(path, options), new DriverOptions { Threads = 1 });
         using Batch batch = new SampleInputs([], [], [], 1).For(driver.Graphs.BatchInputs);
         var check = new DifferenceCheck(driver, batch, isDouble, 1);
-        return driver.Graphs.Parameters.Trained.All(p => check.Of(p.Name, 2).All(d => d.Passed));
+        return [.. driver.Graphs.Parameters.Trained.SelectMany(p => check.Of(p.Name, 2).Where(d => !d.Passed).Select(d => $"{p.Name}: {d}"))];
     }
 
     [TestMethod]
@@ -25,9 +27,10 @@ public sealed class GradcheckTests
     [DataRow(false)]
     public void RightGradients_Pass_AndWrongOnesDoNot(bool isDouble)
     {
-        Assert.IsTrue(Passes(isDouble, GradientRules.Default));
+        string[] wrong = Wrong(isDouble, GradientRules.Default);
+        Assert.IsEmpty(wrong, string.Join('\n', wrong));
         GradientRule gemm = (g, op, dy) => [g.Mul(g.Gemm(dy, op.In(1), false, op.Node.Int("transB", 0) == 0), 1.1), op.Node.Int("transB", 0) != 0 ? g.Gemm(dy, op.In(0), true) : g.Gemm(op.In(0), dy, true), dy];
-        Assert.IsFalse(Passes(isDouble, GradientRules.Default.Register("", "Gemm", gemm)));
+        Assert.IsNotEmpty(Wrong(isDouble, GradientRules.Default.Register("", "Gemm", gemm)));
     }
 
     [TestMethod]

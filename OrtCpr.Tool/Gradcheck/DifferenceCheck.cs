@@ -55,7 +55,7 @@ internal sealed class DifferenceCheck
     private double[] Steps(double[] values)
     {
         double size = Norm(values) + 1;
-        return _isDouble ? [1e-5 * size, 1e-6 * size, 1e-4 * size] : [1e-2 * size, 2e-3 * size];
+        return _isDouble ? [1e-5 * size, 1e-6 * size, 1e-4 * size] : [1e-2 * size, 2e-3 * size, 4e-4 * size];
     }
 
     // Derivatives far below what the gradient's size lets expect count by that size; rounding of the loss is taken off.
