@@ -92,6 +92,7 @@ internal sealed class ParameterClassifier
     // An attention mask; a tensor of zeros alone is a bias at its start.
     private static bool IsMask(Value p)
     {
+        if (p.Data is { Type: ElementType.Float, ElementCount: > 0 } data && data.AsSpan<float>()[0] is not (0 or <= (float)MaskValue)) return false;
         double[] values = p.Data!.ElementCount > 1 << 22 ? [] : p.Data.ToDoubles();
         return values.Length > 0 && values.Any(v => v <= MaskValue) && values.All(v => v == 0 || v <= MaskValue);
     }
