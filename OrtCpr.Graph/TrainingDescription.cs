@@ -18,6 +18,10 @@ internal sealed record TrainingDescription
 
     public IReadOnlyList<ParameterInfo> Parameters { get; init; } = [];
 
+    public long? DropoutSeed { get; init; }
+
+    public IReadOnlyList<TiedParameter> Tied { get; init; } = [];
+
     public int ForwardNodes { get; init; }
 
     public int TotalNodes { get; init; }
@@ -43,6 +47,8 @@ internal sealed record TrainingDescription
         BatchInputs = graphs.BatchInputs,
         ModelOutputs = graphs.ModelOutputs,
         Parameters = graphs.Parameters.All,
+        DropoutSeed = graphs.DropoutSeed,
+        Tied = graphs.Tied,
         ForwardNodes = graphs.NodeCounts.Forward,
         TotalNodes = graphs.NodeCounts.Total,
         Type = graphs.Optimizer.Type,
@@ -67,6 +73,8 @@ internal sealed record TrainingDescription
         IReadOnlyDictionary<string, TensorData> parameters, IReadOnlyDictionary<string, TensorData> statistics) => new(training, accumulation, evaluation, source)
         {
             LossOutput = LossOutput,
+            DropoutSeed = DropoutSeed,
+            Tied = Tied,
             BatchInputs = BatchInputs,
             ModelOutputs = ModelOutputs,
             Parameters = new ParameterTable(Parameters),

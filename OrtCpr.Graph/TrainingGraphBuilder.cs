@@ -36,7 +36,8 @@ public static class TrainingGraphBuilder
     {
         options.Validate();
         IReadOnlyDictionary<string, TensorData> drawn = WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, options.Seed) : new Dictionary<string, TensorData>();
-        (OnnxModel model, HashSet<Value> literals) = Regularise(file, drawn);
+        (OnnxModel model, HashSet<Value> literals) = Regularise(file, drawn, options.Rules);
+        IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model, literals) : [];
         ShapeInference known = InferShapes.Run(model);
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
 
@@ -45,7 +46,7 @@ public static class TrainingGraphBuilder
         // The loss's own constants are no parameters of the model.
         literals.UnionWith(model.Graph.Initializers.Where(i => !before.Contains(i)));
         ParameterTable parameters = new ParameterClassifier(model.Graph, loss, options.Rules, options.Parameters, literals).Run();
-        List<string> warnings = Warnings(parameters);
+        List<string> warnings = [.. Warnings(parameters), .. TiedParameters.Warnings(model, parameters, literals)];
         GraphChecker.Check(model, "loss");
 
         (OnnxModel training, IReadOnlyDictionary<Value, Value> map) = GraphCopier.Copy(model);
@@ -53,6 +54,7 @@ public static class TrainingGraphBuilder
         training.Graph.Outputs.Add(map[loss]);
         foreach (string name in options.TrainingOutputs.Distinct()) training.Graph.Outputs.Add(map[FindOutput(modelOutputs, name)]);
         IReadOnlyList<RunningStatistic> statistics = TrainingMode.ToTraining(training, options.BatchNormalization, options.UnbiasedRunningVariance);
+        bool drops = DropoutMasks.Run(training, options.Dropout);
         Dictionary<string, TensorData> initial = ToInputs(training, parameters.Trained.Select(p => p.Name));
         StartFrom(options.InitialParameters, initial);
         int forward = Differentiate(training, parameters, options.Rules);
@@ -75,12 +77,14 @@ public static class TrainingGraphBuilder
             BatchInputs = [.. modelInputs.Select(i => Describe(i, false)), .. labels.Select(l => Describe(l, true))],
             ModelOutputs = [.. modelOutputs.Select(o => o.Name)],
             Parameters = parameters,
+            Tied = tied,
             InitialParameters = initial,
             InitialStatistics = initialStatistics,
             Optimizer = optimizer,
             NodeCounts = (forward, training.Graph.Nodes.Count),
             Warnings = warnings,
             DrawnWeights = drawn,
+            DropoutSeed = drops ? options.Seed : null,
         };
     }
 
@@ -88,11 +92,11 @@ public static class TrainingGraphBuilder
         ?? throw new OptionException($"{nameof(TrainingOptions.TrainingOutputs)} names '{name}', which is no output of the model. Its outputs: {string.Join(", ", outputs.Select(o => o.Name))}.");
 
     // One form of everything: no functions, no Constant nodes, opset 18 or later, no half precision.
-    internal static (OnnxModel, HashSet<Value> Literals) Regularise(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn)
+    internal static (OnnxModel, HashSet<Value> Literals) Regularise(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn, GradientRules? rules = null)
     {
         OnnxModel model = GraphReader.Read(file, drawn);
         model.Opsets.TryAdd("com.microsoft", 1);
-        InlineFunctions.Run(model);
+        InlineFunctions.Run(model, rules);
         RefuseUnknownDomains(model, file.Name);
         var literals = new HashSet<Value>();
         ConstantsToInitializers.Run(model, literals);
@@ -140,14 +144,14 @@ public static class TrainingGraphBuilder
     {
         var wanted = names.ToHashSet(StringComparer.Ordinal);
         var values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
-        foreach (Value value in model.Graph.Initializers.Where(i => wanted.Contains(i.Name)).ToList())
+        foreach (Value value in model.Graph.Initializers.Where(i => wanted.Contains(i.Name)))
         {
             values[value.Name] = value.Data!;
             value.Data = null;
             value.Origin = null;
-            model.Graph.Initializers.Remove(value);
             model.Graph.Inputs.Add(value);
         }
+        model.Graph.Initializers.RemoveAll(i => !i.IsInitializer);
         return values;
     }
 
@@ -172,7 +176,7 @@ public static class TrainingGraphBuilder
         SlicesToSplit.Run(model, known);
         HoistSelections.Run(model, known);
         FoldTransposes.Run(model);
-        model.Graph.Sort();
+        MergeEqualNodes.Run(model.Graph);
         RemoveDeadNodes.Run(model.Graph);
         GraphChecker.Check(model, "prepare");
     }
@@ -186,28 +190,30 @@ public static class TrainingGraphBuilder
         int forward = graph.Nodes.Count;
         Value loss = graph.Outputs.First(o => o.Name == LossName);
         var trained = parameters.Trained.ToDictionary(p => p.Name, StringComparer.Ordinal);
-        var sources = graph.Inputs.Where(i => trained.ContainsKey(i.Name)).ToHashSet();
+        Dictionary<string, Value> sources = graph.Inputs.Where(i => trained.ContainsKey(i.Name)).ToDictionary(i => i.Name, StringComparer.Ordinal);
         var builder = new GraphBuilder(graph, known);
         Value seed = builder.Scalar(1, loss.Type);
-        IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(graph, builder, rules).Run(new Dictionary<Value, Value> { [loss] = seed }, sources);
+        IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(graph, builder, rules).Run(new Dictionary<Value, Value> { [loss] = seed }, sources.Values.ToHashSet());
         foreach (ParameterInfo p in parameters.Trained)
         {
-            Value source = graph.Inputs.First(i => i.Name == p.Name);
+            Value source = sources[p.Name];
             builder.Scope = OptimizerGraph.GradientOf(p.Name);
             Value gradient = gradients.TryGetValue(source, out Value? found) ? found : builder.Filled(0, source);
             AddOutput(builder, gradient, OptimizerGraph.GradientOf(p.Name), source);
         }
+        MergeEqualNodes.Run(graph);
         RemoveDeadNodes.Run(graph);
         GraphChecker.Check(model, "differentiate");
         return forward;
     }
 
     // Names a value as an output; what is an output or an input already gets an Identity.
-    internal static void AddOutput(GraphBuilder builder, Value value, string name, Value like)
+    internal static Value AddOutput(GraphBuilder builder, Value value, string name, Value like)
     {
         OnnxGraph graph = builder.Graph;
         if (value.Producer is null || graph.Outputs.Contains(value)) value = builder.Identity(value);
         graph.Outputs.Add(GraphBuilder.Like(builder.Named(value, name), like));
+        return value;
     }
 
     internal static OnnxModel Accumulating(OnnxModel training, IEnumerable<string> trained)
@@ -216,27 +222,24 @@ public static class TrainingGraphBuilder
         OnnxGraph graph = model.Graph;
         var builder = new GraphBuilder(graph);
         var pairs = new List<(string, string)>();
-        string[] names = [.. trained];
-        foreach (string p in names)
-        {
-            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p));
-            graph.AddInput(TrainingGraphs.BufferOf(p), gradient.Type, gradient.Shape);
-        }
+        Dictionary<string, Value> outputs = graph.Outputs.Distinct().ToDictionary(o => o.Name, StringComparer.Ordinal);
+        (string Name, Value Gradient, Value Buffer)[] all = [.. trained.Select(p => (p, outputs[OptimizerGraph.GradientOf(p)]))
+            .Select(p => (p.p, p.Item2, graph.AddInput(TrainingGraphs.BufferOf(p.p), p.Item2.Type, p.Item2.Shape)))];
         Value reset = graph.AddInput(TrainingGraphs.ResetInput, ElementType.Bool, Shape.Of(1));
-        foreach (string p in names)
+        var gone = new HashSet<Value>();
+        foreach ((string p, Value gradient, Value buffer) in all)
         {
-            Value gradient = graph.Outputs.First(o => o.Name == OptimizerGraph.GradientOf(p));
-            Value buffer = graph.Inputs.First(i => i.Name == TrainingGraphs.BufferOf(p));
             builder.Scope = TrainingGraphs.AccumulatedOf(p);
             // The buffer may hold anything before a reset, so it is selected away, not multiplied by 0. Both operations are element by element, so the
             // sum may be written over the buffer; the flag has rank 1, which a scalar gradient must not take over.
             Value flag = gradient.Shape!.Rank == 0 ? builder.Squeeze(reset, 0) : reset;
             Value old = builder.Where(flag, builder.Scalar(0, gradient.Type), buffer);
             Value sum = GraphBuilder.Like(builder.Add(old, gradient), gradient);
-            graph.Outputs.Remove(gradient);
+            gone.Add(gradient);
             graph.Outputs.Add(builder.Named(sum, TrainingGraphs.AccumulatedOf(p)));
             pairs.Add((buffer.Name, sum.Name));
         }
+        graph.Outputs.RemoveAll(gone.Contains);
         GraphChecker.Check(model, "accumulate");
         InPlaceRule.Check(model, pairs);
         return model;

@@ -40,6 +40,12 @@ public sealed class TrainingGraphs
     /// <summary>Name of the flag input of the accumulation graph, bool [1]: overwrite the buffers instead of adding.</summary>
     public const string ResetInput = "lazy_reset_grad";
 
+    /// <summary>Name of the input of training and accumulation graph that dropout masks are made of, int32 [2]; absent where nothing drops.</summary>
+    public const string DropoutKeyInput = "ortcpr.dropout_key";
+
+    /// <summary>Seed of the dropout masks; null where nothing drops.</summary>
+    public long? DropoutSeed { get; init; }
+
     /// <summary>Name of the loss output in all graphs; a scalar.</summary>
     public required string LossOutput { get; init; }
 
@@ -51,6 +57,9 @@ public sealed class TrainingGraphs
 
     /// <summary>All floating initializers and what training does with them.</summary>
     public required ParameterTable Parameters { get; init; }
+
+    /// <summary>Copies of trained parameters that are written with them at export; empty without <see cref="ParameterOptions.TieEqual"/>.</summary>
+    public IReadOnlyList<TiedParameter> Tied { get; init; } = [];
 
     /// <summary>Values of the trained parameters before training, by name; Float, or Double in float64 models.</summary>
     public required IReadOnlyDictionary<string, TensorData> InitialParameters { get; init; }

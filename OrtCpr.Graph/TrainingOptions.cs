@@ -22,6 +22,10 @@ public sealed record TrainingOptions
     /// <summary>BatchNormalization while training. Default: as exported.</summary>
     public BatchNormalizationMode BatchNormalization { get; init; } = BatchNormalizationMode.AsExported;
 
+    /// <summary>Dropout while training; the evaluation graph never drops. Default: as exported.</summary>
+    /// <remarks>Masks depend on <see cref="Seed"/>, the step and the micro-batch only: a resumed run draws the same.</remarks>
+    public DropoutMode Dropout { get; init; } = DropoutMode.AsExported;
+
     /// <summary>Running variances with the unbiased batch variance, as PyTorch keeps them, instead of ONNX's population variance. Default off.</summary>
     public bool UnbiasedRunningVariance { get; init; }
 
@@ -31,7 +35,7 @@ public sealed record TrainingOptions
     /// <summary>Gradient rules. Default: the built-in table.</summary>
     public GradientRules Rules { get; init; } = GradientRules.Default;
 
-    /// <summary>Seed for weights that the file describes but does not hold. Default 0.</summary>
+    /// <summary>Seed for weights that the file describes but does not hold, and for dropout masks. Default 0.</summary>
     public long Seed { get; init; }
 
     /// <summary>Values that trained parameters start from in place of those of the file or the drawn ones, by name. Default: none.</summary>

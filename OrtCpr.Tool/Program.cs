@@ -2,12 +2,13 @@ using System.CommandLine;
 using OrtCpr.Graph;
 using OrtCpr.Tool;
 using OrtCpr.Tool.Artifacts;
+using OrtCpr.Tool.Gradcheck;
 using OrtCpr.Tool.Inspect;
 using OrtCpr.Tool.Train;
 using OrtCpr.Tool.Verify;
 
 RootCommand root = new("Trains exported ONNX models with AdamCPR on stock ONNX Runtime.");
-foreach (Command command in new[] { TrainCommand.Create(), InspectCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create() }.Concat(VerifyCommand.Create())) root.Add(command);
+foreach (Command command in new[] { TrainCommand.Create(), InspectCommand.Create(), GradcheckCommand.Create(), ImportWeightsCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create() }.Concat(VerifyCommand.Create())) root.Add(command);
 // Underscores and dashes are equal in the names of options.
 string[] words = [.. args.Select(a => a.StartsWith("--", StringComparison.Ordinal) ? Dashed(a) : a)];
 try

@@ -3,6 +3,7 @@ using OrtCpr.Devices;
 using OrtCpr.Export;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph.Passes;
 using OrtCpr.Schedules;
 using OrtCpr.Sessions;
 
@@ -37,6 +38,7 @@ public sealed partial class TrainingDriver : IDisposable
                 Optimizer.Store.Write(name, value);
                 if (Optimizer.Store.Contains($"{name}.pending")) Optimizer.Store.Write($"{name}.pending", value);
             }
+            if (graphs.DropoutSeed is not null) Optimizer.Store.AllocateInput(TrainingGraphs.DropoutKeyInput, ElementType.Int32, [DropoutMasks.KeyLength]);
             Optimizer.Store.Allocate(graphs.LossOutput, graphs.Optimizer.Type, []);
             _training = new BatchSessions(graphs.Training, "training", Optimizer, Bind);
         }
@@ -78,6 +80,7 @@ public sealed partial class TrainingDriver : IDisposable
         {
             if (entry.Session.Inputs.Contains(name)) _last.BindInput(name, value);
         }
+        SetDropoutKey();
         Optimizer.Store.Flush();
         Run(entry.Session, _last);
         AccumulatedSteps = _resetPending ? 1 : AccumulatedSteps + 1;
@@ -245,6 +248,15 @@ public sealed partial class TrainingDriver : IDisposable
     {
         AccumulatedSteps = 0;
         _resetPending = true;
+    }
+
+    // New masks for each micro-batch, the same ones after a resumption.
+    private void SetDropoutKey()
+    {
+        if (Graphs.DropoutSeed is not long seed) return;
+        (int first, int second) = DropoutMasks.KeyOf(seed, Optimizer.Steps, _resetPending ? 0 : AccumulatedSteps);
+        Optimizer.Store.SetInput(TrainingGraphs.DropoutKeyInput, 0, first);
+        Optimizer.Store.SetInput(TrainingGraphs.DropoutKeyInput, 1, second);
     }
 
     private BatchSessions Accumulation()

@@ -16,9 +16,8 @@ internal static class ConvolutionRules
     {
         var window = ConvWindow.Of(op);
         Value x = op.In(0), w = op.In(1);
-        Value dx = InputGradient(g, window, x, w, dy);
-        Value dw = WeightGradient(g, window, x, w, dy);
-        return op.TryIn(2) is null ? [dx, dw] : [dx, dw, BiasGradient(g, dy, window.Spatial)];
+        Value? dx = op.IsWanted(0) ? InputGradient(g, window, x, w, dy) : null, dw = op.IsWanted(1) ? WeightGradient(g, window, x, w, dy) : null;
+        return op.IsWanted(2) ? [dx, dw, BiasGradient(g, dy, window.Spatial)] : [dx, dw];
     }
 
     private static Value BiasGradient(GraphBuilder g, Value dy, int spatial) =>

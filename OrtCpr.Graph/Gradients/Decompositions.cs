@@ -30,24 +30,29 @@ internal static class Decompositions
         var found = nodes.Where(n => Table.ContainsKey(n.QualifiedType)).ToList();
         // One builder for all of them, so that they share constants.
         var builder = new GraphBuilder(graph, known, []);
-        foreach (Node node in found) Rewrite(builder, node, Table[node.QualifiedType]);
+        var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
+        foreach (Node node in found) pieces[node] = Piece(builder, node, Table[node.QualifiedType]);
+        graph.Splice(pieces);
         return found.Count > 0;
     }
 
     // Puts what a decomposition writes in the place of a node. The builder writes to a list of its own.
-    internal static void Rewrite(GraphBuilder builder, Node node, Decomposition decomposition)
+    internal static void Rewrite(GraphBuilder builder, Node node, Decomposition decomposition) =>
+        builder.Graph.Splice(new Dictionary<Node, IReadOnlyList<Node>> { [node] = Piece(builder, node, decomposition) });
+
+    // What stands for a node; its outputs are the node's own.
+    private static List<Node> Piece(GraphBuilder builder, Node node, Decomposition decomposition)
     {
-        List<Node> written = builder.Emitted, nodes = builder.Graph.Nodes;
+        List<Node> written = builder.Emitted;
         builder.Scope = node.Name.Length > 0 ? node.Name : node.Outputs.First(o => o is not null)!.Name;
         Value?[] results = decomposition(builder, node);
         for (int i = 0; i < node.Outputs.Count; i++)
         {
             if (node.Outputs[i] is Value output) Adopt(builder, written, results[i]!, output);
         }
-        int at = nodes.IndexOf(node);
-        nodes.RemoveAt(at);
-        nodes.InsertRange(at, written);
+        List<Node> piece = [.. written];
         written.Clear();
+        return piece;
     }
 
     // The node that made a result makes the old output instead, which thereby keeps its name, its readers and its identity.

@@ -53,6 +53,10 @@ public sealed class Forward
     /// <summary>∂L/∂(output <paramref name="index"/>); null where nothing flows back through it.</summary>
     public Value? Dy(int index) => index < _gradients.Count ? _gradients[index] : null;
 
+    /// <summary>True when something needs the gradient of input <paramref name="index"/>. A rule may return null for the others, which saves building
+    /// nodes that would be dropped, and asking the forward operator for outputs.</summary>
+    public bool IsWanted(int index) => TryIn(index) is Value input && (Active.Count == 0 || Active.Contains(input));
+
     /// <summary>Known elements of a small integer input; null when the input is omitted or not constant.</summary>
     public long[]? Constants(int index) => _builder.Known.Constants(TryIn(index));
 

@@ -48,6 +48,8 @@ public sealed class GradientRules
     /// <returns>The new table; this one is unchanged.</returns>
     public GradientRules StraightThrough() => Register("", "Round", (g, op, dy) => [dy]);
 
+    internal bool Has(string domain, string opType) => _table.ContainsKey(string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}");
+
     internal GradientRule? Find(Node node) => _table.GetValueOrDefault(node.QualifiedType);
 
     // No gradient by nature: nothing flows through the operator whatever its inputs.

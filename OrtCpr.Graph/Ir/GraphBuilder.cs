@@ -141,6 +141,12 @@ public sealed partial class GraphBuilder
     public Value ReshapeLike(Value value, Value other)
     {
         if (value.Shape is Shape shape && shape.SurelyEquals(other.Shape)) return value;
+        // 0 keeps a dimension that stays where it is, which saves the Shape of a tensor with two symbols.
+        if (ReshapeTarget(other.Shape) is null && value.Shape is Shape from && other.Shape is Shape to && from.Concat(to).All(d => d.Known != 0)
+            && Passes.SelectionRules.ReshapeTarget(from, to) is long[] kept)
+        {
+            return Like(Op("Reshape", [value, Ints(kept)]), other);
+        }
         return Like(Reshape(value, ReshapeTarget(other.Shape) ?? ShapeOf(other)), other);
     }
 

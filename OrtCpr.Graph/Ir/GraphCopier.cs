@@ -29,6 +29,7 @@ internal sealed class GraphCopier(NameAuthority names, bool rename = false)
     public Node Node(Node node)
     {
         var copy = new Node(node.Domain, node.OpType, rename ? names.Unique(node.Name) : node.Name) { Overload = node.Overload, Origin = node.Origin };
+        names.Take(copy.Name);
         foreach (Value? input in node.Inputs) copy.Inputs.Add(Mapped(input));
         foreach (Value? output in node.Outputs)
         {

@@ -16,11 +16,11 @@ public sealed class OnnxGraph
     /// <summary>Inputs in order.</summary>
     public IList<Value> Inputs { get; } = [];
 
-    /// <summary>Outputs in order.</summary>
-    public IList<Value> Outputs { get; } = [];
+    // Outputs in order. A list, since passes remove many at once.
+    internal List<Value> Outputs { get; } = [];
 
-    /// <summary>Initializers, in file order.</summary>
-    public IList<Value> Initializers { get; } = [];
+    // Initializers, in file order. A list, since passes remove many at once.
+    internal List<Value> Initializers { get; } = [];
 
     // A list, since passes insert and sort.
     internal List<Node> Nodes { get; } = [];
@@ -109,6 +109,15 @@ public sealed class OnnxGraph
         {
             if (Outputs[i] == old) Outputs[i] = replacement;
         }
+    }
+
+    // Puts other nodes in the place of some, in one sweep over the list.
+    internal void Splice(IReadOnlyDictionary<Node, IReadOnlyList<Node>> pieces)
+    {
+        if (pieces.Count == 0) return;
+        Node[] nodes = [.. Nodes.SelectMany(n => pieces.TryGetValue(n, out IReadOnlyList<Node>? piece) ? piece : [n])];
+        Nodes.Clear();
+        Nodes.AddRange(nodes);
     }
 
     // Stable topological order; nodes of a cycle are reported by name.

@@ -56,6 +56,14 @@ internal sealed class ShapeInference
         }
     }
 
+    // A dimension of which nothing is known becomes a symbol of its own, so that what keeps it is known to be equal.
+    public static void NameUnknown(Value? value)
+    {
+        if (value?.Shape is not Shape shape || shape.All(d => d.Size is not null)) return;
+        string name = value.Name.Replace("*", "·", StringComparison.Ordinal);
+        value.Shape = new Shape(shape.Select((d, i) => d.Size is null ? SymbolicInt.Symbol($"{name}[{i}]") : d));
+    }
+
     // Ours is preferred where it knows something, since its symbols stay equal across operators; a number wins over both.
     private static Shape? Merge(Shape? theirs, Shape? ours)
     {

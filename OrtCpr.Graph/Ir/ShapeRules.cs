@@ -71,6 +71,16 @@ internal static class ShapeRules
             ["LayerNormalization"] = LayerNormalization,
             ["Range"] = Range,
             ["Tile"] = Tile,
+            ["Conv"] = (n, k) => WindowShapes.Conv(n),
+            ["ConvTranspose"] = (n, k) => WindowShapes.ConvTranspose(n),
+            ["MaxPool"] = (n, k) => WindowShapes.Pool(n),
+            ["AveragePool"] = (n, k) => WindowShapes.Pool(n),
+            ["LpPool"] = (n, k) => WindowShapes.Pool(n),
+            ["GlobalAveragePool"] = (n, k) => WindowShapes.GlobalPool(n),
+            ["GlobalMaxPool"] = (n, k) => WindowShapes.GlobalPool(n),
+            ["GlobalLpPool"] = (n, k) => WindowShapes.GlobalPool(n),
+            ["Resize"] = WindowShapes.Resize,
+            ["Pad"] = (n, k) => n.Domain.Length == 0 ? WindowShapes.Pad(n, k) : null,
         };
         foreach (string op in new[] { "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Sum", "Mean", "Mod", "PRelu", "Equal", "Less", "LessOrEqual", "Greater",
             "GreaterOrEqual", "And", "Or", "Xor", "BiasGelu" })

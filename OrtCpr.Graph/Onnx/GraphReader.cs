@@ -113,6 +113,7 @@ internal sealed class GraphReader
         foreach (NodeProto proto in protos)
         {
             var node = new Node(proto.Domain == "ai.onnx" ? "" : proto.Domain, proto.OpType, proto.Name) { Origin = proto, Overload = proto.Overload };
+            _names.Take(proto.Name);
             foreach (string output in proto.Output)
             {
                 Value? value = output.Length == 0 ? null : new Value(output) { Producer = node };

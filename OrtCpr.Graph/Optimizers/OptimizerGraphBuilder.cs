@@ -107,8 +107,7 @@ internal sealed class OptimizerGraphBuilder
         if (norm is not null) AddOutput(norm, OptimizerGraph.GradientNormOutput);
         RemoveDeadNodes.Run(_model.Graph);
         GraphChecker.Check(_model, "optimizer");
-        InPlaceRule.Check(_model, [.. _state.Where(s => s.Updated is not null).Select(s => (s.Name, s.Updated!)), .. _parameters.Select(p => (p.Name, OptimizerGraph.UpdatedOf(p.Name))),
-            .. _statistics.SelectMany(s => new[] { (s.Name, OptimizerGraph.UpdatedOf(s.Name)), (s.Pending, OptimizerGraph.UpdatedOf(s.Pending)) })]);
+        CheckInPlace();
         return new OptimizerGraph(_model, initialization)
         {
             Parameters = _parameters,
@@ -121,7 +120,27 @@ internal sealed class OptimizerGraphBuilder
         };
     }
 
+    // Looks into every function body. Parameters of one kind have equal nodes, so two of each stand for all.
+    private void CheckInPlace()
+    {
+        ParameterSpec[] some = [.. _parameters.GroupBy(p => (p.Group, FunctionOf(p))).SelectMany(kind => kind.Take(2))];
+        if (some.Length < _parameters.Count)
+        {
+            new OptimizerGraphBuilder(some, _options, [.. _statistics.Take(2)]).Build();
+            return;
+        }
+        InPlaceRule.Check(_model, [.. _state.Where(s => s.Updated is not null).Select(s => (s.Name, s.Updated!)), .. _parameters.Select(p => (p.Name, OptimizerGraph.UpdatedOf(p.Name))),
+            .. _statistics.SelectMany(s => new[] { (s.Name, OptimizerGraph.UpdatedOf(s.Name)), (s.Pending, OptimizerGraph.UpdatedOf(s.Pending)) })]);
+    }
+
     private UpdateRule RuleOf(ParameterSpec p) => _options.Groups[p.Group];
+
+    // The name of its update operator.
+    private string FunctionOf(ParameterSpec p)
+    {
+        UpdateLink[] links = [.. RuleOf(p).Links.Where(l => l.AppliesTo(p))];
+        return string.Concat(links.Select(l => l.Tag(p))) + (links.Any(l => l.State.Contains("max_exp_avg_sq")) ? "_amsgrad" : "");
+    }
 
     private bool IsConstrained(ParameterSpec p) => RuleOf(p).Constraint?.AppliesTo(p) == true;
 
@@ -215,9 +234,8 @@ internal sealed class OptimizerGraphBuilder
 
         bool constrained = links.Any(l => l is ConstrainNorm);
         string[] outputs = ["parameter", .. states, .. constrained ? ["lambda", "kappa", "detector"] : Array.Empty<string>()];
-        string name = string.Concat(links.Select(l => l.Tag(p))) + (states.Contains("max_exp_avg_sq") ? "_amsgrad" : "");
         _g.Scope = p.Name;
-        Value[] results = Call(name, [.. signature.Select(s => s.Passed)],
+        Value[] results = Call(FunctionOf(p), [.. signature.Select(s => s.Passed)],
             (g, _, body) => UpdateFunctionBody(g, body, links, states, outputs), [.. signature.Select(s => s.Input.Name)], outputs.Length);
         for (int i = 0; i <= states.Length; i++) GraphBuilder.Typed(results[i], p.Type, shape);
         for (int i = 0; i < states.Length; i++) Output(results[i + 1], $"{p.Name}.{states[i]}");

@@ -22,7 +22,7 @@ internal sealed class ParameterClassifier
         _rules = rules;
         _options = options;
         _literals = literals;
-        _uses = new ParameterUses(graph);
+        _uses = new ParameterUses(graph, loss);
     }
 
     public ParameterTable Run()
@@ -62,7 +62,7 @@ internal sealed class ParameterClassifier
         if (p.Data!.Dimensions.Count == 0) return (false, "scalar");
         if (_uses.OnlySettings(p)) return (false, "operand of Resize, Clip, Dropout or a Pow exponent");
         if (IsMask(p)) return (false, "mask: all elements 0 or at most -1e4");
-        if (_uses.OnlyThroughTrigonometry(p, _loss)) return (false, "reaches the loss only through Sin and Cos, or as their table");
+        if (_uses.OnlyThroughTrigonometry(p)) return (false, "reaches the loss only through Sin and Cos, or as their table");
         return (true, "");
     }
 
@@ -92,6 +92,7 @@ internal sealed class ParameterClassifier
     // An attention mask; a tensor of zeros alone is a bias at its start.
     private static bool IsMask(Value p)
     {
+        if (p.Data is { Type: ElementType.Float, ElementCount: > 0 } data && data.AsSpan<float>()[0] is not (0 or <= (float)MaskValue)) return false;
         double[] values = p.Data!.ElementCount > 1 << 22 ? [] : p.Data.ToDoubles();
         return values.Length > 0 && values.Any(v => v <= MaskValue) && values.All(v => v == 0 || v <= MaskValue);
     }

@@ -43,8 +43,25 @@ internal sealed class ParameterUses
     };
 
     private readonly Dictionary<Value, List<Node>> _readers;
+    private readonly Value _loss;
 
-    public ParameterUses(OnnxGraph graph) => _readers = graph.Readers();
+    // Values that reach the loss around every Sin and Cos, and values that reach one of those.
+    private readonly HashSet<Value> _direct;
+    private readonly HashSet<Value> _trigonometric = [];
+
+    public ParameterUses(OnnxGraph graph, Value loss)
+    {
+        _readers = graph.Readers();
+        _loss = loss;
+        _direct = [loss];
+        for (int i = graph.Nodes.Count - 1; i >= 0; i--)
+        {
+            Node node = graph.Nodes[i];
+            bool trigonometry = IsTrigonometry(node);
+            if (!trigonometry && node.Outputs.Any(o => o is not null && _direct.Contains(o))) _direct.UnionWith(OnnxGraph.ReadBy(node));
+            if (trigonometry || node.Outputs.Any(o => o is not null && _trigonometric.Contains(o))) _trigonometric.UnionWith(OnnxGraph.ReadBy(node));
+        }
+    }
 
     public bool IsRunningStatistic(Value p) =>
         Readers(p).Count > 0 && Readers(p).All(n => n.Is("BatchNormalization") && (n.In(3) == p || n.In(4) == p));
@@ -53,32 +70,15 @@ internal sealed class ParameterUses
     public bool OnlySettings(Value p) => Readers(p).Count > 0 && Readers(p).All(n =>
         (n.Is("Resize") && n.In(0) != p) || (n.Is("Clip") && n.In(0) != p) || (n.Is("Dropout") && n.In(0) != p) || (n.Is("Pow") && n.In(1) == p && n.In(0) != p));
 
-    // Everything that depends on p before a Sin or Cos is neither a Sin's result nor the loss; tables of rotary operators count likewise.
-    public bool OnlyThroughTrigonometry(Value p, Value loss)
+    // p reaches a Sin or Cos, and the loss in no other way; tables of rotary operators count likewise.
+    public bool OnlyThroughTrigonometry(Value p)
     {
-        bool found = false;
-        var seen = new HashSet<Value>();
-        var work = new Stack<Value>([p]);
-        while (work.TryPop(out Value? value))
-        {
-            if (value == loss) return false;
-            if (!seen.Add(value)) continue;
-            foreach (Node node in Readers(value))
-            {
-                bool rotary = node.OpType == "RotaryEmbedding" && value == p && node.In(0) != p;
-                if (node.Is("Sin") || node.Is("Cos") || rotary)
-                {
-                    found = true;
-                    continue;
-                }
-                foreach (Value? output in node.Outputs)
-                {
-                    if (output is not null) work.Push(output);
-                }
-            }
-        }
-        return found;
+        List<Node> others = [.. Readers(p).Where(n => !IsTrigonometry(n) && !(n.OpType == "RotaryEmbedding" && n.In(0) != p))];
+        if (p == _loss || others.Any(n => n.Outputs.Any(o => o is not null && _direct.Contains(o)))) return false;
+        return others.Count < Readers(p).Count || others.Any(n => n.Outputs.Any(o => o is not null && _trigonometric.Contains(o)));
     }
+
+    private static bool IsTrigonometry(Node node) => node.Is("Sin") || node.Is("Cos");
 
     public bool IsBias(Value p, out string reason)
     {

@@ -10,7 +10,8 @@ internal static class ConstantsToInitializers
 
     private static void Run(OnnxGraph main, OnnxGraph graph, ISet<Value> literals)
     {
-        foreach (Node node in graph.Nodes.Where(n => n.Is("Constant")).ToList())
+        var gone = new HashSet<Node>();
+        foreach (Node node in graph.Nodes.Where(n => n.Is("Constant")))
         {
             if (Data(node) is not TensorData data || node.Outputs[0] is not Value value) continue;
             value.Producer = null;
@@ -18,9 +19,10 @@ internal static class ConstantsToInitializers
             value.Type = data.Type;
             value.Shape = Shape.Of(data.Dimensions);
             graph.Initializers.Add(value);
-            graph.Nodes.Remove(node);
+            gone.Add(node);
             literals.Add(value);
         }
+        graph.Nodes.RemoveAll(gone.Contains);
         foreach (OnnxGraph body in graph.Nodes.SelectMany(n => n.Subgraphs)) Run(main, body, literals);
         if (graph == main) return;
         // Bodies beside each other may use one name for two values. The second is known by no name of the file, so it is not trained.

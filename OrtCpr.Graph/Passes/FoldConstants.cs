@@ -46,12 +46,13 @@ internal static class FoldConstants
 
     private static void FoldKnownIntegers(OnnxGraph graph, ShapeInference known)
     {
+        var outputs = new HashSet<Value>(graph.Outputs);
         foreach (Node node in graph.Nodes)
         {
             if (node.Outputs.Count != 1 || node.Outputs[0] is not Value { Type: ElementType.Int64, Shape: Shape { Rank: <= 1 } shape } value) continue;
             if (known.Constants(value) is not long[] numbers || (shape.Rank == 0 && numbers.Length != 1)) continue;
             TensorData data = shape.Rank == 0 ? TensorData.Scalar(numbers[0]) : TensorData.From<long>(numbers, numbers.Length);
-            if (graph.Outputs.Contains(value)) continue;
+            if (outputs.Contains(value)) continue;
             value.Producer = null;
             value.Data = data;
             value.Shape = Shape.Of(data.Dimensions);

@@ -27,17 +27,21 @@ internal static class InPlaceRule
         InlineFunctions.Run(inlined);
         OnnxGraph graph = inlined.Graph;
         Dictionary<Value, List<Node>> readers = graph.Readers();
+        Dictionary<string, Value> inputs = graph.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal), outputs = graph.Outputs.Distinct().ToDictionary(o => o.Name, StringComparer.Ordinal);
+        var positions = new Dictionary<Node, int>();
+        foreach (Node node in graph.Nodes) positions[node] = positions.Count;
         var problems = new List<string>();
         foreach ((string inputName, string outputName) in pairs)
         {
-            Value input = graph.Inputs.First(i => i.Name == inputName), output = graph.Outputs.First(o => o.Name == outputName);
+            Value input = inputs[inputName], output = outputs[outputName];
             if (output.Producer is not Node writer)
             {
                 if (output != input) problems.Add($"'{outputName}' has no producer");
                 continue;
             }
-            HashSet<Node> before = Ancestors(writer);
-            foreach ((Node reader, Value through) in ReadersOf(input, readers))
+            (Node Reader, Value Through)[] uses = [.. ReadersOf(input, readers)];
+            HashSet<Node> before = Ancestors(writer, uses.Select(u => positions[u.Reader]).DefaultIfEmpty(int.MaxValue).Min(), positions);
+            foreach ((Node reader, Value through) in uses)
             {
                 if (reader == writer)
                 {
@@ -68,14 +72,17 @@ internal static class InPlaceRule
         }
     }
 
-    private static HashSet<Node> Ancestors(Node node)
+    // Nodes whose results the writer needs. They are in order, so nothing in front of the first one asked for has to be looked at.
+    private static HashSet<Node> Ancestors(Node writer, int first, Dictionary<Node, int> positions)
     {
         var found = new HashSet<Node>();
-        var work = new Stack<Value>(OnnxGraph.ReadBy(node));
-        while (work.TryPop(out Value? value))
+        var work = new Stack<Node>([writer]);
+        while (work.TryPop(out Node? node))
         {
-            if (value.Producer is not Node producer || !found.Add(producer)) continue;
-            foreach (Value read in OnnxGraph.ReadBy(producer)) work.Push(read);
+            foreach (Value read in OnnxGraph.ReadBy(node))
+            {
+                if (read.Producer is Node producer && positions[producer] >= first && found.Add(producer)) work.Push(producer);
+            }
         }
         return found;
     }

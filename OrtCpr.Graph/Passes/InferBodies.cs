@@ -41,7 +41,7 @@ internal static class InferBodies
         part.Graph.Nodes.AddRange(body.Nodes);
         if (part.Graph.Inputs.All(i => i.Type != ElementType.Undefined))
         {
-            InferShapes.Run(part);
+            InferShapes.Run(part, named: false);
             return;
         }
         // A sequence among the inputs cannot be written as a tensor: only our own rules are left.

@@ -12,14 +12,17 @@ internal static class InferShapes
     // Initializers up to this size may matter to inference as values (axes, scales, sizes).
     private const long KeptElements = 512;
 
-    public static ShapeInference Run(OnnxModel model)
+    // `named`: what is unknown gets a symbol. Not in bodies, where a value may have other sizes in each iteration.
+    public static ShapeInference Run(OnnxModel model, bool named = true)
     {
         FromRuntime(model);
         var known = new ShapeInference();
+        foreach (Value input in named ? model.Graph.Inputs : []) ShapeInference.NameUnknown(input);
         foreach (Node node in model.Graph.Nodes)
         {
             known.Visit(node);
             if (node.Subgraphs.Any()) InferBodies.Run(model, node);
+            foreach (Value? output in named ? node.Outputs : []) ShapeInference.NameUnknown(output);
         }
         return known;
     }

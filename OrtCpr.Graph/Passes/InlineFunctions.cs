@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
@@ -7,15 +8,18 @@ internal static class InlineFunctions
 {
     private const int MaxDepth = 64;
 
-    public static void Run(OnnxModel model)
+    // Functions with a rule of their own stay calls: the rule knows better than the body.
+    public static void Run(OnnxModel model, GradientRules? rules = null)
     {
         if (model.Functions.Count == 0) return;
-        var table = model.Functions.ToDictionary(f => (f.Domain, f.Name, f.Overload));
+        var kept = model.Functions.Where(f => rules?.Has(f.Domain, f.Name) == true).ToHashSet();
+        var table = model.Functions.Where(f => !kept.Contains(f)).ToDictionary(f => (f.Domain, f.Name, f.Overload));
         foreach (OnnxFunction function in model.Functions)
         {
             foreach ((string domain, long version) in function.Opsets) model.Opsets.TryAdd(domain, version);
         }
         Expand(model.Graph, table, 0);
+        if (kept.Count > 0) return;
         foreach (string domain in model.Functions.Select(f => f.Domain).Distinct().Where(d => d.Length > 0 && d != "com.microsoft")) model.Opsets.Remove(domain);
         model.Functions.Clear();
     }

@@ -6,40 +6,40 @@ namespace OrtCpr.Graph.Passes;
 // casts to half types become casts to float32. The exported model gets the original types back.
 internal static class MasterWeights
 {
-    public static bool Run(OnnxModel model) => Widen(model.Graph);
+    // `to`: Double widens float32 too.
+    public static bool Run(OnnxModel model, ElementType to = ElementType.Float) => Widen(model.Graph, to);
 
-    private static bool IsHalf(ElementType type) => type is ElementType.Float16 or ElementType.BFloat16;
-
-    private static bool Widen(OnnxGraph graph)
+    private static bool Widen(OnnxGraph graph, ElementType to)
     {
+        bool IsNarrow(ElementType type) => type.IsFloating() && type != to && type != ElementType.Double;
         bool any = false;
         foreach (Value value in graph.Inputs.Concat(graph.Initializers).Concat(graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>()))
         {
-            if (value.Data is TensorData data && IsHalf(data.Type))
+            if (value.Data is TensorData data && IsNarrow(data.Type))
             {
-                value.Data = data.ConvertTo(ElementType.Float);
+                value.Data = data.ConvertTo(to);
                 any = true;
             }
-            if (!IsHalf(value.Type)) continue;
-            value.Type = ElementType.Float;
+            if (!IsNarrow(value.Type)) continue;
+            value.Type = to;
             any = true;
         }
         foreach (Node node in graph.Nodes)
         {
-            if (node.Is("Cast") && IsHalf((ElementType)node.Int("to", 0)))
+            if (node.Is("Cast") && IsNarrow((ElementType)node.Int("to", 0)))
             {
-                node.Set("to", (long)ElementType.Float);
+                node.Set("to", (long)to);
                 any = true;
             }
             foreach ((string name, object attribute) in node.Attributes.ToList())
             {
-                if (attribute is TensorData tensor && IsHalf(tensor.Type))
+                if (attribute is TensorData tensor && IsNarrow(tensor.Type))
                 {
-                    node.Set(name, tensor.ConvertTo(ElementType.Float));
+                    node.Set(name, tensor.ConvertTo(to));
                     any = true;
                 }
             }
-            foreach (OnnxGraph body in node.Subgraphs) any |= Widen(body);
+            foreach (OnnxGraph body in node.Subgraphs) any |= Widen(body, to);
         }
         return any;
     }

@@ -2,26 +2,20 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Drops nodes and initializers that no output needs, and output names of needed nodes that nobody reads.
+// Drops nodes and initializers that no output needs.
 internal static class RemoveDeadNodes
 {
     public static void Run(OnnxGraph graph, IReadOnlySet<Value>? keep = null)
     {
         var needed = new HashSet<Value>(graph.Outputs);
+        var dead = new HashSet<Node>();
         for (int i = graph.Nodes.Count - 1; i >= 0; i--)
         {
             Node node = graph.Nodes[i];
-            if (!node.Outputs.Any(o => o is not null && needed.Contains(o)))
-            {
-                graph.Nodes.RemoveAt(i);
-                continue;
-            }
-            needed.UnionWith(OnnxGraph.ReadBy(node));
+            if (node.Outputs.Any(o => o is not null && needed.Contains(o))) needed.UnionWith(OnnxGraph.ReadBy(node));
+            else dead.Add(node);
         }
-        for (int i = graph.Initializers.Count - 1; i >= 0; i--)
-        {
-            Value initializer = graph.Initializers[i];
-            if (!needed.Contains(initializer) && keep?.Contains(initializer) != true) graph.Initializers.RemoveAt(i);
-        }
+        graph.Nodes.RemoveAll(dead.Contains);
+        graph.Initializers.RemoveAll(i => !needed.Contains(i) && keep?.Contains(i) != true);
     }
 }

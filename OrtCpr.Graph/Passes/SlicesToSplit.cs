@@ -12,19 +12,25 @@ internal static class SlicesToSplit
     {
         OnnxGraph graph = model.Graph;
         var cuts = new Dictionary<(Value Source, int Axis), List<Cut>>();
+        var at = new Dictionary<Node, int>();
         foreach (Node node in graph.Nodes)
         {
+            at[node] = at.Count;
             if (Read(node, known) is not Cut cut) continue;
             if (!cuts.TryGetValue((node.Inputs[0]!, cut.Axis), out List<Cut>? parts)) cuts[(node.Inputs[0]!, cut.Axis)] = parts = [];
             parts.Add(cut);
         }
+        var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
         foreach (((Value source, int axis), List<Cut> parts) in cuts)
         {
             parts.Sort((a, b) => a.Start.CompareTo(b.Start));
             if (parts.Count < 2 || parts[0].Start != 0 || parts[^1].End != source.Shape![axis].Known) continue;
             if (!parts.Zip(parts.Skip(1), (a, b) => a.End == b.Start).All(adjoining => adjoining)) continue;
-            Replace(graph, source, axis, parts);
+            Node split = Join(graph, source, axis, parts);
+            int first = parts.Min(p => at[p.Node]);
+            foreach (Cut part in parts) pieces[part.Node] = at[part.Node] == first ? [split] : [];
         }
+        graph.Splice(pieces);
     }
 
     private static Cut? Read(Node node, ShapeInference known)
@@ -40,7 +46,7 @@ internal static class SlicesToSplit
         return start < end ? new Cut(node, axis, start, end) : null;
     }
 
-    private static void Replace(OnnxGraph graph, Value source, int axis, List<Cut> parts)
+    private static Node Join(OnnxGraph graph, Value source, int axis, List<Cut> parts)
     {
         var split = new Node("", "Split", graph.Names.Unique($"{source.Name}/Split"));
         split.Inputs.Add(source);
@@ -52,7 +58,6 @@ internal static class SlicesToSplit
             output.Producer = split;
             split.Outputs.Add(output);
         }
-        graph.Nodes.Insert(parts.Min(p => graph.Nodes.IndexOf(p.Node)), split);
-        graph.Nodes.RemoveAll(n => parts.Any(p => p.Node == n));
+        return split;
     }
 }

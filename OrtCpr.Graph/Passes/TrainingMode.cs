@@ -23,6 +23,7 @@ internal static class TrainingMode
     {
         OnnxGraph graph = model.Graph;
         var statistics = new List<RunningStatistic>();
+        var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
         foreach (Node node in graph.Nodes.Where(n => n.Is("BatchNormalization")).ToList())
         {
             bool training = mode == BatchNormalizationMode.Training || (mode == BatchNormalizationMode.AsExported && node.Int("training_mode", 0) != 0);
@@ -34,10 +35,9 @@ internal static class TrainingMode
             var nodes = new List<Node>();
             var g = new GraphBuilder(graph, sink: nodes) { Scope = node.Name.Length > 0 ? node.Name : node.Outputs[0]!.Name };
             Decompose(g, node, unbiased, statistics);
-            int at = graph.Nodes.IndexOf(node);
-            graph.Nodes.RemoveAt(at);
-            graph.Nodes.InsertRange(at, nodes);
+            pieces[node] = nodes;
         }
+        graph.Splice(pieces);
         return statistics;
     }
 

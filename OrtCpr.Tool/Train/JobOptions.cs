@@ -9,7 +9,7 @@ namespace OrtCpr.Tool.Train;
 // The options of every command that builds a job: loss, optimizer, parameters. Names are those of the paper's scripts.
 internal sealed class JobOptions
 {
-    private static readonly Dictionary<string, Func<string?, Loss>> Losses = new(StringComparer.Ordinal)
+    internal static readonly Dictionary<string, Func<string?, Loss>> Losses = new(StringComparer.Ordinal)
     {
         ["cross_entropy"] = output => new CrossEntropyLoss { Output = output },
         ["mse"] = output => new MseLoss { Output = output },
@@ -25,6 +25,7 @@ internal sealed class JobOptions
     private readonly Option<double> _clip = new("--max-grad-norm") { Description = "Clips the gradients' global norm; 0 for no clipping." };
     private readonly Option<string[]> _freeze = new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
     private readonly Option<bool> _embeddings = new("--reg-embedding") { Description = "Constrains embedding tables too." };
+    private readonly Option<bool> _tie = new("--tie") { Description = "Trains initializers with equal or transposed numbers as one parameter." };
     private readonly Option<int> _seed = new("--seed") { Description = "Seed of the shuffles, and of weights that the file only describes." };
 
     public void AddTo(Command command)
@@ -32,7 +33,7 @@ internal sealed class JobOptions
         command.Add(_loss);
         command.Add(_output);
         _rule.AddTo(command);
-        foreach (Option option in new Option[] { _clip, _freeze, _embeddings, _seed }) command.Add(option);
+        foreach (Option option in new Option[] { _clip, _freeze, _embeddings, _tie, _seed }) command.Add(option);
     }
 
     public int Seed(ParseResult r) => r.GetValue(_seed);
@@ -42,7 +43,7 @@ internal sealed class JobOptions
     {
         Loss = RuleOptions.Choose(Losses, r.GetValue(_loss)!, "--loss")(r.GetValue(_output)),
         Seed = r.GetValue(_seed),
-        Parameters = new ParameterOptions { Freeze = [.. (r.GetValue(_freeze) ?? []).Select(NamePattern.FromString)], RegularizeEmbeddings = r.GetValue(_embeddings) },
+        Parameters = new ParameterOptions { Freeze = [.. (r.GetValue(_freeze) ?? []).Select(NamePattern.FromString)], RegularizeEmbeddings = r.GetValue(_embeddings), TieEqual = r.GetValue(_tie) },
         Optimizer = new OptimizerOptions { Groups = [_rule.Read(r, new ScaleByAdam())], MaxGradientNorm = r.GetValue(_clip), TotalSteps = steps },
     };
 }

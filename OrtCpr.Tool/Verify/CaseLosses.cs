@@ -19,8 +19,11 @@ internal static class CaseLosses
                 IgnoreIndex = long.TryParse(data.Text("ignore_index", ""), out long ignored) ? ignored : -100,
             },
             "mse" => new MseLoss { Output = output, TargetName = label },
+            "l1" => new L1Loss { Output = output, TargetName = label },
+            "huber" => new HuberLoss { Output = output, TargetName = label },
+            "bce_with_logits" => new BceWithLogitsLoss { Output = output, TargetName = label },
             "output_is_loss" => new OutputLoss { Output = output },
-            _ => throw new CaseException($"loss '{kind}' is not supported; supported: cross_entropy, mse, output_is_loss"),
+            _ => throw new CaseException($"loss '{kind}' is not supported; supported: cross_entropy, mse, l1, huber, bce_with_logits, output_is_loss"),
         };
     }
 }

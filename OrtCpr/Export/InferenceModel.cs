@@ -2,6 +2,7 @@ using OrtCpr.Buffers;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Onnx.Proto;
+using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Export;
 
@@ -32,6 +33,10 @@ internal static class InferenceModel
             TensorData value = store.Read(name);
             // Half-precision weights trained as float32 masters return to their own type.
             values[name] = types.TryGetValue(name, out ElementType type) && type != value.Type && type.IsFloating() ? value.ConvertTo(type) : value;
+        }
+        foreach (TiedParameter copy in graphs.Tied)
+        {
+            if (values.TryGetValue(copy.Source, out TensorData? value)) values[copy.Name] = copy.Transposed ? TensorTwins.Transpose(value) : value;
         }
         foreach ((string name, TensorData drawn) in graphs.DrawnWeights)
         {

@@ -1,0 +1,140 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Passes;
+
+/// <summary>What Dropout does while training.</summary>
+public enum DropoutMode
+{
+    /// <summary>As the model was exported: nodes whose <c>training_mode</c> is true drop elements, the others pass everything.</summary>
+    AsExported,
+    /// <summary>All nodes drop elements, with the ratio that they carry.</summary>
+    Training,
+    /// <summary>All nodes pass everything.</summary>
+    Inference,
+}
+
+// Dropout written out with masks that depend on nothing but a key, the node and the element's position, so that a resumed run draws the same masks on every
+// device. Whole numbers below a prime p = 46,337 only, so that no product leaves int32: p² < 2³¹. Rows and columns are hashed by a four-round Feistel
+// network on base-p digits (round function x³, a permutation modulo p as 3 does not divide p − 1); an element by (a·b + d)³ from its row's and its
+// column's numbers. The element is kept where that is at least ratio·p.
+internal static class DropoutMasks
+{
+    public const int Prime = 46337;
+
+    private const int Rounds = 4;
+
+    // Numbers of the key: below the prime, of (seed, step, micro-batch).
+    public const int KeyLength = 2;
+
+    // Writes out those nodes that drop; the others become the identity that they are without the flag. True when a key is needed.
+    public static bool Run(OnnxModel model, DropoutMode mode)
+    {
+        OnnxGraph graph = model.Graph;
+        var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
+        Value? key = null;
+        foreach (Node node in graph.Nodes.Where(n => n.Is("Dropout")))
+        {
+            if (!Drops(node, mode))
+            {
+                while (node.Inputs.Count > 2) node.Inputs.RemoveAt(2);
+                continue;
+            }
+            key ??= graph.AddInput(TrainingGraphs.DropoutKeyInput, ElementType.Int32, Shape.Of(KeyLength));
+            var nodes = new List<Node>();
+            var g = new GraphBuilder(graph, sink: nodes) { Scope = node.Name.Length > 0 ? node.Name : node.Outputs[0]!.Name };
+            Write(g, node, key, pieces.Count);
+            pieces[node] = nodes;
+        }
+        graph.Splice(pieces);
+        return key is not null;
+    }
+
+    private static bool Drops(Node node, DropoutMode mode) => mode switch
+    {
+        DropoutMode.Training => Ratio(node) > 0,
+        DropoutMode.Inference => false,
+        _ => node.In(2) is Value flag && (flag.Data is TensorData data ? data.ToInt64s()[0] != 0
+            : throw new UnsupportedGradientException($"Whether node {node.Label} drops depends on '{flag.Name}', which the model computes. Choose {nameof(DropoutMode)}.{nameof(DropoutMode.Training)} or {nameof(DropoutMode.Inference)}.")) && Ratio(node) > 0,
+    };
+
+    private static double Ratio(Node node)
+    {
+        double ratio = node.In(1) is not Value value ? 0.5 : value.Data is TensorData data ? data.ToDoubles()[0]
+            : throw new UnsupportedGradientException($"The ratio of node {node.Label} is computed by the model ('{value.Name}'). Export it with a constant ratio, or choose {nameof(DropoutMode)}.{nameof(DropoutMode.Inference)}.");
+        return ratio is >= 0 and < 1 ? ratio : throw new ModelFormatException($"The ratio of node {node.Label} is {ratio}; expected at least 0 and less than 1. Export the model again.");
+    }
+
+    // y = x · kept / (1 − ratio).
+    private static void Write(GraphBuilder g, Node node, Value key, int index)
+    {
+        Value x = node.Inputs[0]!, y = node.Outputs[0]!;
+        double ratio = Ratio(node);
+        Value kept = GraphBuilder.Typed(g.Op("GreaterOrEqual", [Hash(g, x, key, index), Number(g, (int)Math.Round(ratio * Prime))]), ElementType.Bool, x.Shape);
+        Value scaled = g.Mul(g.Cast(kept, x.Type), 1 / (1 - ratio));
+        Replace(GraphBuilder.Like(g.Mul(x, scaled), x), y);
+        if (node.Outputs.Count > 1 && node.Outputs[1] is Value mask) Replace(g.Identity(kept), mask);
+    }
+
+    // The node that made a result makes the old output instead.
+    private static void Replace(Value made, Value output)
+    {
+        Node producer = made.Producer!;
+        producer.Outputs[0] = output;
+        output.Producer = producer;
+        (output.Type, output.Shape) = (made.Type, made.Shape ?? output.Shape);
+    }
+
+    // A number below the prime for every element, in the shape of x: the last axis gives the columns, everything in front of it the rows.
+    private static Value Hash(GraphBuilder g, Value x, Value key, int node)
+    {
+        Value size = g.Reshape(g.SizeOf(x), 1), last = x.Shape is { Rank: 0 } ? g.Ints(1) : g.DimOf(x, -1);
+        Value rows = g.Div(size, g.Max(last, g.Ints(1)));
+        (Value a, Value d) = Digits(g, rows, key, node, 0);
+        (Value b, Value e) = Digits(g, last, key, node, 1);
+        Value line = g.Unsqueeze(a, 1), shift = g.Unsqueeze(d, 1);
+        // a·b ≤ (p − 1)² leaves room for d + e below 2³¹.
+        Value mixed = Mod(g, g.Add(g.Add(g.Mul(line, b), shift), e));
+        return g.Reshape(Cube(g, mixed), g.ShapeOf(x));
+    }
+
+    // Two numbers for each position below count: the digits of the position after the rounds.
+    private static (Value, Value) Digits(GraphBuilder g, Value count, Value key, int node, int axis)
+    {
+        Value position = g.Cast(g.Positions(count), ElementType.Int32);
+        Value right = Mod(g, position), left = g.Div(position, Number(g, Prime));
+        for (int round = 0; round < Rounds; round++)
+        {
+            Value secret = g.Slice(key, [round % KeyLength], [(round % KeyLength) + 1], [0]);
+            Value mixed = Cube(g, Mod(g, g.Add(g.Add(right, secret), Number(g, Mix(node, axis, round)))));
+            (left, right) = (right, Mod(g, g.Add(left, mixed)));
+        }
+        return (left, right);
+    }
+
+    private static Value Cube(GraphBuilder g, Value value) => Mod(g, g.Mul(Mod(g, g.Mul(value, value)), value));
+
+    private static Value Mod(GraphBuilder g, Value value) => g.Op("Mod", [value, Number(g, Prime)]);
+
+    private static Value Number(GraphBuilder g, int value) => g.Constant(TensorData.Scalar(value));
+
+    // A constant of a round, different for each node.
+    private static int Mix(int node, int axis, int round) => Below(Scramble(((ulong)node << 8) | ((ulong)axis << 4) | (uint)round));
+
+    /// <summary>The key of one micro-batch: two numbers below the prime.</summary>
+    public static (int, int) KeyOf(long seed, long step, long microBatch)
+    {
+        ulong mixed = Scramble(Scramble(Scramble((ulong)seed) + (ulong)step) + (ulong)microBatch);
+        return (Below(mixed), Below(Scramble(mixed)));
+    }
+
+    private static int Below(ulong value) => (int)(value % Prime);
+
+    // SplitMix64 (Steele, Lea and Flood 2014).
+    private static ulong Scramble(ulong x)
+    {
+        x += 0x9E3779B97F4A7C15;
+        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
+        x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
+        return x ^ (x >> 31);
+    }
+}
