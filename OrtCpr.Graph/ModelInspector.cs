@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Losses;
@@ -56,6 +57,9 @@ public sealed record ModelReport
     /// <summary>Nodes of the training graph: forward with the loss, and backward; null when the model cannot be trained.</summary>
     public required (int Forward, int Backward)? Nodes { get; init; }
 
+    /// <summary>Time that building the training, evaluation and optimizer graphs took, without reading or drawing weights; null when the model cannot be trained.</summary>
+    public required TimeSpan? BuildTime { get; init; }
+
     /// <summary>Broadcast sums that the training graph decides at run time, since shapes do not tell; 0 is best.</summary>
     public required int RunTimeReductions { get; init; }
 
@@ -81,7 +85,7 @@ public static class ModelInspector
         OnnxGraph graph = model.Graph;
         var given = new SortedDictionary<string, long>(StringComparer.Ordinal);
         foreach (Dim dim in graph.Inputs.SelectMany(i => i.Shape ?? Shape.Scalar).Where(d => d.Known is null && d.Size is not null)) given[dim.ToString()] = sizes?.GetValueOrDefault(dim.ToString()) is > 0 and long n ? n : 1;
-        TrainingGraphs? graphs = Build(file, graph, parameters, out string? problem);
+        TrainingGraphs? graphs = Build(file, graph, parameters, drawn, out string? problem, out TimeSpan time);
         return new ModelReport
         {
             Inputs = [.. graph.Inputs.Select(Describe)],
@@ -91,14 +95,16 @@ public static class ModelInspector
             Sizes = given,
             Memory = graphs is null ? null : Estimate(graphs, given),
             Nodes = graphs is null ? null : (graphs.NodeCounts.Forward, graphs.NodeCounts.Total - graphs.NodeCounts.Forward),
+            BuildTime = graphs is null ? null : time,
             RunTimeReductions = graphs?.Training.Graph.Nodes.Count(n => n.Is("ReduceSum") && n.In(1) is { IsInitializer: false }) ?? 0,
             Problem = problem,
         };
     }
 
-    private static TrainingGraphs? Build(ModelFile file, OnnxGraph graph, ParameterOptions? parameters, out string? problem)
+    private static TrainingGraphs? Build(ModelFile file, OnnxGraph graph, ParameterOptions? parameters, IReadOnlyDictionary<string, TensorData> drawn, out string? problem, out TimeSpan time)
     {
         problem = null;
+        time = default;
         (Loss, double)[] terms = [.. graph.Outputs.Where(o => o.Type.IsFloating() && o.Shape is not null).Select(o => ((Loss)new OutputLoss { Output = o.Name }, 1.0))];
         if (terms.Length == 0)
         {
@@ -107,7 +113,10 @@ public static class ModelInspector
         }
         try
         {
-            return TrainingGraphBuilder.Build(file, new TrainingOptions { Loss = new WeightedSumLoss([.. terms]), Parameters = parameters ?? new() });
+            long start = Stopwatch.GetTimestamp();
+            TrainingGraphs graphs = TrainingGraphBuilder.Build(file, new TrainingOptions { Loss = new WeightedSumLoss([.. terms]), Parameters = parameters ?? new() }, drawn);
+            time = Stopwatch.GetElapsedTime(start);
+            return graphs;
         }
         catch (OrtCprException error)
         {

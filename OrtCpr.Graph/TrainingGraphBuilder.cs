@@ -35,7 +35,12 @@ public static class TrainingGraphBuilder
     internal static TrainingGraphs Build(ModelFile file, TrainingOptions options)
     {
         options.Validate();
-        IReadOnlyDictionary<string, TensorData> drawn = WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, options.Seed) : new Dictionary<string, TensorData>();
+        return Build(file, options, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, options.Seed) : new Dictionary<string, TensorData>());
+    }
+
+    // `drawn`: weights that the file only describes.
+    internal static TrainingGraphs Build(ModelFile file, TrainingOptions options, IReadOnlyDictionary<string, TensorData> drawn)
+    {
         (OnnxModel model, HashSet<Value> literals) = Regularise(file, drawn, options.Rules);
         IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model, literals) : [];
         ShapeInference known = InferShapes.Run(model);

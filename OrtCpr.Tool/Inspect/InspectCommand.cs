@@ -36,7 +36,7 @@ internal static class InspectCommand
             o.WriteLine();
         }
         if (report.Nodes is (int forward, int backward))
-            o.WriteLine($"training graph: {forward} nodes forward, {backward} backward, {report.RunTimeReductions} broadcast sums decided at run time");
+            o.WriteLine(string.Create(CultureInfo.InvariantCulture, $"training graph: {forward} nodes forward, {backward} backward, {report.RunTimeReductions} broadcast sums decided at run time; built in {report.BuildTime!.Value.TotalSeconds:F2} s"));
         if (report.Memory is MemoryEstimate m)
         {
             string at = report.Sizes.Count == 0 ? "" : $" at {string.Join(", ", report.Sizes.Select(s => $"{s.Key} = {s.Value}"))} (--size NAME=N for others)";
