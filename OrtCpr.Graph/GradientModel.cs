@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
@@ -104,6 +105,7 @@ public sealed class GradientModel
         }
         MergeEqualNodes.Run(graph);
         RemoveDeadNodes.Run(graph);
+        FunctionLibrary.Attach(model);
         GraphChecker.Check(model, "gradient model");
         return new GradientModel(model) { Gradients = names };
     }

@@ -64,7 +64,10 @@ internal sealed record TrainingDescription
     public TrainingGraphs ToGraphs(OnnxModel training, OnnxModel accumulation, OnnxModel evaluation, OnnxModel optimizer, ModelFile source, Func<string, TensorData> tensor)
     {
         // A file does not tell the types of inner values, and whether a kernel may stand in for a function depends on them.
-        foreach (Value output in optimizer.Graph.Nodes.Where(n => n.Domain == OptimizerGraphBuilder.Domain).SelectMany(n => n.Outputs).OfType<Value>()) output.Type = Type;
+        foreach (Node call in new[] { training, accumulation, evaluation, optimizer }.SelectMany(m => m.Graph.Nodes).Where(n => n.Domain == OptimizerGraphBuilder.Domain))
+        {
+            foreach (Value value in call.Outputs.Prepend(call.Inputs[0]).OfType<Value>().Where(v => v.Type == ElementType.Undefined)) value.Type = Type;
+        }
         return ToGraphs(training, accumulation, evaluation, optimizer, source, Trained.ToDictionary(p => p.Name, p => tensor(p.Name), StringComparer.Ordinal),
             Statistics.ToDictionary(s => s.Name, s => tensor(s.Name), StringComparer.Ordinal));
     }

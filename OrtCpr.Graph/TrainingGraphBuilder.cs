@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Losses;
@@ -48,6 +49,7 @@ public static class TrainingGraphBuilder
 
         var before = model.Graph.Initializers.ToHashSet();
         (Value loss, List<Value> labels) = AttachLoss(model, known, options.Loss);
+        FunctionLibrary.Attach(model);
         // The loss's own constants are no parameters of the model.
         literals.UnionWith(model.Graph.Initializers.Where(i => !before.Contains(i)));
         ParameterTable parameters = new ParameterClassifier(model.Graph, loss, options.Rules, options.Parameters, literals).Run();
@@ -181,6 +183,7 @@ public static class TrainingGraphBuilder
         SlicesToSplit.Run(model, known);
         HoistSelections.Run(model, known);
         FoldTransposes.Run(model);
+        FuseGelu.Run(model);
         MergeEqualNodes.Run(model.Graph);
         RemoveDeadNodes.Run(model.Graph);
         GraphChecker.Check(model, "prepare");
@@ -208,6 +211,7 @@ public static class TrainingGraphBuilder
         }
         MergeEqualNodes.Run(graph);
         RemoveDeadNodes.Run(graph);
+        FunctionLibrary.Attach(model);
         GraphChecker.Check(model, "differentiate");
         return forward;
     }

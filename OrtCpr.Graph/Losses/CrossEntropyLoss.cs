@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Losses;
@@ -53,9 +54,16 @@ public sealed record CrossEntropyLoss : Loss
     private Value Rows(GraphBuilder g, Value logits, Value labels)
     {
         ElementType type = logits.Type;
-        Value logProbability = g.LogSoftmax(logits, -1);
         Value counts = g.Not(g.Equal(labels, g.Int(IgnoreIndex)));
         Value safe = g.Where(counts, labels, g.Int(0));
+        if (LabelSmoothing == 0 && ClassWeights.IsDefaultOrEmpty)
+        {
+            // Selected, not multiplied: the loss of a row that does not count may be infinite.
+            Value each = g.Where(counts, FunctionLibrary.CrossEntropyRows(g, logits, safe), g.Scalar(0, type));
+            Value total = g.ReduceSum(each, false);
+            return Reduction == Reduction.Sum ? total : g.Div(total, g.ReduceSum(g.Cast(counts, type), false));
+        }
+        Value logProbability = g.LogSoftmax(logits, -1);
         Value picked = g.Squeeze(g.Op("GatherElements", [logProbability, g.Unsqueeze(safe, 1)], ("axis", 1)), 1);
         Value weight = g.Cast(counts, type);
         Value? classes = ClassWeights.IsDefaultOrEmpty ? null : g.Constant(GraphBuilder.FloatVector(type, [.. ClassWeights.Select(w => (double)w)]));

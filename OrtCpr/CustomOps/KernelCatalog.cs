@@ -1,3 +1,5 @@
+using OrtCpr.Kernels;
+
 namespace OrtCpr.CustomOps;
 
 /// <summary>The operators of domain <c>ortcpr</c> that have a kernel for float32 tensors on the CPU.</summary>
@@ -6,7 +8,14 @@ internal static class KernelCatalog
     // Hundreds of combinations, of which a graph uses a few: operators are made when asked for.
     private static readonly Dictionary<string, Lazy<CpuOperator>> ByName = UpdateVariant.All
         .Select(variant => (variant.Name, new Lazy<CpuOperator>(() => new UpdateOperator(variant))))
-        .Append(("SquaredNorm", new Lazy<CpuOperator>(() => new SquaredNormOperator())))
+        .Concat(new CpuOperator[]
+        {
+            new SquaredNormOperator(),
+            new GeluOperator("GeluTanh", ElementFormula.GeluTanh),
+            new GeluOperator("GeluTanhGrad", ElementFormula.GeluTanhGrad),
+            new CrossEntropyRowsOperator(),
+            new CrossEntropyRowsGradOperator(),
+        }.Select(item => (item.Name, new Lazy<CpuOperator>(item))))
         .ToDictionary(item => item.Item1, item => item.Item2);
 
     /// <summary>All names, in no particular order.</summary>

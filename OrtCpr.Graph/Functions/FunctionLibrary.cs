@@ -1,0 +1,59 @@
+using OrtCpr.Graph.Gradients;
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Functions;
+
+// Operators of domain ortcpr that stand in training graphs: each a function body of standard operators, which any ONNX Runtime runs, and a kernel of the
+// same name that takes its place on the CPU. A row is a name, its inputs and outputs, the body, and the gradient where it has one.
+internal static class FunctionLibrary
+{
+    public const string Domain = "ortcpr";
+
+    private sealed record Row(ElementType?[] Inputs, Func<GraphBuilder, IReadOnlyList<Value>, Value[]> Body, GradientRule? Gradient = null);
+
+    // A null type is that of the call's first input.
+    private static readonly Dictionary<string, Row> Table = new(StringComparer.Ordinal)
+    {
+        ["GeluTanh"] = new([null], (g, x) => [GeluBodies.Forward(g, x[0])], (g, op, dy) => [GeluTanhGrad(g, op.In(0), dy)]),
+        ["GeluTanhGrad"] = new([null, null], (g, x) => [GeluBodies.Backward(g, x[0], x[1])]),
+        ["CrossEntropyRows"] = new([null, ElementType.Int64], (g, x) => CrossEntropyBodies.Forward(g, x[0], x[1]), CrossEntropyGradient),
+        ["CrossEntropyRowsGrad"] = new([null, ElementType.Int64, null, null], (g, x) => [CrossEntropyBodies.Backward(g, x[0], x[1], x[2], x[3])]),
+    };
+
+    public static IReadOnlyCollection<string> Names => Table.Keys;
+
+    // The rule of one of ours; null for any other operator.
+    public static GradientRule? GradientOf(Node node) => node.Domain == Domain && Table.TryGetValue(node.OpType, out Row? row) ? row.Gradient : null;
+
+    public static Value GeluTanhGrad(GraphBuilder g, Value x, Value dy) => GraphBuilder.Like(g.Op($"{Domain}.GeluTanhGrad", [x, dy]), x);
+
+    // Loss of each row, [N], from logits [N, C] and labels [N] that lie in the row.
+    public static Value CrossEntropyRows(GraphBuilder g, Value logits, Value labels)
+    {
+        Value[] results = g.Ops($"{Domain}.CrossEntropyRows", 2, [logits, labels]);
+        foreach (Value result in results) GraphBuilder.Typed(result, logits.Type, labels.Shape);
+        return results[0];
+    }
+
+    private static Value?[] CrossEntropyGradient(GraphBuilder g, Forward op, Value dy) =>
+        [GraphBuilder.Like(g.Op($"{Domain}.CrossEntropyRowsGrad", [op.In(0), op.In(1), op.Out(1), dy]), op.In(0)), null];
+
+    // Defines in the model the functions that its nodes call, in the model's opset.
+    public static void Attach(OnnxModel model)
+    {
+        foreach (Node call in model.Graph.Nodes.Where(n => n.Domain == Domain && Table.ContainsKey(n.OpType)).DistinctBy(n => n.OpType))
+        {
+            if (model.Functions.Any(f => f.Domain == Domain && f.Name == call.OpType)) continue;
+            Row row = Table[call.OpType];
+            var body = new OnnxGraph(call.OpType, new NameAuthority());
+            for (int i = 0; i < row.Inputs.Length; i++) body.AddInput($"input{i}", row.Inputs[i] ?? call.Inputs[0]!.Type, null);
+            var g = new GraphBuilder(body);
+            Value[] results = row.Body(g, [.. body.Inputs]);
+            for (int i = 0; i < results.Length; i++) body.Outputs.Add(g.Named(results[i], $"output{i}"));
+            var function = new OnnxFunction(Domain, call.OpType, body);
+            function.Opsets[""] = model.Opset;
+            model.Functions.Add(function);
+            model.Opsets[Domain] = 1;
+        }
+    }
+}

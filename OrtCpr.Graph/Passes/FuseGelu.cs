@@ -1,0 +1,81 @@
+using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Passes;
+
+// Gelu by tanh as exporters write it out, ½x·(1 + tanh(√(2/π)·(x + 0.044715·x³))) with its factors in any order, becomes one operator of ours: eight
+// passes over memory forward and a dozen backward become one each.
+internal static class FuseGelu
+{
+    private static readonly double Scale = Math.Sqrt(2 / Math.PI);
+
+    public static void Run(OnnxModel model)
+    {
+        OnnxGraph graph = model.Graph;
+        Dictionary<Value, List<Node>> readers = graph.Readers();
+        bool any = false;
+        foreach (Node tanh in graph.Nodes.Where(n => n.Is("Tanh")).ToList())
+        {
+            if (tanh.Inputs[0] is not { Type: ElementType.Float } inner || Cube(inner) is not Value x || Outcome(graph, readers, tanh.Outputs[0]!, x) is not Value y) continue;
+            Node last = y.Producer!;
+            var fused = new Node(FunctionLibrary.Domain, "GeluTanh", last.Name);
+            fused.Inputs.Add(x);
+            fused.Outputs.Add(y);
+            y.Producer = fused;
+            graph.Nodes[graph.Nodes.IndexOf(last)] = fused;
+            any = true;
+        }
+        if (!any) return;
+        RemoveDeadNodes.Run(graph);
+        FunctionLibrary.Attach(model);
+    }
+
+    // x, when the value is √(2/π)·(x + 0.044715·x³).
+    private static Value? Cube(Value value)
+    {
+        if (Times(value, Scale) is not Value sum || sum.Producer is not Node add || !add.Is("Add")) return null;
+        for (int i = 0; i < 2; i++)
+        {
+            Value x = add.Inputs[i]!;
+            if (Times(add.Inputs[1 - i]!, 0.044715) is Value cube && IsCube(cube, x)) return x;
+        }
+        return null;
+    }
+
+    private static bool IsCube(Value value, Value x)
+    {
+        if (value.Producer is not Node node) return false;
+        if (node.Is("Pow")) return node.Inputs[0] == x && Is(node.Inputs[1], 3);
+        return node.Is("Mul") && ((node.Inputs[0] == x && IsSquare(node.Inputs[1]!, x)) || (node.Inputs[1] == x && IsSquare(node.Inputs[0]!, x)));
+    }
+
+    private static bool IsSquare(Value value, Value x) => value.Producer is Node node
+        && ((node.Is("Mul") && node.Inputs[0] == x && node.Inputs[1] == x) || (node.Is("Pow") && node.Inputs[0] == x && Is(node.Inputs[1], 2)));
+
+    // The product ½·x·(1 + tanh), its factors grouped in any way.
+    private static Value? Outcome(OnnxGraph graph, Dictionary<Value, List<Node>> readers, Value tanh, Value x)
+    {
+        if (Only(graph, readers, tanh) is not Node add || !add.Is("Add") || !Is(add.Inputs[0] == tanh ? add.Inputs[1] : add.Inputs[0], 1)) return null;
+        Value sum = add.Outputs[0]!;
+        if (Only(graph, readers, sum) is not Node first || !first.Is("Mul")) return null;
+        Value other = first.Inputs[0] == sum ? first.Inputs[1]! : first.Inputs[0]!, product = first.Outputs[0]!;
+        if (Times(other, 0.5) == x) return product;
+        if (Only(graph, readers, product) is not Node second || !second.Is("Mul")) return null;
+        Value rest = second.Inputs[0] == product ? second.Inputs[1]! : second.Inputs[0]!;
+        return (other == x && Is(rest, 0.5)) || (Is(other, 0.5) && rest == x) ? second.Outputs[0] : null;
+    }
+
+    private static Node? Only(OnnxGraph graph, Dictionary<Value, List<Node>> readers, Value value) =>
+        !graph.Outputs.Contains(value) && readers.TryGetValue(value, out List<Node>? list) && list.Count == 1 ? list[0] : null;
+
+    // v, when the value is v · constant.
+    private static Value? Times(Value value, double constant)
+    {
+        if (value.Producer is not Node node || !node.Is("Mul")) return null;
+        return Is(node.Inputs[1], constant) ? node.Inputs[0] : Is(node.Inputs[0], constant) ? node.Inputs[1] : null;
+    }
+
+    // Constants as exporters round them.
+    private static bool Is(Value? value, double constant) =>
+        value?.Data is { ElementCount: 1 } data && Math.Abs(data.ToDoubles()[0] - constant) <= 1e-6 * Math.Abs(constant);
+}
