@@ -16,6 +16,7 @@ internal static class StreamDecompositions
         ["com.microsoft.LinearAttentionGate"] = LinearAttentionGate,
         ["com.microsoft.LinearAttention"] = LinearAttention,
         ["com.microsoft.CausalConvWithState"] = CausalConvWithState,
+        ["com.microsoft.EngramGate"] = EngramGate,
     };
 
     // y = z·σ(z), z = scale·x.
@@ -115,6 +116,18 @@ internal static class StreamDecompositions
         y.Shape ??= x.Shape;
         Value length = g.DimOf(whole, 2), next = g.Op("Slice", [whole, g.Sub(length, before), length, g.Ints(2)]);
         return [node.Text("activation", "none") == "none" ? y : SiLU(g, y), next];
+    }
+
+    // gate = σ(sign(d)·√max(|d|, 1e-6)), d = Σ key'·query' / √width over keys and queries divided by their rms and scaled; y = gate·value for all streams.
+    private static Value?[] EngramGate(GraphBuilder g, Node node)
+    {
+        Value key = node.Inputs[0]!;
+        Value Scaled(Value x, int scale) => g.Mul(Normalised(g, x, node.Float("epsilon", 1e-5f)), node.Inputs[scale]!);
+        Value sum = g.ReduceSum(g.Mul(Scaled(key, 3), Scaled(node.Inputs[1]!, 4)), true, -1);
+        Value dot = g.Div(sum, g.Sqrt(g.Cast(g.DimOf(key, -1), key.Type)));
+        Value gate = g.Sigmoid(g.Mul(g.Sign(dot), g.Sqrt(g.Max(g.Abs(dot), g.Scalar(1e-6, dot.Type)))));
+        Value y = g.Mul(gate, g.Unsqueeze(node.Inputs[2]!, -2));
+        return [y, node.In(5) is null ? null : Scaled(y, 5)];
     }
 
     private static Value SiLU(GraphBuilder g, Value x) => g.Mul(x, g.Sigmoid(x));

@@ -25,6 +25,9 @@ internal static partial class RuleCases
         .. new[] { "linear", "gated", "delta", "gated_delta" }.Select(Linear),
         Case("com.microsoft.CausalConvWithState", [X(2, 3, 5), X(3, 1, 4), X(3), X(2, 3, 3)], ("activation", "silu")) with { Outputs = 2, StaticOnly = true },
         Case("com.microsoft.CausalConvWithState", [X(2, 3, 5), X(3, 1, 2)]) with { Outputs = 2, StaticOnly = true },
+        // Where keys and queries are parallel or opposite, the root is far from its kink.
+        Case("com.microsoft.EngramGate", [Between(0.5, 2, 2, 3, 2, 4), Between(0.5, 2, 2, 3, 2, 4), X(2, 3, 4), Between(0.5, 1.5, 2, 4), Between(0.5, 1.5, 2, 4), X(2, 4)], ("epsilon", 1e-3f)) with { Outputs = 2 },
+        Case("com.microsoft.EngramGate", [Between(0.5, 2, 1, 3, 2, 5), Between(-2, -0.5, 1, 3, 2, 5), X(1, 3, 5), Between(0.5, 1.5, 2, 5), Between(0.5, 1.5, 2, 5)]),
     ];
 
     // 3 positions; 4 heads of width 2 over 2 of them, values 3 wide.

@@ -1,0 +1,80 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Gradients;
+
+// Layers of experts of which each token visits a few.
+internal static class ExpertDecompositions
+{
+    public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
+    {
+        ["com.microsoft.MoE"] = MoE,
+    };
+
+    // y = Σ over the k most probable experts e of p[e]·(W2[e]·f(W1[e]·x + b1[e]) + b2[e]). The choice is a constant, the probabilities are not.
+    // An expert computes as many tokens as the busiest one has, so that all are one batched product; those beyond its own weigh 0.
+    private static Value?[] MoE(GraphBuilder g, Node node)
+    {
+        Check(node);
+        Value input = node.Inputs[0]!, x = g.Reshape(input, g.Concat(0, g.Ints(-1), g.DimOf(input, -1)));
+        Value weights = Weights(g, node, x.Type);
+        Value visits = g.ReduceSum(g.Cast(g.Greater(weights, g.Scalar(0, x.Type)), ElementType.Int64), false, 0);
+        Value[] busiest = g.Ops("TopK", 2, [g.Transpose(weights, 1, 0), g.Reduce("ReduceMax", visits, true)], ("axis", -1));
+        Value share = GraphBuilder.Typed(busiest[0], x.Type, Unknown(2)), token = GraphBuilder.Typed(busiest[1], ElementType.Int64, Unknown(2));
+        Value hidden = Activated(g, node, Layer(g, g.Gather(x, token), node.Inputs[2]!, node.In(3)));
+        Value y = g.Mul(Layer(g, hidden, node.Inputs[4]!, node.In(5)), g.Unsqueeze(share, -1));
+        Value sum = g.Op("ScatterND", [g.Filled(0, x), g.Unsqueeze(token, -1), y], ("reduction", "add"));
+        return [g.ReshapeLike(GraphBuilder.Like(sum, x), input)];
+    }
+
+    // [tokens, experts]: the k largest probabilities of a token, of a sum of 1 where they are normalized, and 0 for the other experts.
+    private static Value Weights(GraphBuilder g, Node node, ElementType type)
+    {
+        Value all = g.Softmax(node.Inputs[1]!, -1);
+        Value[] top = g.Ops("TopK", 2, [all, g.Ints(node.Int("k", 1))], ("axis", -1));
+        Value share = GraphBuilder.Typed(top[0], type, Unknown(2)), expert = GraphBuilder.Typed(top[1], ElementType.Int64, Unknown(2));
+        if (node.Int("normalize_routing_weights", 0) != 0) share = g.Div(share, g.ReduceSum(share, true, -1));
+        return GraphBuilder.Like(g.Op("ScatterElements", [g.Filled(0, all), expert, share], ("axis", 1)), all);
+    }
+
+    // [experts, tokens, in] times [experts, out, in], plus [experts, out].
+    private static Value Layer(GraphBuilder g, Value x, Value weight, Value? bias)
+    {
+        Value y = g.MatMul(x, weight, false, true);
+        y.Shape ??= Unknown(3);
+        return bias is null ? y : g.Add(y, g.Unsqueeze(bias, 1));
+    }
+
+    // ONNX Runtime loads no model with another activation, nor one of SwiGLU that is not interleaved.
+    private static Value Activated(GraphBuilder g, Node node, Value x) => node.Text("activation_type", "relu") switch
+    {
+        "relu" => g.Op("Relu", [x]),
+        "gelu" => g.Op("com.microsoft.FastGelu", [x]),
+        "silu" => g.Mul(x, g.Sigmoid(x)),
+        "identity" => x,
+        _ => SwiGlu(g, node, x),
+    };
+
+    // G·σ(α·G)·(L + β) of neighbours (G, L), G limited from above and L on both sides.
+    private static Value SwiGlu(GraphBuilder g, Node node, Value x)
+    {
+        Value pairs = g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.Ints(-1, 2)));
+        Value gate = g.Gather(pairs, g.Int(0), -1), linear = g.Gather(pairs, g.Int(1), -1);
+        if (node.Has("swiglu_limit"))
+        {
+            Value Limit(int sign) => g.Scalar(sign * node.Float("swiglu_limit", 0), x.Type);
+            (gate, linear) = (g.Min(gate, Limit(1)), g.Op("Clip", [linear, Limit(-1), Limit(1)]));
+        }
+        return g.Mul(g.Mul(gate, g.Sigmoid(g.Mul(gate, node.Float("activation_alpha", 1)))), g.Add(linear, node.Float("activation_beta", 0)));
+    }
+
+    // A layer that the CPU kernel does not run, and a mixer whose routing ONNX Runtime does not document.
+    private static void Check(Node node)
+    {
+        if (node.In(6) is not null || node.In(7) is not null) throw Refused(node, "a third layer (fc3)", "Interleave its rows with those of fc1, as swiglu with swiglu_fusion 1.");
+        if (node.Int("use_sparse_mixer", 0) != 0) throw Refused(node, "use_sparse_mixer", "Export the model with plain top-k routing.");
+    }
+
+    private static Shape Unknown(int rank) => new(Enumerable.Repeat(Dim.Unknown, rank));
+
+    private static UnsupportedGradientException Refused(Node node, string found, string remedy) => new($"Node {node.Label} has {found}, which is not differentiated. {remedy}");
+}
