@@ -10,6 +10,7 @@ internal static class FusedDecompositions
         ["com.microsoft.SkipLayerNormalization"] = SkipLayerNormalization,
         ["com.microsoft.SkipSimplifiedLayerNormalization"] = SkipLayerNormalization,
         ["com.microsoft.EmbedLayerNormalization"] = EmbedLayerNormalization,
+        ["com.microsoft.WordConvEmbedding"] = WordConvEmbedding,
     };
 
     // sum = input + skip (+ bias), y = normalised sum. The sum is output 3; outputs 1 and 2 are the statistics.
@@ -35,5 +36,20 @@ internal static class FusedDecompositions
         Value y = g.Op("LayerNormalization", [sum, node.In(5), node.In(6)], ("axis", -1), ("epsilon", node.Float("epsilon", 1e-12f)));
         Value lengths = mask is null ? g.Cast(g.Filled(0, g.Gather(ids, g.Int(0), 1)), ElementType.Int32) : g.ReduceSum(mask, false, 1);
         return [y, lengths, sum];
+    }
+
+    // y[word, filter] = max over the windows t of tanh(conv(rows of C for the word's characters))[t]. 0 fills a word up; a word shorter than the window has one
+    // window. The kernel leaves the rows of words that start with 0 as they were in memory: they are zeros here.
+    private static Value?[] WordConvEmbedding(GraphBuilder g, Node node)
+    {
+        Value words = node.Inputs[0]!, filters = node.Inputs[1]!;
+        Value conv = g.Op("Conv", [g.Unsqueeze(g.Gather(node.Inputs[3]!, words), 1), filters, node.Inputs[2]!]);
+        conv.Shape ??= new Shape(Enumerable.Repeat(Dim.Unknown, 4));
+        Value y = g.Tanh(g.Squeeze(conv, 3)), used = g.Cast(g.Greater(words, g.Scalar(0, words.Type)), ElementType.Int64);
+        Value last = g.Max(g.Sub(g.ReduceSum(used, true, 1), g.DimOf(filters, 2)), g.Ints(0));
+        // Below every tanh, so that no window behind the word is the largest.
+        Value kept = g.Where(g.LessOrEqual(g.Unsqueeze(g.Positions(g.DimOf(conv, 2)), 0, 1), g.Unsqueeze(last, 2)), y, g.Scalar(-2, y.Type));
+        Value given = g.Cast(g.Slice(used, [0], [1], [1]), ElementType.Bool);
+        return [g.Where(given, g.Reduce("ReduceMax", kept, false, 2), g.Scalar(0, y.Type))];
     }
 }

@@ -11,6 +11,7 @@ internal static class RecurrentDecompositions
         ["RNN"] = (g, n) => Decompose(g, n, 1, Rnn),
         ["GRU"] = (g, n) => Decompose(g, n, 2, n.Int("linear_before_reset", 0) != 0 ? LinearBeforeReset : Gru),
         ["LSTM"] = (g, n) => Decompose(g, n, 3, Lstm),
+        ["com.microsoft.AttnLSTM"] = (g, n) => Decompose(g, n, 3, AttnLstm),
     };
 
     // One step of one direction: from the product with the inputs and the states to the new states.
@@ -19,6 +20,8 @@ internal static class RecurrentDecompositions
     // Weights and activations of one direction; R in parts where the cell multiplies different tensors by them. Clip bounds what goes into an activation, but not what goes into that of the cell state.
     private sealed record Direction(Node Node, Value[] R, Value? RecurrentBias, Value? Peepholes, RecurrentActivation[] Activations)
     {
+        public RecurrentAttention? Attention { get; init; }
+
         public Value Act(GraphBuilder g, int index, Value x)
         {
             float clip = Node.Float("clip", 0);
@@ -67,13 +70,20 @@ internal static class RecurrentDecompositions
         return [g.Mul(output, d.Activations[2].Apply(g, cell)), cell];
     }
 
+    // Lstm of x beside the attention of the step before, which is a state too.
+    private static Value[] AttnLstm(GraphBuilder g, Direction d, Value x, Value[] states)
+    {
+        Value[] after = Lstm(g, d, g.Add(x, g.Gemm(states[2], d.Attention!.StateWeights, transB: true)), states);
+        return [.. after, d.Attention.After(g, after[0])];
+    }
+
     private static Value[] Parts(GraphBuilder g, Value x, int count) => g.Ops("Split", count, [x], ("axis", -1), ("num_outputs", count));
 
     private static Value?[] Decompose(GraphBuilder g, Node node, int functions, Cell cell)
     {
         Value x = node.Inputs[0]!;
         string[] directions = node.Text("direction", "forward") switch { "bidirectional" => ["forward", "reverse"], string one => [one] };
-        int states = node.OpType == "LSTM" ? 2 : 1;
+        int states = cell == Lstm || cell == AttnLstm ? 2 : 1;
         var all = new List<Value?[]>();
         for (int i = 0; i < directions.Length; i++)
         {
@@ -84,8 +94,10 @@ internal static class RecurrentDecompositions
             Value r = Part(2)!;
             Value[] recurrent = cell == Gru ? g.Ops("Split", 3, [r], ("axis", 0), ("num_outputs", 3)) : [r];
             bool biasInside = cell == LinearBeforeReset && bias is not null;
-            var d = new Direction(node, recurrent, biasInside ? biases[1] : null, states == 2 ? Part(7) : null, RecurrentActivation.Of(node, i, functions));
-            Value product = g.MatMul(x, g.Transpose(Part(1)!, 1, 0));
+            RecurrentAttention? attention = cell == AttnLstm ? new RecurrentAttention(g, node, x, Part) : null;
+            if (attention is not null) initial = [.. initial, attention.First];
+            var d = new Direction(node, recurrent, biasInside ? biases[1] : null, states == 2 ? Part(7) : null, RecurrentActivation.Of(node, i, functions)) { Attention = attention };
+            Value product = g.MatMul(x, g.Transpose(attention?.InputWeights ?? Part(1)!, 1, 0));
             if (bias is not null) product = g.Add(product, biasInside ? biases[0] : g.Add(biases[0], biases[1]));
             all.Add(Scan(g, node, d, product, initial, directions[i] == "reverse", cell));
         }
@@ -103,7 +115,9 @@ internal static class RecurrentDecompositions
         var shape = new Shape(product.Shape?[1] ?? Dim.Unknown, d.R[0].Shape?[1] ?? Dim.Unknown);
         var body = new OnnxGraph(g.Graph.Names.Unique($"{g.Scope}/step"), g.Graph.Names);
         var step = new GraphBuilder(body) { Scope = body.Name };
-        Value[] before = [.. first.Select((_, i) => body.AddInput($"{body.Name}/{(i == 0 ? "h" : "c")}", product.Type, shape))];
+        // The attention has a size of its own.
+        Shape?[] shapes = [.. first.Select((f, i) => i < 2 ? shape : f.Shape)];
+        Value[] before = [.. shapes.Select((s, i) => body.AddInput($"{body.Name}/{"hca"[i]}", product.Type, s))];
         Value x = body.AddInput($"{body.Name}/x", product.Type, product.Shape is Shape s ? new Shape(s.Skip(1)) : null);
         Value[] after = cell(step, d, x, before);
         Value y = after[0];
@@ -116,12 +130,12 @@ internal static class RecurrentDecompositions
             y = step.Where(inside, y, step.Scalar(0, y.Type));
             scanned.Add(g.Cast(g.Op("Range", [g.Int(0), g.Squeeze(g.DimOf(product, 0), 0), g.Int(1)]), lengths.Type));
         }
-        foreach (Value value in after) body.Outputs.Add(GraphBuilder.Typed(value, product.Type, shape));
+        for (int i = 0; i < after.Length; i++) body.Outputs.Add(GraphBuilder.Typed(after[i], product.Type, shapes[i]));
         body.Outputs.Add(GraphBuilder.Typed(step.Identity(y), product.Type, shape));
         long direction = reverse ? 1 : 0;
         Value[] results = g.Ops("Scan", after.Length + 1, [.. first, .. scanned], ("body", body), ("num_scan_inputs", scanned.Count),
             ("scan_input_directions", scanned.Select(_ => direction).ToArray()), ("scan_output_directions", new[] { direction }));
-        for (int i = 0; i < after.Length; i++) GraphBuilder.Typed(results[i], product.Type, shape);
+        for (int i = 0; i < after.Length; i++) GraphBuilder.Typed(results[i], product.Type, shapes[i]);
         GraphBuilder.Typed(results[^1], product.Type, new Shape(shape.Prepend(product.Shape?[0] ?? Dim.Unknown)));
         return results;
     }

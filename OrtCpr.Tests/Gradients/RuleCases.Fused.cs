@@ -11,6 +11,8 @@ internal static partial class RuleCases
         Case("com.microsoft.SkipSimplifiedLayerNormalization", [X(2, 3, 4), X(3, 4), X(4), X(4)], ("epsilon", 1e-3f)) with { Outputs = 4, Of = [0, 3] },
         Case("com.microsoft.EmbedLayerNormalization", [Mask([2, 3], 0, 4, 2, 1, 1, 0), Mask([2, 3], 0, 1, 1, 0, 0, 1), X(5, 4), X(6, 4), X(2, 4), X(4), X(4), Mask([2, 3], 1, 1, 0, 1, 1, 1)], ("epsilon", 1e-3f)) with { Outputs = 3, Of = [0, 2], StaticOnly = true },
         Case("com.microsoft.EmbedLayerNormalization", [Mask([2, 3], 0, 4, 2, 1, 1, 0), null, X(5, 4), X(6, 4), null, X(4), X(4), null, Mask([2, 3], 0, 1, 3, 5, 5, 1)], ("epsilon", 1e-3f)) with { Outputs = 2, Of = [0], StaticOnly = true },
+        // 3 words of up to 5 characters, windows of 3 and of 1; the second word is shorter than the window.
+        .. new[] { 3, 1 }.Select(width => Case("com.microsoft.WordConvEmbedding", [Mask([3, 5], 4, 2, 1, 3, 0, 5, 1, 0, 0, 0, 2, 3, 1, 1, 4), X(4, 1, width, 2), X(4), X(6, 2)]) with { FloatOnly = true }),
         Case("com.microsoft.TransposeMatMul", [X(2, 4, 3), X(2, 5, 4)], ("transA", 1), ("transB", 1), ("alpha", 0.5f)),
         Case("com.microsoft.FusedMatMul", [X(3, 2, 4), X(2, 4, 5)], ("transBatchA", 1)),
         Case("com.microsoft.FusedMatMul", [X(4, 2, 3), X(5, 2, 4)], ("transBatchA", 1), ("transA", 1), ("transBatchB", 1), ("transB", 1), ("alpha", 2f)),

@@ -17,7 +17,20 @@ internal static partial class RuleCases
         Cell("RNN", 1, 2, [Lengths(3, 1), States(2)], ("direction", "bidirectional"), ("activations", new[] { "Softplus", "Elu" }), ("activation_alpha", new[] { 0.7f })),
         // Positive throughout, away from the kink.
         Cell("RNN", 1, 1, [], ("activations", new[] { "LeakyRelu" })) with { Inputs = [Between(0.5, 1, 3, 2, 4), Between(0.1, 0.5, 1, 3, 4), Between(0.1, 0.5, 1, 3, 3)] },
+        Attentive(1, 2, [null, null, null, null], null, null),
+        Attentive(1, 4, [Lengths(2, 3), States(1), States(1), X(1, 9)], Lengths(3, 5), X(1, 5, 4), ("direction", "reverse")),
+        Attentive(1, 2, [Lengths(3, 3), null, null, null], null, null, ("clip", 0.6f)),
+        Attentive(2, 2, [Lengths(3, 1), States(2), null, null], Lengths(5, 2), null, ("direction", "bidirectional"), ("input_forget", 1)),
+        Attentive(2, 3, [null, null, States(2), X(2, 9)], null, X(2, 5, 3), ("direction", "bidirectional"), ("activations", new[] { "HardSigmoid", "ScaledTanh", "Softsign", "Sigmoid", "Tanh", "Tanh" }), ("activation_alpha", new[] { 0.07f, 0.7f }), ("activation_beta", new[] { 0.45f, 1.2f })),
     ];
+
+    // The inputs of LSTM, then QW, MW, V, M, memory_seq_lens and AW; the attention's size stands beside the 4 inputs. A memory of 5 steps of width 2.
+    private static RuleCase Attentive(int directions, int size, Feed?[] more, Feed? lengths, Feed? layer, params (string Name, object Value)[] attributes)
+    {
+        RuleCase plain = Cell("com.microsoft.AttnLSTM", 4, directions, [.. more, X(directions, 3, 6), X(directions, 2, 6), X(directions, 6), X(2, 5, 2), lengths, layer], attributes);
+        plain.Inputs[1] = Between(-0.6, 0.6, directions, 12, 4 + size);
+        return plain with { Outputs = 3 };
+    }
 
     private static IEnumerable<RuleCase> Recurrence(string op)
     {
