@@ -77,8 +77,8 @@ public sealed class GradientModel
         foreach (Value output in graph.Outputs.Where(o => o.Name.EndsWith(".pending.updated", StringComparison.Ordinal)).ToList()) graph.Outputs.Remove(output);
         var initializers = wrt.ToHashSet(StringComparer.Ordinal);
         Dictionary<string, TensorData> weights = TrainingGraphBuilder.ToInputs(model, initializers);
-        TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));
-        ShapeInference known = InferShapes.Run(model);
+        TrainingGraphBuilder.Prepare(model, InferShapes.Again(model));
+        ShapeInference known = InferShapes.Again(model);
         var builder = new GraphBuilder(graph, known);
         var seeds = new Dictionary<Value, Value>();
         foreach (Value output in graph.Outputs.Where(o => of.Contains(o.Name)).Distinct())

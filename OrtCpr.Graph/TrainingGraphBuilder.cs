@@ -71,7 +71,7 @@ public static class TrainingGraphBuilder
         TrainingMode.ToEvaluation(evaluation);
         ToInputs(evaluation, parameters.Trained.Select(p => p.Name));
         Dictionary<string, TensorData> initialStatistics = ToInputs(evaluation, statistics.Select(s => s.Name));
-        Prepare(evaluation, InferShapes.Run(evaluation));
+        Prepare(evaluation, InferShapes.Again(evaluation));
 
         ParameterSpec[] specs = [.. parameters.Trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, p.Constrained, p.Group))];
         OptimizerGraph optimizer = OptimizerGraph.Build(specs, options.Optimizer, statistics);
@@ -177,7 +177,7 @@ public static class TrainingGraphBuilder
 
     internal static void Prepare(OnnxModel model, ShapeInference known)
     {
-        if (DissolveSequences.Run(model, known)) known = InferShapes.Run(model);
+        if (DissolveSequences.Run(model, known)) known = InferShapes.Again(model);
         SimplifyShapes.Run(model, known);
         FoldConstants.Run(model, known);
         SlicesToSplit.Run(model, known);
@@ -193,8 +193,8 @@ public static class TrainingGraphBuilder
     private static int Differentiate(OnnxModel model, ParameterTable parameters, GradientRules rules)
     {
         OnnxGraph graph = model.Graph;
-        Prepare(model, InferShapes.Run(model));
-        ShapeInference known = InferShapes.Run(model);
+        Prepare(model, InferShapes.Again(model));
+        ShapeInference known = InferShapes.Again(model);
         int forward = graph.Nodes.Count;
         Value loss = graph.Outputs.First(o => o.Name == LossName);
         var trained = parameters.Trained.ToDictionary(p => p.Name, StringComparer.Ordinal);

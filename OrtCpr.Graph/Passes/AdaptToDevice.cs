@@ -30,8 +30,8 @@ internal static class AdaptToDevice
         InlineFunctions.Run(copy);
         if (shapes is not null) FixShapes(copy.Graph, shapes);
         if (!device.Float64) RefuseDouble(copy.Graph, device);
-        TrainingGraphBuilder.Prepare(copy, InferShapes.Run(copy));
-        ShapeInference known = InferShapes.Run(copy);
+        TrainingGraphBuilder.Prepare(copy, InferShapes.Again(copy));
+        ShapeInference known = InferShapes.Again(copy);
         foreach (Node node in copy.Graph.Nodes.Where(n => device.Missing.Contains(n.QualifiedType)).ToList()) Replace(copy.Graph, known, node);
         if (!device.InPlace) SeparateOutputs(copy.Graph);
         copy.Graph.Sort();

@@ -6,14 +6,14 @@ namespace OrtCpr.Graph.Passes;
 // the outer values that it reads.
 internal static class InferBodies
 {
-    public static void Run(OnnxModel model, Node node)
+    public static void Run(OnnxModel model, Node node, bool again)
     {
         foreach (OnnxGraph body in node.Subgraphs)
         {
             if (node.Is("Scan")) TypeScanInputs(node, body);
             if (node.Is("Loop")) TypeLoopInputs(node, body);
-            Infer(model, body);
-            if (node.Is("Loop") && LoosenStates(body)) Infer(model, body);
+            Infer(model, body, again);
+            if (node.Is("Loop") && LoosenStates(body)) Infer(model, body, again);
         }
         for (int i = 0; i < node.Outputs.Count; i++)
         {
@@ -31,7 +31,7 @@ internal static class InferBodies
         return index < states ? first.Inputs[index + 2].Shape : first.Outputs[index + 1].Shape is Shape slice ? new Shape(slice.Prepend(Dim.Unknown)) : null;
     }
 
-    private static void Infer(OnnxModel model, OnnxGraph body)
+    private static void Infer(OnnxModel model, OnnxGraph body, bool again)
     {
         var part = new OnnxModel(new OnnxGraph(body.Name, new NameAuthority())) { IrVersion = model.IrVersion };
         foreach ((string domain, long version) in model.Opsets) part.Opsets[domain] = version;
@@ -41,7 +41,7 @@ internal static class InferBodies
         part.Graph.Nodes.AddRange(body.Nodes);
         if (part.Graph.Inputs.All(i => i.Type != ElementType.Undefined))
         {
-            InferShapes.Run(part, named: false);
+            InferShapes.Run(part, named: false, again);
             return;
         }
         // A sequence among the inputs cannot be written as a tensor: only our own rules are left.

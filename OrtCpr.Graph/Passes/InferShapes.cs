@@ -1,97 +1,79 @@
-using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Graph.Ir;
-using OrtCpr.Graph.Onnx;
-using OrtCpr.Graph.Onnx.Proto;
 
 namespace OrtCpr.Graph.Passes;
 
-// Types and shapes of every value. ONNX Runtime infers them on a copy whose intermediates are untyped outputs and whose big weights are
-// inputs of known shape; our own sweep over the nodes then restores the symbols that it loses behind Shape -> ... -> Reshape.
+// Types and shapes of every value: ONNX Runtime infers what is not known yet, and our own sweep over the nodes restores the symbols that it loses behind
+// Shape -> ... -> Reshape. A long graph goes through in parts, each typed by the one before: a session's time grows faster than its nodes.
 internal static class InferShapes
 {
-    // Initializers up to this size may matter to inference as values (axes, scales, sizes).
-    private const long KeptElements = 512;
+    private const int PartNodes = 800;
 
     // `named`: what is unknown gets a symbol. Not in bodies, where a value may have other sizes in each iteration.
-    public static ShapeInference Run(OnnxModel model, bool named = true)
+    public static ShapeInference Run(OnnxModel model, bool named = true) => Run(model, named, again: false);
+
+    // For a graph that was inferred before and then rewritten: what is typed stays, and ONNX Runtime is asked only about what is not.
+    public static ShapeInference Again(OnnxModel model) => Run(model, named: true, again: true);
+
+    public static ShapeInference Run(OnnxModel model, bool named, bool again, int partNodes = PartNodes)
     {
-        FromRuntime(model);
-        var known = new ShapeInference();
+        Node[][] parts = [.. model.Graph.Nodes.Chunk(partNodes)];
         foreach (Value input in named ? model.Graph.Inputs : []) ShapeInference.NameUnknown(input);
-        foreach (Node node in model.Graph.Nodes)
+        var known = new ShapeInference();
+        if (parts.Length > 1)
         {
-            known.Visit(node);
-            if (node.Subgraphs.Any()) InferBodies.Run(model, node);
-            foreach (Value? output in named ? node.Outputs : []) ShapeInference.NameUnknown(output);
+            Dictionary<Value, int> lastRead = LastRead(parts);
+            bool cut = true;
+            for (int i = 0; i < parts.Length && cut; i++)
+            {
+                if (!again || parts[i].Any(Unknown)) RuntimeInference.Run(Part(model, parts[i]));
+                Sweep(model, parts[i], known, named, again);
+                cut = parts[i].SelectMany(n => n.Outputs).All(o => o is null || lastRead.GetValueOrDefault(o) <= i || IsKnown(o));
+            }
+            if (cut) return known;
         }
+        // A sequence, or a tensor of unknown rank, cannot be handed from part to part without loss.
+        if (!again || model.Graph.Nodes.Any(Unknown)) RuntimeInference.Run(model);
+        known = new ShapeInference();
+        Sweep(model, model.Graph.Nodes, known, named, again);
         return known;
     }
 
-    private static void FromRuntime(OnnxModel model)
+    private static void Sweep(OnnxModel model, IEnumerable<Node> nodes, ShapeInference known, bool named, bool again)
     {
-        ModelProto proto = Skeleton(model, out Dictionary<string, Value> values);
-        using var options = new SessionOptions
+        foreach (Node node in nodes)
         {
-            GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL,
-            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
-            IntraOpNumThreads = 1,
-        };
-        options.AddSessionConfigEntry("session.disable_prepacking", "1");
-        using InferenceSession session = Open(Google.Protobuf.MessageExtensions.ToByteArray(proto), options, model.Graph.Name);
-        foreach ((string name, NodeMetadata metadata) in session.OutputMetadata)
-        {
-            if (!metadata.IsTensor || !values.TryGetValue(name, out Value? value)) continue;
-            value.Type = (ElementType)(int)metadata.ElementDataType;
-            int[] dims = metadata.Dimensions;
-            // The C# metadata give no dimensions both for a scalar and for an unknown rank; our rules decide where they can.
-            if (dims.Length == 0 && value.Shape is null && value.Producer is not null) continue;
-            string[] symbols = metadata.SymbolicDimensions;
-            // Some operators' own inference says 0 where it does not know.
-            value.Shape ??= new Shape(dims.Select((d, i) => d > 0 || (d == 0 && value.Producer is null) ? d : d == 0 ? Dim.Unknown : symbols[i].Length > 0 ? SymbolicInt.Symbol(symbols[i].Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
+            known.Visit(node);
+            if (node.Subgraphs.Any()) InferBodies.Run(model, node, again);
+            foreach (Value? output in named ? node.Outputs : []) ShapeInference.NameUnknown(output);
         }
     }
 
-    private static InferenceSession Open(byte[] bytes, SessionOptions options, string name)
+    private static bool IsKnown(Value value) => value.Type != ElementType.Undefined && value.Shape is not null;
+
+    private static bool Unknown(Node node) => node.Outputs.Any(o => o is not null && !IsKnown(o));
+
+    private static Dictionary<Value, int> LastRead(Node[][] parts)
     {
-        try
+        var last = new Dictionary<Value, int>();
+        for (int i = 0; i < parts.Length; i++)
         {
-            return new InferenceSession(bytes, options);
+            foreach (Value value in parts[i].SelectMany(OnnxGraph.ReadBy)) last[value] = i;
         }
-        catch (OnnxRuntimeException error)
-        {
-            throw new ModelFormatException($"ONNX Runtime does not accept the model (graph '{name}'): {error.Message} Check the model with onnx.checker, or export it again.", error);
-        }
+        return last;
     }
 
-    private static ModelProto Skeleton(OnnxModel model, out Dictionary<string, Value> values)
+    // Some nodes as a model of their own, on the same values.
+    private static OnnxModel Part(OnnxModel model, IReadOnlyList<Node> nodes)
     {
-        OnnxGraph graph = model.Graph;
-        Value[] outputs = [.. graph.Outputs];
-        Value[] initializers = [.. graph.Initializers];
-        ModelProto proto;
-        try
+        var part = new OnnxModel(new OnnxGraph(model.Graph.Name, new NameAuthority())) { IrVersion = model.IrVersion };
+        foreach ((string domain, long version) in model.Opsets) part.Opsets[domain] = version;
+        foreach (OnnxFunction function in model.Functions) part.Functions.Add(function);
+        part.Graph.Nodes.AddRange(nodes);
+        foreach (Value value in part.Graph.Captured())
         {
-            graph.Outputs.Clear();
-            graph.Initializers.Clear();
-            foreach (Value kept in initializers.Where(i => i.Data!.ElementCount <= KeptElements)) graph.Initializers.Add(kept);
-            proto = GraphWriter.Write(model);
+            if (value.IsInitializer) part.Graph.Initializers.Add(value);
+            else part.Graph.Inputs.Add(value);
         }
-        finally
-        {
-            graph.Initializers.Clear();
-            foreach (Value i in initializers) graph.Initializers.Add(i);
-            foreach (Value o in outputs) graph.Outputs.Add(o);
-        }
-        foreach (Value big in initializers.Where(i => i.Data!.ElementCount > KeptElements))
-            proto.Graph.Input.Add(new ValueInfoProto { Name = big.Name, Type = GraphWriter.TensorType(big.Type, big.Shape) });
-        proto.Graph.QuantizationAnnotation.Clear();
-        values = new(StringComparer.Ordinal);
-        foreach (Value? output in graph.Nodes.SelectMany(n => n.Outputs))
-        {
-            if (output is null) continue;
-            proto.Graph.Output.Add(new ValueInfoProto { Name = output.Name });
-            values[output.Name] = output;
-        }
-        return proto;
+        return part;
     }
 }

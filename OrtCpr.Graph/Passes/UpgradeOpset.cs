@@ -70,7 +70,8 @@ internal static partial class UpgradeOpset
     private static void Raise(OnnxGraph graph, Dictionary<string, Row[]> rows)
     {
         var upgrade = new Upgrade(graph);
-        foreach (Node node in graph.Nodes.ToList())
+        var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
+        foreach (Node node in graph.Nodes)
         {
             foreach (OnnxGraph body in node.Subgraphs) Raise(body, rows);
             upgrade.Nodes.Clear();
@@ -79,10 +80,9 @@ internal static partial class UpgradeOpset
             {
                 foreach (Row row in changes) row.Apply(node, upgrade);
             }
-            int at = graph.Nodes.IndexOf(node);
-            graph.Nodes.InsertRange(at + 1, upgrade.After);
-            graph.Nodes.InsertRange(at, upgrade.Nodes);
+            if (upgrade.Nodes.Count + upgrade.After.Count > 0) pieces[node] = [.. upgrade.Nodes, node, .. upgrade.After];
         }
+        graph.Splice(pieces);
     }
 
     // Where an upgrade puts what it adds: constants into the graph, nodes in front of or behind the one it changes.

@@ -1,0 +1,81 @@
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Onnx.Proto;
+
+namespace OrtCpr.Graph.Passes;
+
+// ONNX Runtime's own inference, on a copy whose intermediates are untyped outputs and whose big weights are inputs of known shape.
+internal static class RuntimeInference
+{
+    // Initializers up to this size may matter to inference as values (axes, scales, sizes).
+    private const long KeptElements = 512;
+
+    public static void Run(OnnxModel model)
+    {
+        ModelProto proto = Skeleton(model, out Dictionary<string, Value> values);
+        using var options = new SessionOptions
+        {
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
+            IntraOpNumThreads = 1,
+        };
+        options.AddSessionConfigEntry("session.disable_prepacking", "1");
+        using InferenceSession session = Open(Google.Protobuf.MessageExtensions.ToByteArray(proto), options, model.Graph.Name);
+        foreach ((string name, NodeMetadata metadata) in session.OutputMetadata)
+        {
+            if (!metadata.IsTensor || !values.TryGetValue(name, out Value? value)) continue;
+            value.Type = (ElementType)(int)metadata.ElementDataType;
+            int[] dims = metadata.Dimensions;
+            // The C# metadata give no dimensions both for a scalar and for an unknown rank; our rules decide where they can.
+            if (dims.Length == 0 && value.Shape is null && value.Producer is not null) continue;
+            string[] symbols = metadata.SymbolicDimensions;
+            // Some operators' own inference says 0 where it does not know.
+            value.Shape ??= new Shape(dims.Select((d, i) => d > 0 || (d == 0 && value.Producer is null) ? d : d == 0 ? Dim.Unknown : symbols[i].Length > 0 ? SymbolicInt.Symbol(symbols[i].Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
+        }
+    }
+
+    private static InferenceSession Open(byte[] bytes, SessionOptions options, string name)
+    {
+        try
+        {
+            return new InferenceSession(bytes, options);
+        }
+        catch (OnnxRuntimeException error)
+        {
+            throw new ModelFormatException($"ONNX Runtime does not accept the model (graph '{name}'): {error.Message} Check the model with onnx.checker, or export it again.", error);
+        }
+    }
+
+    private static ModelProto Skeleton(OnnxModel model, out Dictionary<string, Value> values)
+    {
+        OnnxGraph graph = model.Graph;
+        Value[] outputs = [.. graph.Outputs];
+        Value[] initializers = [.. graph.Initializers];
+        ModelProto proto;
+        try
+        {
+            graph.Outputs.Clear();
+            graph.Initializers.Clear();
+            foreach (Value kept in initializers.Where(i => i.Data!.ElementCount <= KeptElements)) graph.Initializers.Add(kept);
+            proto = GraphWriter.Write(model);
+        }
+        finally
+        {
+            graph.Initializers.Clear();
+            foreach (Value i in initializers) graph.Initializers.Add(i);
+            foreach (Value o in outputs) graph.Outputs.Add(o);
+        }
+        foreach (Value big in initializers.Where(i => i.Data!.ElementCount > KeptElements))
+            proto.Graph.Input.Add(new ValueInfoProto { Name = big.Name, Type = GraphWriter.TensorType(big.Type, big.Shape) });
+        proto.Graph.QuantizationAnnotation.Clear();
+        values = new(StringComparer.Ordinal);
+        foreach (Value? output in graph.Nodes.SelectMany(n => n.Outputs))
+        {
+            if (output is null) continue;
+            proto.Graph.Output.Add(new ValueInfoProto { Name = output.Name });
+            values[output.Name] = output;
+        }
+        return proto;
+    }
+}
