@@ -9,7 +9,8 @@ public sealed class FileAccessException : OrtCprException
     }
 
     internal static FileAccessException CannotRead(string path, Exception inner) =>
-        new($"File '{path}' can't be read: {inner.Message} Check the path and its permissions.", inner);
+        Directory.Exists(path) ? new($"'{path}' is a folder; expected a file. Name a file in it.", inner)
+            : new($"File '{path}' can't be read: {inner.Message} Check the path and its permissions.", inner);
 
     internal static FileAccessException CannotWrite(string path, Exception inner) =>
         new($"File '{path}' can't be written: {inner.Message} What stood there before is unchanged. " +

@@ -52,6 +52,20 @@ public sealed class CommandTests
         StringAssert.Contains(output, "expected NAME=N");
     }
 
+    // One that is no model does not hide the others; a folder where one file is expected is called one.
+    [TestMethod]
+    public void Inspect_OfAFolder_ShowsEveryModel()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("inspect", folder.FolderPath).Output, "has no .onnx file");
+        File.Copy(Model, folder["a.onnx"]);
+        File.WriteAllText(folder["b.onnx"], "no model");
+        (int code, string output) = Run("inspect", folder.FolderPath);
+        Assert.AreEqual(1, code);
+        foreach (string part in new[] { "a.onnx", "6 of 6 tensors trained", "b.onnx" }) StringAssert.Contains(output, part);
+        StringAssert.Contains(Run("gradcheck", folder.FolderPath).Output, "is a folder; expected a file");
+    }
+
     [TestMethod]
     public void Devices_ListsTheCpu_AndWhyTheRestIsNotThere()
     {

@@ -5,23 +5,55 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Tool.Inspect;
 
-// `ortcpr inspect MODEL`: what a model is made of, what of it is trained, and what training takes.
+// `ortcpr inspect MODEL…`: what a model is made of, what of it is trained, and what training takes.
 internal static class InspectCommand
 {
     public static Command Create()
     {
-        Argument<string> model = new("MODEL") { Description = "An ONNX file." };
+        Argument<string[]> models = new("MODEL") { Description = "ONNX files, or folders with such.", Arity = ArgumentArity.OneOrMore };
         Option<string[]> sizes = new("--size") { Description = "Size of a symbolic dimension for the memory estimate, as batch=8. May be given several times.", AllowMultipleArgumentsPerToken = true };
         Option<string[]> freeze = new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
         Option<bool> all = new("--all") { Description = "Every parameter, not only the first 40." };
-        Command command = new("inspect", "Lists inputs, outputs, parameters, operators, sizes and the memory that training takes.") { model, sizes, freeze, all };
-        command.SetAction(r => Run(r.GetValue(model)!, r.GetValue(sizes) ?? [], r.GetValue(freeze) ?? [], r.GetValue(all)));
+        Command command = new("inspect", "Lists inputs, outputs, parameters, operators, sizes and the memory that training takes.") { models, sizes, freeze, all };
+        command.SetAction(r =>
+        {
+            Dictionary<string, long> known = Sizes(r.GetValue(sizes) ?? []);
+            var parameters = new ParameterOptions { Freeze = [.. (r.GetValue(freeze) ?? []).Select(NamePattern.FromString)] };
+            int worst = 0;
+            string[] paths = [.. r.GetValue(models)!.SelectMany(Files)];
+            for (int i = 0; i < paths.Length; i++)
+            {
+                if (i > 0) Console.WriteLine("\n");
+                worst = Math.Max(worst, Inspect(paths[i], known, parameters, r.GetValue(all), alone: paths.Length == 1));
+            }
+            return worst;
+        });
         return command;
     }
 
-    private static int Run(string path, string[] sizes, string[] freeze, bool all)
+    private static IEnumerable<string> Files(string path)
     {
-        ModelReport report = ModelInspector.Inspect(path, Sizes(sizes), new ParameterOptions { Freeze = [.. freeze.Select(NamePattern.FromString)] });
+        if (!Directory.Exists(path)) return [path];
+        string[] files = [.. Directory.EnumerateFiles(path, "*.onnx", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        return files.Length > 0 ? files : throw new ToolException($"The folder '{path}' has no .onnx file. Name a model, or a folder with models.");
+    }
+
+    // Of several models, one that can't be read does not keep the others from being shown.
+    private static int Inspect(string path, IReadOnlyDictionary<string, long> sizes, ParameterOptions parameters, bool all, bool alone)
+    {
+        try
+        {
+            return Show(path, ModelInspector.Inspect(path, sizes, parameters), all);
+        }
+        catch (OrtCprException error) when (!alone)
+        {
+            Console.WriteLine($"{path}\n\n{error.Message}");
+            return 1;
+        }
+    }
+
+    private static int Show(string path, ModelReport report, bool all)
+    {
         TextWriter o = Console.Out;
         o.WriteLine($"{path}\n");
         Section(o, "inputs", report.Inputs);
