@@ -203,28 +203,6 @@ public sealed record ConstrainNorm : UpdateLink
         }
     }
 
-    // R(θ) of known values, in double.
-    internal double Measure(ReadOnlySpan<double> theta)
-    {
-        double mean = 0, sum = 0;
-        if (Regularizer == Regularizer.Std)
-        {
-            foreach (double x in theta) mean += x / theta.Length;
-        }
-        foreach (double x in theta)
-        {
-            double size = Math.Abs(x);
-            sum += Regularizer switch
-            {
-                Regularizer.L1 => size,
-                Regularizer.Huber => size < 1 ? x * x / 2 : size - 0.5,
-                Regularizer.Std => (x - mean) * (x - mean),
-                _ => x * x,
-            };
-        }
-        return Regularizer == Regularizer.Std ? (theta.Length > 1 ? Math.Sqrt(sum / (theta.Length - 1)) : 0) : sum;
-    }
-
     // Around the first element, so that a mean far from 0 costs no digits and a constant tensor gives exactly 0.
     private static (Value, Value) Deviation(UpdateBody b, Value theta)
     {

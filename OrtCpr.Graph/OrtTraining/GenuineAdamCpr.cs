@@ -32,7 +32,7 @@ internal sealed class GenuineAdamCpr : GenuineOptimizer
         double? kappa = !p.Constrained ? null : _constraint.KappaInitMethod switch
         {
             KappaInitMethod.Uniform => _constraint.UniformKappa(n),
-            KappaInitMethod.Dependent => _constraint.Param * _constraint.Measure(parameters[p.Name].ToDoubles()),
+            KappaInitMethod.Dependent => _constraint.Param * _constraint.Regularizer.Measure<double>(parameters[p.Name].ToDoubles()),
             _ => null,
         };
         second[n + 1] = (float)(kappa ?? 0);

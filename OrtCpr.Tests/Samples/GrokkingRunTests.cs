@@ -1,6 +1,5 @@
 using Grokking;
 using OrtCpr.Graph;
-using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Tests.Samples;
 
@@ -76,16 +75,6 @@ public sealed class GrokkingRunTests
         Assert.AreEqual(new EpochRow("adamw", 1, 1, 4.7, 0.01, 4.8, 0.02, 0.5), log.Rows.Single());
         File.AppendAllText(folder["log.csv"], "\nadamw,1,3,4.7,0.01,4.8,0.02,0.5\n");
         Assert.ThrowsExactly<GrokkingException>(() => new CsvLog<EpochRow>(folder["log.csv"]).Continue());
-    }
-
-    [TestMethod]
-    public void R_IsThatOfTheSpecification()
-    {
-        float[] values = [3, -0.5f, 0, 0.5f];
-        Assert.AreEqual(9.5, Measure.Of(Regularizer.L2, values), 1e-12);
-        Assert.AreEqual(4, Measure.Of(Regularizer.L1, values), 1e-12);
-        Assert.AreEqual(2.75, Measure.Of(Regularizer.Huber, values), 1e-12);
-        Assert.AreEqual(Math.Sqrt(7.25 / 3), Measure.Of(Regularizer.Std, values), 1e-12);
     }
 
     [TestMethod]

@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Optimizers;
 using System.Diagnostics;
 using System.Globalization;
 using OrtCpr;
@@ -104,7 +105,8 @@ internal sealed class Runner : IDisposable
         (double validationLoss, double validationAccuracy) = _validation.Measure(_driver);
         // Through its own text, so that a resumed run sees the same numbers.
         var row = EpochRow.Parse(new EpochRow(_recipe.Name, _seed, epoch, trainLoss, trainAccuracy, validationLoss, validationAccuracy, _seconds).ToLine().Split(','));
-        ConstraintRow[] constraints = [.. Measure.Rows(_driver, _recipe, _seed, epoch)];
+        ConstraintRow[] constraints = [.. _driver.Optimizer.GetConstraints().Select(c =>
+            new ConstraintRow(_recipe.Name, _seed, epoch, c.Name, c.Lambda, c.Kappa, _recipe.RegFunction.Measure(_driver.GetParameter(c.Name).AsSpan<float>())))];
         _journal.Epochs.Add([row]);
         _journal.Constraints.Add(constraints);
         Milestones milestones = Milestones.Of(_journal.Epochs.Of(_recipe.Name, _seed));
