@@ -4,12 +4,22 @@
 //   node replay.mjs FOLDER …      a folder of artifacts with trajectory.safetensors, or a folder of such folders
 //
 // Each must load and give our losses to 1e-5 (relative to 1 + loss) and our parameters to 1e-4 after the first and the last step, plus ten times the
-// drift that is recorded beside each value: the distance to a run of ours from weights that differ in the last digit. The last line counts.
+// drift that is recorded beside each value: the distance to a run of ours from weights that differ in the last digit. So must the state of each
+// constrained matrix (second moments, λ, κ, detector) after the last step. The browser's API gives out no optimizer state, so it is looked for in the
+// module's memory: a place where the second moments are ours, with λ and κ behind them. The last line counts.
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const LOSS = 1e-5, PARAMETER = 1e-4, DRIFT = 10;
+const LOSS = 1e-5, PARAMETER = 1e-4, STATE = 1e-4, TAIL = 7, DRIFT = 10;
+// Every memory that a module makes from here on.
+const memories = [];
+WebAssembly.Memory = class extends WebAssembly.Memory {
+  constructor(descriptor) {
+    super(descriptor);
+    memories.push(this);
+  }
+};
 const here = path.dirname(fileURLToPath(import.meta.url));
 const dist = path.join(process.env.ORTCPR_GENUINE ?? path.join(here, 'node_modules'), 'onnxruntime-web', 'dist');
 // The package hides its training build from Node, so it is loaded by path.
@@ -31,6 +41,30 @@ function readSafetensors(file) {
     return [name, new ort.Tensor(type, new Kind(Uint8Array.from(bytes.subarray(start + e.data_offsets[0], start + e.data_offsets[1])).buffer), e.shape)];
   }));
   return { metadata, tensors };
+}
+
+// How far the nearest copy of a state in the memory is from the expected one, in parts of what is allowed; infinite where there is none. Elements are
+// allowed STATE of their own size (second moments: of the largest), and drift.
+function nearestState(expected, drift) {
+  const n = expected.length, second = n - TAIL, heap = new Float32Array(memories.at(-1).buffer), allowed = new Float32Array(n);
+  let largest = 0, best = Infinity, where = -1;
+  for (let i = 0; i < second; i++) largest = Math.max(largest, expected[i]);
+  for (let i = 0; i < n; i++) allowed[i] = STATE * (i < second ? largest : Math.abs(expected[i])) + DRIFT * drift[i];
+  // Whole numbers must be equal: samples taken, whether set or ever active, whether constrained.
+  const samples = expected[second + 2], set = expected[second + 5];
+  for (let at = second; at + TAIL <= heap.length; at++) {
+    if (heap[at + 6] !== 1 || heap[at + 5] !== set || heap[at + 2] !== samples) continue;
+    let apart = 0, element = -1;
+    for (let i = 0; i < n && apart < best; i++) {
+      const error = Math.abs(heap[at - second + i] - expected[i]);
+      // What is exactly 0 on both sides may have nothing allowed.
+      const part = error === 0 ? 0 : error / allowed[i];
+      if (!(part <= apart)) [apart, element] = [part, i];
+    }
+    if (apart < best) [best, where] = [apart, element];
+  }
+  const names = ['λ', 'κ', 'samples', 'e1', 'e2', 'set', 'constrained'];
+  return { parts: best, what: where < 0 ? 'state' : where < second ? 'second moment' : names[where - second] };
 }
 
 async function replay(folder) {
@@ -70,8 +104,14 @@ async function replay(folder) {
     compare(`evaluation ${t}`, Number(Object.values(evaluated)[0].data[0]), evaluations[t], LOSS * (1 + Math.abs(evaluations[t])) + DRIFT * tensors['drift/eval_loss'].data[t]);
   }
   await compareParameters('last');
+  let states = 0;
+  for (const name of Object.keys(tensors).filter(t => t.startsWith('state/'))) {
+    const { parts, what } = nearestState(tensors[name].data, tensors[`drift/${name}`].data);
+    compare(`${what} of ${name.slice('state/'.length)}, in parts of what is allowed`, parts, 0, 1);
+    states++;
+  }
   await session.release();
-  return { ok: worst <= limit, text: `worst: ${where}, off by ${worst.toExponential(2)}, allowed ${limit.toExponential(2)}` };
+  return { ok: worst <= limit, text: `${states} states; worst: ${where}, off by ${worst.toExponential(2)}, allowed ${limit.toExponential(2)}` };
 }
 
 const folders = process.argv.slice(2).flatMap(f => fs.existsSync(path.join(f, 'trajectory.safetensors')) ? [f] : fs.readdirSync(f).sort().map(n => path.join(f, n)));

@@ -13,6 +13,9 @@ namespace OrtCpr.Tool.Artifacts;
 // of kind model-gradient: its batch is trained on again and again.
 internal static class FixturesCommand
 {
+    // λ, κ, four columns of the detector, and whether the parameter is constrained.
+    private const int StateTail = 7;
+
     public static Command Create()
     {
         Argument<string[]> cases = new("CASE") { Description = "Cases of kind model-gradient (NAME.safetensors beside NAME.onnx). The first gets every bound of AdamCPR with every measure.", Arity = ArgumentArity.OneOrMore };
@@ -61,12 +64,12 @@ internal static class FixturesCommand
         {
             entries.Add(Entry(name, value));
             double[] a = value.ToDoubles(), b = other.Values[name].ToDoubles();
-            entries.Add(Entry($"drift/{name}", name.StartsWith("param/", StringComparison.Ordinal)
-                ? TensorData.From<float>([(float)a.Zip(b, (x, y) => Math.Abs(x - y)).DefaultIfEmpty(0).Max()], 1)
-                : TensorData.From<float>([.. a.Zip(b, (x, y) => (float)Math.Abs(x - y))], a.Length)));
+            float[] drift = [.. a.Zip(b, (x, y) => (float)Math.Abs(x - y))];
+            if (name.StartsWith("param/", StringComparison.Ordinal)) drift = [drift.DefaultIfEmpty(0).Max()];
+            // λ is a sum of differences R − κ of nearly equal numbers, one a step, and each of them is off by the rounding of R.
+            if (name.StartsWith("state/", StringComparison.Ordinal)) drift[^StateTail] += (float)(LambdaRate(graphs, a.Length - StateTail) * a[^(StateTail - 1)] * Math.Sqrt(steps) / (1 << 24));
+            entries.Add(Entry($"drift/{name}", TensorData.From<float>(drift, drift.Length)));
         }
-        foreach (ConstraintInfo row in run.Constraints)
-            entries.Add(Entry($"constraint/{row.Name}", TensorData.From<float>([(float)row.Lambda, row.IsSet ? (float)row.Kappa : 0], 2)));
         SafetensorsFile.Write(path, entries, new Dictionary<string, string> { ["kind"] = "genuine-replay", ["parameters"] = JsonSerializer.Serialize(GenuineArtifacts.ParameterOrder(graphs)) });
     }
 
@@ -90,12 +93,26 @@ internal static class FixturesCommand
             if (t != 0 && t != steps - 1) continue;
             foreach (string name in graphs.InitialParameters.Keys.Concat(graphs.InitialStatistics.Keys)) values[$"param/{name}/{(t == 0 ? "first" : "last")}"] = driver.GetParameter(name);
         }
+        foreach (string name in graphs.Optimizer.Constrained) values[$"state/{name}"] = State(driver, name);
         values["loss"] = TensorData.From<float>(losses, steps);
         values["eval_loss"] = TensorData.From<float>(evaluations, steps);
-        return new Trajectory(values, driver.Optimizer.GetConstraints());
+        return new Trajectory(values);
     }
 
-    private sealed record Trajectory(Dictionary<string, TensorData> Values, IReadOnlyList<ConstraintInfo> Constraints);
+    private static double LambdaRate(TrainingGraphs graphs, int elements) =>
+        graphs.Optimizer.Options.Groups[0].Constraint is not ConstrainNorm c ? 0 : c.Regularizer == Regularizer.Std ? c.KappaUpdate : c.KappaUpdate / elements;
+
+    // As the genuine artifacts hold it in momentum1: v, λ, κ (0 while unset), the row of the detector, and 1 for a constrained parameter.
+    private static TensorData State(TrainingDriver driver, string name)
+    {
+        int row = driver.Graphs.Optimizer.Constrained.ToList().IndexOf(name);
+        float[] kappa = driver.Optimizer.Get("cpr.kappa").ToArray<float>();
+        float[] state = [.. driver.Optimizer.Get($"{name}.exp_avg_sq").ToArray<float>(), driver.Optimizer.Get("cpr.lambda").ToArray<float>()[row], float.IsNaN(kappa[row]) ? 0 : kappa[row],
+            .. driver.Optimizer.Get("cpr.detector").ToArray<float>().AsSpan(row * 4, 4), 1];
+        return TensorData.From<float>(state, state.Length);
+    }
+
+    private sealed record Trajectory(Dictionary<string, TensorData> Values);
 
     private static SafetensorsEntry Entry(string name, TensorData data) => new(name, data.Type, data.Dimensions, stream => stream.Write(data.Bytes.Span));
 }

@@ -1,9 +1,9 @@
-using OrtCpr.Graph.Optimizers;
 using System.Diagnostics;
 using System.Globalization;
 using OrtCpr;
 using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Optimizers;
 
 namespace Grokking;
 
