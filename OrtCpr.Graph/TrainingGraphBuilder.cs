@@ -177,7 +177,7 @@ public static class TrainingGraphBuilder
 
     internal static void Prepare(OnnxModel model, ShapeInference known)
     {
-        if (DissolveSequences.Run(model, known)) known = InferShapes.Run(model);
+        if (DissolveSequences.Run(model, known) | WriteOutCaches.Run(model, known)) known = InferShapes.Run(model);
         SimplifyShapes.Run(model, known);
         FoldConstants.Run(model, known);
         SlicesToSplit.Run(model, known);
