@@ -107,6 +107,7 @@ public static class TrainingGraphBuilder
         RefuseUnknownDomains(model, file.Name);
         var literals = new HashSet<Value>();
         ConstantsToInitializers.Run(model, literals);
+        SparseOperands.Run(model.Graph, literals);
         UpgradeOpset.Run(model);
         TimeFirst.Run(model.Graph);
         MasterWeights.Run(model);
