@@ -1,6 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Graph;
-using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Onnx;
 
@@ -74,9 +73,9 @@ public sealed class SparseAttentionTests
     {
         if (tensor.Dimensions[0] != 2 || tensor.Dimensions.Count < 3) return tensor;
         long[] dims = [1, .. tensor.Dimensions.Skip(1)];
-        float[] values = tensor.ToArray<float>()[(sequence * (int)tensor.ElementCount / 2)..((sequence + 1) * (int)tensor.ElementCount / 2)];
         if (dims.Length == 3) dims[1] = positions;
-        return TensorData.From<float>(values[..(int)dims.Aggregate((n, d) => n * d)], dims);
+        int count = (int)dims.Aggregate((n, d) => n * d), half = (int)tensor.ElementCount / 2;
+        return TensorData.From<float>(tensor.AsSpan<float>().Slice(sequence * half, count).ToArray(), dims);
     }
 
     private static void Near(TensorData expected, TensorData found, string what)

@@ -55,7 +55,7 @@ public sealed class SparseMatrixTests
             double[] b = RuleCases.X(inner, 5).Values, dy = RuleCases.X(rows, 5).Values, a = transA ? Transposed(Matrix, 3, 4) : Matrix;
             TensorData stored = transB ? Tensor(Transposed(b, inner, 5), type, 5, inner) : Tensor(b, type, inner, 5);
             using SparseTensor sparse = SparseTensor.Of(Tensor(Matrix, type, 3, 4), compressed);
-            using var batch = new Batch().Add("B", stored).Add("y_cotangent", Tensor(dy, type, rows, 5));
+            using Batch batch = new Batch().Add("B", stored).Add("y_cotangent", Tensor(dy, type, rows, 5));
             using InferenceSession back = RuleCheck.Open(GradientModel.Build(model.ToByteArray(), ["y"], ["B"]).ToBytes());
             using var run = new RunOptions();
             using IDisposableReadOnlyCollection<OrtValue> results = back.Run(run, ["A", "B", "y_cotangent"], [sparse.Value, batch.Tensors["B"], batch.Tensors["y_cotangent"]], ["y", "B_grad"]);
