@@ -21,6 +21,8 @@ internal static partial class RuleCases
         Sparse(5, 6, [Strided], [X(2, 2, 64), null, null]),
         // A query in the third row of blocks, which has none, sees everything before it.
         Sparse(5, 6, [([0, 1, 2, 2], [0, 0, -1])], [X(2, 1, 32), X(2, 1, 16), X(2, 1, 16)]),
+        // As many blocks in a row as causality allows make it a dense one, whichever they are; so does their number in a layout.
+        Sparse(5, 6, [([0, 1, 3, 4], [0, 1, 2, 0]), ([0, 1, 2, 6], [0, 1, 0, 1, 2, 0])], [X(2, 5, 32), X(2, 5, 16), X(2, 5, 16)]),
         // Tables for the whole head and for half of it.
         Sparse(4, 6, [Local], [X(2, 4, 64), X(2, 4, 32), X(2, 4, 32), X(6, 8), X(6, 8)], ("do_rotary", 1)),
         Sparse(6, 6, [Local], [X(2, 1, 128), X(2, 1, 64), X(2, 1, 64), X(6, 8), X(6, 8)], ("do_rotary", 1), ("rotary_interleaved", 1)),
