@@ -113,4 +113,16 @@ public sealed class SparseMatrixTests
     [TestMethod]
     public void GradientOfTheSparseMatrix_IsRefused() =>
         StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => GradientModel.Build(Model(false, false, ElementType.Float).ToByteArray(), ["y"], ["A", "B"])).Message, "'A'");
+
+    [TestMethod]
+    public void TrainingWithAFedMatrix_IsRefusedByTheBatch_WithTheWayOut()
+    {
+        ModelProto model = Model(false, false, ElementType.Float);
+        model.Graph.Input.RemoveAt(1);
+        model.Graph.Initializer.Add(TensorSerializer.Write("B", Tensor(RuleCases.X(4, 5).Values, ElementType.Float, 4, 5)));
+        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(model.ToByteArray(), new TrainingOptions { Loss = new OutputLoss(Reduction.Sum) }));
+        using Batch batch = new Batch().Add("A", Tensor(Matrix, ElementType.Float, 3, 4));
+        DriverException error = Assert.ThrowsExactly<DriverException>(() => driver.TrainStep(batch));
+        foreach (string part in new[] { "'A'", "initializer" }) StringAssert.Contains(error.Message, part);
+    }
 }
