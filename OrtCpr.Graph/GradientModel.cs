@@ -88,6 +88,8 @@ public sealed class GradientModel
             seeds[output] = scalar ? builder.Reshape(builder.Scalar(1, output.Type), [.. Enumerable.Repeat(1L, output.Shape!.Rank)]) : graph.AddInput(CotangentOf(output.Name), output.Type, output.Shape);
         }
         var sources = graph.Inputs.Where(i => initializers.Contains(i.Name)).ToHashSet();
+        if (sources.FirstOrDefault(s => s.Type == ElementType.Undefined) is Value other)
+            throw new OptionException($"Input '{other.Name}' is no dense tensor (a sparse one, or a sequence), and gradients are. Differentiate with respect to dense tensors.");
         IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(graph, builder, rules ?? GradientRules.Default).Run(seeds, sources);
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (Value source in sources.OrderBy(s => s.Name, StringComparer.Ordinal))

@@ -107,6 +107,7 @@ public static class TrainingGraphBuilder
         RefuseUnknownDomains(model, file.Name);
         var literals = new HashSet<Value>();
         ConstantsToInitializers.Run(model, literals);
+        SparseOperands.Run(model.Graph, literals);
         UpgradeOpset.Run(model);
         TimeFirst.Run(model.Graph);
         MasterWeights.Run(model);
@@ -177,7 +178,7 @@ public static class TrainingGraphBuilder
 
     internal static void Prepare(OnnxModel model, ShapeInference known)
     {
-        if (DissolveSequences.Run(model, known)) known = InferShapes.Again(model);
+        if (DissolveSequences.Run(model, known) | WriteOutCaches.Run(model, known)) known = InferShapes.Again(model);
         SimplifyShapes.Run(model, known);
         FoldConstants.Run(model, known);
         SlicesToSplit.Run(model, known);

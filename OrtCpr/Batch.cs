@@ -76,6 +76,11 @@ public sealed class Batch : IDisposable
         foreach (BatchInput input in expected)
         {
             if (input.IsLabel && !withLabels) continue;
+            if (input.Type == ElementType.Undefined)
+            {
+                problems.Add($"'{input.Name}' is no dense tensor (a sparse one, or a sequence), which a batch cannot hold: make it an initializer of the model, or export the model with a dense input");
+                continue;
+            }
             if (!_tensors.TryGetValue(input.Name, out OrtValue? value))
             {
                 problems.Add($"{input} is missing");

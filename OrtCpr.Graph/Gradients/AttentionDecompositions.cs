@@ -113,7 +113,7 @@ internal static class AttentionDecompositions
         }
         if (node.Int("do_rotary", 0) != 0)
         {
-            Value Turn(Value x) => RotaryDecompositions.Rotate(g, x, node.In(9), node.Inputs[7]!, node.Inputs[8]!, node.Int("rotary_interleaved", 0) != 0, 2);
+            Value Turn(Value x) => RotaryDecompositions.RotateFirst(g, x, node.In(9), node.Inputs[7]!, node.Inputs[8]!, node.Int("rotary_interleaved", 0) != 0, 2);
             (q, k) = (Turn(q), Turn(k));
         }
         var core = new AttentionCore(g, q, k, v) { Scale = Scale(node), SoftCap = node.Float("softcap", 0) };

@@ -10,6 +10,7 @@ internal static class MatrixRules
         ["MatMul"] = (g, op, dy) => Product(g, Ranked(op, 0), Ranked(op, 1), dy, false, false, 1),
         ["com.microsoft.FusedMatMul"] = FusedMatMul,
         ["com.microsoft.TransposeMatMul"] = FusedMatMul,
+        ["com.microsoft.SparseToDenseMatMul"] = SparseToDense,
         ["Gemm"] = Gemm,
     };
 
@@ -69,6 +70,14 @@ internal static class MatrixRules
     }
 
     private static IEnumerable<long> Axes(int first, int count) => Enumerable.Range(first, count).Select(i => (long)i);
+
+    // y = α·op(a)·op(b) for a sparse matrix a, which has no gradient: db = α·op(a)ᵀ·dy by the operator itself, or its transpose.
+    private static Value?[] SparseToDense(GraphBuilder g, Forward op, Value dy)
+    {
+        Value product = g.Op("com.microsoft.SparseToDenseMatMul", [op.In(0), dy], ("transA", op.Node.Int("transA", 0) == 0), ("alpha", op.Node.Float("alpha", 1)));
+        product.Type = dy.Type;
+        return [null, GraphBuilder.Like(op.Node.Int("transB", 0) != 0 ? g.Transpose(product, 1, 0) : product, op.In(1))];
+    }
 
     // y = α·op(a)·op(b) + β·c. The walker sums dc back to c's shape.
     private static Value?[] Gemm(GraphBuilder g, Forward op, Value dy)

@@ -57,6 +57,15 @@ internal static class RotaryDecompositions
         return interleaved ? g.ReshapeLike(g.Concat(-1, g.Unsqueeze(first, -1), g.Unsqueeze(second, -1)), x) : g.Concat(-1, first, second);
     }
 
+    // As Rotate for [·, ·, ·, width] with a table for fewer than width / 2 pairs: the elements behind them stay.
+    public static Value RotateFirst(GraphBuilder g, Value x, Value? positions, Value cos, Value sin, bool interleaved, int positionAxis)
+    {
+        if (x.Shape?[3].Known is long width && cos.Shape?[1].Known * 2 == width) return Rotate(g, x, positions, cos, sin, interleaved, positionAxis);
+        Value turned = g.Mul(g.DimOf(cos, 1), g.Ints(2));
+        Value first = g.Op("Slice", [x, g.Ints(0), turned, g.Ints(-1)]), rest = g.Op("Slice", [x, turned, g.Ints(long.MaxValue), g.Ints(-1)]);
+        return g.Concat(-1, Rotate(g, first, positions, cos, sin, interleaved, positionAxis), rest);
+    }
+
     // A token has three positions, each for a section of the table's columns: the sections one behind the other, or interleaved (every third column from 1
     // and from 2 on for the second and the third as far as they reach, the others for the first).
     private static Value OfThree(GraphBuilder g, Node node, Value table)

@@ -55,6 +55,7 @@ internal static class ShapeRules
             ["MatMul"] = (n, k) => [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, false, false)],
             ["FusedMatMul"] = (n, k) => n.Int("transBatchA", 0) != 0 || n.Int("transBatchB", 0) != 0 ? null : [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
             ["Gemm"] = (n, k) => n.In(0)?.Shape is not { Rank: 2 } || n.In(1)?.Shape is not { Rank: 2 } ? null : [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
+            ["SparseToDenseMatMul"] = (n, k) => [MatMul(n.In(0)?.Shape ?? new Shape(Dim.Unknown, Dim.Unknown), n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
             ["Transpose"] = Transpose,
             ["Reshape"] = Reshape,
             ["Flatten"] = Flatten,

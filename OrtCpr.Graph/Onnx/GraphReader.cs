@@ -43,10 +43,8 @@ internal sealed class GraphReader
         }
         foreach (SparseTensorProto sparse in proto.SparseInitializer)
         {
-            if (sparse.Values is null || sparse.Indices is null)
-                throw new ModelFormatException($"Model '{_file.Name}', graph '{proto.Name}': a sparse initializer lacks its values or indices. Export the model again.");
-            TensorData data = Dense(sparse);
-            var value = new Value(sparse.Values.Name, data.Type, Shape.Of(data.Dimensions)) { Data = data };
+            TensorData data = Dense(sparse, $"sparse initializer '{sparse.Values?.Name}' of graph '{proto.Name}'");
+            var value = new Value(sparse.Values!.Name, data.Type, Shape.Of(data.Dimensions)) { Data = data };
             Define(scope, value, $"sparse initializer '{value.Name}'");
             graph.Initializers.Add(value);
         }
@@ -84,23 +82,27 @@ internal sealed class GraphReader
     }
 
     // Training works on dense tensors; the exported model keeps the sparse form of what is not trained.
-    private TensorData Dense(SparseTensorProto sparse)
+    private TensorData Dense(SparseTensorProto sparse, string where)
     {
-        string name = sparse.Values.Name;
-        TensorData values = _file.Read(new TensorSite(sparse.Values, $"sparse initializer '{name}'"));
-        long[] indices = _file.Read(new TensorSite(sparse.Indices, $"indices of sparse initializer '{name}'")).ToInt64s();
+        if (sparse.Values is null || sparse.Indices is null) throw new ModelFormatException($"Model '{_file.Name}', {where}: values or indices are missing. Export the model again.");
+        TensorData values = _file.Read(new TensorSite(sparse.Values, where));
+        long[] indices = _file.Read(new TensorSite(sparse.Indices, $"indices of {where}")).ToInt64s();
         long[] dims = [.. sparse.Dims];
         long count = dims.Aggregate(1L, (n, d) => n * d);
         int width = values.Type.BitsPerElement() / 8, rank = indices.Length == values.ElementCount ? 1 : dims.Length;
         if (width == 0 || dims.Any(d => d < 0) || count * width > int.MaxValue || indices.Length != values.ElementCount * rank)
-            throw new ModelFormatException($"Sparse initializer '{name}' of model '{_file.Name}': expected one index (or one per dimension) for each of {values.ElementCount} values within 2 GiB; found {indices.Length} indices for shape [{string.Join(',', dims)}]. Export the model again.");
+            throw new ModelFormatException($"Model '{_file.Name}', {where}: expected one index (or one per dimension) for each of {values.ElementCount} values within 2 GiB; found {indices.Length} indices for shape [{string.Join(',', dims)}]. Export the model again.");
         byte[] bytes = new byte[count * width];
         for (int i = 0; i < values.ElementCount; i++)
         {
             long at = 0;
-            for (int d = 0; d < rank; d++) at = rank == 1 ? indices[i] : (at * dims[d]) + indices[(i * rank) + d];
-            if (at < 0 || at >= count)
-                throw new ModelFormatException($"Sparse initializer '{name}' of model '{_file.Name}': index {at} of value {i} lies outside {count} elements. Export the model again.");
+            for (int d = 0; d < rank; d++)
+            {
+                long index = indices[(i * rank) + d], size = rank == 1 ? count : dims[d];
+                if (index < 0 || index >= size)
+                    throw new ModelFormatException($"Model '{_file.Name}', {where}: index {index} of value {i} lies outside {size} elements. Export the model again.");
+                at = (at * size) + index;
+            }
             values.Bytes.Span.Slice(i * width, width).CopyTo(bytes.AsSpan((int)at * width));
         }
         return TensorData.Create(values.Type, dims, bytes);
@@ -133,6 +135,9 @@ internal sealed class GraphReader
                 node.Inputs.Add(value);
             }
             foreach (AttributeProto attribute in proto.Attribute) node.Set(attribute.Name, Attribute(attribute, node, scope));
+            // A sparse Constant is a dense tensor to its readers, in ONNX Runtime too.
+            if (node.Is("Constant") && proto.Attribute.FirstOrDefault(a => a.Name == "sparse_value") is { SparseTensor: SparseTensorProto sparse })
+                node.Set("value", Dense(sparse, $"the value of node {node.Label}")).Unset("sparse_value");
         }
         if (_problems.Count == 0) graph.Sort();
     }
@@ -205,13 +210,23 @@ internal sealed class GraphReader
 
     private static void ReadType(TypeProto? type, Value value)
     {
-        if (type?.TensorType is not TypeProto.Types.Tensor tensor) return;
-        value.Type = (ElementType)tensor.ElemType;
-        if (tensor.Shape is not null)
+        if (type?.TensorType is TypeProto.Types.Tensor tensor)
         {
-            value.Shape = new Shape(tensor.Shape.Dim.Select(d => d.HasDimValue ? d.DimValue
-                : d.HasDimParam && d.DimParam.Length > 0 ? SymbolicInt.Symbol(d.DimParam.Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
+            value.Type = (ElementType)tensor.ElemType;
+            ReadShape(tensor.Shape, value);
         }
+        // No type of ours, as no dense tensor; its shape decides that of products.
+        else if (type?.SparseTensorType is TypeProto.Types.SparseTensor sparse)
+        {
+            ReadShape(sparse.Shape, value);
+        }
+    }
+
+    private static void ReadShape(TensorShapeProto? shape, Value value)
+    {
+        if (shape is null) return;
+        value.Shape = new Shape(shape.Dim.Select(d => d.HasDimValue ? d.DimValue
+            : d.HasDimParam && d.DimParam.Length > 0 ? SymbolicInt.Symbol(d.DimParam.Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
     }
 
     private sealed class Scope(Scope? outer)

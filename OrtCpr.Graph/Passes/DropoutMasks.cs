@@ -26,27 +26,34 @@ internal static class DropoutMasks
     // Numbers of the key: below the prime, of (seed, step, micro-batch).
     public const int KeyLength = 2;
 
-    // Writes out those nodes that drop; the others become the identity that they are without the flag. True when a key is needed.
+    // Writes out those nodes that drop, in bodies too; the others become the identity that they are without the flag. True when a key is needed.
     public static bool Run(OnnxModel model, DropoutMode mode)
     {
-        OnnxGraph graph = model.Graph;
-        var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
         Value? key = null;
-        foreach (Node node in graph.Nodes.Where(n => n.Is("Dropout")))
+        int count = 0;
+        Run(model.Graph, mode, () => key ??= model.Graph.AddInput(TrainingGraphs.DropoutKeyInput, ElementType.Int32, Shape.Of(KeyLength)), () => count++);
+        return key is not null;
+    }
+
+    // key: that of the graph, made when it is first asked for. number: the next one of those that tell nodes apart.
+    private static void Run(OnnxGraph graph, DropoutMode mode, Func<Value> key, Func<int> number)
+    {
+        var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
+        foreach (Node node in graph.Nodes.ToList())
         {
+            foreach (OnnxGraph body in node.Subgraphs.ToList()) Run(body, mode, DropoutKeys.Of(graph, node, body, key, number), number);
+            if (!node.Is("Dropout")) continue;
             if (!Drops(node, mode))
             {
                 while (node.Inputs.Count > 2) node.Inputs.RemoveAt(2);
                 continue;
             }
-            key ??= graph.AddInput(TrainingGraphs.DropoutKeyInput, ElementType.Int32, Shape.Of(KeyLength));
             var nodes = new List<Node>();
             var g = new GraphBuilder(graph, sink: nodes) { Scope = node.Name.Length > 0 ? node.Name : node.Outputs[0]!.Name };
-            Write(g, node, key, pieces.Count);
+            Write(g, node, key(), number());
             pieces[node] = nodes;
         }
         graph.Splice(pieces);
-        return key is not null;
     }
 
     private static bool Drops(Node node, DropoutMode mode) => mode switch
@@ -89,18 +96,25 @@ internal static class DropoutMasks
     {
         Value size = g.Reshape(g.SizeOf(x), 1), last = x.Shape is { Rank: 0 } ? g.Ints(1) : g.DimOf(x, -1);
         Value rows = g.Div(size, g.Max(last, g.Ints(1)));
-        (Value a, Value d) = Digits(g, rows, key, node, 0);
-        (Value b, Value e) = Digits(g, last, key, node, 1);
+        Value Count(Value count) => g.Cast(g.Positions(count), ElementType.Int32);
+        (Value a, Value d) = Digits(g, Count(rows), key, node, 0);
+        (Value b, Value e) = Digits(g, Count(last), key, node, 1);
         Value line = g.Unsqueeze(a, 1), shift = g.Unsqueeze(d, 1);
         // a·b ≤ (p − 1)² leaves room for d + e below 2³¹.
         Value mixed = Mod(g, g.Add(g.Add(g.Mul(line, b), shift), e));
         return g.Reshape(Cube(g, mixed), g.ShapeOf(x));
     }
 
-    // Two numbers for each position below count: the digits of the position after the rounds.
-    private static (Value, Value) Digits(GraphBuilder g, Value count, Value key, int node, int axis)
+    // The key of an iteration: its number after the rounds, so that no two iterations of a node have one key.
+    public static Value KeyOf(GraphBuilder g, Value iteration, Value key, int node)
     {
-        Value position = g.Cast(g.Positions(count), ElementType.Int32);
+        (Value left, Value right) = Digits(g, g.Cast(g.Reshape(iteration, 1), ElementType.Int32), key, node, 2);
+        return g.Concat(0, left, right);
+    }
+
+    // Two numbers for each position: its digits after the rounds.
+    private static (Value, Value) Digits(GraphBuilder g, Value position, Value key, int node, int axis)
+    {
         Value right = Mod(g, position), left = g.Div(position, Number(g, Prime));
         for (int round = 0; round < Rounds; round++)
         {

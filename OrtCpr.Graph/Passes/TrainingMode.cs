@@ -41,13 +41,16 @@ internal static class TrainingMode
         return statistics;
     }
 
-    // Evaluation form: stored statistics, dropout off.
-    public static void ToEvaluation(OnnxModel model)
+    // Evaluation form: stored statistics, dropout off; in bodies too.
+    public static void ToEvaluation(OnnxModel model) => ToEvaluation(model.Graph);
+
+    private static void ToEvaluation(OnnxGraph graph)
     {
-        foreach (Node node in model.Graph.Nodes.ToList())
+        foreach (Node node in graph.Nodes.ToList())
         {
-            if (node.Is("BatchNormalization")) ToInference(model.Graph, node);
+            if (node.Is("BatchNormalization")) ToInference(graph, node);
             if (node.Is("Dropout") && node.Inputs.Count > 2) node.Inputs.RemoveAt(2);
+            foreach (OnnxGraph body in node.Subgraphs) ToEvaluation(body);
         }
     }
 

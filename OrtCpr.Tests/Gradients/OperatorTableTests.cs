@@ -13,7 +13,6 @@ public sealed class OperatorTableTests
     // Operators with a gradient and a CPU kernel that are refused. To shrink, never to grow.
     private static readonly string[] Missing =
     [
-        "com.microsoft.SparseAttention", "com.microsoft.SparseToDenseMatMul",
     ];
 
     private static readonly HashSet<string> Rules = [.. GradientRules.Default.Differentiable], Constants = [.. GradientRules.Default.Operators.Except(Rules)],

@@ -39,6 +39,12 @@ internal sealed record RuleCase(string Op, Feed?[] Inputs, (string Name, object 
     // Outputs that take part; null for all floating ones.
     public int[]? Of { get; init; }
 
+    // Inputs whose buffers the operator's kernel writes an output to, which it demands.
+    public (int Input, int Output)[] Shared { get; init; } = [];
+
+    // Steps of the differences; null for the one that suits the type.
+    public double[]? Steps { get; init; }
+
     // Writes something else than one node of the operator.
     public Func<GraphBuilder, Value?[], Value[]>? Body { get; init; }
 

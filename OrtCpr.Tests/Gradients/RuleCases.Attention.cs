@@ -40,6 +40,8 @@ internal static partial class RuleCases
         Group([X(2, 3, 32), X(2, 3, 16), X(2, 3, 16)], [], ("local_window_size", 2)),
         Group([X(2, 3, 128), null, null], [Fed(X(6, 8)), Fed(X(6, 8))], ("do_rotary", 1)),
         Group([X(2, 3, 128), null, null], [Fed(X(6, 8)), Fed(X(6, 8))], ("do_rotary", 1), ("rotary_interleaved", 1)),
+        // Tables for half of each head.
+        Group([X(2, 3, 256), null, null], [Fed(X(6, 8)), Fed(X(6, 8))], ("do_rotary", 1)),
 
         Case("RotaryEmbedding", [X(2, 2, 3, 4), X(6, 2), X(6, 2), Fed(Ints([2, 3], [0, 1, 2, 5, 1, 1]))]) with { Opset = 23 },
         Case("RotaryEmbedding", [X(2, 3, 12), X(2, 3, 2), X(2, 3, 2)], ("num_heads", 2), ("rotary_embedding_dim", 4)) with { Opset = 23 },

@@ -41,7 +41,7 @@ internal static partial class RuleCases
         return g.Ops("If", 2, [x[0]], ("then_branch", then), ("else_branch", otherwise));
     }
 
-    private static Value[] Loop(GraphBuilder g, Value? count, Value? condition, Value[] first, Func<GraphBuilder, Value, Value[], (Value? Next, Value[] States, Value[] Slices)> write)
+    internal static Value[] Loop(GraphBuilder g, Value? count, Value? condition, Value[] first, Func<GraphBuilder, Value, Value[], (Value? Next, Value[] States, Value[] Slices)> write)
     {
         int outputs = 0;
         Value iteration = new(g.Graph.Names.Unique("iteration"), ElementType.Int64, Shape.Scalar), go = new(g.Graph.Names.Unique("go"), ElementType.Bool, Shape.Scalar);
@@ -55,7 +55,7 @@ internal static partial class RuleCases
         return g.Ops("Loop", outputs, [count, condition, .. first], ("body", body));
     }
 
-    private static Value[] Scan(GraphBuilder g, Value[] first, Value[] scanned, Func<GraphBuilder, Value[], Value[], (Value[] States, Value[] Slices)> write, params (string, object)[] attributes)
+    internal static Value[] Scan(GraphBuilder g, Value[] first, Value[] scanned, Func<GraphBuilder, Value[], Value[], (Value[] States, Value[] Slices)> write, params (string, object)[] attributes)
     {
         int outputs = 0;
         long[]? axes = attributes.Where(a => a.Item1 == "scan_input_axes").Select(a => (long[])a.Item2).FirstOrDefault();
@@ -70,7 +70,7 @@ internal static partial class RuleCases
         return g.Ops("Scan", outputs, [.. first, .. scanned], [("body", body), ("num_scan_inputs", scanned.Length), .. attributes]);
     }
 
-    private static OnnxGraph Body(GraphBuilder g, string name, Value[] inputs, Func<GraphBuilder, Value[]> write)
+    internal static OnnxGraph Body(GraphBuilder g, string name, Value[] inputs, Func<GraphBuilder, Value[]> write)
     {
         var body = new OnnxGraph(name, g.Graph.Names);
         foreach (Value input in inputs) body.Inputs.Add(input);

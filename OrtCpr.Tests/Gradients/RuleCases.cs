@@ -10,7 +10,7 @@ internal static partial class RuleCases
     [
         .. Arithmetic, .. Activations, .. Matrices, .. Movements, .. Indexing, .. Reductions, .. Convolutions, .. TransposedConvolutions,
         .. Pools, .. Normalizations, .. Losses, .. Sampling, .. Spectra, .. Regions, .. LinearAlgebra,
-        .. ControlFlow, .. Recurrent, .. Attentions, .. Fused, .. Sequences, .. Streams, .. Experts,
+        .. ControlFlow, .. Recurrent, .. Attentions, .. SparseAttentions, .. Fused, .. Sequences, .. Streams, .. Experts,
     ];
 
     internal static RuleCase Case(string op, Feed?[] inputs, params (string Name, object Value)[] attributes) => new(op, inputs, attributes);

@@ -58,15 +58,18 @@ public sealed class GraphReaderTests
         CollectionAssert.AreEqual(new float[] { 5, 0, 7 }, value.Data!.ToArray<float>());
     }
 
+    // The coordinate (0, 2) of a matrix of two columns would be a place in its next row.
     [TestMethod]
-    public void SparseIndexOutside_IsRefused()
+    [DataRow(new long[] { 3 }, new long[] { 3 })]
+    [DataRow(new long[] { 0, 2 }, new long[] { 2, 2 })]
+    public void SparseIndexOutside_IsRefused(long[] index, long[] dims)
     {
         ModelProto proto = WithNodes(Node("Add", ["x", "s"], "y"));
         proto.Graph.SparseInitializer.Add(new SparseTensorProto
         {
             Values = TensorSerializer.Write("s", TensorData.From<float>([5], 1)),
-            Indices = TensorSerializer.Write("i", TensorData.From<long>([3], 1)),
-            Dims = { 3 },
+            Indices = TensorSerializer.Write("i", TensorData.From<long>(index, [1, .. index.Length == 1 ? Array.Empty<long>() : [2]])),
+            Dims = { dims },
         });
         StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() => Read(proto)).Message, "'s'");
     }

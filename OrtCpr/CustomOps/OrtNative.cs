@@ -118,7 +118,7 @@ internal static unsafe partial class OrtNative
     public static void ParallelFor(nint context, delegate* unmanaged<void*, nuint, void> body, nint count, void* state) =>
         Check(ParallelForFunction(context, body, (nuint)count, 0, state));
 
-    private static void Check(nint status)
+    internal static void Check(nint status)
     {
         if (status == 0)
             return;
@@ -136,7 +136,8 @@ internal static unsafe partial class OrtNative
             : throw new NotSupportedException($"The loaded ONNX Runtime has no C API of version {ApiVersion}; 1.24 or newer is needed.");
     }
 
-    private static nint Function(string name)
+    // By the name in OrtApi.
+    internal static nint Function(string name)
     {
         FieldInfo[] fields = typeof(OrtApi).GetFields();
         int index = Array.FindIndex(fields, field => field.Name == name);
