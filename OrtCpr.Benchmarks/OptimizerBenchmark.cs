@@ -32,7 +32,7 @@ internal sealed class OptimizerBenchmark : IBenchmark
 
     public void Run(BenchmarkOptions options, Report report)
     {
-        IReadOnlyList<(string Name, long[] Dimensions)> tensors = Gpt2Shapes.List(options.Quick);
+        IReadOnlyList<(string Name, long[] Dimensions)> tensors = (options.Quick ? Gpt2Shapes.Optimizer with { Width = Gpt2Shapes.Optimizer.Width / 12 } : Gpt2Shapes.Optimizer).List();
         long count = Gpt2Shapes.Count(tensors);
         string? noTorch = TorchLoader.TryStart(options.Threads);
         if (noTorch is not null)

@@ -8,6 +8,20 @@ internal static class NodeProfile
 {
     private const int Rows = 25;
 
+    /// <summary>What the sessions of a folder's profiles took to be made, together.</summary>
+    public static double SessionSeconds(string folder)
+    {
+        double sum = 0;
+        foreach (string file in Directory.EnumerateFiles(folder, "*.json"))
+        {
+            using var document = JsonDocument.Parse(File.ReadAllBytes(file));
+            sum += document.RootElement.EnumerateArray()
+                .Where(e => e.TryGetProperty("cat", out JsonElement cat) && cat.GetString() == "Session" && e.GetProperty("name").GetString() == "session_initialization")
+                .Sum(e => e.GetProperty("dur").GetDouble());
+        }
+        return sum / 1e6;
+    }
+
     /// <summary>A table of the operators that took longest, from the profiles in a folder.</summary>
     /// <param name="folder">JSON files that sessions wrote, named by their graph.</param>
     /// <param name="runs">Runs that they cover; times are given for one.</param>
