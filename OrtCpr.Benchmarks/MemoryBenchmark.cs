@@ -61,7 +61,9 @@ internal sealed class MemoryBenchmark : IBenchmark
     {
         string[] arguments = [.. options.ToArguments(MemoryChild.NameOf(task, ours))];
         IReadOnlyDictionary<string, double>[] runs = [.. Enumerable.Range(0, options.Quick ? 1 : Math.Min(options.Runs, MostRuns)).Select(_ => ChildProcess.Run(arguments))];
-        return new Resident(Median(MemoryChild.Peak), Median(MemoryChild.Baseline), file, runs.All(r => r.ContainsKey(MemoryChild.Steps)) ? Median(MemoryChild.Steps) : null, Median(MemoryChild.State));
+        double? steps = runs.All(r => r.ContainsKey(MemoryChild.Steps)) ? Median(MemoryChild.Steps) : null;
+        // The steps behind the start's garbage may come out a little above the first ones.
+        return new Resident(Math.Max(Median(MemoryChild.Peak), steps ?? 0), Median(MemoryChild.Baseline), file, steps, Median(MemoryChild.State));
 
         double Median(string figure) => new Timing(figure, [.. runs.Select(r => r[figure]).Order()]).Median;
     }

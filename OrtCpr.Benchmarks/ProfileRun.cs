@@ -6,6 +6,7 @@ namespace OrtCpr.Benchmarks;
 /// <summary>Our side of a benchmark under ONNX Runtime's profiler.</summary>
 internal static class ProfileRun
 {
+    private const int Warmup = 3;
     private const int Steps = 20;
 
     /// <summary>Where the time of a step goes.</summary>
@@ -19,7 +20,7 @@ internal static class ProfileRun
             switch (benchmark)
             {
                 case "grokking":
-                    using (var side = new OurGrokking(Path.Combine(options.Models, "grokking.onnx"), GrokkingTask.DrawWeights(), GrokkingTask.Batches(), options.Threads, folder)) side.TrainSteps(steps);
+                    using (var side = new OurGrokking(Path.Combine(options.Models, "grokking.onnx"), GrokkingTask.DrawWeights(), GrokkingTask.Batches(), options.Threads, folder)) side.TrainSteps(Warmup + steps);
                     break;
                 case "overhead":
                     Train(new GptTask(rule: OurSides.AdamCpr(positiveMultipliers: true, GptTask.LearningRate)), options, folder, steps);
@@ -28,7 +29,7 @@ internal static class ProfileRun
                     Train(TrainingTask.All.FirstOrDefault(t => t.Name == benchmark) ?? throw new BenchmarkException($"'{benchmark}' has no training step to profile."), options, folder, steps);
                     break;
             }
-            return NodeProfile.Summarize(folder, steps);
+            return NodeProfile.Summarize(folder, Warmup, steps);
         }
         finally
         {
@@ -41,7 +42,7 @@ internal static class ProfileRun
         if (!task.TryFind(options, out string model, out string missing))
             throw new BenchmarkException($"{missing}.");
         using OurTraining side = new(model, task, options.Threads, folder);
-        for (int i = 0; i < steps; i++)
+        for (int i = 0; i < Warmup + steps; i++)
             side.Step();
     }
 }
