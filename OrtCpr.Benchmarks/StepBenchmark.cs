@@ -25,10 +25,7 @@ internal sealed class StepBenchmark(TrainingTask task) : IBenchmark
             report.NotMeasured(null, missing);
             return;
         }
-        string? noTorch = TorchLoader.TryStart(options.Threads);
-        if (noTorch is not null)
-            Console.WriteLine($"TorchSharp is left out: {noTorch}");
-        bool kept = Allocator.KeepFreed();
+        string? noTorch = TimedPeer.TryStart(options, report);
 
         using OurTraining ours = new(model, task, options.Threads);
         using TorchTraining? peer = noTorch is null ? task.NewPeer(TorchTraining.Copy(ours.Weights)) : null;
@@ -44,7 +41,7 @@ internal sealed class StepBenchmark(TrainingTask task) : IBenchmark
         foreach ((string row, _) in sides)
             report.Row(times[row], steps, last[row].ToString("F4", CultureInfo.InvariantCulture));
         report.Remark(string.Create(CultureInfo.InvariantCulture,
-            $"{steps} steps a run, all on one batch. {(peer is null ? "The loss before any step is" : "The weights are equal at the start and the loss before any step is on both sides")} {first:F4}. λ is above 0 in the beginning.{(kept ? " The C library is told to keep freed memory, without which libtorch spends part of its time on new pages." : "")}"));
+            $"{steps} steps a run, all on one batch. {(peer is null ? "The loss before any step is" : "The weights are equal at the start and the loss before any step is on both sides")} {first:F4}. λ is above 0 in the beginning."));
         if (peer is null)
             report.NotMeasured(null, "TorchSharp does not load here");
         else
