@@ -26,9 +26,7 @@ internal sealed class GrokkingBenchmark : IBenchmark
         bool given = File.Exists(split);
         IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> weights = given ? GrokkingTask.ReadWeights(split) : GrokkingTask.DrawWeights();
         IReadOnlyList<TokenBatch> batches = GrokkingTask.Batches();
-        string? noTorch = TorchLoader.TryStart(options.Threads);
-        if (noTorch is not null)
-            Console.WriteLine($"TorchSharp is left out: {noTorch}");
+        string? noTorch = TimedPeer.TryStart(options, report);
         string? noOurs = File.Exists(model) ? null : "grokking.onnx is not there; name its folder with --models";
 
         List<(string Row, ITrainer Trainer)> trainers = [];

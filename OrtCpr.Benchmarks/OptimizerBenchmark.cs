@@ -32,11 +32,9 @@ internal sealed class OptimizerBenchmark : IBenchmark
 
     public void Run(BenchmarkOptions options, Report report)
     {
-        IReadOnlyList<(string Name, long[] Dimensions)> tensors = Gpt2Shapes.List(options.Quick);
+        IReadOnlyList<(string Name, long[] Dimensions)> tensors = (options.Quick ? Gpt2Shapes.Optimizer with { Width = Gpt2Shapes.Optimizer.Width / 12 } : Gpt2Shapes.Optimizer).List();
         long count = Gpt2Shapes.Count(tensors);
-        string? noTorch = TorchLoader.TryStart(options.Threads);
-        if (noTorch is not null)
-            Console.WriteLine($"TorchSharp is left out: {noTorch}");
+        string? noTorch = TimedPeer.TryStart(options, report);
 
         using CopyFloor floor = new(count, Variants.Max(v => v.Floor), options.Threads);
         List<IStepper> steppers = [];

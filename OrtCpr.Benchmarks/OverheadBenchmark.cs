@@ -1,14 +1,13 @@
 using System.Globalization;
 using OrtCpr.Benchmarks.Harness;
 using OrtCpr.Benchmarks.Sides;
+using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Benchmarks;
 
 /// <summary>What the constraint costs: the optimizer run of AdamCPR less that of AdamW, as a part of a whole training step of a small GPT2.</summary>
 internal sealed class OverheadBenchmark : IBenchmark
 {
-    private const int Sequence = 128;
-
     private static readonly (int Batch, double Bound)[] Goals = [(8, 0.01), (1, 0.03)];
 
     public string Name => "overhead";
@@ -17,22 +16,21 @@ internal sealed class OverheadBenchmark : IBenchmark
 
     public void Run(BenchmarkOptions options, Report report)
     {
-        string model = Path.Combine(options.Models, "gpt2_5m.onnx");
-        bool there = File.Exists(model);
+        bool there = new GptTask().TryFind(options, out string model, out string missing);
         report.Columns("run");
         foreach ((int batch, double bound) in Goals)
         {
             if (there)
                 Measure(options, report, model, batch, bound);
             else
-                report.NotMeasured(Goal(batch), "gpt2_5m.onnx is not there; name its folder with --models");
+                report.NotMeasured(Goal(batch), missing);
         }
     }
 
     private static void Measure(BenchmarkOptions options, Report report, string model, int batch, double bound)
     {
-        using OurTrainingStep plain = new(model, constrained: false, batch, Sequence, options.Threads);
-        using OurTrainingStep constrained = new(model, constrained: true, batch, Sequence, options.Threads);
+        using OurTraining plain = new(model, new GptTask(batch, UpdateRule.AdamW(GptTask.LearningRate, weightDecay: 0.1)), options.Threads);
+        using OurTraining constrained = new(model, new GptTask(batch, OurSides.AdamCpr(positiveMultipliers: true, GptTask.LearningRate)), options.Threads);
         plain.Step();
         constrained.Step();
 
@@ -41,7 +39,7 @@ internal sealed class OverheadBenchmark : IBenchmark
         string suffix = string.Create(CultureInfo.InvariantCulture, $", batch {batch}");
         Side adamW = new($"AdamW, optimizer{suffix}", () => Repeat(plain, repeats));
         Side adamCpr = new($"AdamCPR, optimizer{suffix}", () => Repeat(constrained, repeats));
-        Side step = new($"AdamCPR, whole step{suffix}", constrained.Step);
+        Side step = new($"AdamCPR, whole step{suffix}", () => constrained.Step());
         IReadOnlyDictionary<string, Timing> times = Alternation.Measure([adamW, adamCpr, step], options.Runs);
         constrained.CheckMultipliers();
         report.Row(times[adamW.Name], repeats);
@@ -50,7 +48,7 @@ internal sealed class OverheadBenchmark : IBenchmark
         report.AtMost(Goal(batch), (times[adamCpr.Name].Median - times[adamW.Name].Median) / repeats / times[step.Name].Median, bound);
     }
 
-    private static void Repeat(OurTrainingStep side, int count)
+    private static void Repeat(OurTraining side, int count)
     {
         for (int i = 0; i < count; i++)
             side.OptimizerRun();

@@ -1,9 +1,17 @@
 using System.Globalization;
 using OrtCpr.Benchmarks;
 using OrtCpr.Benchmarks.Harness;
+using OrtCpr.Benchmarks.Sides;
 using OrtCpr.Graph;
 
-IBenchmark[] all = [new OptimizerBenchmark(), new GrokkingBenchmark(), new OverheadBenchmark()];
+if (args is [ChildProcess.Verb, ..])
+    return Children.Run(args[1..]);
+
+IBenchmark[] all =
+[
+    new OptimizerBenchmark(), .. TrainingTask.All.Select(t => new StepBenchmark(t)), new GrokkingBenchmark(), new OverheadBenchmark(), new MemoryBenchmark(), new ColdBenchmark(),
+    new ScalingBenchmark(),
+];
 
 const double BusyLoad = 0.3;
 string? busy = null;
@@ -26,11 +34,6 @@ int failures = 0;
 foreach (string name in options.Names)
 {
     IBenchmark benchmark = all.First(b => b.Name == name);
-    if (options.Profile)
-    {
-        Console.WriteLine($"{name}\n{ProfileRun.Of(name, options)}\n");
-        continue;
-    }
     Console.WriteLine();
     Console.WriteLine($"{benchmark.Name}: {benchmark.Title}");
     var report = new Report(benchmark.Name, benchmark.Title);
@@ -38,6 +41,11 @@ foreach (string name in options.Names)
         report.Remark(busy);
     try
     {
+        if (options.Profile)
+        {
+            Console.WriteLine(ProfileRun.Of(name, options));
+            continue;
+        }
         benchmark.Run(options, report);
     }
     catch (Exception error) when (error is BenchmarkException or OrtCprException)

@@ -26,19 +26,28 @@ internal sealed record BenchmarkOptions
     /// <summary>Folder that holds <c>grokking/split.safetensors</c>.</summary>
     public string Data { get; init; } = Path.Combine("..", "shared", "data");
 
+    /// <summary>Stands for every benchmark.</summary>
+    private const string All = "all";
+
     /// <summary>How the run is repeated; folders stay out of it.</summary>
     public string CommandFor(string name) =>
         string.Create(CultureInfo.InvariantCulture, $"dotnet run -c Release --project OrtCpr.Benchmarks -- {name} --threads {Threads} --runs {Runs}{(Quick ? " --quick" : "")}");
 
+    /// <summary>The options as arguments of this program, for a process of its own.</summary>
+    public IReadOnlyList<string> ToArguments(string name) =>
+    [
+        name, "--threads", Threads.ToString(CultureInfo.InvariantCulture), "--models", Models, .. Quick ? ["--quick"] : Array.Empty<string>(),
+    ];
+
     public static string Usage(IReadOnlyList<string> known) =>
         $"""
         Usage: OrtCpr.Benchmarks <name> [<name> ...] [options]
-        Names: {string.Join(", ", known)}
+        Names: {string.Join(", ", known)}; {All} for every one of them
           --threads N    threads of each side (default: 2, or the processor count if that is smaller)
           --runs N       timed runs of each side, medians are reported (default: 7)
           --models DIR   folder of the models without weights (default: ../shared/models)
           --data DIR     folder with grokking/split.safetensors (default: ../shared/data)
-          --profile      where our side's time goes, by graph and operator, instead of measuring (grokking, overhead)
+          --profile      where our side's time goes, by graph and operator, instead of measuring (gpt, resnet, grokking, overhead)
           --quick        small and few; nothing is written to docs/benchmarks.md
         """;
 
@@ -58,6 +67,7 @@ internal sealed record BenchmarkOptions
                 case "--runs": options = options with { Runs = Number(argument) }; break;
                 case "--models": options = options with { Models = Text(argument) }; break;
                 case "--data": options = options with { Data = Text(argument) }; break;
+                case All: names.AddRange(known.Except(names)); break;
                 default:
                     if (!known.Contains(argument))
                         throw new ArgumentException($"There is no {(argument.StartsWith('-') ? "option" : "benchmark")} '{argument}'.");

@@ -15,6 +15,8 @@ internal static class Machine
     // The assembly alone; its native part is not loaded for this.
     private static string PeerVersion => typeof(TorchSharp.torch).Assembly.GetName().Version?.ToString(3) ?? "of unknown version";
 
+    public static bool HasAvx512 => Avx512F.IsSupported;
+
     /// <summary>Running processes a processor in the last minute, without those of this program when taken at its start; null where it is not known.</summary>
     public static double? Load()
     {
@@ -34,7 +36,7 @@ internal static class Machine
     }
 
     private static string Instructions() =>
-        Avx512F.IsSupported ? "AVX-512" : Avx2.IsSupported ? "AVX2" : Sse2.IsSupported ? "SSE2" : Vector.IsHardwareAccelerated ? "SIMD" : "no SIMD";
+        HasAvx512 ? "AVX-512" : Avx2.IsSupported ? "AVX2" : Sse2.IsSupported ? "SSE2" : Vector.IsHardwareAccelerated ? "SIMD" : "no SIMD";
 
     private static double Memory() => GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1L << 30);
 }

@@ -20,6 +20,12 @@ internal sealed class Report(string name, string title)
     public void Row(Timing timing, double work = 1, params string[] more) =>
         _rows.Add([timing.Name, Milliseconds(timing.Median / work), Milliseconds(timing.Fastest / work), Milliseconds(timing.Slowest / work), .. more]);
 
+    /// <summary>Heads of a table whose figures are no times of runs.</summary>
+    public void Table(params string[] columns) => _columns = columns;
+
+    /// <summary>A row of such a table.</summary>
+    public void Cells(params string[] cells) => _rows.Add(cells);
+
     public void Remark(string text) => _remarks.Add(text);
 
     /// <summary>A goal that wants a high ratio.</summary>
@@ -27,6 +33,9 @@ internal sealed class Report(string name, string title)
 
     /// <summary>A goal that wants a low ratio.</summary>
     public void AtMost(string? goal, double ratio, double bound) => Close(goal, ratio, bound, ratio <= bound);
+
+    /// <summary>A goal that wants a ratio near a value.</summary>
+    public void Near(string goal, double ratio, double value, double tolerance) => Close(goal, ratio, value, Math.Abs(ratio - value) <= tolerance, string.Create(CultureInfo.InvariantCulture, $" ± {tolerance:G4}"));
 
     /// <summary>A goal without a figure, and why.</summary>
     public void NotMeasured(string? goal, string reason) => _goals.Add($"{Label(goal)}: not measured ({reason})");
@@ -65,8 +74,8 @@ internal sealed class Report(string name, string title)
         return text.ToString().Replace("\r\n", "\n", StringComparison.Ordinal).TrimEnd();
     }
 
-    private void Close(string? goal, double ratio, double bound, bool met) =>
-        _goals.Add(string.Create(CultureInfo.InvariantCulture, $"{Label(goal)}: ratio {ratio:G4}, goal {bound:G4}, {(met ? "met" : "missed")}"));
+    private void Close(string? goal, double ratio, double bound, bool met, string tolerance = "") =>
+        _goals.Add(string.Create(CultureInfo.InvariantCulture, $"{Label(goal)}: ratio {ratio:G4}, goal {bound:G4}{tolerance}, {(met ? "met" : "missed")}"));
 
     private string Label(string? goal) => goal is null ? name : $"{name}.{goal}";
 

@@ -21,6 +21,13 @@ internal static class OurSides
         KappaInitParam = positiveMultipliers ? BoundBelowAll : BoundAboveAll,
     });
 
+    /// <summary>AdamCPR as one trains with it, λ above 0 from the first steps on: κ is 0.8 of R at the start.</summary>
+    public static UpdateRule ActiveAdamCpr(double learningRate) => UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm
+    {
+        KappaInitMethod = KappaInitMethod.Dependent,
+        KappaInitParam = 0.8,
+    });
+
     /// <summary>Looks whether λ is where the measurement says it is.</summary>
     /// <exception cref="BenchmarkException">It is not.</exception>
     public static void CheckMultipliers(OptimizerDriver driver, bool positive)

@@ -23,3 +23,11 @@ internal interface ITrainer : IDisposable
     /// <summary>Mean cross-entropy of a batch, without a step.</summary>
     double Loss(TokenBatch batch);
 }
+
+/// <summary>A side that trains on one fixed batch.</summary>
+internal interface ITrainingSide : IDisposable
+{
+    /// <summary>Forward, backward and optimizer.</summary>
+    /// <returns>The loss of the batch before the optimizer's part.</returns>
+    double Step();
+}
