@@ -20,6 +20,9 @@ internal sealed record BenchmarkOptions
     /// <summary>Sums ONNX Runtime's node timings of our side instead of measuring.</summary>
     public bool Profile { get; init; }
 
+    /// <summary>Whether TorchSharp is timed with the C library keeping the memory that it frees.</summary>
+    public bool KeepMemory { get; init; }
+
     /// <summary>Folder of the ONNX models without weights.</summary>
     public string Models { get; init; } = Path.Combine("..", "shared", "models");
 
@@ -31,7 +34,7 @@ internal sealed record BenchmarkOptions
 
     /// <summary>How the run is repeated; folders stay out of it.</summary>
     public string CommandFor(string name) =>
-        string.Create(CultureInfo.InvariantCulture, $"dotnet run -c Release --project OrtCpr.Benchmarks -- {name} --threads {Threads} --runs {Runs}{(Quick ? " --quick" : "")}");
+        string.Create(CultureInfo.InvariantCulture, $"dotnet run -c Release --project OrtCpr.Benchmarks -- {name} --threads {Threads} --runs {Runs}{(KeepMemory ? " --keep-memory" : "")}{(Quick ? " --quick" : "")}");
 
     /// <summary>The options as arguments of this program, for a process of its own.</summary>
     public IReadOnlyList<string> ToArguments(string name) =>
@@ -48,6 +51,7 @@ internal sealed record BenchmarkOptions
           --models DIR   folder of the models without weights (default: ../shared/models)
           --data DIR     folder with grokking/split.safetensors (default: ../shared/data)
           --profile      where our side's time goes, by graph and operator, instead of measuring (gpt, resnet, grokking, overhead)
+          --keep-memory  tells the C library to keep what libtorch frees, for a program that sets its allocator so; by default it gives large blocks back
           --quick        small and few; nothing is written to docs/benchmarks.md
         """;
 
@@ -62,6 +66,7 @@ internal sealed record BenchmarkOptions
             switch (argument)
             {
                 case "--quick": options = options with { Quick = true }; break;
+                case "--keep-memory": options = options with { KeepMemory = true }; break;
                 case "--profile": options = options with { Profile = true }; break;
                 case "--threads": options = options with { Threads = Number(argument) }; break;
                 case "--runs": options = options with { Runs = Number(argument) }; break;

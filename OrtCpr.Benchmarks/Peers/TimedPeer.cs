@@ -2,10 +2,10 @@ using OrtCpr.Benchmarks.Harness;
 
 namespace OrtCpr.Benchmarks.Peers;
 
-/// <summary>TorchSharp where its time is compared: as fast as its user can make it.</summary>
+/// <summary>TorchSharp where its time is compared.</summary>
 internal static class TimedPeer
 {
-    /// <summary>Loads TorchSharp, sets its threads and lets it keep memory; says so in the report.</summary>
+    /// <summary>Loads TorchSharp, sets its threads and, if asked for, lets it keep memory; says so in the report.</summary>
     /// <returns>Null when it is ready; otherwise what is missing, for people.</returns>
     public static string? TryStart(BenchmarkOptions options, Report report)
     {
@@ -14,8 +14,8 @@ internal static class TimedPeer
             Console.WriteLine($"TorchSharp is left out: {problem}");
             return problem;
         }
-        if (Allocator.KeepFreed())
-            report.Remark("The C library is told to keep freed memory, without which libtorch spends part of its time on new pages.");
+        if (options.KeepMemory && Allocator.KeepFreed())
+            report.Remark("The C library is told to keep the memory that libtorch frees.");
         return null;
     }
 }
