@@ -9,7 +9,11 @@ internal static class FunctionLibrary
 {
     public const string Domain = "ortcpr";
 
-    private sealed record Row(ElementType?[] Inputs, Func<GraphBuilder, IReadOnlyList<Value>, Value[]> Body, GradientRule? Gradient = null);
+    private sealed record Row(ElementType?[] Inputs, Func<GraphBuilder, IReadOnlyList<Value>, Value[]> Body, GradientRule? Gradient = null)
+    {
+        // Names that the body refers to.
+        public string[] Attributes { get; init; } = [];
+    }
 
     // A null type is that of the call's first input.
     private static readonly Dictionary<string, Row> Table = new(StringComparer.Ordinal)
@@ -18,6 +22,7 @@ internal static class FunctionLibrary
         ["GeluTanhGrad"] = new([null, null], (g, x) => [GeluBodies.Backward(g, x[0], x[1])]),
         ["CrossEntropyRows"] = new([null, ElementType.Int64], (g, x) => CrossEntropyBodies.Forward(g, x[0], x[1]), CrossEntropyGradient),
         ["CrossEntropyRowsGrad"] = new([null, ElementType.Int64, null, null], (g, x) => [CrossEntropyBodies.Backward(g, x[0], x[1], x[2], x[3])]),
+        ["ConvWeightGrad"] = new([null, null, null], (g, x) => [ConvolutionBodies.WeightGradient(g, x[0], x[1], x[2])]) { Attributes = ["strides", "dilations", "pads"] },
     };
 
     public static IReadOnlyCollection<string> Names => Table.Keys;
@@ -35,13 +40,17 @@ internal static class FunctionLibrary
         return results[0];
     }
 
+    // dW of a Conv of two spatial axes and one group, from x, the weight (for its shape) and dy.
+    public static Value ConvWeightGrad(GraphBuilder g, Value x, Value weight, Value dy, long[] strides, long[] dilations, long[] pads) =>
+        GraphBuilder.Like(g.Op($"{Domain}.ConvWeightGrad", [x, weight, dy], ("strides", strides), ("dilations", dilations), ("pads", pads)), weight);
+
     private static Value?[] CrossEntropyGradient(GraphBuilder g, Forward op, Value dy) =>
         [GraphBuilder.Like(g.Op($"{Domain}.CrossEntropyRowsGrad", [op.In(0), op.In(1), op.Out(1), dy]), op.In(0)), null];
 
     // Defines in the model the functions that its nodes call, in the model's opset.
     public static void Attach(OnnxModel model)
     {
-        foreach (Node call in model.Graph.Nodes.Where(n => n.Domain == Domain && Table.ContainsKey(n.OpType)).DistinctBy(n => n.OpType))
+        foreach (Node call in model.Graph.NodesAndInner().Where(n => n.Domain == Domain && Table.ContainsKey(n.OpType)).DistinctBy(n => n.OpType))
         {
             if (model.Functions.Any(f => f.Domain == Domain && f.Name == call.OpType)) continue;
             Row row = Table[call.OpType];
@@ -51,6 +60,7 @@ internal static class FunctionLibrary
             Value[] results = row.Body(g, [.. body.Inputs]);
             for (int i = 0; i < results.Length; i++) body.Outputs.Add(g.Named(results[i], $"output{i}"));
             var function = new OnnxFunction(Domain, call.OpType, body);
+            foreach (string attribute in row.Attributes) function.Attributes.Add(attribute);
             function.Opsets[""] = model.Opset;
             model.Functions.Add(function);
             model.Opsets[Domain] = 1;

@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
@@ -75,6 +76,8 @@ internal static class ConvolutionRules
     // stride skipped make the result larger than the kernel; the rest is cut off.
     private static Value WeightGradient(GraphBuilder g, ConvWindow window, Value x, Value w, Value dy)
     {
+        if (window is { Spatial: 2, Group: 1, Pads: long[] pads } && x.Type == ElementType.Float && x.Shape is { Rank: 4 } && w.Shape is { Rank: 4 })
+            return FunctionLibrary.ConvWeightGrad(g, x, w, dy, window.Strides, window.Dilations, pads);
         int n = window.Spatial, rank = n + 2;
         long[] spatial = [.. Enumerable.Range(2, n).Select(i => (long)i)], exchange = [1, 0, .. spatial];
         if (window.Pads is null)

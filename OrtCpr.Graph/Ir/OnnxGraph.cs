@@ -44,6 +44,9 @@ public sealed class OnnxGraph
         return value;
     }
 
+    // Its nodes and those of their bodies.
+    internal IEnumerable<Node> NodesAndInner() => Nodes.SelectMany(n => n.Subgraphs.SelectMany(b => b.NodesAndInner()).Prepend(n));
+
     // Who reads each value, in this graph and in its subgraphs (a subgraph's reader is listed as the node that carries it).
     internal Dictionary<Value, List<Node>> Readers()
     {

@@ -15,6 +15,7 @@ internal static class KernelCatalog
             new GeluOperator("GeluTanhGrad", ElementFormula.GeluTanhGrad),
             new CrossEntropyRowsOperator(),
             new CrossEntropyRowsGradOperator(),
+            new ConvWeightGradOperator(),
         }.Select(item => (item.Name, new Lazy<CpuOperator>(item))))
         .ToDictionary(item => item.Item1, item => item.Item2);
 

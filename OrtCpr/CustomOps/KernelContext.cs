@@ -6,11 +6,17 @@ namespace OrtCpr.CustomOps;
 /// The operands of one running node. Inputs are read one after the other in the order of the operator's
 /// <see cref="CpuOperator.Inputs"/>, so the order stands in one place only: the code that reads.
 /// </summary>
-internal unsafe ref struct KernelContext(CpuOperator running, nint handle)
+internal unsafe ref struct KernelContext(CpuOperator running, nint handle, nint state)
 {
     private readonly CpuOperator _operator = running;
     private readonly nint _handle = handle;
     private int _next;
+
+    /// <summary>What <see cref="CpuOperator.CreateState"/> made for this node.</summary>
+    public nint State { get; } = state;
+
+    /// <summary>OrtKernelContext of this run.</summary>
+    public readonly nint Handle => _handle;
 
     /// <summary>A loop on the threads of the session that runs the node.</summary>
     public readonly ParallelLoop Threads => new(&SessionThreads.Run, (void*)_handle);

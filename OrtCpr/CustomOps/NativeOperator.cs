@@ -70,17 +70,40 @@ internal unsafe struct NativeOperator
     [UnmanagedCallersOnly]
     private static int GetDefault(CustomOpAbi* self, nuint index) => 0;
 
-    /// <summary>A kernel has no state of its own: it is the operator, and there is nothing to destroy.</summary>
+    /// <summary>The kernel of one node.</summary>
+    private struct NativeKernel
+    {
+        public NativeOperator* Operator;
+        public nint State;
+    }
+
     [UnmanagedCallersOnly]
     private static nint CreateKernel(CustomOpAbi* self, nint api, nint info, nint* kernel)
     {
-        *kernel = (nint)self;
-        return 0;
+        try
+        {
+            nint state = Managed(self).CreateState(info);
+            NativeKernel* made = (NativeKernel*)NativeMemory.Alloc((nuint)sizeof(NativeKernel));
+            made->Operator = (NativeOperator*)self;
+            made->State = state;
+            *kernel = (nint)made;
+            return 0;
+        }
+#pragma warning disable CA1031 // As in Compute.
+        catch (Exception exception)
+#pragma warning restore CA1031
+        {
+            return OrtNative.CreateStatus(OrtErrorCode.Fail, $"{exception.GetType().Name}: {exception.Message}");
+        }
     }
 
     [UnmanagedCallersOnly]
     private static void DestroyKernel(nint kernel)
     {
+        NativeKernel* gone = (NativeKernel*)kernel;
+        if (gone->State != 0)
+            Managed(gone->Operator).DestroyState(gone->State);
+        NativeMemory.Free(gone);
     }
 
     /// <summary>The border that no exception may pass: ORT's threads would end the process.</summary>
@@ -90,8 +113,9 @@ internal unsafe struct NativeOperator
     {
         try
         {
-            CpuOperator running = Managed((void*)kernel);
-            running.Compute(new(running, context));
+            NativeKernel* own = (NativeKernel*)kernel;
+            CpuOperator running = Managed(own->Operator);
+            running.Compute(new(running, context, own->State));
             return 0;
         }
         catch (OperandException exception)

@@ -52,6 +52,27 @@ internal static unsafe partial class OrtNative
     private static readonly delegate* unmanaged<nint, delegate* unmanaged<void*, nuint, void>, nuint, nuint, void*, nint> ParallelForFunction =
         (delegate* unmanaged<nint, delegate* unmanaged<void*, nuint, void>, nuint, nuint, void*, nint>)Function("KernelContext_ParallelFor");
 
+    private static readonly delegate* unmanaged<nint, void*, nuint, long*, nuint, OperandType, nint*, nint> WrapFunction =
+        (delegate* unmanaged<nint, void*, nuint, long*, nuint, OperandType, nint*, nint>)Function("CreateTensorWithDataAsOrtValue");
+
+    private static readonly delegate* unmanaged<nint, void> ReleaseValueFunction = (delegate* unmanaged<nint, void>)Function("ReleaseValue");
+
+    private static readonly delegate* unmanaged<nint, nint, nint*, nint> GetAllocatorFunction =
+        (delegate* unmanaged<nint, nint, nint*, nint>)Function("KernelContext_GetAllocator");
+
+    private static readonly delegate* unmanaged<nint, void> ReleaseAllocatorFunction = (delegate* unmanaged<nint, void>)Function("ReleaseAllocator");
+
+    private static readonly delegate* unmanaged<nint, nuint, void**, nint> AllocateFunction =
+        (delegate* unmanaged<nint, nuint, void**, nint>)Function("AllocatorAlloc");
+
+    private static readonly delegate* unmanaged<nint, void*, nint> FreeFunction = (delegate* unmanaged<nint, void*, nint>)Function("AllocatorFree");
+
+    private static readonly delegate* unmanaged<nint, byte*, long*, nuint*, nint> GetIntegersFunction =
+        (delegate* unmanaged<nint, byte*, long*, nuint*, nint>)Function("KernelInfoGetAttributeArray_int64");
+
+    /// <summary>OrtMemoryInfo of the CPU's arena; lives as long as the process.</summary>
+    private static readonly nint CpuMemory = CreateCpuMemory();
+
     /// <summary>A status that owns a copy of <paramref name="message"/>; ORT releases it.</summary>
     public static nint CreateStatus(OrtErrorCode code, string message)
     {
@@ -117,6 +138,55 @@ internal static unsafe partial class OrtNative
     /// <summary>Calls <paramref name="body"/> on the threads of the session that runs the kernel, and waits for the last.</summary>
     public static void ParallelFor(nint context, delegate* unmanaged<void*, nuint, void> body, nint count, void* state) =>
         Check(ParallelForFunction(context, body, (nuint)count, 0, state));
+
+    /// <summary>A matrix of float over memory of ours, for <see cref="ReleaseValue"/>.</summary>
+    public static nint Wrap(float* data, nint rows, nint columns)
+    {
+        long* dimensions = stackalloc long[] { rows, columns };
+        nint value;
+        Check(WrapFunction(CpuMemory, data, (nuint)(rows * columns * sizeof(float)), dimensions, 2, OperandType.Float, &value));
+        return value;
+    }
+
+    public static void ReleaseValue(nint value) => ReleaseValueFunction(value);
+
+    /// <summary>The session's allocator, for <see cref="ReleaseAllocator"/>; its arena keeps what is freed.</summary>
+    public static nint GetAllocator(nint context)
+    {
+        nint allocator;
+        Check(GetAllocatorFunction(context, CpuMemory, &allocator));
+        return allocator;
+    }
+
+    public static void ReleaseAllocator(nint allocator) => ReleaseAllocatorFunction(allocator);
+
+    public static void* Allocate(nint allocator, nuint bytes)
+    {
+        void* memory;
+        Check(AllocateFunction(allocator, bytes, &memory));
+        return memory;
+    }
+
+    public static void Free(nint allocator, void* memory) => Check(FreeFunction(allocator, memory));
+
+    /// <summary>An attribute of a node whose kernel is being made: exactly <paramref name="count"/> integers.</summary>
+    public static long[] GetIntegers(nint info, ReadOnlySpan<byte> name, int count)
+    {
+        long[] values = new long[count];
+        nuint size = (nuint)count;
+        fixed (byte* text = name)
+        fixed (long* data = values)
+            Check(GetIntegersFunction(info, text, data, &size));
+        return (int)size == count ? values : throw new OperandException($"An attribute has {size} integers, expected {count}.");
+    }
+
+    private static nint CreateCpuMemory()
+    {
+        // OrtArenaAllocator, OrtMemTypeDefault.
+        nint memory;
+        Check(((delegate* unmanaged<int, int, nint*, nint>)Function("CreateCpuMemoryInfo"))(1, 0, &memory));
+        return memory;
+    }
 
     internal static void Check(nint status)
     {

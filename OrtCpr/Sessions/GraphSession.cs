@@ -144,7 +144,7 @@ internal sealed class GraphSession : IDisposable
     }
 
     // A registered kernel hides the body for every type, so only names whose every call is float32.
-    private static IEnumerable<string> KernelsFor(OnnxModel model) => model.Graph.Nodes
+    private static IEnumerable<string> KernelsFor(OnnxModel model) => model.Graph.NodesAndInner()
         .Where(n => n.Domain == CustomOpDomain.Name && KernelCatalog.Supports(n.OpType))
         .GroupBy(n => n.OpType)
         .Where(calls => calls.All(n => n.Inputs[0]!.Type == ElementType.Float))

@@ -1,0 +1,21 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Functions;
+
+// Gradients of convolutions of two spatial axes and one group, by standard operators.
+internal static class ConvolutionBodies
+{
+    // ONNX's number for a list of integers.
+    private const int Integers = 7;
+
+    private static readonly long[] Exchange = [1, 0, 2, 3];
+
+    // A convolution of x with dy as its kernel, batch and channel axes exchanged; stride and dilation change places. Windows that the stride skipped make
+    // the result larger than the kernel; the rest is cut off.
+    public static Value WeightGradient(GraphBuilder g, Value x, Value weight, Value dy)
+    {
+        AttributeReference Of(string name) => new(name, Integers);
+        Value product = g.Op("Conv", [g.Transpose(x, Exchange), g.Transpose(dy, Exchange)], ("strides", Of("dilations")), ("dilations", Of("strides")), ("pads", Of("pads")));
+        return g.Transpose(g.Op("Slice", [product, g.Ints(0, 0), g.Op("Shape", [weight], ("start", 2)), g.Ints(2, 3)]), Exchange);
+    }
+}

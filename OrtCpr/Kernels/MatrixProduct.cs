@@ -1,0 +1,14 @@
+namespace OrtCpr.Kernels;
+
+/// <summary>
+/// y[m, n] = Σ a[m, k]·b[n, k], rows one behind the other. The caller brings the product as a function pointer, so that a kernel knows no library of
+/// matrix products.
+/// </summary>
+internal readonly unsafe struct MatrixProduct(delegate*<void*, float*, float*, float*, nint, nint, nint, void> run, void* context)
+{
+    private readonly delegate*<void*, float*, float*, float*, nint, nint, nint, void> _run = run;
+    private readonly void* _context = context;
+
+    /// <summary>Writes m × n numbers to <paramref name="y"/>, which overlaps neither operand.</summary>
+    public void Run(float* a, float* b, float* y, nint m, nint n, nint k) => _run(_context, a, b, y, m, n, k);
+}
