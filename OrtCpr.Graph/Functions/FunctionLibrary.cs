@@ -22,7 +22,8 @@ internal static class FunctionLibrary
         ["GeluTanhGrad"] = new([null, null], (g, x) => [GeluBodies.Backward(g, x[0], x[1])]),
         ["CrossEntropyRows"] = new([null, ElementType.Int64], (g, x) => CrossEntropyBodies.Forward(g, x[0], x[1]), CrossEntropyGradient),
         ["CrossEntropyRowsGrad"] = new([null, ElementType.Int64, null, null], (g, x) => [CrossEntropyBodies.Backward(g, x[0], x[1], x[2], x[3])]),
-        ["ConvWeightGrad"] = new([null, null, null], (g, x) => [ConvolutionBodies.WeightGradient(g, x[0], x[1], x[2])]) { Attributes = ["strides", "dilations", "pads"] },
+        ["ConvWeightGrad"] = new([null, null, null], (g, x) => [ConvolutionBodies.WeightGradient(g, x[0], x[1], x[2])]) { Attributes = ConvolutionBodies.Attributes },
+        ["ConvInputGrad"] = new([null, null, ElementType.Int64], (g, x) => [ConvolutionBodies.InputGradient(g, x[0], x[1], x[2])]) { Attributes = ConvolutionBodies.Attributes },
     };
 
     public static IReadOnlyCollection<string> Names => Table.Keys;
@@ -43,6 +44,10 @@ internal static class FunctionLibrary
     // dW of a Conv of two spatial axes and one group, from x, the weight (for its shape) and dy.
     public static Value ConvWeightGrad(GraphBuilder g, Value x, Value weight, Value dy, long[] strides, long[] dilations, long[] pads) =>
         GraphBuilder.Like(g.Op($"{Domain}.ConvWeightGrad", [x, weight, dy], ("strides", strides), ("dilations", dilations), ("pads", pads)), weight);
+
+    // dx of the same, from dy, the weight and the shape of x.
+    public static Value ConvInputGrad(GraphBuilder g, Value x, Value weight, Value dy, long[] strides, long[] dilations, long[] pads) =>
+        GraphBuilder.Like(g.Op($"{Domain}.ConvInputGrad", [dy, weight, g.ShapeOf(x)], ("strides", strides), ("dilations", dilations), ("pads", pads)), x);
 
     private static Value?[] CrossEntropyGradient(GraphBuilder g, Forward op, Value dy) =>
         [GraphBuilder.Like(g.Op($"{Domain}.CrossEntropyRowsGrad", [op.In(0), op.In(1), op.Out(1), dy]), op.In(0)), null];

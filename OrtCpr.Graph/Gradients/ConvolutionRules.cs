@@ -56,9 +56,13 @@ internal static class ConvolutionRules
         return op.TryIn(2) is Value pads ? g.Slice(pads, [0], [n], [0]) : TransposedPads(g, op, dy);
     }
 
+    private static bool HasKernel(ConvWindow window, Value x, Value w) =>
+        window is { Spatial: 2, Group: 1, Pads: not null } && x.Type == ElementType.Float && x.Shape is { Rank: 4 } && w.Shape is { Rank: 4 };
+
     // ConvTranspose undoes the geometry. What the stride left over at the far end gets zeros: by output_padding where sizes are known, else by Pad.
     private static Value InputGradient(GraphBuilder g, ConvWindow window, Value x, Value w, Value dy)
     {
+        if (HasKernel(window, x, w)) return FunctionLibrary.ConvInputGrad(g, x, w, dy, window.Strides, window.Dilations, window.Pads!);
         int n = window.Spatial;
         long?[] sizes = [.. Enumerable.Range(2, n).Select(i => x.Shape?[i].Known)];
         long?[] outputs = [.. Enumerable.Range(2, n).Select(i => dy.Shape?[i].Known)];
@@ -76,8 +80,7 @@ internal static class ConvolutionRules
     // stride skipped make the result larger than the kernel; the rest is cut off.
     private static Value WeightGradient(GraphBuilder g, ConvWindow window, Value x, Value w, Value dy)
     {
-        if (window is { Spatial: 2, Group: 1, Pads: long[] pads } && x.Type == ElementType.Float && x.Shape is { Rank: 4 } && w.Shape is { Rank: 4 })
-            return FunctionLibrary.ConvWeightGrad(g, x, w, dy, window.Strides, window.Dilations, pads);
+        if (HasKernel(window, x, w)) return FunctionLibrary.ConvWeightGrad(g, x, w, dy, window.Strides, window.Dilations, window.Pads!);
         int n = window.Spatial, rank = n + 2;
         long[] spatial = [.. Enumerable.Range(2, n).Select(i => (long)i)], exchange = [1, 0, .. spatial];
         if (window.Pads is null)

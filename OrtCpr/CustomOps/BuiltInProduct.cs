@@ -3,8 +3,7 @@ using OrtCpr.Kernels;
 namespace OrtCpr.CustomOps;
 
 /// <summary>
-/// ORT's own Gemm with its second operand transposed, called from inside a kernel (OrtApi CreateOp and InvokeOp): the matrix product of the provider, on the
-/// session's threads. Made with a kernel and released with it; runs of one kernel may use it at the same time.
+/// ORT's own Gemm, called from inside a kernel (OrtApi CreateOp and InvokeOp): the matrix product of the provider, on the session's threads. Made with a kernel and released with it; runs of one kernel may use it at the same time.
 /// </summary>
 internal static unsafe class BuiltInProduct
 {
@@ -29,20 +28,21 @@ internal static unsafe class BuiltInProduct
 
     /// <summary>For a kernel that is being made.</summary>
     /// <param name="info">OrtKernelInfo of the kernel.</param>
+    /// <param name="form">How the operands lie.</param>
     /// <returns>An OrtOp, for <see cref="Release"/>.</returns>
-    public static nint Create(nint info)
+    public static nint Create(nint info, ProductForm form)
     {
         // An operator that is made this way has no defaults.
         const int Count = 4;
         nint* attributes = stackalloc nint[Count];
         int made = 0;
-        long zero = 0, one = 1;
+        long first = form == ProductForm.FirstTransposed ? 1 : 0, second = form == ProductForm.SecondTransposed ? 1 : 0;
         float factor = 1;
         try
         {
-            attributes[made] = Attribute("transA\0"u8, &zero, IntAttribute);
+            attributes[made] = Attribute("transA\0"u8, &first, IntAttribute);
             made++;
-            attributes[made] = Attribute("transB\0"u8, &one, IntAttribute);
+            attributes[made] = Attribute("transB\0"u8, &second, IntAttribute);
             made++;
             attributes[made] = Attribute("alpha\0"u8, &factor, FloatAttribute);
             made++;
@@ -79,6 +79,7 @@ internal static unsafe class BuiltInProduct
     {
         public nint Product;
         public nint Context;
+        public ProductForm Form;
     }
 
     /// <summary>See <see cref="MatrixProduct"/>; <paramref name="call"/> is a <see cref="Call"/>.</summary>
@@ -90,8 +91,8 @@ internal static unsafe class BuiltInProduct
         inputs[0] = inputs[1] = 0;
         try
         {
-            inputs[0] = OrtNative.Wrap(a, m, k);
-            inputs[1] = OrtNative.Wrap(b, n, k);
+            inputs[0] = running->Form == ProductForm.FirstTransposed ? OrtNative.Wrap(a, k, m) : OrtNative.Wrap(a, m, k);
+            inputs[1] = running->Form == ProductForm.SecondTransposed ? OrtNative.Wrap(b, n, k) : OrtNative.Wrap(b, k, n);
             output = OrtNative.Wrap(y, m, n);
             OrtNative.Check(InvokeFunction(running->Context, running->Product, inputs, 2, &output, 1));
         }

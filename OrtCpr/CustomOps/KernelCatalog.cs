@@ -16,6 +16,7 @@ internal static class KernelCatalog
             new CrossEntropyRowsOperator(),
             new CrossEntropyRowsGradOperator(),
             new ConvWeightGradOperator(),
+            new ConvInputGradOperator(),
         }.Select(item => (item.Name, new Lazy<CpuOperator>(item))))
         .ToDictionary(item => item.Item1, item => item.Item2);
 

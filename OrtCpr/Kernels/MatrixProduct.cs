@@ -1,8 +1,18 @@
 namespace OrtCpr.Kernels;
 
+/// <summary>How the operands of a product lie in memory.</summary>
+internal enum ProductForm
+{
+    /// <summary>y[m, n] = Σ a[m, k]·b[n, k].</summary>
+    SecondTransposed,
+
+    /// <summary>y[m, n] = Σ a[k, m]·b[k, n].</summary>
+    FirstTransposed,
+}
+
 /// <summary>
-/// y[m, n] = Σ a[m, k]·b[n, k], rows one behind the other. The caller brings the product as a function pointer, so that a kernel knows no library of
-/// matrix products.
+/// A product of matrices whose rows lie one behind the other. The caller brings it as a function pointer, in the form that the kernel asks for, so that a
+/// kernel knows no library of matrix products.
 /// </summary>
 internal readonly unsafe struct MatrixProduct(delegate*<void*, float*, float*, float*, nint, nint, nint, void> run, void* context)
 {

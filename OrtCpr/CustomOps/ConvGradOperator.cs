@@ -3,12 +3,8 @@ using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>The gradient of a convolution of two spatial axes and one group with respect to its weight: x [N, C, H, W], weight [M, C, kh, kw], of which only the
-/// shape counts, dy [N, M, OH, OW] → [M, C, kh, kw]. Attributes: strides, dilations, pads as in Conv.</summary>
-internal sealed unsafe class ConvWeightGradOperator() : CpuOperator(
-    "ConvWeightGrad",
-    [new("x", OperandType.Float), new("weight", OperandType.Float), new("dy", OperandType.Float)],
-    [new("gradient", OperandType.Float)])
+/// <summary>A gradient of a convolution of two spatial axes and one group. Attributes: strides, dilations, pads as in Conv.</summary>
+internal abstract unsafe class ConvGradOperator(string name, ProductForm form, IReadOnlyList<Operand> inputs) : CpuOperator(name, inputs, [new("gradient", OperandType.Float)])
 {
     private const int Spatial = 2;
 
@@ -30,7 +26,7 @@ internal sealed unsafe class ConvWeightGradOperator() : CpuOperator(
         pads.CopyTo(new Span<long>(made->Pads, 2 * Spatial));
         try
         {
-            made->Product = BuiltInProduct.Create(info);
+            made->Product = BuiltInProduct.Create(info, form);
         }
         catch
         {
@@ -47,19 +43,16 @@ internal sealed unsafe class ConvWeightGradOperator() : CpuOperator(
         NativeMemory.Free((void*)state);
     }
 
-    /// <inheritdoc/>
-    public override void Compute(KernelContext context)
+    /// <summary>Runs the kernel with working memory of the session's arena.</summary>
+    protected void Run(in KernelContext context, in ConvShape shape, nint scratchLength, float* first, float* second, float* result)
     {
-        InputTensor<float> x = context.Next<float>(), weight = context.Next<float>(), dy = context.Next<float>();
-        Settings* settings = (Settings*)context.State;
-        ConvShape shape = Check(settings, x.Shape, weight.Shape, dy.Shape);
         nint allocator = OrtNative.GetAllocator(context.Handle);
         void* scratch = null;
         try
         {
-            scratch = OrtNative.Allocate(allocator, (nuint)(ConvWeightGradKernel.ScratchLength(shape) * sizeof(float)));
-            BuiltInProduct.Call call = new() { Product = settings->Product, Context = context.Handle };
-            ConvWeightGradKernel.Run(shape, x.Data, dy.Data, context.Output(0, weight.Shape), (float*)scratch, context.Threads, new MatrixProduct(&BuiltInProduct.Run, &call));
+            scratch = OrtNative.Allocate(allocator, (nuint)(scratchLength * sizeof(float)));
+            BuiltInProduct.Call call = new() { Product = ((Settings*)context.State)->Product, Context = context.Handle, Form = form };
+            Run(shape, first, second, result, (float*)scratch, context.Threads, new MatrixProduct(&BuiltInProduct.Run, &call));
         }
         finally
         {
@@ -69,9 +62,13 @@ internal sealed unsafe class ConvWeightGradOperator() : CpuOperator(
         }
     }
 
+    /// <summary>The kernel on checked operands.</summary>
+    protected abstract void Run(in ConvShape shape, float* first, float* second, float* result, float* scratch, ParallelLoop loop, MatrixProduct product);
+
     /// <summary>Sizes that belong together, so that no element outside of a tensor is read.</summary>
-    private ConvShape Check(Settings* s, ReadOnlySpan<long> x, ReadOnlySpan<long> w, ReadOnlySpan<long> dy)
+    protected ConvShape Check(nint state, ReadOnlySpan<long> x, ReadOnlySpan<long> w, ReadOnlySpan<long> dy)
     {
+        Settings* s = (Settings*)state;
         bool fits = x.Length == 4 && w.Length == 4 && dy.Length == 4 && x[1] == w[1] && x[0] == dy[0] && dy[1] == w[0];
         for (int i = 0; fits && i < Spatial; i++)
         {

@@ -7,9 +7,9 @@ using OrtCpr.Sessions;
 
 namespace OrtCpr.Tests.Functions;
 
-// The kernel of a convolution's weight gradient against its body, which is a convolution by standard operators, and against a sum in double.
+// The kernels of a convolution's gradients against their bodies, which are convolutions by standard operators, and against sums in double.
 [TestClass]
-public sealed class ConvWeightGradTests
+public sealed class ConvGradTests
 {
     private sealed record Job(long N, long C, long H, long W, long M, long[] Kernel, long[] Strides, long[] Dilations, long[] Pads)
     {
@@ -36,26 +36,30 @@ public sealed class ConvWeightGradTests
         return [.. Enumerable.Range(0, (int)length).Select(_ => (random.NextSingle() * 2) - 1)];
     }
 
-    private static double[] Run(Job job, float[] x, float[] dy, bool kernels, int threads)
+    // dW and dx of one job.
+    private static double[][] Run(Job job, float[] x, float[] w, float[] dy, bool kernels, int threads)
     {
         OnnxModel model = OnnxModel.Create("function", 18);
-        long[] sizes = [job.N, job.M, job.Output(0, job.H), job.Output(1, job.W)], weight = [job.M, job.C, .. job.Kernel];
-        Value[] inputs = [model.Graph.AddInput("x", ElementType.Float, Shape.Of(job.N, job.C, job.H, job.W)), model.Graph.AddInput("w", ElementType.Float, Shape.Of(weight)), model.Graph.AddInput("dy", ElementType.Float, Shape.Of(sizes))];
-        model.Graph.Outputs.Add(FunctionLibrary.ConvWeightGrad(new GraphBuilder(model.Graph), inputs[0], inputs[1], inputs[2], job.Strides, job.Dilations, job.Pads));
+        long[] sizes = [job.N, job.M, job.Output(0, job.H), job.Output(1, job.W)], image = [job.N, job.C, job.H, job.W], weight = [job.M, job.C, .. job.Kernel];
+        Value Input(string name, long[] dims) => model.Graph.AddInput(name, ElementType.Float, Shape.Of(dims));
+        Value xs = Input("x", image), ws = Input("w", weight), dys = Input("dy", sizes);
+        var g = new GraphBuilder(model.Graph);
+        model.Graph.Outputs.Add(FunctionLibrary.ConvWeightGrad(g, xs, ws, dys, job.Strides, job.Dilations, job.Pads));
+        model.Graph.Outputs.Add(FunctionLibrary.ConvInputGrad(g, xs, ws, dys, job.Strides, job.Dilations, job.Pads));
         FunctionLibrary.Attach(model);
         using var device = new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
-        using Batch batch = new Batch().Add("x", x, job.N, job.C, job.H, job.W).Add("w", new float[weight.Aggregate((a, b) => a * b)], weight).Add("dy", dy, sizes);
+        using Batch batch = new Batch().Add("x", x, image).Add("w", w, weight).Add("dy", dy, sizes);
         using IDisposableReadOnlyCollection<OrtValue> results = session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
-        return Device.ReadOnHost(results[0]).ToDoubles();
+        return [.. results.Select(r => Device.ReadOnHost(r).ToDoubles())];
     }
 
-    // dW[m,c,i,j] and the sum of the sizes of its terms, which rounding is in proportion to.
-    private static (double[] Sum, double[] Size) Reference(Job job, float[] x, float[] dy)
+    // The gradients, and the sums of the sizes of their terms, which rounding is in proportion to.
+    private static (double[][] Sums, double[][] Sizes) Reference(Job job, float[] x, float[] w, float[] dy)
     {
         long oh = job.Output(0, job.H), ow = job.Output(1, job.W);
-        double[] sum = new double[job.M * job.C * job.Kernel[0] * job.Kernel[1]], size = new double[sum.Length];
-        for (long at = 0; at < sum.Length; at++)
+        double[] dw = new double[w.Length], dwSize = new double[w.Length], dx = new double[x.Length], dxSize = new double[x.Length];
+        for (long at = 0; at < w.Length; at++)
         {
             long j = at % job.Kernel[1], i = at / job.Kernel[1] % job.Kernel[0], c = at / (job.Kernel[0] * job.Kernel[1]) % job.C, m = at / (job.Kernel[0] * job.Kernel[1] * job.C);
             for (long t = 0; t < job.N * oh * ow; t++)
@@ -63,33 +67,40 @@ public sealed class ConvWeightGradTests
                 long q = t % ow, p = t / ow % oh, n = t / (oh * ow);
                 long row = (p * job.Strides[0]) - job.Pads[0] + (i * job.Dilations[0]), column = (q * job.Strides[1]) - job.Pads[1] + (j * job.Dilations[1]);
                 if (row < 0 || row >= job.H || column < 0 || column >= job.W) continue;
-                double term = (double)x[(((((n * job.C) + c) * job.H) + row) * job.W) + column] * dy[(((((n * job.M) + m) * oh) + p) * ow) + q];
-                sum[at] += term;
-                size[at] += Math.Abs(term);
+                long from = (((((n * job.C) + c) * job.H) + row) * job.W) + column, to = (((((n * job.M) + m) * oh) + p) * ow) + q;
+                double term = (double)x[from] * dy[to], back = (double)w[at] * dy[to];
+                dw[at] += term;
+                dwSize[at] += Math.Abs(term);
+                dx[from] += back;
+                dxSize[from] += Math.Abs(back);
             }
         }
-        return (sum, size);
+        return ([dw, dx], [dwSize, dxSize]);
     }
 
     public static IEnumerable<object[]> Numbers => Enumerable.Range(0, Jobs.Length).Select(i => new object[] { i });
 
     [TestMethod]
     [DynamicData(nameof(Numbers))]
-    public void Kernel_EqualsTheSum_AndItsBody(int number)
+    public void Kernels_EqualTheSums_AndTheirBodies(int number)
     {
         Job job = Jobs[number];
-        float[] x = Values(job.N * job.C * job.H * job.W, 1), dy = Values(job.N * job.M * job.Output(0, job.H) * job.Output(1, job.W), 2);
-        (double[] sum, double[] size) = Reference(job, x, dy);
-        double[] one = Run(job, x, dy, kernels: true, 1);
-        CollectionAssert.AreEqual(one, Run(job, x, dy, kernels: true, 2), "one and two threads");
+        float[] x = Values(job.N * job.C * job.H * job.W, 1), dy = Values(job.N * job.M * job.Output(0, job.H) * job.Output(1, job.W), 2), w = Values(job.M * job.C * job.Kernel[0] * job.Kernel[1], 3);
+        (double[][] sums, double[][] sizes) = Reference(job, x, w, dy);
+        double[][] one = Run(job, x, w, dy, kernels: true, 1), two = Run(job, x, w, dy, kernels: true, 2);
         // ONNX Runtime's Conv gives nothing for a batch of none.
-        double[] body = job.N == 0 ? one : Run(job, x, dy, kernels: false, 1);
-        Assert.HasCount(sum.Length, one);
-        // Float32 sums by blocks: a few roundings of the sum of the terms' sizes.
-        for (int i = 0; i < sum.Length; i++)
+        double[][] body = job.N == 0 ? one : Run(job, x, w, dy, kernels: false, 1);
+        for (int o = 0; o < sums.Length; o++)
         {
-            Assert.AreEqual(sum[i], one[i], 1e-6 * (1 + size[i]), $"kernel, element {i}");
-            Assert.AreEqual(sum[i], body[i], 1e-6 * (1 + size[i]), $"body, element {i}");
+            string what = o == 0 ? "dW" : "dx";
+            CollectionAssert.AreEqual(one[o], two[o], $"{what}: one and two threads");
+            Assert.HasCount(sums[o].Length, one[o]);
+            // Float32 sums by blocks: a few roundings of the sum of the terms' sizes.
+            for (int i = 0; i < sums[o].Length; i++)
+            {
+                Assert.AreEqual(sums[o][i], one[o][i], 1e-6 * (1 + sizes[o][i]), $"{what} by the kernel, element {i}");
+                Assert.AreEqual(sums[o][i], body[o][i], 1e-6 * (1 + sizes[o][i]), $"{what} by the body, element {i}");
+            }
         }
     }
 
