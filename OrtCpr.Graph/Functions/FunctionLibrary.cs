@@ -22,8 +22,8 @@ internal static class FunctionLibrary
         ["GeluTanhGrad"] = new([null, null], (g, x) => [GeluBodies.Backward(g, x[0], x[1])]),
         ["CrossEntropyRows"] = new([null, ElementType.Int64], (g, x) => CrossEntropyBodies.Forward(g, x[0], x[1]), CrossEntropyGradient),
         ["CrossEntropyRowsGrad"] = new([null, ElementType.Int64, null, null], (g, x) => [CrossEntropyBodies.Backward(g, x[0], x[1], x[2], x[3])]),
-        ["ConvWeightGrad"] = new([null, null, null], (g, x) => [ConvolutionBodies.WeightGradient(g, x[0], x[1], x[2])]) { Attributes = ConvolutionBodies.Attributes },
-        ["ConvInputGrad"] = new([null, null, ElementType.Int64], (g, x) => [ConvolutionBodies.InputGradient(g, x[0], x[1], x[2])]) { Attributes = ConvolutionBodies.Attributes },
+        ["ConvWeightGrad"] = new([null, null, null], (g, x) => [ConvolutionBodies.WeightGradient(g, x[0], x[1], x[2])], OfWeightGradient) { Attributes = ConvolutionBodies.Attributes },
+        ["ConvInputGrad"] = new([null, null, ElementType.Int64], (g, x) => [ConvolutionBodies.InputGradient(g, x[0], x[1], x[2])], OfInputGradient) { Attributes = ConvolutionBodies.Attributes },
     };
 
     public static IReadOnlyCollection<string> Names => Table.Keys;
@@ -48,6 +48,24 @@ internal static class FunctionLibrary
     // dx of the same, from dy, the weight and the shape of x.
     public static Value ConvInputGrad(GraphBuilder g, Value x, Value weight, Value dy, long[] strides, long[] dilations, long[] pads) =>
         GraphBuilder.Like(g.Op($"{Domain}.ConvInputGrad", [dy, weight, g.ShapeOf(x)], ("strides", strides), ("dilations", dilations), ("pads", pads)), x);
+
+    // Both are linear in each operand, and what they are to each other the way back from one takes of the other.
+    private static Value?[] OfWeightGradient(GraphBuilder g, Forward op, Value dy)
+    {
+        (long[] strides, long[] dilations, long[] pads) = Geometry(op.Node);
+        return [op.IsWanted(0) ? ConvInputGrad(g, op.In(0), dy, op.In(2), strides, dilations, pads) : null, null, op.IsWanted(2) ? Conv(g, op.In(0), dy, op.In(2), strides, dilations, pads) : null];
+    }
+
+    private static Value?[] OfInputGradient(GraphBuilder g, Forward op, Value dy)
+    {
+        (long[] strides, long[] dilations, long[] pads) = Geometry(op.Node);
+        return [op.IsWanted(0) ? Conv(g, dy, op.In(1), op.In(0), strides, dilations, pads) : null, op.IsWanted(1) ? ConvWeightGrad(g, dy, op.In(1), op.In(0), strides, dilations, pads) : null, null];
+    }
+
+    private static Value Conv(GraphBuilder g, Value x, Value weight, Value like, long[] strides, long[] dilations, long[] pads) =>
+        GraphBuilder.Like(g.Op("Conv", [x, weight], ("strides", strides), ("dilations", dilations), ("pads", pads)), like);
+
+    private static (long[] Strides, long[] Dilations, long[] Pads) Geometry(Node node) => (node.Ints("strides")!, node.Ints("dilations")!, node.Ints("pads")!);
 
     private static Value?[] CrossEntropyGradient(GraphBuilder g, Forward op, Value dy) =>
         [GraphBuilder.Like(g.Op($"{Domain}.CrossEntropyRowsGrad", [op.In(0), op.In(1), op.Out(1), dy]), op.In(0)), null];

@@ -1,4 +1,5 @@
 using System.Text;
+using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Passes;
@@ -47,6 +48,7 @@ internal static class LowerTraining
         RemoveUnusedDomains(model);
         graph.Sort();
         RemoveDeadNodes.Run(graph);
+        FunctionLibrary.Attach(model);
         GraphChecker.Check(model, "lower training operators");
     }
 
