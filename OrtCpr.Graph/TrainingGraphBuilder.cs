@@ -212,9 +212,22 @@ public static class TrainingGraphBuilder
         }
         MergeEqualNodes.Run(graph);
         RemoveDeadNodes.Run(graph);
+        EarlyGradients(graph);
         FunctionLibrary.Attach(model);
         GraphChecker.Check(model, "differentiate");
         return forward;
+    }
+
+    // ONNX Runtime runs what the last of the nodes that nobody reads needs, then what the one before it needs, and so on. Weight gradients, in the order in
+    // which the way back writes them, would so all come after it, with every activation and its gradient still in memory; turned round, each comes as soon
+    // as its operands are there.
+    private static void EarlyGradients(OnnxGraph graph)
+    {
+        var read = graph.Nodes.SelectMany(OnnxGraph.ReadBy).ToHashSet();
+        ILookup<bool, Node> nodes = graph.Nodes.ToLookup(n => n.Outputs.Any(o => o is not null && read.Contains(o)));
+        Node[] order = [.. nodes[true], .. nodes[false].Reverse()];
+        graph.Nodes.Clear();
+        graph.Nodes.AddRange(order);
     }
 
     // Names a value as an output; what is an output or an input already gets an Identity.

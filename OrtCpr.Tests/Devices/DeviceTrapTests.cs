@@ -66,15 +66,20 @@ public sealed class DeviceTrapTests
 
     // Graph capture runs the first step twice and ignores later bindings.
     [TestMethod]
-    public void GraphCapture_IsRefused() => StringAssert.Contains(
-        Assert.ThrowsExactly<DeviceException>(() => new OptimizerDriver(Optimizer(), Start(), new DriverOptions { Device = SoftwareAdapter.Device("enableGraphCapture=1") })).Message, "runs the first step twice");
+    public void GraphCapture_IsRefused() => StringAssert.Contains(Refusal("enableGraphCapture=1"), "runs the first step twice");
 
     // Options by their long names, and unknown ones, are ignored by the provider.
     [TestMethod]
     [DataRow("ep.webgpuexecutionprovider.validationMode=full", "'ep.webgpuexecutionprovider.validationMode'")]
     [DataRow("validation=full", "'validation'")]
-    public void OptionsThatTheProviderWouldIgnore_AreRefused(string option, string named) => StringAssert.Contains(
-        Assert.ThrowsExactly<DeviceException>(() => new OptimizerDriver(Optimizer(), Start(), new DriverOptions { Device = SoftwareAdapter.Device(option) })).Message, named);
+    public void OptionsThatTheProviderWouldIgnore_AreRefused(string option, string named) => StringAssert.Contains(Refusal(option), named);
+
+    private static string Refusal(string option)
+    {
+        // Outside of the assertion: where there is no adapter the test is inconclusive.
+        var options = new DriverOptions { Device = SoftwareAdapter.Device(option) };
+        return Assert.ThrowsExactly<DeviceException>(() => new OptimizerDriver(Optimizer(), Start(), options)).Message;
+    }
 
     // State that a session keeps on the CPU would be copied when it is bound and never again.
     [TestMethod]
@@ -98,8 +103,8 @@ public sealed class DeviceTrapTests
     public void Float64_IsRefused_OnADeviceWithoutIt()
     {
         OptimizerGraph graph = OptimizerGraph.Build([new("w", ElementType.Double, [2], true)], new OptimizerOptions());
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => new OptimizerDriver(graph, new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([1, 2], 2) },
-            new DriverOptions { Device = SoftwareAdapter.Device() })).Message, "no float64");
+        var options = new DriverOptions { Device = SoftwareAdapter.Device() };
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => new OptimizerDriver(graph, new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([1, 2], 2) }, options)).Message, "no float64");
     }
 
     [TestMethod]
