@@ -5,6 +5,10 @@ internal readonly struct ConvShape
 {
     private const nint PatchElements = 1 << 20;
 
+    private const nint CachedElements = 1 << 16;
+
+    private const nint ManyPositions = 256;
+
     public nint Batch { get; init; }
 
     public nint Channels { get; init; }
@@ -51,8 +55,9 @@ internal readonly struct ConvShape
         {
             nint row = nint.Max(1, PatchLength * OutputWidth);
             nint fitting = nint.Clamp(nint.Max(PatchElements, Outputs * PatchLength) / row, 1, nint.Max(1, Rows));
-            // One image rather than a little more.
-            return OutputHeight > 0 && fitting >= OutputHeight && fitting < 2 * OutputHeight ? OutputHeight : fitting;
+            // Image by image, as ONNX Runtime's own gradient adds up, where the additions are few against the products or stay in the cache.
+            bool single = OutputHeight * OutputWidth >= ManyPositions || Outputs * PatchLength <= CachedElements;
+            return OutputHeight > 0 && fitting >= OutputHeight && single ? OutputHeight : fitting;
         }
     }
 
