@@ -28,7 +28,7 @@ internal static class FixtureRecipes
 
     // A bound far below R, or steps by the sign alone, throw small weights from side to side within these few steps, and what comes of that is rounding: λ
     // grows slower there.
-    private static double KappaUpdate(Regularizer regularizer, KappaInitMethod method) => (method == KappaInitMethod.Uniform ? 0.01 : 1) * (regularizer == Regularizer.L1 ? 0.01 : 1);
+    private static double KappaUpdate(Regularizer regularizer, KappaInitMethod method) => (method == KappaInitMethod.Uniform ? 0.01 : 1) * (regularizer == Regularizer.L1 ? 1e-4 : 1);
 
     private static (string, OptimizerOptions) Cpr(Regularizer regularizer, KappaInitMethod method, double parameter) =>
         ($"adamcpr_{regularizer}_{method}".ToLowerInvariant(), new()

@@ -74,8 +74,9 @@ internal static class FixturesCommand
             float[] drift = [.. others.Select(o => o.Values[name].ToDoubles()).Aggregate(new float[a.Length], (worst, b) => [.. worst.Select((w, i) => Math.Max(w, (float)Math.Abs(a[i] - b[i])))])];
             // A weight that is 0 but for rounding is sent to either side by an L1 bound.
             if (name.StartsWith("param/", StringComparison.Ordinal)) drift = [drift.DefaultIfEmpty(0).Max() + (float)(2 * run.Thrown.GetValueOrDefault(name["param/".Length..name.LastIndexOf('/')]) / DriftFactor)];
-            // λ is a sum of differences R − κ of nearly equal numbers, one a step, and each of them is off by the rounding of R.
-            if (name.StartsWith("state/", StringComparison.Ordinal)) drift[^StateTail] += (float)(LambdaRate(graphs, a.Length - StateTail) * a[^(StateTail - 1)] * Math.Sqrt(steps) / (1 << 23));
+            // λ is a sum of differences R − κ of nearly equal numbers, one a step, and each of them is off by the rounding of R, in the worst case
+            // always to the same side.
+            if (name.StartsWith("state/", StringComparison.Ordinal)) drift[^StateTail] += (float)(LambdaRate(graphs, a.Length - StateTail) * a[^(StateTail - 1)] * steps / (1 << 24));
             entries.Add(Entry($"drift/{name}", TensorData.From<float>(drift, drift.Length)));
         }
         SafetensorsFile.Write(path, entries, new Dictionary<string, string> { ["kind"] = "genuine-replay", ["parameters"] = JsonSerializer.Serialize(GenuineArtifacts.ParameterOrder(graphs)) });
