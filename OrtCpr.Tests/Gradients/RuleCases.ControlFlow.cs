@@ -19,6 +19,9 @@ internal static partial class RuleCases
         Flow("Loop", [Fed(Int(0)), X(2, 3), X(3)], (g, x) => Loop(g, x[0], null, [x[1]!], (b, i, s) => (null, [b.Mul(s[0], x[2]!)], []))),
         // Body without a state: outer values only.
         Flow("Loop", [Int(3), X(2, 3)], (g, x) => Loop(g, x[0], g.Scalar(1, ElementType.Bool), [], (b, i, s) => (null, [], [b.Mul(b.Gather(x[1]!, b.Cast(b.Op("Mod", [i, b.Int(2)]), ElementType.Int64)), x[1]!)]))),
+        // The way back calls operators of ours from inside its body.
+        Flow("Loop", [Int(2), X(1, 2, 4, 3), X(2, 2, 3, 3)], (g, x) => Loop(g, x[0], null, [x[1]!],
+            (b, i, s) => (null, [b.Tanh(s[0])], [b.Op("Conv", [s[0], x[2]!], ("pads", new long[] { 1, 1, 1, 1 }))]))),
         // A state that counts, and a loop in a loop.
         Flow("Loop", [Int(2), X(2, 3), X(3)], (g, x) => Loop(g, x[0], null, [x[1]!], (b, i, s) =>
             (null, [Loop(b, b.Int(2), null, [s[0]], (c, j, t) => (null, [c.Tanh(c.Add(c.Mul(t[0], x[2]!), c.Mul(s[0], c.Cast(i, s[0].Type))))], []))[0]], []))),

@@ -45,6 +45,19 @@ public sealed class GraphSizeTests
         Assert.IsLessThan(30, second / first, $"{first.TotalMilliseconds:F0} ms and {second.TotalMilliseconds:F0} ms");
     }
 
+    // ONNX Runtime starts with what the last node needs that nobody reads: it must be the gradient nearest to the loss, or the weight gradients wait until
+    // after the whole way back, with every activation in memory.
+    [TestMethod]
+    public void WeightGradients_EndTheGraph_TheNearestToTheLossLast()
+    {
+        OnnxGraph graph = TrainingGraphBuilder.Build(Chain(4), new TrainingOptions { Loss = new OutputLoss() }).Training.Graph;
+        var read = graph.Nodes.SelectMany(OnnxGraph.ReadBy).ToHashSet();
+        int first = graph.Nodes.FindIndex(n => !n.Outputs.Any(o => read.Contains(o!)));
+        Assert.IsTrue(graph.Nodes[first..].All(n => !n.Outputs.Any(o => read.Contains(o!))), "what is read stands in front");
+        string[] weights = [.. graph.Nodes[first..].Select(n => n.Outputs[0]!.Name).Where(n => n.StartsWith("weight", StringComparison.Ordinal))];
+        CollectionAssert.AreEqual(Enumerable.Range(0, 4).Select(i => $"weight{i}_grad").ToArray(), weights);
+    }
+
     public static IEnumerable<object[]> Models => Directory.EnumerateFiles(TestModels.Case("models"), "*.onnx").Select(f => new object[] { Path.GetFileName(f) });
 
     [TestMethod]

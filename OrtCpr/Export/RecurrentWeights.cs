@@ -30,12 +30,12 @@ internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictio
         {
             foreach (Place place in places.ToList())
             {
-                Layer[] candidates = [.. free.Where(l => Values(place, l) is not null && fits(place, l))];
+                Layer[] candidates = [.. free.Where(l => Parts(place, l) is not null && fits(place, l))];
                 // By shape alone, a place must be the only one for its layer as well.
-                if (candidates is not [Layer layer] || places.Count(p => Values(p, layer) is not null && fits(p, layer)) != 1) continue;
+                if (candidates is not [Layer layer] || places.Count(p => Parts(p, layer) is not null && fits(p, layer)) != 1) continue;
                 if (place.Node.OpType == "GRU" && place.Node.Attribute.FirstOrDefault(a => a.Name == "linear_before_reset")?.I != 1)
                     problems.Add($"node '{place.Node.Name}' (GRU) has linear_before_reset = 0, a recurrence that PyTorch's GRU ('{layer.Prefix}weight_ih_l{layer.Number}') does not have; export it again");
-                found.AddRange(Values(place, layer)!);
+                found.AddRange(Values(place, layer));
                 places.Remove(place);
                 free.Remove(layer);
             }
@@ -60,13 +60,13 @@ internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictio
         && ($"{module}." == layer.Prefix || layer.Prefix.EndsWith($".{module}.", StringComparison.Ordinal) || (layer.Prefix.Length > 0 && module.EndsWith($".{layer.Prefix}"[..^1], StringComparison.Ordinal)));
 
     private bool HoldsNumbers(Place place, Layer layer) =>
-        Values(place, layer)!.All(m => TensorTwins.Compare(m.Value.ConvertTo(initializers[m.Initializer].Type), initializers[m.Initializer]) == TwinKind.Equal);
+        Values(place, layer).All(m => TensorTwins.Compare(m.Value.ConvertTo(initializers[m.Initializer].Type), initializers[m.Initializer]) == TwinKind.Equal);
 
-    // What W, R and B would be; null where the layer's tensors have other shapes.
-    private Match[]? Values(Place place, Layer layer)
+    // The tensors that make W, R and B up; null where the layer's have other shapes.
+    private List<(string Initializer, string[] Names)>? Parts(Place place, Layer layer)
     {
         if (weights.ContainsKey(layer.Name("weight_ih", 1)) != place.Directions > 1) return null;
-        var matches = new List<Match>();
+        var found = new List<(string, string[])>();
         foreach ((int input, string[] kinds) in new[] { (1, new[] { "weight_ih" }), (2, ["weight_hh"]), (3, ["bias_ih", "bias_hh"]) })
         {
             if (input >= place.Node.Input.Count || !initializers.TryGetValue(place.Node.Input[input], out TensorData? like)) continue;
@@ -78,16 +78,28 @@ internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictio
             if (parts.Any(p => p.Type != parts[0].Type || p.Dimensions.Count != (input == 3 ? 1 : 2) || p.Dimensions[0] % place.Order.Length != 0)) return null;
             if (input != 3 && parts.Any(p => !p.Dimensions.SequenceEqual(like.Dimensions.Skip(1)))) return null;
             if (parts.Sum(p => p.ElementCount) != like.ElementCount) return null;
-            matches.Add(new Match(place.Node.Input[input], names, TensorData.Create(parts[0].Type, like.Dimensions, parts.SelectMany(p => Reordered(p, place.Order)).ToArray())));
+            found.Add((place.Node.Input[input], names));
         }
-        return [.. matches];
+        return found;
     }
 
-    private static IEnumerable<byte> Reordered(TensorData data, int[] order)
+    // What W, R and B become, of tensors that fit.
+    private IEnumerable<Match> Values(Place place, Layer layer) => Parts(place, layer)!.Select(p =>
     {
-        int gate = data.Bytes.Length / order.Length;
-        return order.SelectMany(g => data.Bytes.Slice(g * gate, gate).ToArray());
-    }
+        TensorData[] parts = [.. p.Names.Select(n => weights[n])];
+        byte[] bytes = new byte[parts.Sum(t => t.Bytes.Length)];
+        int at = 0;
+        foreach (TensorData part in parts)
+        {
+            int gate = part.Bytes.Length / place.Order.Length;
+            foreach (int g in place.Order)
+            {
+                part.Bytes.Span.Slice(g * gate, gate).CopyTo(bytes.AsSpan(at));
+                at += gate;
+            }
+        }
+        return new Match(p.Initializer, p.Names, TensorData.Create(parts[0].Type, initializers[p.Initializer].Dimensions, bytes));
+    });
 
     [GeneratedRegex(@"^(|.*\.)weight_ih_l(\d+)$")]
     private static partial Regex LayerName();

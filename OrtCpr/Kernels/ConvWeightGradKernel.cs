@@ -1,11 +1,13 @@
+using System.Numerics.Tensors;
+
 namespace OrtCpr.Kernels;
 
 /// <summary>The gradient of a convolution with respect to its weight, by patches and matrix products.</summary>
 /// <remarks>
-/// dW [M, C·kh·kw] is dY [M, positions] times the patches of x [C·kh·kw, positions], summed over blocks of whole rows of the result. A block's patches fit into
-/// the cache next to the processor, or are as large as dW where that is larger, so that dW is not read and written too often. Each element of x is read once for each place of the
-/// kernel, and each patch element written and read once: 8·kh·kw bytes an element of x, most of them in the cache. A row of a patch is one copy where the
-/// stride is 1. Nothing may overlap. The order of the sum depends on sizes only, not on threads.
+/// dW [M, C·kh·kw] is dY [M, positions] times the patches of x [C·kh·kw, positions], summed over blocks of whole rows of the result. A block's patches are
+/// about as many as the cache next to the processor holds, or as large as dW where that is larger, so that dW is not read and written too often. Each element
+/// of x is read once for each place of the kernel, and each patch element written and read once: 8·kh·kw bytes an element of x, most of them in the cache. A
+/// row of a patch is one copy where the stride is 1. Nothing may overlap. The order of the sum depends on sizes only, not on threads.
 /// </remarks>
 internal static unsafe class ConvWeightGradKernel
 {
@@ -81,7 +83,7 @@ internal static unsafe class ConvWeightGradKernel
         nint start = chunk * AddedElements;
         int length = (int)nint.Min(AddedElements, work->Size - start);
         Span<float> sum = new(work->Sum + start, length);
-        System.Numerics.Tensors.TensorPrimitives.Add(sum, new ReadOnlySpan<float>(work->Part + start, length), sum);
+        TensorPrimitives.Add(sum, new ReadOnlySpan<float>(work->Part + start, length), sum);
     }
 
     private struct Work
