@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Functions;
 
-// Gradients of convolutions of two spatial axes and one group, by standard operators.
+// Convolutions of two spatial axes and one group, and their gradients, by standard operators.
 internal static class ConvolutionBodies
 {
     // ONNX's number for a list of integers.
@@ -11,6 +11,9 @@ internal static class ConvolutionBodies
     public static readonly string[] Attributes = ["strides", "dilations", "pads"];
 
     private static readonly long[] Exchange = [1, 0, 2, 3];
+
+    public static Value Forward(GraphBuilder g, IReadOnlyList<Value> operands) =>
+        g.Op("Conv", [.. operands], ("strides", Of("strides")), ("dilations", Of("dilations")), ("pads", Of("pads")));
 
     // A convolution of x with dy as its kernel, batch and channel axes exchanged; stride and dilation change places. Windows that the stride skipped make
     // the result larger than the kernel; the rest is cut off.

@@ -22,6 +22,8 @@ internal static class FunctionLibrary
         ["GeluTanhGrad"] = new([null, null], (g, x) => [GeluBodies.Backward(g, x[0], x[1])]),
         ["CrossEntropyRows"] = new([null, ElementType.Int64], (g, x) => CrossEntropyBodies.Forward(g, x[0], x[1]), CrossEntropyGradient),
         ["CrossEntropyRowsGrad"] = new([null, ElementType.Int64, null, null], (g, x) => [CrossEntropyBodies.Backward(g, x[0], x[1], x[2], x[3])]),
+        ["ConvForward"] = new([null, null], (g, x) => [ConvolutionBodies.Forward(g, x)], ConvolutionRules.Conv) { Attributes = ConvolutionBodies.Attributes },
+        ["ConvForwardBias"] = new([null, null, null], (g, x) => [ConvolutionBodies.Forward(g, x)], ConvolutionRules.Conv) { Attributes = ConvolutionBodies.Attributes },
         ["ConvWeightGrad"] = new([null, null, null], (g, x) => [ConvolutionBodies.WeightGradient(g, x[0], x[1], x[2])], OfWeightGradient) { Attributes = ConvolutionBodies.Attributes },
         ["ConvInputGrad"] = new([null, null, ElementType.Int64], (g, x) => [ConvolutionBodies.InputGradient(g, x[0], x[1], x[2])], OfInputGradient) { Attributes = ConvolutionBodies.Attributes },
     };

@@ -13,7 +13,7 @@ internal static class ConvolutionRules
         ["com.microsoft.ConvTransposeWithDynamicPads"] = (g, op, dy) => ConvTranspose(g, op, dy, DynamicPads(g, op, dy), 3),
     };
 
-    private static Value?[] Conv(GraphBuilder g, Forward op, Value dy)
+    internal static Value?[] Conv(GraphBuilder g, Forward op, Value dy)
     {
         var window = ConvWindow.Of(op);
         Value x = op.In(0), w = op.In(1);

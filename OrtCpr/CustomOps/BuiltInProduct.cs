@@ -2,77 +2,21 @@ using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>
-/// ORT's own Gemm, called from inside a kernel (OrtApi CreateOp and InvokeOp): the matrix product of the provider, on the session's threads. Made with a kernel and released with it; runs of one kernel may use it at the same time.
-/// </summary>
+/// <summary>ORT's own matrix product for kernels, several of one size at a time: com.microsoft.FusedMatMul, which takes either operand transposed.</summary>
 internal static unsafe class BuiltInProduct
 {
-    // OrtOpAttrType.
-    private const int IntAttribute = 1;
-    private const int FloatAttribute = 3;
-
-    private const int GemmVersion = 13;
-
-    private static readonly delegate* unmanaged<nint, byte*, byte*, int, byte**, OperandType*, int, nint*, int, int, int, nint*, nint> CreateFunction =
-        (delegate* unmanaged<nint, byte*, byte*, int, byte**, OperandType*, int, nint*, int, int, int, nint*, nint>)OrtNative.Function("CreateOp");
-
-    private static readonly delegate* unmanaged<nint, nint, nint*, int, nint*, int, nint> InvokeFunction =
-        (delegate* unmanaged<nint, nint, nint*, int, nint*, int, nint>)OrtNative.Function("InvokeOp");
-
-    private static readonly delegate* unmanaged<nint, void> ReleaseFunction = (delegate* unmanaged<nint, void>)OrtNative.Function("ReleaseOp");
-
-    private static readonly delegate* unmanaged<byte*, void*, int, int, nint*, nint> CreateAttributeFunction =
-        (delegate* unmanaged<byte*, void*, int, int, nint*, nint>)OrtNative.Function("CreateOpAttr");
-
-    private static readonly delegate* unmanaged<nint, void> ReleaseAttributeFunction = (delegate* unmanaged<nint, void>)OrtNative.Function("ReleaseOpAttr");
-
     /// <summary>For a kernel that is being made.</summary>
     /// <param name="info">OrtKernelInfo of the kernel.</param>
     /// <param name="form">How the operands lie.</param>
-    /// <returns>An OrtOp, for <see cref="Release"/>.</returns>
-    public static nint Create(nint info, ProductForm form)
-    {
-        // An operator that is made this way has no defaults.
-        const int Count = 4;
-        nint* attributes = stackalloc nint[Count];
-        int made = 0;
-        long first = form == ProductForm.FirstTransposed ? 1 : 0, second = form == ProductForm.SecondTransposed ? 1 : 0;
-        float factor = 1;
-        try
-        {
-            attributes[made] = Attribute("transA\0"u8, &first, IntAttribute);
-            made++;
-            attributes[made] = Attribute("transB\0"u8, &second, IntAttribute);
-            made++;
-            attributes[made] = Attribute("alpha\0"u8, &factor, FloatAttribute);
-            made++;
-            attributes[made] = Attribute("beta\0"u8, &factor, FloatAttribute);
-            made++;
-            fixed (byte* gemm = "Gemm\0"u8, domain = "\0"u8, type = "T\0"u8)
-            {
-                byte* parameter = type;
-                OperandType element = OperandType.Float;
-                nint product;
-                OrtNative.Check(CreateFunction(info, gemm, domain, GemmVersion, &parameter, &element, 1, attributes, Count, 2, 1, &product));
-                return product;
-            }
-        }
-        finally
-        {
-            while (made > 0)
-                ReleaseAttributeFunction(attributes[--made]);
-        }
-    }
-
-    private static nint Attribute(ReadOnlySpan<byte> name, void* value, int type)
-    {
-        nint attribute;
-        fixed (byte* text = name)
-            OrtNative.Check(CreateAttributeFunction(text, value, 1, type, &attribute));
-        return attribute;
-    }
-
-    public static void Release(nint product) => ReleaseFunction(product);
+    /// <returns>An operator, for <see cref="BuiltInOperator.Release"/>.</returns>
+    public static nint Create(nint info, ProductForm form) => BuiltInOperator.Create(info, "com.microsoft", "FusedMatMul", 1, 2,
+    [
+        new("transA", form == ProductForm.FirstTransposed ? 1L : 0L),
+        new("transB", form == ProductForm.SecondTransposed ? 1L : 0L),
+        new("transBatchA", 0L),
+        new("transBatchB", 0L),
+        new("alpha", 1f),
+    ]);
 
     /// <summary>What a <see cref="MatrixProduct"/> of a running kernel needs.</summary>
     internal struct Call
@@ -83,7 +27,7 @@ internal static unsafe class BuiltInProduct
     }
 
     /// <summary>See <see cref="MatrixProduct"/>; <paramref name="call"/> is a <see cref="Call"/>.</summary>
-    public static void Run(void* call, float* a, float* b, float* y, nint m, nint n, nint k)
+    public static void Run(void* call, float* a, float* b, float* y, nint m, nint n, nint k, nint count)
     {
         Call* running = (Call*)call;
         nint* inputs = stackalloc nint[2];
@@ -91,10 +35,10 @@ internal static unsafe class BuiltInProduct
         inputs[0] = inputs[1] = 0;
         try
         {
-            inputs[0] = running->Form == ProductForm.FirstTransposed ? OrtNative.Wrap(a, k, m) : OrtNative.Wrap(a, m, k);
-            inputs[1] = running->Form == ProductForm.SecondTransposed ? OrtNative.Wrap(b, n, k) : OrtNative.Wrap(b, k, n);
-            output = OrtNative.Wrap(y, m, n);
-            OrtNative.Check(InvokeFunction(running->Context, running->Product, inputs, 2, &output, 1));
+            inputs[0] = running->Form == ProductForm.FirstTransposed ? OrtNative.Wrap(a, [count, k, m]) : OrtNative.Wrap(a, [count, m, k]);
+            inputs[1] = running->Form == ProductForm.SecondTransposed ? OrtNative.Wrap(b, [count, n, k]) : OrtNative.Wrap(b, [count, k, n]);
+            output = OrtNative.Wrap(y, [count, m, n]);
+            BuiltInOperator.Invoke(running->Context, running->Product, inputs, 2, output);
         }
         finally
         {

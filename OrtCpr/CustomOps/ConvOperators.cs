@@ -2,26 +2,40 @@ using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>With respect to the weight: x [N, C, H, W], weight [M, C, kh, kw], of which only the shape counts, dy [N, M, OH, OW] → [M, C, kh, kw].</summary>
-internal sealed unsafe class ConvWeightGradOperator() : ConvGradOperator(
-    "ConvWeightGrad", ProductForm.SecondTransposed, [new("x", OperandType.Float), new("weight", OperandType.Float), new("dy", OperandType.Float)])
+/// <summary>The gradient with respect to the weight: x [N, C, H, W], weight [M, C, kh, kw], of which only the shape counts, dy [N, M, OH, OW] → [M, C, kh, kw].</summary>
+internal sealed unsafe class ConvWeightGradOperator() : ConvOperator(
+    "ConvWeightGrad", "gradient", [new("x", OperandType.Float), new("weight", OperandType.Float), new("dy", OperandType.Float)], ProductForm.FirstTransposed)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
         InputTensor<float> x = context.Next<float>(), weight = context.Next<float>(), dy = context.Next<float>();
         ConvShape shape = Check(context.State, x.Shape, weight.Shape, dy.Shape);
-        Run(context, shape, ConvWeightGradKernel.ScratchLength(shape), x.Data, dy.Data, context.Output(0, weight.Shape));
+        Run(context, shape, x.Data, context.Output(0, weight.Shape), null, dy.Data);
     }
 
     /// <inheritdoc/>
-    protected override void Run(in ConvShape shape, float* first, float* second, float* result, float* scratch, ParallelLoop loop, MatrixProduct product) =>
-        ConvWeightGradKernel.Run(shape, first, second, result, scratch, loop, product);
+    protected override nint CreateDirect(nint info, long[] strides, long[] dilations, long[] pads) => BuiltInProduct.Create(info, ProductForm.SecondTransposed);
+
+    /// <inheritdoc/>
+    protected override nint ScratchLength(in ConvShape shape, bool tiled) =>
+        tiled ? WinogradWeightGrad.ScratchLength(WinogradShape.Of(shape)) : ConvWeightGradKernel.ScratchLength(shape);
+
+    /// <inheritdoc/>
+    protected override void RunDirect(in ConvShape shape, in Tensors tensors, float* scratch, ParallelLoop loop)
+    {
+        BuiltInProduct.Call call = tensors.Call with { Form = ProductForm.SecondTransposed };
+        ConvWeightGradKernel.Run(shape, tensors.X, tensors.Y, tensors.Weight, scratch, loop, new MatrixProduct(&BuiltInProduct.Run, &call));
+    }
+
+    /// <inheritdoc/>
+    protected override void RunTiled(in ConvShape shape, in Tensors tensors, float* scratch, ParallelLoop loop, MatrixProduct product) =>
+        WinogradWeightGrad.Run(WinogradShape.Of(shape), tensors.X, tensors.Y, tensors.Weight, scratch, loop, product);
 }
 
-/// <summary>With respect to the input: dy [N, M, OH, OW], weight [M, C, kh, kw], the input's shape [4] → [N, C, H, W].</summary>
-internal sealed unsafe class ConvInputGradOperator() : ConvGradOperator(
-    "ConvInputGrad", ProductForm.FirstTransposed, [new("dy", OperandType.Float), new("weight", OperandType.Float), new("shape", OperandType.Int64)])
+/// <summary>The gradient with respect to the input: dy [N, M, OH, OW], weight [M, C, kh, kw], the input's shape [4] → [N, C, H, W].</summary>
+internal sealed unsafe class ConvInputGradOperator() : ConvOperator(
+    "ConvInputGrad", "gradient", [new("dy", OperandType.Float), new("weight", OperandType.Float), new("shape", OperandType.Int64)], ProductForm.Plain)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
@@ -31,10 +45,86 @@ internal sealed unsafe class ConvInputGradOperator() : ConvGradOperator(
         context.Expect(sizes, 4);
         ReadOnlySpan<long> x = new(sizes.Data, 4);
         ConvShape shape = Check(context.State, x, weight.Shape, dy.Shape);
-        Run(context, shape, ConvInputGradKernel.ScratchLength(shape), dy.Data, weight.Data, context.Output(0, x));
+        Run(context, shape, context.Output(0, x), weight.Data, null, dy.Data);
     }
 
     /// <inheritdoc/>
-    protected override void Run(in ConvShape shape, float* first, float* second, float* result, float* scratch, ParallelLoop loop, MatrixProduct product) =>
-        ConvInputGradKernel.Run(shape, first, second, result, scratch, loop, product);
+    protected override nint CreateDirect(nint info, long[] strides, long[] dilations, long[] pads) => BuiltInProduct.Create(info, ProductForm.FirstTransposed);
+
+    /// <inheritdoc/>
+    protected override nint ScratchLength(in ConvShape shape, bool tiled) =>
+        tiled ? WinogradConv.ScratchLength(WinogradShape.OfInputGradient(shape)) : ConvInputGradKernel.ScratchLength(shape);
+
+    /// <inheritdoc/>
+    protected override void RunDirect(in ConvShape shape, in Tensors tensors, float* scratch, ParallelLoop loop)
+    {
+        BuiltInProduct.Call call = tensors.Call with { Form = ProductForm.FirstTransposed };
+        ConvInputGradKernel.Run(shape, tensors.Y, tensors.Weight, tensors.X, scratch, loop, new MatrixProduct(&BuiltInProduct.Run, &call));
+    }
+
+    /// <inheritdoc/>
+    protected override void RunTiled(in ConvShape shape, in Tensors tensors, float* scratch, ParallelLoop loop, MatrixProduct product) =>
+        WinogradConv.Run(WinogradShape.OfInputGradient(shape), tensors.Y, tensors.Weight, true, null, tensors.X, scratch, loop, product);
+}
+
+/// <summary>The convolution itself: x [N, C, H, W], weight [M, C, kh, kw], bias [M] where there is one → [N, M, OH, OW]. Not by tiles it is ORT's own Conv.</summary>
+internal sealed unsafe class ConvForwardOperator(bool hasBias) : ConvOperator(
+    hasBias ? "ConvForwardBias" : "ConvForward",
+    "y",
+    [new("x", OperandType.Float), new("weight", OperandType.Float), .. hasBias ? new Operand[] { new("bias", OperandType.Float) } : []],
+    ProductForm.SecondTransposed)
+{
+    /// <inheritdoc/>
+    public override void Compute(KernelContext context)
+    {
+        InputTensor<float> x = context.Next<float>(), weight = context.Next<float>();
+        float* bias = null;
+        long* y = stackalloc long[4];
+        if (!OutputShape(context.State, x.Shape, weight.Shape, new(y, 4)))
+            throw new OperandException($"{Name}: shapes x [{string.Join(',', x.Shape.ToArray())}] and weight [{string.Join(',', weight.Shape.ToArray())}] do not belong to one convolution.");
+        if (hasBias)
+        {
+            InputTensor<float> given = context.Next<float>();
+            context.Expect(given, (nint)y[1]);
+            bias = given.Data;
+        }
+        Run(context, Shape(context.State, x.Shape, weight.Shape, new(y, 4)), x.Data, weight.Data, bias, context.Output(0, new(y, 4)));
+    }
+
+    /// <inheritdoc/>
+    protected override nint CreateDirect(nint info, long[] strides, long[] dilations, long[] pads) => BuiltInOperator.Create(info, "", "Conv", 11, hasBias ? 3 : 2,
+    [
+        new("auto_pad", "NOTSET"), new("group", 1L), new("strides", strides), new("dilations", dilations), new("pads", pads),
+    ]);
+
+    /// <inheritdoc/>
+    protected override nint ScratchLength(in ConvShape shape, bool tiled) => tiled ? WinogradConv.ScratchLength(WinogradShape.Of(shape)) : 0;
+
+    /// <inheritdoc/>
+    protected override void RunDirect(in ConvShape shape, in Tensors tensors, float* scratch, ParallelLoop loop)
+    {
+        nint* inputs = stackalloc nint[3];
+        nint output = 0;
+        inputs[0] = inputs[1] = inputs[2] = 0;
+        try
+        {
+            inputs[0] = OrtNative.Wrap(tensors.X, [shape.Batch, shape.Channels, shape.Height, shape.Width]);
+            inputs[1] = OrtNative.Wrap(tensors.Weight, [shape.Outputs, shape.Channels, shape.KernelHeight, shape.KernelWidth]);
+            if (hasBias)
+                inputs[2] = OrtNative.Wrap(tensors.Bias, [shape.Outputs]);
+            output = OrtNative.Wrap(tensors.Y, [shape.Batch, shape.Outputs, shape.OutputHeight, shape.OutputWidth]);
+            BuiltInOperator.Invoke(tensors.Call.Context, tensors.Call.Product, inputs, hasBias ? 3 : 2, output);
+        }
+        finally
+        {
+            OrtNative.ReleaseValue(inputs[0]);
+            OrtNative.ReleaseValue(inputs[1]);
+            OrtNative.ReleaseValue(inputs[2]);
+            OrtNative.ReleaseValue(output);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void RunTiled(in ConvShape shape, in Tensors tensors, float* scratch, ParallelLoop loop, MatrixProduct product) =>
+        WinogradConv.Run(WinogradShape.Of(shape), tensors.X, tensors.Weight, false, tensors.Bias, tensors.Y, scratch, loop, product);
 }

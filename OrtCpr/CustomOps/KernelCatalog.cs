@@ -15,6 +15,8 @@ internal static class KernelCatalog
             new GeluOperator("GeluTanhGrad", ElementFormula.GeluTanhGrad),
             new CrossEntropyRowsOperator(),
             new CrossEntropyRowsGradOperator(),
+            new ConvForwardOperator(hasBias: false),
+            new ConvForwardOperator(hasBias: true),
             new ConvWeightGradOperator(),
             new ConvInputGradOperator(),
         }.Select(item => (item.Name, new Lazy<CpuOperator>(item))))

@@ -139,12 +139,14 @@ internal static unsafe partial class OrtNative
     public static void ParallelFor(nint context, delegate* unmanaged<void*, nuint, void> body, nint count, void* state) =>
         Check(ParallelForFunction(context, body, (nuint)count, 0, state));
 
-    /// <summary>A matrix of float over memory of ours, for <see cref="ReleaseValue"/>.</summary>
-    public static nint Wrap(float* data, nint rows, nint columns)
+    /// <summary>A tensor of float over memory of ours, for <see cref="ReleaseValue"/>.</summary>
+    public static nint Wrap(float* data, ReadOnlySpan<long> shape)
     {
-        long* dimensions = stackalloc long[] { rows, columns };
+        long length = 1;
+        foreach (long dimension in shape) length *= dimension;
         nint value;
-        Check(WrapFunction(CpuMemory, data, (nuint)(rows * columns * sizeof(float)), dimensions, 2, OperandType.Float, &value));
+        fixed (long* dimensions = shape)
+            Check(WrapFunction(CpuMemory, data, (nuint)(length * sizeof(float)), dimensions, (nuint)shape.Length, OperandType.Float, &value));
         return value;
     }
 

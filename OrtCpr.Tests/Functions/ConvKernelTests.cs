@@ -7,9 +7,9 @@ using OrtCpr.Sessions;
 
 namespace OrtCpr.Tests.Functions;
 
-// The kernels of a convolution's gradients against their bodies, which are convolutions by standard operators, and against sums in double.
+// The kernels of a convolution and its gradients against their bodies, which are convolutions by standard operators, and against sums in double.
 [TestClass]
-public sealed class ConvGradTests
+public sealed class ConvKernelTests
 {
     private sealed record Job(long N, long C, long H, long W, long M, long[] Kernel, long[] Strides, long[] Dilations, long[] Pads)
     {
@@ -28,6 +28,12 @@ public sealed class ConvGradTests
         new(2, 64, 70, 61, 2, [5, 5], [1, 1], [1, 1], [2, 2, 2, 2]),
         new(13, 200, 11, 13, 3, [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
         new(0, 2, 4, 4, 3, [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
+        // By tiles: whole ones, cut ones, channels that are no whole vectors, every padding, several blocks, several chunks of outputs.
+        new(4, 32, 8, 8, 32, [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
+        new(3, 35, 13, 10, 41, [3, 3], [1, 1], [1, 1], [0, 2, 1, 0]),
+        new(2, 33, 9, 75, 32, [3, 3], [1, 1], [1, 1], [2, 0, 2, 1]),
+        new(4, 32, 64, 64, 32, [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
+        new(16, 260, 4, 4, 230, [3, 3], [1, 1], [1, 1], [1, 1, 1, 1]),
     ];
 
     private static float[] Values(long length, int seed)
@@ -36,29 +42,34 @@ public sealed class ConvGradTests
         return [.. Enumerable.Range(0, (int)length).Select(_ => (random.NextSingle() * 2) - 1)];
     }
 
-    // dW and dx of one job.
-    private static double[][] Run(Job job, float[] x, float[] w, float[] dy, bool kernels, int threads)
+    private static readonly string[] Names = ["dW", "dx", "y", "y with bias"];
+
+    // dW, dx and y of one job, the last without and with a bias.
+    private static double[][] Run(Job job, float[] x, float[] w, float[] dy, float[] bias, bool kernels, int threads)
     {
         OnnxModel model = OnnxModel.Create("function", 18);
         long[] sizes = [job.N, job.M, job.Output(0, job.H), job.Output(1, job.W)], image = [job.N, job.C, job.H, job.W], weight = [job.M, job.C, .. job.Kernel];
         Value Input(string name, long[] dims) => model.Graph.AddInput(name, ElementType.Float, Shape.Of(dims));
-        Value xs = Input("x", image), ws = Input("w", weight), dys = Input("dy", sizes);
+        Value xs = Input("x", image), ws = Input("w", weight), dys = Input("dy", sizes), biases = Input("bias", [job.M]);
         var g = new GraphBuilder(model.Graph);
         model.Graph.Outputs.Add(FunctionLibrary.ConvWeightGrad(g, xs, ws, dys, job.Strides, job.Dilations, job.Pads));
         model.Graph.Outputs.Add(FunctionLibrary.ConvInputGrad(g, xs, ws, dys, job.Strides, job.Dilations, job.Pads));
+        (string, object)[] geometry = [("strides", job.Strides), ("dilations", job.Dilations), ("pads", job.Pads)];
+        model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{FunctionLibrary.Domain}.ConvForward", [xs, ws], geometry), dys));
+        model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{FunctionLibrary.Domain}.ConvForwardBias", [xs, ws, biases], geometry), dys));
         FunctionLibrary.Attach(model);
         using var device = new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
-        using Batch batch = new Batch().Add("x", x, image).Add("w", w, weight).Add("dy", dy, sizes);
+        using Batch batch = new Batch().Add("x", x, image).Add("w", w, weight).Add("dy", dy, sizes).Add("bias", bias, job.M);
         using IDisposableReadOnlyCollection<OrtValue> results = session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
         return [.. results.Select(r => Device.ReadOnHost(r).ToDoubles())];
     }
 
-    // The gradients, and the sums of the sizes of their terms, which rounding is in proportion to.
-    private static (double[][] Sums, double[][] Sizes) Reference(Job job, float[] x, float[] w, float[] dy)
+    // The results, and the sums of the sizes of their terms, which rounding is in proportion to.
+    private static (double[][] Sums, double[][] Sizes) Reference(Job job, float[] x, float[] w, float[] dy, float[] bias)
     {
         long oh = job.Output(0, job.H), ow = job.Output(1, job.W);
-        double[] dw = new double[w.Length], dwSize = new double[w.Length], dx = new double[x.Length], dxSize = new double[x.Length];
+        double[] dw = new double[w.Length], dwSize = new double[w.Length], dx = new double[x.Length], dxSize = new double[x.Length], y = new double[dy.Length], ySize = new double[dy.Length];
         for (long at = 0; at < w.Length; at++)
         {
             long j = at % job.Kernel[1], i = at / job.Kernel[1] % job.Kernel[0], c = at / (job.Kernel[0] * job.Kernel[1]) % job.C, m = at / (job.Kernel[0] * job.Kernel[1] * job.C);
@@ -68,14 +79,16 @@ public sealed class ConvGradTests
                 long row = (p * job.Strides[0]) - job.Pads[0] + (i * job.Dilations[0]), column = (q * job.Strides[1]) - job.Pads[1] + (j * job.Dilations[1]);
                 if (row < 0 || row >= job.H || column < 0 || column >= job.W) continue;
                 long from = (((((n * job.C) + c) * job.H) + row) * job.W) + column, to = (((((n * job.M) + m) * oh) + p) * ow) + q;
-                double term = (double)x[from] * dy[to], back = (double)w[at] * dy[to];
+                double term = (double)x[from] * dy[to], back = (double)w[at] * dy[to], ahead = (double)w[at] * x[from];
                 dw[at] += term;
                 dwSize[at] += Math.Abs(term);
                 dx[from] += back;
                 dxSize[from] += Math.Abs(back);
+                y[to] += ahead;
+                ySize[to] += Math.Abs(ahead);
             }
         }
-        return ([dw, dx], [dwSize, dxSize]);
+        return ([dw, dx, y, [.. y.Select((v, i) => v + bias[i / (oh * ow) % job.M])]], [dwSize, dxSize, ySize, ySize]);
     }
 
     public static IEnumerable<object[]> Numbers => Enumerable.Range(0, Jobs.Length).Select(i => new object[] { i });
@@ -85,14 +98,14 @@ public sealed class ConvGradTests
     public void Kernels_EqualTheSums_AndTheirBodies(int number)
     {
         Job job = Jobs[number];
-        float[] x = Values(job.N * job.C * job.H * job.W, 1), dy = Values(job.N * job.M * job.Output(0, job.H) * job.Output(1, job.W), 2), w = Values(job.M * job.C * job.Kernel[0] * job.Kernel[1], 3);
-        (double[][] sums, double[][] sizes) = Reference(job, x, w, dy);
-        double[][] one = Run(job, x, w, dy, kernels: true, 1), two = Run(job, x, w, dy, kernels: true, 2);
+        float[] x = Values(job.N * job.C * job.H * job.W, 1), dy = Values(job.N * job.M * job.Output(0, job.H) * job.Output(1, job.W), 2), w = Values(job.M * job.C * job.Kernel[0] * job.Kernel[1], 3), bias = Values(job.M, 4);
+        (double[][] sums, double[][] sizes) = Reference(job, x, w, dy, bias);
+        double[][] one = Run(job, x, w, dy, bias, kernels: true, 1), two = Run(job, x, w, dy, bias, kernels: true, 2);
         // ONNX Runtime's Conv gives nothing for a batch of none.
-        double[][] body = job.N == 0 ? one : Run(job, x, w, dy, kernels: false, 1);
+        double[][] body = job.N == 0 ? one : Run(job, x, w, dy, bias, kernels: false, 1);
         for (int o = 0; o < sums.Length; o++)
         {
-            string what = o == 0 ? "dW" : "dx";
+            string what = Names[o];
             CollectionAssert.AreEqual(one[o], two[o], $"{what}: one and two threads");
             Assert.HasCount(sums[o].Length, one[o]);
             // Float32 sums by blocks: a few roundings of the sum of the terms' sizes.
