@@ -11,8 +11,8 @@ internal static class KernelCatalog
         .Concat(new CpuOperator[]
         {
             new SquaredNormOperator(),
-            new GeluOperator("GeluTanh", ElementFormula.GeluTanh),
-            new GeluOperator("GeluTanhGrad", ElementFormula.GeluTanhGrad),
+            new ElementOperator<ElementFormulas.GeluTanh>("GeluTanh"),
+            new ElementOperator<ElementFormulas.GeluTanhGrad>("GeluTanhGrad"),
             new CrossEntropyRowsOperator(),
             new CrossEntropyRowsGradOperator(),
             new ConvForwardOperator(hasBias: false),

@@ -2,24 +2,25 @@ using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>Gelu by tanh, or its gradient.</summary>
-internal sealed unsafe class GeluOperator(string name, ElementFormula formula) : CpuOperator(
+/// <summary>A formula, element by element: x, or x and dy of x's shape → a tensor of x's shape.</summary>
+internal sealed unsafe class ElementOperator<TFormula>(string name) : CpuOperator(
     name,
-    formula == ElementFormula.GeluTanh ? [new("x", OperandType.Float)] : [new("x", OperandType.Float), new("dy", OperandType.Float)],
+    TFormula.HasSecond ? [new("x", OperandType.Float), new("dy", OperandType.Float)] : [new("x", OperandType.Float)],
     [new("y", OperandType.Float)])
+    where TFormula : struct, IElementFormula
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
         InputTensor<float> x = context.Next<float>();
         float* dy = null;
-        if (formula != ElementFormula.GeluTanh)
+        if (TFormula.HasSecond)
         {
             InputTensor<float> gradient = context.Next<float>();
             context.Expect(gradient, x.Length);
             dy = gradient.Data;
         }
-        GeluKernel.Run(formula, x.Data, dy, context.Output(0, x.Shape), x.Length, context.Threads);
+        ElementKernel.Run<TFormula>(x.Data, dy, context.Output(0, x.Shape), x.Length, context.Threads);
     }
 }
 

@@ -1,12 +1,13 @@
+using System.Numerics;
 using System.Numerics.Tensors;
 
 namespace OrtCpr.Kernels;
 
 /// <summary>Cross-entropy of rows of logits, and its gradient, a row at a time.</summary>
 /// <remarks>
-/// Forward reads each logit twice, from the cache the second time, and writes two numbers a row; backward reads it once and writes once: 8 bytes an
-/// element. exp is TensorPrimitives', vectorised; sums of a row are formed in float lanes by blocks and go on in double. The gradient may be the memory
-/// of the logits.
+/// A lane is a class. Forward reads each logit twice, from the cache the second time, and writes two numbers a row; backward reads it once and writes once:
+/// 8 bytes an element. Sums of a row are formed in float lanes by blocks of <see cref="Chunks.BlockLength"/> and go on in double. The gradient may be the
+/// memory of the logits.
 /// </remarks>
 internal static unsafe class CrossEntropyKernel
 {
@@ -30,42 +31,47 @@ internal static unsafe class CrossEntropyKernel
     private static void ForwardRows(void* state, nint chunk)
     {
         Work* work = (Work*)state;
-        Span<float> block = stackalloc float[Chunks.BlockLength];
         for (nint n = chunk * RowsPerChunk; n < nint.Min(work->Rows, (chunk + 1) * RowsPerChunk); n++)
         {
-            ReadOnlySpan<float> row = new(work->Logits + (n * work->Classes), (int)work->Classes);
-            float highest = TensorPrimitives.Max(row);
+            float* row = work->Logits + (n * work->Classes);
+            float highest = TensorPrimitives.Max(new ReadOnlySpan<float>(row, (int)work->Classes));
             double sum = 0;
-            for (int i = 0; i < row.Length; i += Chunks.BlockLength)
-            {
-                ReadOnlySpan<float> part = row[i..Math.Min(row.Length, i + Chunks.BlockLength)];
-                Span<float> e = block[..part.Length];
-                TensorPrimitives.Subtract(part, highest, e);
-                TensorPrimitives.Exp(e, e);
-                sum += TensorPrimitives.Sum(e);
-            }
+            for (nint i = 0; i < work->Classes; i += Chunks.BlockLength)
+                sum += SumOfPowers(row + i, nint.Min(Chunks.BlockLength, work->Classes - i), highest);
             double logSum = highest + Math.Log(sum);
             work->LogSums[n] = (float)logSum;
-            work->Losses[n] = (float)(logSum - row[(int)work->Labels[n]]);
+            work->Losses[n] = (float)(logSum - row[work->Labels[n]]);
         }
+    }
+
+    /// <summary>Σ exp(z − highest) of a block.</summary>
+    private static float SumOfPowers(float* z, nint length, float highest)
+    {
+        nint lanes = Vector<float>.Count, i = 0;
+        Vector<float> shift = Vector.Create(highest), even = default, odd = default;
+        for (; i <= length - (2 * lanes); i += 2 * lanes)
+        {
+            even += VectorMath.Exp(Vector.Load(z + i) - shift);
+            odd += VectorMath.Exp(Vector.Load(z + i + lanes) - shift);
+        }
+        float sum = Vector.Sum(even + odd);
+        for (; i < length; i++) sum += MathF.Exp(z[i] - highest);
+        return sum;
     }
 
     private static void BackwardRows(void* state, nint chunk)
     {
         Work* work = (Work*)state;
+        nint lanes = Vector<float>.Count;
         for (nint n = chunk * RowsPerChunk; n < nint.Min(work->Rows, (chunk + 1) * RowsPerChunk); n++)
         {
-            ReadOnlySpan<float> row = new(work->Logits + (n * work->Classes), (int)work->Classes);
-            Span<float> result = new(work->Gradient + (n * work->Classes), (int)work->Classes);
-            float scale = work->Dy[n];
-            for (int i = 0; i < row.Length; i += Chunks.BlockLength)
-            {
-                Range part = i..Math.Min(row.Length, i + Chunks.BlockLength);
-                TensorPrimitives.Subtract(row[part], work->LogSums[n], result[part]);
-                TensorPrimitives.Exp(result[part], result[part]);
-                TensorPrimitives.Multiply(result[part], scale, result[part]);
-            }
-            result[(int)work->Labels[n]] -= scale;
+            float* row = work->Logits + (n * work->Classes), result = work->Gradient + (n * work->Classes);
+            float scale = work->Dy[n], shift = work->LogSums[n];
+            Vector<float> scales = Vector.Create(scale), shifts = Vector.Create(shift);
+            nint i = 0;
+            for (; i <= work->Classes - lanes; i += lanes) (VectorMath.Exp(Vector.Load(row + i) - shifts) * scales).Store(result + i);
+            for (; i < work->Classes; i++) result[i] = MathF.Exp(row[i] - shift) * scale;
+            result[work->Labels[n]] -= scale;
         }
     }
 

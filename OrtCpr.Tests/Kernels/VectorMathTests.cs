@@ -1,0 +1,61 @@
+using System.Numerics;
+using OrtCpr.Kernels;
+
+namespace OrtCpr.Tests.Kernels;
+
+// Error bounds over the whole range, in units in the last place against double.
+[TestClass]
+public sealed class VectorMathTests
+{
+    private static float Lane(Func<Vector<float>, Vector<float>> function, float x) => function(Vector.Create(x))[Vector<float>.Count - 1];
+
+    private static double Units(float found, double exact) => Math.Abs(found - exact) / (MathF.BitIncrement((float)Math.Abs(exact)) - Math.Abs((float)exact));
+
+    [TestMethod]
+    public void Exp_IsWithinTwoUnits_BetweenTheLimits()
+    {
+        double worst = 0;
+        for (float x = VectorMath.LowestExponent; x <= VectorMath.HighestExponent; x += 0.00137f) worst = Math.Max(worst, Units(Lane(VectorMath.Exp, x), Math.Exp(x)));
+        for (float x = -1e-3f; x <= 1e-3f; x += 1.1e-7f) worst = Math.Max(worst, Units(Lane(VectorMath.Exp, x), Math.Exp(x)));
+        Assert.IsLessThanOrEqualTo(2, worst);
+        Assert.AreEqual(1f, Lane(VectorMath.Exp, 0));
+        Assert.AreEqual(1f, Lane(VectorMath.Exp, float.Epsilon));
+    }
+
+    [TestMethod]
+    public void Exp_BeyondTheLimits()
+    {
+        Assert.AreEqual(0f, Lane(VectorMath.Exp, -87.31f));
+        Assert.AreEqual(0f, Lane(VectorMath.Exp, float.NegativeInfinity));
+        Assert.AreEqual(2.2e38f, Lane(VectorMath.Exp, 1000), 1e37f);
+        Assert.AreEqual(2.2e38f, Lane(VectorMath.Exp, float.PositiveInfinity), 1e37f);
+        Assert.IsTrue(float.IsNaN(Lane(VectorMath.Exp, float.NaN)));
+    }
+
+    [TestMethod]
+    public void Sigmoid_IsWithinThreeUnits()
+    {
+        double worst = 0;
+        for (float x = -80; x <= 80; x += 0.00119f) worst = Math.Max(worst, Units(Lane(VectorMath.Sigmoid, x), 1 / (1 + Math.Exp(-x))));
+        Assert.IsLessThanOrEqualTo(3, worst);
+        Assert.AreEqual(0f, Lane(VectorMath.Sigmoid, float.NegativeInfinity), 1e-38f);
+        Assert.AreEqual(1f, Lane(VectorMath.Sigmoid, float.PositiveInfinity));
+        Assert.IsTrue(float.IsNaN(Lane(VectorMath.Sigmoid, float.NaN)));
+    }
+
+    [TestMethod]
+    public unsafe void SomeLanes_AreReadAndWrittenAlone()
+    {
+        for (int count = 0; count < Vector<float>.Count; count++)
+        {
+            float[] source = [.. Enumerable.Range(1, count).Select(i => (float)i)], target = [.. Enumerable.Repeat(-1f, Vector<float>.Count)];
+            fixed (float* from = source, to = target)
+            {
+                Vector<float> loaded = VectorMath.LoadSome(from, count);
+                Assert.AreEqual(count * (count + 1) / 2f, Vector.Sum(loaded));
+                VectorMath.StoreSome(loaded, to, count);
+            }
+            CollectionAssert.AreEqual(source.Concat(Enumerable.Repeat(-1f, Vector<float>.Count - count)).ToArray(), target);
+        }
+    }
+}

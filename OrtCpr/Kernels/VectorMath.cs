@@ -1,0 +1,60 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace OrtCpr.Kernels;
+
+/// <summary>Functions of a vector of floats, lane by lane.</summary>
+internal static class VectorMath
+{
+    /// <summary>Below this, e to the power of it is 0 here: it would be a subnormal number.</summary>
+    public const float LowestExponent = -87.3f;
+
+    /// <summary>Above this, the power stays where it is there, 2.2e38.</summary>
+    public const float HighestExponent = 88.3f;
+
+    // 1.5·2²³: a float of this size has no fraction, so adding it rounds, and its low bits are the integer.
+    private const float Rounder = 12582912;
+
+    private const float OneOverLn2 = 1.44269504f;
+
+    // ln 2 in two parts, the first short enough that a product with an exponent is exact.
+    private const float Ln2High = 0.693359375f, Ln2Low = -2.12194440e-4f;
+
+    /// <summary>e to the power of x, within 2 units in the last place between the limits; NaN stays.</summary>
+    /// <remarks>x = n·ln 2 + r with |r| ≤ ½ ln 2; the series of e to the power of r ends after r⁷, 5e-9 of the value; n is added to the exponent's bits.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Exp(Vector<float> x)
+    {
+        Vector<float> inside = Vector.MaxNative(Vector.MinNative(x, Of(HighestExponent)), Of(LowestExponent));
+        Vector<float> rounded = Vector.MultiplyAddEstimate(inside, Of(OneOverLn2), Of(Rounder)), n = rounded - Of(Rounder);
+        Vector<float> r = Vector.MultiplyAddEstimate(n, Of(-Ln2Low), Vector.MultiplyAddEstimate(n, Of(-Ln2High), inside));
+        Vector<float> sum = Vector.MultiplyAddEstimate(r, Of(1f / 5040), Of(1f / 720));
+        sum = Vector.MultiplyAddEstimate(sum, r, Of(1f / 120));
+        sum = Vector.MultiplyAddEstimate(sum, r, Of(1f / 24));
+        sum = Vector.MultiplyAddEstimate(sum, r, Of(1f / 6));
+        sum = Vector.MultiplyAddEstimate(sum, r, Of(0.5f));
+        sum = Vector.MultiplyAddEstimate(sum, r, Of(1));
+        sum = Vector.MultiplyAddEstimate(sum, r, Of(1));
+        Vector<float> power = Vector.AsVectorSingle(Vector.AsVectorInt32(sum) + Vector.ShiftLeft(Vector.AsVectorInt32(rounded), 23));
+        power = Vector.ConditionalSelect(Vector.LessThan(x, Of(LowestExponent)), Vector<float>.Zero, power);
+        return Vector.ConditionalSelect(Vector.Equals(x, x), power, x);
+    }
+
+    /// <summary>1/(1 + e to the power of −x), within 3 units in the last place and 1e-38.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Sigmoid(Vector<float> x) => Vector<float>.One / (Vector<float>.One + Exp(-x));
+
+    /// <summary>The first <paramref name="count"/> floats at <paramref name="source"/>, fewer than lanes; the other lanes are 0.</summary>
+    public static unsafe Vector<float> LoadSome(float* source, nint count)
+    {
+        Vector<float> all = default;
+        Unsafe.CopyBlockUnaligned(&all, source, (uint)(count * sizeof(float)));
+        return all;
+    }
+
+    /// <summary>The first <paramref name="count"/> lanes to memory.</summary>
+    public static unsafe void StoreSome(Vector<float> value, float* target, nint count) => Unsafe.CopyBlockUnaligned(target, &value, (uint)(count * sizeof(float)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<float> Of(float value) => Vector.Create(value);
+}
