@@ -196,6 +196,7 @@ public static class TrainingGraphBuilder
         OnnxGraph graph = model.Graph;
         Prepare(model, InferShapes.Again(model));
         FuseConv.Run(model);
+        FuseBatchNorm.Run(model);
         ShapeInference known = InferShapes.Again(model);
         int forward = graph.Nodes.Count;
         Value loss = graph.Outputs.First(o => o.Name == LossName);

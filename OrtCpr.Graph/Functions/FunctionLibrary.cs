@@ -19,12 +19,18 @@ internal static class FunctionLibrary
     private static readonly Dictionary<string, Row> Table = new(StringComparer.Ordinal)
     {
         ["GeluTanh"] = new([null], (g, x) => [GeluBodies.Forward(g, x[0])], (g, op, dy) => [GeluTanhGrad(g, op.In(0), dy)]),
-        ["GeluTanhGrad"] = new([null, null], (g, x) => [GeluBodies.Backward(g, x[0], x[1])]),
+        ["GeluTanhGrad"] = new([null, null], (g, x) => [GeluBodies.Backward(g, x[0], x[1])], ByDefinition.Rule((g, op) => GeluBodies.Backward(g, op.In(0), op.In(1)))),
         ["CrossEntropyRows"] = new([null, ElementType.Int64], (g, x) => CrossEntropyBodies.Forward(g, x[0], x[1]), CrossEntropyGradient),
         ["CrossEntropyRowsGrad"] = new([null, ElementType.Int64, null, null], (g, x) => [CrossEntropyBodies.Backward(g, x[0], x[1], x[2], x[3])]),
         ["ConvForward"] = new([null, null], (g, x) => [ConvolutionBodies.Forward(g, x)], ConvolutionRules.Conv) { Attributes = ConvolutionBodies.Attributes },
         ["ConvForwardBias"] = new([null, null, null], (g, x) => [ConvolutionBodies.Forward(g, x)], ConvolutionRules.Conv) { Attributes = ConvolutionBodies.Attributes },
         ["ConvWeightGrad"] = new([null, null, null], (g, x) => [ConvolutionBodies.WeightGradient(g, x[0], x[1], x[2])], OfWeightGradient) { Attributes = ConvolutionBodies.Attributes },
+        ["ReluGrad"] = new([null, null], (g, x) => [BatchNormBodies.ReluGrad(g, x[0], x[1])], (g, op, dy) => [null, ReluGrad(g, op.In(0), dy)]),
+        ["BatchNorm"] = BatchNorm(skip: false, relu: false),
+        ["BatchNormRelu"] = BatchNorm(skip: false, relu: true),
+        ["BatchNormAddRelu"] = BatchNorm(skip: true, relu: true),
+        ["BatchNormGrad"] = new([null, null, null, null, null], BatchNormBodies.Backward, BatchNormBodies.BackwardGradient) { Attributes = BatchNormBodies.BackwardAttributes },
+        ["BatchNormReluGrad"] = new([null, null, null, null, null, null], BatchNormBodies.Backward, BatchNormBodies.BackwardGradient) { Attributes = BatchNormBodies.BackwardAttributes },
         ["ConvInputGrad"] = new([null, null, ElementType.Int64], (g, x) => [ConvolutionBodies.InputGradient(g, x[0], x[1], x[2])], OfInputGradient) { Attributes = ConvolutionBodies.Attributes },
     };
 
@@ -32,6 +38,20 @@ internal static class FunctionLibrary
 
     // The rule of one of ours; null for any other operator.
     public static GradientRule? GradientOf(Node node) => node.Domain == Domain && Table.TryGetValue(node.OpType, out Row? row) ? row.Gradient : null;
+
+    private static Row BatchNorm(bool skip, bool relu) => new(new ElementType?[skip ? 4 : 3],
+        (g, x) => BatchNormBodies.Forward(g, x[0], x[1], x[2], skip ? x[3] : null, relu), BatchNormBodies.ForwardGradient(skip, relu))
+    { Attributes = BatchNormBodies.ForwardAttributes };
+
+    // Batch normalisation by the batch's statistics; the statistics are [C], the variance divided by the count.
+    public static (Value Y, Value Mean, Value Variance) BatchNorm(GraphBuilder g, Value x, Value gain, Value bias, float epsilon, long[] axes)
+    {
+        Value[] results = g.Ops($"{Domain}.BatchNorm", 4, [x, gain, bias], ("epsilon", epsilon), ("axes", axes));
+        foreach (Value statistic in results) GraphBuilder.Typed(statistic, x.Type, gain.Shape);
+        return (GraphBuilder.Like(results[0], x), results[1], results[2]);
+    }
+
+    public static Value ReluGrad(GraphBuilder g, Value y, Value dy) => GraphBuilder.Like(g.Op($"{Domain}.ReluGrad", [y, dy]), dy);
 
     public static Value GeluTanhGrad(GraphBuilder g, Value x, Value dy) => GraphBuilder.Like(g.Op($"{Domain}.GeluTanhGrad", [x, dy]), x);
 

@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
@@ -7,7 +8,7 @@ internal static class ActivationRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
     {
-        ["Relu"] = (g, op, dy) => [g.Where(g.Greater(op.Out(0), g.Scalar(0, dy.Type)), dy, g.Scalar(0, dy.Type))],
+        ["Relu"] = (g, op, dy) => [dy.Type == ElementType.Float ? FunctionLibrary.ReluGrad(g, op.Out(0), dy) : Kept(g, g.Greater(op.Out(0), g.Scalar(0, dy.Type)), dy)],
         ["Sigmoid"] = (g, op, dy) => [g.Mul(dy, g.Mul(op.Out(0), g.Sub(1, op.Out(0))))],
         ["Tanh"] = (g, op, dy) => [g.Mul(dy, g.Sub(1, g.Mul(op.Out(0), op.Out(0))))],
         ["Softmax"] = Softmax,

@@ -62,6 +62,10 @@ public sealed class OnnxGraph
         return readers;
     }
 
+    // The one node that reads a value; null where there are several or none, or the value leaves the graph.
+    internal Node? OnlyReader(Dictionary<Value, List<Node>> readers, Value value) =>
+        !Outputs.Contains(value) && readers.TryGetValue(value, out List<Node>? list) && list.Count == 1 ? list[0] : null;
+
     // Everything a node reads: its inputs and what its subgraphs capture.
     internal static IEnumerable<Value> ReadBy(Node node)
     {

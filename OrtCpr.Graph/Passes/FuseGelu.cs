@@ -55,18 +55,15 @@ internal static class FuseGelu
     // The product ½·x·(1 + tanh), its factors grouped in any way.
     private static Value? Outcome(OnnxGraph graph, Dictionary<Value, List<Node>> readers, Value tanh, Value x)
     {
-        if (Only(graph, readers, tanh) is not Node add || !add.Is("Add") || !Is(add.Inputs[0] == tanh ? add.Inputs[1] : add.Inputs[0], 1)) return null;
+        if (graph.OnlyReader(readers, tanh) is not Node add || !add.Is("Add") || !Is(add.Inputs[0] == tanh ? add.Inputs[1] : add.Inputs[0], 1)) return null;
         Value sum = add.Outputs[0]!;
-        if (Only(graph, readers, sum) is not Node first || !first.Is("Mul")) return null;
+        if (graph.OnlyReader(readers, sum) is not Node first || !first.Is("Mul")) return null;
         Value other = first.Inputs[0] == sum ? first.Inputs[1]! : first.Inputs[0]!, product = first.Outputs[0]!;
         if (Times(other, 0.5) == x) return product;
-        if (Only(graph, readers, product) is not Node second || !second.Is("Mul")) return null;
+        if (graph.OnlyReader(readers, product) is not Node second || !second.Is("Mul")) return null;
         Value rest = second.Inputs[0] == product ? second.Inputs[1]! : second.Inputs[0]!;
         return (other == x && Is(rest, 0.5)) || (Is(other, 0.5) && rest == x) ? second.Outputs[0] : null;
     }
-
-    private static Node? Only(OnnxGraph graph, Dictionary<Value, List<Node>> readers, Value value) =>
-        !graph.Outputs.Contains(value) && readers.TryGetValue(value, out List<Node>? list) && list.Count == 1 ? list[0] : null;
 
     // v, when the value is v · constant.
     private static Value? Times(Value value, double constant)

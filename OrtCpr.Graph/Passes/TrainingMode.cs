@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Optimizers;
 
@@ -14,8 +15,8 @@ public enum BatchNormalizationMode
     Inference,
 }
 
-// Training and evaluation forms of BatchNormalization. The training form is written out in standard operators, which every provider runs and every
-// operator of which has a gradient rule.
+// Training and evaluation forms of BatchNormalization. The training form is an operator of ours: the running statistics, which ONNX's own training form
+// updates by the way, are inputs and outputs of the graph.
 internal static class TrainingMode
 {
     // Training form; the running statistics become inputs `<name>.pending` and outputs `<name>.pending.updated`.
@@ -34,10 +35,11 @@ internal static class TrainingMode
             }
             var nodes = new List<Node>();
             var g = new GraphBuilder(graph, sink: nodes) { Scope = node.Name.Length > 0 ? node.Name : node.Outputs[0]!.Name };
-            Decompose(g, node, unbiased, statistics);
+            ToBatchNorm(g, node, unbiased, statistics);
             pieces[node] = nodes;
         }
         graph.Splice(pieces);
+        FunctionLibrary.Attach(model);
         return statistics;
     }
 
@@ -73,18 +75,15 @@ internal static class TrainingMode
         }
     }
 
-    private static void Decompose(GraphBuilder g, Node node, bool unbiased, List<RunningStatistic> statistics)
+    private static void ToBatchNorm(GraphBuilder g, Node node, bool unbiased, List<RunningStatistic> statistics)
     {
         Value x = node.Inputs[0]!, y = node.Outputs[0]!;
         int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
-        long[] axes = [.. Enumerable.Range(0, rank).Where(i => i != 1).Select(i => (long)i)];
-        Value mean = g.ReduceMean(x, true, axes);
-        Value centred = g.Sub(x, mean);
-        Value variance = g.ReduceMean(g.Mul(centred, centred), true, axes);
-        Value inverse = g.Reciprocal(g.Sqrt(g.Add(variance, node.Float("epsilon", 1e-5f))));
-        Value gain = Gradients.NormalizationRules.PerChannel(g, node.Inputs[1]!, rank), bias = Gradients.NormalizationRules.PerChannel(g, node.Inputs[2]!, rank);
-        // γ/σ first: one product per channel instead of one per element.
-        Value result = g.Add(g.Mul(centred, g.Mul(inverse, gain)), bias);
+        // A vector is a batch of one channel.
+        if (rank == 1) x = GraphBuilder.Typed(g.Unsqueeze(x, 1), x.Type, null);
+        long[] axes = [.. Enumerable.Range(0, Math.Max(rank, 2)).Where(i => i != 1).Select(i => (long)i)];
+        (Value result, Value mean, Value variance) = FunctionLibrary.BatchNorm(g, x, node.Inputs[1]!, node.Inputs[2]!, node.Float("epsilon", 1e-5f), axes);
+        if (rank == 1) result = g.Squeeze(result, 1);
         GraphBuilder.Like(result, y);
         result.Name = y.Name;
         g.Graph.ReplaceReaders(y, result);

@@ -20,7 +20,8 @@ public sealed class CustomOpDomainTests
             select $"Cpr_{regularizer}_{method}{adaptive}";
         string[] expected =
         [
-            "SquaredNorm", "GeluTanh", "GeluTanhGrad", "CrossEntropyRows", "CrossEntropyRowsGrad", "ConvForward", "ConvForwardBias", "ConvWeightGrad", "ConvInputGrad",
+            "SquaredNorm", "GeluTanh", "GeluTanhGrad", "ReluGrad", "BatchNorm", "BatchNormRelu", "BatchNormAddRelu", "BatchNormGrad", "BatchNormReluGrad",
+             "CrossEntropyRows", "CrossEntropyRowsGrad", "ConvForward", "ConvForwardBias", "ConvWeightGrad", "ConvInputGrad",
             .. from rule in bases
                from constraint in constraints.Prepend("")
                from suffix in suffixes

@@ -70,6 +70,9 @@ internal static unsafe partial class OrtNative
     private static readonly delegate* unmanaged<nint, byte*, long*, nuint*, nint> GetIntegersFunction =
         (delegate* unmanaged<nint, byte*, long*, nuint*, nint>)Function("KernelInfoGetAttributeArray_int64");
 
+    private static readonly delegate* unmanaged<nint, byte*, float*, nint> GetFloatFunction =
+        (delegate* unmanaged<nint, byte*, float*, nint>)Function("KernelInfoGetAttribute_float");
+
     /// <summary>OrtMemoryInfo of the CPU's arena; lives as long as the process.</summary>
     private static readonly nint CpuMemory = CreateCpuMemory();
 
@@ -180,6 +183,15 @@ internal static unsafe partial class OrtNative
         fixed (long* data = values)
             Check(GetIntegersFunction(info, text, data, &size));
         return (int)size == count ? values : throw new OperandException($"An attribute has {size} integers, expected {count}.");
+    }
+
+    /// <summary>A float attribute of a node whose kernel is being made.</summary>
+    public static float GetFloat(nint info, ReadOnlySpan<byte> name)
+    {
+        float value;
+        fixed (byte* text = name)
+            Check(GetFloatFunction(info, text, &value));
+        return value;
     }
 
     private static nint CreateCpuMemory()

@@ -44,4 +44,13 @@ internal static class ElementFormulas
             return second * s * Vector.MultiplyAddEstimate(slope, Vector<float>.One - s, Vector<float>.One);
         }
     }
+
+    /// <summary>The second where the first is above 0.</summary>
+    internal readonly struct ReluGrad : IElementFormula
+    {
+        public static bool HasSecond => true;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector<float> Of(Vector<float> first, Vector<float> second) => VectorMath.WherePositive(first, second);
+    }
 }

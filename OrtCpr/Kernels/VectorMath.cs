@@ -44,10 +44,18 @@ internal static class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Sigmoid(Vector<float> x) => Vector<float>.One / (Vector<float>.One + Exp(-x));
 
-    /// <summary>The first <paramref name="count"/> floats at <paramref name="source"/>, fewer than lanes; the other lanes are 0.</summary>
-    public static unsafe Vector<float> LoadSome(float* source, nint count)
+    /// <summary>0 for what is negative; NaN stays.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Relu(Vector<float> x) => Vector.ConditionalSelect(Vector.LessThan(x, Vector<float>.Zero), Vector<float>.Zero, x);
+
+    /// <summary><paramref name="value"/> where x is above 0, elsewhere 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> WherePositive(Vector<float> x, Vector<float> value) => Vector.ConditionalSelect(Vector.GreaterThan(x, Vector<float>.Zero), value, Vector<float>.Zero);
+
+    /// <summary>The first <paramref name="count"/> floats at <paramref name="source"/>, at most as many as lanes; the other lanes are <paramref name="rest"/>.</summary>
+    public static unsafe Vector<float> LoadSome(float* source, nint count, float rest = 0)
     {
-        Vector<float> all = default;
+        Vector<float> all = Vector.Create(rest);
         Unsafe.CopyBlockUnaligned(&all, source, (uint)(count * sizeof(float)));
         return all;
     }

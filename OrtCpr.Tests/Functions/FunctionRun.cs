@@ -1,0 +1,53 @@
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Devices;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Ir;
+using OrtCpr.Sessions;
+
+namespace OrtCpr.Tests.Functions;
+
+// One node of an operator of ours, run as its body or as its kernel.
+internal sealed record FunctionRun(string Name, int Outputs, params (string Name, object Value)[] Attributes)
+{
+    public static float[] Values(long length, int seed, float spread = 4)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, (int)length).Select(_ => spread * ((2 * random.NextSingle()) - 1))];
+    }
+
+    public static TensorData Tensor(int seed, params long[] dimensions) => TensorData.From<float>(Values(dimensions.Aggregate(1L, (n, d) => n * d), seed), dimensions);
+
+    public TensorData[] Of(bool kernels, int threads, params TensorData[] inputs)
+    {
+        OnnxModel model = OnnxModel.Create("function", 18);
+        Value[] values = [.. inputs.Select((x, i) => model.Graph.AddInput($"x{i}", x.Type, Shape.Of(x.Dimensions)))];
+        var g = new GraphBuilder(model.Graph);
+        foreach (Value output in g.Ops($"{FunctionLibrary.Domain}.{Name}", Outputs, values, Attributes)) model.Graph.Outputs.Add(GraphBuilder.Typed(output, inputs[0].Type, null));
+        FunctionLibrary.Attach(model);
+        using var device = new CpuDevice();
+        using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
+        using var batch = new Batch();
+        for (int i = 0; i < inputs.Length; i++) batch.Add($"x{i}", inputs[i]);
+        using IDisposableReadOnlyCollection<OrtValue> results = session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
+        return [.. results.Select(Device.ReadOnHost)];
+    }
+
+    // Body and kernel, relative to 1 and to the value: both sides round in float32, sums in another order. One thread and two give the same bits.
+    public TensorData[] Agree(double tolerance, params TensorData[] inputs)
+    {
+        TensorData[] body = Of(kernels: false, 1, inputs), one = Of(kernels: true, 1, inputs), two = Of(kernels: true, 2, inputs);
+        for (int o = 0; o < Outputs; o++)
+        {
+            double[] expected = body[o].ToDoubles(), found = one[o].ToDoubles();
+            CollectionAssert.AreEqual(found, two[o].ToDoubles(), $"{Name}: one and two threads");
+            CollectionAssert.AreEqual(body[o].Dimensions.ToArray(), one[o].Dimensions.ToArray(), $"{Name} output {o}");
+            for (int i = 0; i < expected.Length; i++)
+            {
+                if (double.IsNaN(expected[i]) && double.IsNaN(found[i])) continue;
+                Assert.AreEqual(expected[i], found[i], tolerance * (1 + Math.Abs(expected[i])), $"{Name} output {o}, element {i} of {expected.Length}");
+            }
+        }
+        return one;
+    }
+}
