@@ -11,6 +11,7 @@ internal static class Children
         .SelectMany(task => new (string Name, Action<BenchmarkOptions> Run)[]
         {
             (MemoryChild.NameOf(task, ours: true), options => MemoryChild.Ours(task, options)),
+            (MemoryChild.NameOf(task, ours: true, recompute: true), options => MemoryChild.Ours(task, options, recompute: true)),
             (MemoryChild.NameOf(task, ours: false), options => MemoryChild.Peer(task, options)),
         })
         .Append((ColdChild.Name, ColdChild.Run))

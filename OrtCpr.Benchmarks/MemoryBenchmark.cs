@@ -41,6 +41,8 @@ internal sealed class MemoryBenchmark : IBenchmark
         double file = new FileInfo(model).Length + sizeof(float) * parameters;
         Resident ours = Child(task, ours: true, file, options);
         Row(report, $"{task.Name}, AdamCPR", ours);
+        if (task.Blocks is not null)
+            Row(report, $"{task.Name}, AdamCPR, blocks computed again", Child(task, ours: true, file, options, recompute: true));
         report.AtMost(Goal(task, goals[0]), ours.State / parameters, BytesAParameter);
         if (noTorch is not null)
         {
@@ -57,9 +59,9 @@ internal sealed class MemoryBenchmark : IBenchmark
             report.NotMeasured(Goal(task, goals[2]), "the peak of steps alone cannot be told on this system");
     }
 
-    private static Resident Child(TrainingTask task, bool ours, double file, BenchmarkOptions options)
+    private static Resident Child(TrainingTask task, bool ours, double file, BenchmarkOptions options, bool recompute = false)
     {
-        string[] arguments = [.. options.ToArguments(MemoryChild.NameOf(task, ours))];
+        string[] arguments = [.. options.ToArguments(MemoryChild.NameOf(task, ours, recompute))];
         IReadOnlyDictionary<string, double>[] runs = [.. Enumerable.Range(0, options.Quick ? 1 : Math.Min(options.Runs, MostRuns)).Select(_ => ChildProcess.Run(arguments))];
         double? steps = runs.All(r => r.ContainsKey(MemoryChild.Steps)) ? Median(MemoryChild.Steps) : null;
         // The steps behind the start's garbage may come out a little above the first ones.

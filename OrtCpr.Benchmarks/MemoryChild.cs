@@ -23,14 +23,14 @@ internal static class MemoryChild
 
     private const int StepCount = 3;
 
-    public static string NameOf(TrainingTask task, bool ours) => $"memory-{task.Name}-{(ours ? "ours" : "torch")}";
+    public static string NameOf(TrainingTask task, bool ours, bool recompute = false) => $"memory-{task.Name}-{(!ours ? "torch" : recompute ? "recomputed" : "ours")}";
 
-    public static void Ours(TrainingTask task, BenchmarkOptions options)
+    public static void Ours(TrainingTask task, BenchmarkOptions options, bool recompute = false)
     {
         OrtEnv.Instance();
         ChildProcess.Report(Baseline, ResidentMemory.Peak());
         task.TryFind(options, out string model, out _);
-        using OurTraining side = new(model, task, options.Threads);
+        using OurTraining side = new(model, task, options.Threads, recompute: recompute);
         Measure(side);
         ChildProcess.Report(State, side.StateBytes);
     }

@@ -10,6 +10,7 @@ internal sealed class StepBenchmark(TrainingTask task) : IBenchmark
 {
     private const string Torch = "TorchSharp AdamW";
     private const string Ours = "AdamCPR";
+    private const string Recomputed = "AdamCPR, blocks computed again on the way back";
 
     // Relative. Float32 sums in another order; a difference in the model is far above it.
     private const double LossTolerance = 1e-4;
@@ -28,13 +29,15 @@ internal sealed class StepBenchmark(TrainingTask task) : IBenchmark
         string? noTorch = TimedPeer.TryStart(options, report);
 
         using OurTraining ours = new(model, task, options.Threads);
+        using OurTraining? recomputed = task.Blocks is null ? null : new(model, task, options.Threads, recompute: true);
         using TorchTraining? peer = noTorch is null ? task.NewPeer(TorchTraining.Copy(ours.Weights)) : null;
         double first = ours.Step();
         if (peer is not null)
             CheckEqual(first, peer.Step());
 
         int steps = options.Quick ? 1 : task.StepsARun;
-        (string Row, ITrainingSide Side)[] sides = peer is null ? [(Ours, ours)] : [(Torch, peer), (Ours, ours)];
+        (string Row, ITrainingSide Side)[] sides = [.. new (string, ITrainingSide?)[] { (Torch, peer), (Ours, ours), (Recomputed, recomputed) }.Where(s => s.Item2 is not null).Select(s => (s.Item1, s.Item2!))];
+        recomputed?.Step();
         Dictionary<string, double> last = [];
         IReadOnlyDictionary<string, Timing> times = Alternation.Measure([.. sides.Select(s => new Side(s.Row, () => last[s.Row] = Repeat(s.Side, steps)))], options.Runs, warmup: 1);
         report.Columns("side, time of one step", "last loss");

@@ -64,7 +64,7 @@ public static class TrainingGraphBuilder
         bool drops = DropoutMasks.Run(training, options.Dropout);
         Dictionary<string, TensorData> initial = ToInputs(training, parameters.Trained.Select(p => p.Name));
         StartFrom(options.InitialParameters, initial);
-        int forward = Differentiate(training, parameters, options.Rules);
+        int forward = Differentiate(training, parameters, options);
 
         OnnxModel accumulation = Accumulating(training, parameters.Trained.Select(p => p.Name));
         OnnxModel evaluation = model;
@@ -191,7 +191,7 @@ public static class TrainingGraphBuilder
     }
 
     // Adds the backward graph and one output p_grad a parameter. Returns the number of forward nodes.
-    private static int Differentiate(OnnxModel model, ParameterTable parameters, GradientRules rules)
+    private static int Differentiate(OnnxModel model, ParameterTable parameters, TrainingOptions options)
     {
         OnnxGraph graph = model.Graph;
         Prepare(model, InferShapes.Again(model));
@@ -204,7 +204,9 @@ public static class TrainingGraphBuilder
         Dictionary<string, Value> sources = graph.Inputs.Where(i => trained.ContainsKey(i.Name)).ToDictionary(i => i.Name, StringComparer.Ordinal);
         var builder = new GraphBuilder(graph, known);
         Value seed = builder.Scalar(1, loss.Type);
-        IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(graph, builder, rules).Run(new Dictionary<Value, Value> { [loss] = seed }, sources.Values.ToHashSet());
+        var parametersOfGraph = sources.Values.ToHashSet();
+        var backward = new BackwardPass(graph, builder, options.Rules);
+        IReadOnlyDictionary<Value, Value> gradients = backward.Run(new Dictionary<Value, Value> { [loss] = seed }, parametersOfGraph);
         foreach (ParameterInfo p in parameters.Trained)
         {
             Value source = sources[p.Name];
@@ -212,6 +214,7 @@ public static class TrainingGraphBuilder
             Value gradient = gradients.TryGetValue(source, out Value? found) ? found : builder.Filled(0, source);
             AddOutput(builder, gradient, OptimizerGraph.GradientOf(p.Name), source);
         }
+        RecomputeActivations.Run(graph, builder, backward.ForwardNodes, parametersOfGraph, backward.Totals, options.Recompute);
         MergeEqualNodes.Run(graph);
         RemoveDeadNodes.Run(graph);
         EarlyGradients(graph);

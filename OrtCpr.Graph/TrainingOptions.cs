@@ -32,6 +32,13 @@ public sealed record TrainingOptions
     /// <summary>Model outputs that the training graph computes beside the loss, to be read after a TrainStep (for training accuracy, say). Default: none.</summary>
     public ImmutableArray<string> TrainingOutputs { get; init; } = [];
 
+    /// <summary>Blocks of the model whose results are not kept for the way back but computed once more there: less memory for more time (activation
+    /// checkpointing). Default: none.</summary>
+    /// <remarks>Patterns over the names of the model's nodes, a block each. What the first of several <c>*</c> (or the first group of a regular expression) stands for
+    /// tells blocks apart: <c>/layers.*/*</c> makes each layer one. A pattern that matches no node, or a block whose results come back into it, is an <see cref="OptionException"/>.
+    /// For the CPU and CUDA.</remarks>
+    public ImmutableArray<NamePattern> Recompute { get; init; } = [];
+
     /// <summary>Gradient rules. Default: the built-in table.</summary>
     public GradientRules Rules { get; init; } = GradientRules.Default;
 

@@ -32,6 +32,8 @@ internal sealed class GptTask(int batch = 8, UpdateRule? rule = null) : Training
 
     public override IReadOnlyList<(string Name, long[] Dimensions)> Parameters => Gpt2Shapes.Small.List();
 
+    public override NamePattern? Blocks => "/model/transformer/h.*/*";
+
     public override TrainingOptions Options => new()
     {
         Optimizer = new OptimizerOptions { Groups = [rule ?? OurSides.ActiveAdamCpr(LearningRate)] },

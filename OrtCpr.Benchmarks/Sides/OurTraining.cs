@@ -12,9 +12,11 @@ internal sealed class OurTraining : ITrainingSide
     /// <param name="task">What is trained.</param>
     /// <param name="threads">Threads of the sessions.</param>
     /// <param name="profiles">Folder for profiles of the sessions; null for none.</param>
-    public OurTraining(string model, TrainingTask task, int threads, string? profiles = null)
+    /// <param name="recompute">Whether the results of the task's blocks are computed again on the way back.</param>
+    public OurTraining(string model, TrainingTask task, int threads, string? profiles = null, bool recompute = false)
     {
-        _driver = TrainingDriver.Create(model, task.Options, new DriverOptions { Threads = threads, Profiles = profiles });
+        TrainingOptions options = recompute && task.Blocks is not null ? task.Options with { Recompute = [task.Blocks] } : task.Options;
+        _driver = TrainingDriver.Create(model, options, new DriverOptions { Threads = threads, Profiles = profiles });
         _batch = task.NewBatch();
     }
 

@@ -1,6 +1,7 @@
 using OrtCpr.Benchmarks.Harness;
 using OrtCpr.Benchmarks.Peers;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Parameters;
 using TorchSharp;
 
 namespace OrtCpr.Benchmarks.Sides;
@@ -28,6 +29,9 @@ internal abstract class TrainingTask
 
     /// <summary>What our side builds.</summary>
     public abstract TrainingOptions Options { get; }
+
+    /// <summary>The nodes whose results a run with recomputation does not keep; null where the task has no such run.</summary>
+    public virtual NamePattern? Blocks => null;
 
     /// <summary>Our side's batch; the caller's.</summary>
     public abstract Batch NewBatch();

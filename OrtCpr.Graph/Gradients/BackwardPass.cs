@@ -32,6 +32,7 @@ internal sealed class BackwardPass
         // What a decomposition writes may be decomposed in turn.
         while (ReferenceEquals(_nodes, _builder.Graph.Nodes) && Decompositions.Run(_builder.Graph, _builder.Known, path.Where(n => _rules.Find(n) is null))) path = NodesBetween(sources, seeds.Keys, out active);
         RefuseMissingRules(path, sources);
+        ForwardNodes = _builder.Graph.Nodes.Count;
         foreach ((Value value, Value seed) in seeds)
         {
             if (active.Contains(value)) Add(value, seed);
@@ -46,6 +47,12 @@ internal sealed class BackwardPass
         _builder.Scope = "";
         return result;
     }
+
+    // How many of the graph's nodes, in front, are the forward graph as it was differentiated.
+    public int ForwardNodes { get; private set; }
+
+    // ∂L/∂value of the values whose producers have been visited, after a run.
+    public IReadOnlyDictionary<Value, Value> Totals => _pending.Where(p => p.Value.Count == 1).ToDictionary(p => p.Key, p => p.Value[0]);
 
     private void Differentiate(Node node, HashSet<Value> active)
     {

@@ -11,7 +11,7 @@ internal sealed class BodyGradient
 
     public BodyGradient(OnnxGraph body, NameAuthority names, GradientRules rules)
     {
-        _copier = new GraphCopier(names, rename: true);
+        _copier = new GraphCopier(names, suffix: "");
         _rules = rules;
         Graph = _copier.Graph(body);
         Graph.Name = names.Unique($"{body.Name}_grad");

@@ -1,8 +1,8 @@
 namespace OrtCpr.Graph.Ir;
 
 // Deep copies of graphs; tensor contents are shared. Values outside the copied graph (captured, or mapped beforehand) stay what they are.
-// Names are kept, or made anew for a copy that stands beside its original.
-internal sealed class GraphCopier(NameAuthority names, bool rename = false)
+// Names are kept, or made anew, with a suffix, for a copy that stands beside its original.
+internal sealed class GraphCopier(NameAuthority names, string? suffix = null)
 {
     public Dictionary<Value, Value> Map { get; } = [];
 
@@ -28,7 +28,7 @@ internal sealed class GraphCopier(NameAuthority names, bool rename = false)
 
     public Node Node(Node node)
     {
-        var copy = new Node(node.Domain, node.OpType, rename ? names.Unique(node.Name) : node.Name) { Overload = node.Overload, Origin = node.Origin };
+        var copy = new Node(node.Domain, node.OpType, suffix is null ? node.Name : names.Unique(node.Name + suffix)) { Overload = node.Overload, Origin = node.Origin };
         names.Take(copy.Name);
         foreach (Value? input in node.Inputs) copy.Inputs.Add(Mapped(input));
         foreach (Value? output in node.Outputs)
@@ -51,7 +51,7 @@ internal sealed class GraphCopier(NameAuthority names, bool rename = false)
 
     private Value Value(Value value)
     {
-        string name = rename ? names.Unique(value.Name) : value.Name;
+        string name = suffix is null ? value.Name : names.Unique(value.Name + suffix);
         names.Take(name);
         return Map[value] = new Value(name, value.Type, value.Shape) { Data = value.Data, Origin = value.Origin };
     }

@@ -28,7 +28,7 @@ internal sealed class LowerOptimizer
     private LowerOptimizer()
     {
         _g = new GraphBuilder(_model.Graph);
-        _copier = new GraphCopier(_model.Names, rename: true);
+        _copier = new GraphCopier(_model.Names, suffix: "");
         _model.Opsets["com.microsoft"] = 1;
     }
 

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace OrtCpr.Graph.Parameters;
 
-/// <summary>A pattern for parameter names: a glob (<c>*</c> any text, <c>?</c> one character), or a regular expression when written <c>regex:…</c>.</summary>
+/// <summary>A pattern for names of parameters or nodes: a glob (<c>*</c> any text, <c>?</c> one character), or a regular expression when written <c>regex:…</c>.</summary>
 /// <remarks>Both must match the whole name. Case counts.</remarks>
 public sealed class NamePattern
 {
@@ -38,13 +38,22 @@ public sealed class NamePattern
     /// <summary>True when the whole name matches.</summary>
     public bool Matches(string name) => _regex.IsMatch(name);
 
+    // What the first * or group stands for in a name that matches, empty where there is none; null when the name does not match.
+    internal string? Captured(string name) => _regex.Match(name) is { Success: true } match ? match.Groups[1].Value : null;
+
     /// <inheritdoc/>
     public override string ToString() => Text;
 
     private static string FromGlob(string glob)
     {
         var regex = new StringBuilder("^");
-        foreach (char c in glob) regex.Append(c switch { '*' => ".*", '?' => ".", _ => Regex.Escape(c.ToString()) });
+        // The first of several * is a group and stands for as little as it can: `layer.*/*` tells layers apart.
+        string any = glob.Count(c => c == '*') > 1 ? "(.*?)" : ".*";
+        foreach (char c in glob)
+        {
+            regex.Append(c switch { '*' => any, '?' => ".", _ => Regex.Escape(c.ToString()) });
+            if (c == '*') any = ".*";
+        }
         return regex.Append('$').ToString();
     }
 }

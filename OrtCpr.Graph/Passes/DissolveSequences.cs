@@ -88,7 +88,7 @@ internal sealed class DissolveSequences
         Value[][] results = [.. node.Outputs.Select(_ => new Value[first.Length])];
         for (int i = 0; i < first.Length; i++)
         {
-            var copier = new GraphCopier(_graph.Names, rename: true);
+            var copier = new GraphCopier(_graph.Names, "/recompute");
             for (int k = 0; k < inputs.Length; k++) copier.Map[body.Inputs[k]] = inputs[k][i];
             foreach (Value constant in body.Initializers) copier.Map[constant] = constant;
             _written.AddRange(body.Nodes.Select(copier.Node));

@@ -26,6 +26,7 @@ internal sealed class JobOptions
     private readonly Option<string[]> _freeze = new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
     private readonly Option<bool> _embeddings = new("--reg-embedding") { Description = "Constrains embedding tables too." };
     private readonly Option<bool> _tie = new("--tie") { Description = "Trains initializers with equal or transposed numbers as one parameter." };
+    private readonly Option<string[]> _recompute = new("--recompute") { Description = "Names of nodes whose results are computed again on the way back instead of kept, such as '/layers.*/*'; each text that the first * stands for is a block." };
     private readonly Option<int> _seed = new("--seed") { Description = "Seed of the shuffles, and of weights that the file only describes." };
 
     public void AddTo(Command command)
@@ -33,7 +34,7 @@ internal sealed class JobOptions
         command.Add(_loss);
         command.Add(_output);
         _rule.AddTo(command);
-        foreach (Option option in new Option[] { _clip, _freeze, _embeddings, _tie, _seed }) command.Add(option);
+        foreach (Option option in new Option[] { _clip, _freeze, _embeddings, _tie, _recompute, _seed }) command.Add(option);
     }
 
     public int Seed(ParseResult r) => r.GetValue(_seed);
@@ -43,6 +44,7 @@ internal sealed class JobOptions
     {
         Loss = RuleOptions.Choose(Losses, r.GetValue(_loss)!, "--loss")(r.GetValue(_output)),
         Seed = r.GetValue(_seed),
+        Recompute = [.. (r.GetValue(_recompute) ?? []).Select(NamePattern.FromString)],
         Parameters = new ParameterOptions { Freeze = [.. (r.GetValue(_freeze) ?? []).Select(NamePattern.FromString)], RegularizeEmbeddings = r.GetValue(_embeddings), TieEqual = r.GetValue(_tie) },
         Optimizer = new OptimizerOptions { Groups = [_rule.Read(r, new ScaleByAdam())], MaxGradientNorm = r.GetValue(_clip), TotalSteps = steps },
     };
