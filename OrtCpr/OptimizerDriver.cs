@@ -205,6 +205,15 @@ public sealed class OptimizerDriver : IDisposable
             detector[(4 * i) + 3] > 0, detector[(4 * i) + 3] > 1, (long)detector[4 * i]))];
     }
 
+    /// <summary>λ, κ and R as they are, a row a constrained parameter. Reads each of them; waits for the device.</summary>
+    public IReadOnlyList<ConstraintMeasure> MeasureConstraints() => [.. GetConstraints().Select(c =>
+    {
+        Regularizer regularizer = Graph.Options.Groups[Graph.Parameters[_indices[c.Name]].Group].Constraint!.Regularizer;
+        TensorData value = Get(c.Name);
+        double measure = value.Type == ElementType.Float ? regularizer.Measure(value.AsSpan<float>()) : regularizer.Measure<double>(value.ToDoubles());
+        return new ConstraintMeasure(c.Name, c.Lambda, c.Kappa, measure, c.IsSet);
+    })];
+
     /// <summary>One line for the end of a run: <c>bounds set n/P, ever active m/P</c>.</summary>
     public string ConstraintSummary
     {
@@ -326,3 +335,11 @@ public sealed class OptimizerDriver : IDisposable
 /// <param name="EverActive">Whether λ has been above 0 after any step.</param>
 /// <param name="Samples">Samples of R that the inflection detector has taken.</param>
 public sealed record ConstraintInfo(string Name, double Lambda, double Kappa, bool IsSet, bool EverActive, long Samples);
+
+/// <summary>Where a constrained parameter stands, R included.</summary>
+/// <param name="Name">The parameter.</param>
+/// <param name="Lambda">Lagrange multiplier, at least 0.</param>
+/// <param name="Kappa">Bound on R; NaN while not set.</param>
+/// <param name="Measure">R of the parameter; for a bound per element R is still that of the whole.</param>
+/// <param name="IsSet">Whether the bound is set.</param>
+public sealed record ConstraintMeasure(string Name, double Lambda, double Kappa, double Measure, bool IsSet);

@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using OrtCpr.Graph;
+using OrtCpr.Metrics;
 
 namespace OrtCpr;
 
@@ -25,7 +25,7 @@ public sealed class Trainer
     /// <param name="cancellation">Ends the run between two optimizer steps.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the driver is whole, after its last finished step.</exception>
     /// <exception cref="OrtCprException">An option is out of range, or a batch does not fit.</exception>
-    public FitResult Fit(IEnumerable<Batch> batches, FitOptions? options = null, CancellationToken cancellation = default) => Fit(_ => batches, options, cancellation);
+    public FitResult Fit(IEnumerable<Batch> batches, FitOptions? options = null, CancellationToken cancellation = default) => Fit((_, skip) => Behind(batches, skip), options, cancellation);
 
     /// <summary>Trains over the batches of each epoch.</summary>
     /// <param name="epochs">The batches of an epoch, counted from 0.</param>
@@ -36,16 +36,39 @@ public sealed class Trainer
     public FitResult Fit(Func<long, IEnumerable<Batch>> epochs, FitOptions? options = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(epochs);
-        var run = new FitRun(this, options ?? new FitOptions(), cancellation);
-        while (run.BeginEpoch())
+        return Fit((epoch, skip) => Behind(epochs(epoch), skip), options, cancellation);
+    }
+
+    /// <summary>Trains over the batches of each epoch, from any of them on.</summary>
+    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run has trained on.</param>
+    /// <param name="options">Epochs, accumulation, validation, callbacks; null for one epoch.</param>
+    /// <param name="cancellation">Ends the run between two optimizer steps.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; the driver is whole, after its last finished step, and saved where
+    /// <see cref="FitOptions.Checkpoint"/> says so.</exception>
+    /// <exception cref="OrtCprException">An option is out of range, or a batch does not fit.</exception>
+    public FitResult Fit(Func<long, long, IEnumerable<Batch>> epochs, FitOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(epochs);
+        using var run = new FitRun(this, options ?? new FitOptions(), cancellation);
+        try
         {
-            foreach (Batch batch in epochs(run.Epoch))
+            while (run.BeginEpoch())
             {
-                if (!run.Take(batch)) break;
+                bool isWhole = true;
+                foreach (Batch batch in epochs(run.Epoch, run.Batch))
+                {
+                    if (isWhole = run.Take(batch)) continue;
+                    break;
+                }
+                run.EndEpoch(isWhole);
             }
-            run.EndEpoch();
+            return run.End();
         }
-        return run.End();
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            run.Cancelled();
+            throw;
+        }
     }
 
     /// <summary>Trains over the batches of each epoch, which come asynchronously.</summary>
@@ -54,19 +77,42 @@ public sealed class Trainer
     /// <param name="cancellation">Ends the run between two optimizer steps.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the driver is whole, after its last finished step.</exception>
     /// <exception cref="OrtCprException">An option is out of range, or a batch does not fit.</exception>
-    public async Task<FitResult> FitAsync(Func<long, IAsyncEnumerable<Batch>> epochs, FitOptions? options = null, CancellationToken cancellation = default)
+    public Task<FitResult> FitAsync(Func<long, IAsyncEnumerable<Batch>> epochs, FitOptions? options = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(epochs);
-        var run = new FitRun(this, options ?? new FitOptions(), cancellation);
-        while (run.BeginEpoch())
+        return FitAsync((epoch, skip) => Behind(epochs(epoch), skip, cancellation), options, cancellation);
+    }
+
+    /// <summary>Trains over the batches of each epoch, which come asynchronously, from any of them on.</summary>
+    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run has trained on.</param>
+    /// <param name="options">Epochs, accumulation, validation, callbacks; null for one epoch.</param>
+    /// <param name="cancellation">Ends the run between two optimizer steps.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; the driver is whole, after its last finished step, and saved where
+    /// <see cref="FitOptions.Checkpoint"/> says so.</exception>
+    /// <exception cref="OrtCprException">An option is out of range, or a batch does not fit.</exception>
+    public async Task<FitResult> FitAsync(Func<long, long, IAsyncEnumerable<Batch>> epochs, FitOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(epochs);
+        using var run = new FitRun(this, options ?? new FitOptions(), cancellation);
+        try
         {
-            await foreach (Batch batch in epochs(run.Epoch).WithCancellation(cancellation).ConfigureAwait(false))
+            while (run.BeginEpoch())
             {
-                if (!run.Take(batch)) break;
+                bool isWhole = true;
+                await foreach (Batch batch in epochs(run.Epoch, run.Batch).WithCancellation(cancellation).ConfigureAwait(false))
+                {
+                    if (isWhole = run.Take(batch)) continue;
+                    break;
+                }
+                run.EndEpoch(isWhole);
             }
-            run.EndEpoch();
+            return run.End();
         }
-        return run.End();
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            run.Cancelled();
+            throw;
+        }
     }
 
     /// <summary>Mean loss over batches, each weighted by its first dimension.</summary>
@@ -74,16 +120,26 @@ public sealed class Trainer
     /// <param name="cancellation">Ends it between two batches.</param>
     /// <returns>NaN when there is no batch.</returns>
     /// <exception cref="DriverException">A batch does not fit.</exception>
-    public double Evaluate(IEnumerable<Batch> batches, CancellationToken cancellation = default)
+    public double Evaluate(IEnumerable<Batch> batches, CancellationToken cancellation = default) => Evaluate(batches, [], cancellation).Loss;
+
+    /// <summary>Mean loss and metrics over batches, each weighted by its first dimension.</summary>
+    /// <param name="batches">The model's inputs and the labels.</param>
+    /// <param name="metrics">Further figures.</param>
+    /// <param name="cancellation">Ends it between two batches.</param>
+    /// <exception cref="DriverException">A batch does not fit the model, or outputs and labels do not fit a metric.</exception>
+    public EvaluationReport Evaluate(IEnumerable<Batch> batches, IReadOnlyList<Metric> metrics, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
-        var mean = new WeightedMean();
+        var pass = new EvaluationPass(Driver, metrics);
         foreach (Batch batch in batches)
         {
-            cancellation.ThrowIfCancellationRequested();
-            Evaluate(batch, ref mean);
+            using (batch)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                pass.Take(batch);
+            }
         }
-        return mean.Value;
+        return pass.Report();
     }
 
     /// <summary>Mean loss over batches that come asynchronously, each weighted by its first dimension.</summary>
@@ -94,9 +150,12 @@ public sealed class Trainer
     public async Task<double> EvaluateAsync(IAsyncEnumerable<Batch> batches, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(batches);
-        var mean = new WeightedMean();
-        await foreach (Batch batch in batches.WithCancellation(cancellation).ConfigureAwait(false)) Evaluate(batch, ref mean);
-        return mean.Value;
+        var pass = new EvaluationPass(Driver, []);
+        await foreach (Batch batch in batches.WithCancellation(cancellation).ConfigureAwait(false))
+        {
+            using (batch) pass.Take(batch);
+        }
+        return pass.Report().Loss;
     }
 
     /// <summary>One output for each batch, in evaluation form; labels are not needed.</summary>
@@ -130,106 +189,22 @@ public sealed class Trainer
         }
     }
 
-    private void Evaluate(Batch batch, ref WeightedMean mean)
+    // What a source that knows no positions gives behind the first few; those are made and thrown away.
+    private static IEnumerable<Batch> Behind(IEnumerable<Batch> batches, long skip)
     {
-        using (batch)
+        foreach (Batch batch in batches)
         {
-            using Evaluation evaluation = Driver.EvalStep(batch);
-            mean.Add(evaluation.Loss, batch.Rows);
+            if (skip-- <= 0) yield return batch;
+            else batch.Dispose();
         }
     }
 
-    // Sum of value·weight and of weights.
-    private struct WeightedMean
+    private static async IAsyncEnumerable<Batch> Behind(IAsyncEnumerable<Batch> batches, long skip, [EnumeratorCancellation] CancellationToken cancellation)
     {
-        private double _sum, _weight;
-
-        public readonly double Value => _sum / _weight;
-
-        public void Add(double value, double weight)
+        await foreach (Batch batch in batches.WithCancellation(cancellation).ConfigureAwait(false))
         {
-            _sum += value * weight;
-            _weight += weight;
-        }
-    }
-
-    // One call of Fit: what has happened so far.
-    private sealed class FitRun
-    {
-        private readonly Trainer _trainer;
-        private readonly FitOptions _options;
-        private readonly CancellationToken _cancellation;
-        private readonly FitControl _control = new();
-        private readonly long _start = Stopwatch.GetTimestamp();
-        private readonly List<EpochReport> _reports = [];
-        private WeightedMean _epochLoss;
-        private WeightedMean _stepLoss;
-        private int _pending;
-        private long _steps;
-
-        public FitRun(Trainer trainer, FitOptions options, CancellationToken cancellation)
-        {
-            options.Validate();
-            _trainer = trainer;
-            _options = options;
-            _cancellation = cancellation;
-        }
-
-        public long Epoch { get; private set; } = -1;
-
-        private bool IsOver => _control.StopRequested || _steps >= _options.MaxSteps;
-
-        public bool BeginEpoch()
-        {
-            if (IsOver || Epoch + 1 >= _options.Epochs) return false;
-            Epoch++;
-            _epochLoss = default;
-            return true;
-        }
-
-        // Trains on a batch and disposes it. False when the run is over.
-        public bool Take(Batch batch)
-        {
-            using (batch)
-            {
-                _cancellation.ThrowIfCancellationRequested();
-                if (_pending == 0) _trainer.Driver.LazyResetGrad();
-                double loss = _trainer.Driver.TrainStep(batch), rows = batch.Rows;
-                _epochLoss.Add(loss, rows);
-                _stepLoss.Add(loss, 1);
-                if (++_pending == _options.GradientAccumulation) Step();
-            }
-            return !IsOver;
-        }
-
-        public void EndEpoch()
-        {
-            // Batches that are too few for a whole accumulation count with their own mean.
-            if (_pending > 0) Step();
-            double? validation = null;
-            if (_options.Validation is not null && (Epoch + 1) % _options.EvaluateEvery == 0)
-            {
-                validation = _trainer.Evaluate(_options.Validation(), _cancellation);
-                _trainer.Driver.Optimizer.ReportMetric(validation.Value);
-            }
-            var report = new EpochReport(Epoch, _steps, _epochLoss.Value, validation, Elapsed);
-            _reports.Add(report);
-            foreach (TrainerCallback callback in _options.Callbacks) callback.OnEpochEnd(_trainer, report, _control);
-        }
-
-        public FitResult End() => new(_reports, _steps, _trainer.Driver.Optimizer.SkippedSteps, _trainer.Driver.Optimizer.ConstraintSummary, Elapsed);
-
-        private TimeSpan Elapsed => Stopwatch.GetElapsedTime(_start);
-
-        private void Step()
-        {
-            bool applied = _trainer.Driver.OptimizerStep(1.0 / _pending);
-            _steps++;
-            var report = new StepReport(Epoch, _steps, _stepLoss.Value, _trainer.Driver.Optimizer.GetLearningRate(), applied, Elapsed);
-            _pending = 0;
-            _stepLoss = default;
-            _options.Progress?.Report(report);
-            foreach (TrainerCallback callback in _options.Callbacks) callback.OnStepEnd(_trainer, report, _control);
+            if (skip-- <= 0) yield return batch;
+            else batch.Dispose();
         }
     }
 }

@@ -1,0 +1,44 @@
+using System.Diagnostics.CodeAnalysis;
+using OrtCpr.Graph;
+
+namespace OrtCpr.Logging;
+
+/// <summary>Figures of steps and evaluations for TensorBoard: <c>train/loss</c>, <c>train/learning_rate</c>, <c>validation/…</c>, and for each constrained matrix
+/// <c>cpr_lambda/…</c>, <c>cpr_kappa/…</c>, <c>cpr_measure/…</c>.</summary>
+/// <param name="folder">The run's folder; each sitting adds a file.</param>
+/// <param name="every">Steps between two entries, at least 1.</param>
+/// <param name="constraints">Whether λ, κ and R of each matrix are written too; measuring R reads the matrix. Default true.</param>
+[SuppressMessage("Design", "CA1001", Justification = "OnFitEnd closes the file, and every fit calls it.")]
+public sealed class TensorBoardLog(string folder, int every = 10, bool constraints = true) : MetricsLog(every)
+{
+    private const string Validation = "validation_";
+    private TensorBoardWriter? _writer;
+
+    /// <inheritdoc/>
+    /// <exception cref="FileAccessException">The file can't be made.</exception>
+    protected override void Begin(Trainer trainer, FitOptions options, long step) => _writer = new TensorBoardWriter(folder);
+
+    /// <inheritdoc/>
+    protected override void Write(LogEntry entry)
+    {
+        ArgumentNullException.ThrowIfNull(entry);
+        foreach ((string name, double value) in entry.Values)
+            _writer!.AddScalar(name.StartsWith(Validation, StringComparison.Ordinal) ? $"validation/{name[Validation.Length..]}" : $"train/{name}", entry.Step, value);
+        _writer!.Flush();
+    }
+
+    /// <inheritdoc/>
+    protected override void End() => _writer?.Dispose();
+
+    private protected override void WriteConstraints(Trainer trainer, long step)
+    {
+        if (!constraints) return;
+        foreach (ConstraintMeasure row in trainer.Driver.Optimizer.MeasureConstraints())
+        {
+            _writer!.AddScalar($"cpr_lambda/{row.Name}", step, row.Lambda);
+            if (row.IsSet) _writer.AddScalar($"cpr_kappa/{row.Name}", step, row.Kappa);
+            _writer.AddScalar($"cpr_measure/{row.Name}", step, row.Measure);
+        }
+        _writer!.Flush();
+    }
+}

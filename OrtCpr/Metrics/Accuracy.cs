@@ -1,0 +1,69 @@
+using OrtCpr.Graph;
+
+namespace OrtCpr.Metrics;
+
+/// <summary>Share of rows whose label is among the classes with the highest scores.</summary>
+/// <remarks>Scores and labels as <see cref="Graph.Losses.CrossEntropyLoss"/> takes them: [B, C], [B, T, C] or [B, C, …] with Int64 labels of that shape
+/// without the class axis. Of equal scores the lower class counts as the higher, as argmax has it; NaN counts as the lowest.</remarks>
+/// <param name="top">How many of the highest scores may hold the label, at least 1.</param>
+/// <param name="output">Model output with the scores; null for the first.</param>
+/// <param name="label">Label to compare with; null for the only one.</param>
+/// <param name="ignoreIndex">Rows with this label do not count.</param>
+public sealed class Accuracy(int top = 1, string? output = null, string? label = null, long ignoreIndex = -100) : Metric
+{
+    private readonly int _top = top >= 1 ? top : throw new OptionException($"{nameof(Accuracy)}: {nameof(top)} is {top}; expected at least 1.");
+
+    /// <summary><c>accuracy</c>, or <c>top5</c> and the like.</summary>
+    public override string Name => _top == 1 ? "accuracy" : $"top{_top}";
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string?> Outputs => [output];
+
+    /// <inheritdoc/>
+    public override MetricSum Start() => new WeightedSum(Measure);
+
+    private (double Sum, double Weight) Measure(MetricBatch batch)
+    {
+        TensorData scores = batch.Output(output), labels = batch.Label(label);
+        if (labels.Type != ElementType.Int64 || ClassAxis(scores, labels) is not int axis)
+            throw new DriverException($"Metric '{Name}': scores {scores} and labels {labels} do not belong together; expected scores [B, C], [B, T, C] or [B, C, …] and Int64 labels without the class axis.");
+        long classes = scores.Dimensions[axis], inner = scores.Dimensions.Skip(axis + 1).Aggregate(1L, (n, d) => n * d);
+        double[] values = scores.ToDoubles();
+        ReadOnlySpan<long> truths = labels.AsSpan<long>();
+        long hits = 0, rows = 0;
+        for (int i = 0; i < truths.Length; i++)
+        {
+            long truth = truths[i];
+            if (truth == ignoreIndex) continue;
+            if ((ulong)truth >= (ulong)classes) throw new DriverException($"Metric '{Name}': label {truth} at position {i} is outside of the {classes} classes.");
+            rows++;
+            long first = (i / inner * classes * inner) + (i % inner);
+            if (Rank(values, first, inner, classes, truth) < _top) hits++;
+        }
+        return (hits, rows);
+    }
+
+    // How many classes come before the true one.
+    private static long Rank(double[] values, long first, long stride, long classes, long truth)
+    {
+        double own = values[first + (truth * stride)];
+        long before = 0;
+        for (long c = 0; c < classes; c++)
+        {
+            double other = values[first + (c * stride)];
+            if (c != truth && (other > own || (other == own && c < truth) || (double.IsNaN(own) && (!double.IsNaN(other) || c < truth)))) before++;
+        }
+        return before;
+    }
+
+    private static int? ClassAxis(TensorData scores, TensorData labels)
+    {
+        int rank = scores.Dimensions.Count;
+        if (rank < 2 || labels.Dimensions.Count != rank - 1) return null;
+        foreach (int axis in rank == 3 ? [2, 1] : new[] { 1 })
+        {
+            if (scores.Dimensions.Where((_, i) => i != axis).SequenceEqual(labels.Dimensions)) return axis;
+        }
+        return null;
+    }
+}

@@ -1,0 +1,44 @@
+using OrtCpr.Graph;
+
+namespace OrtCpr.Metrics;
+
+/// <summary>e to the power of the mean loss, for a cross-entropy in nats. Lower is better.</summary>
+public sealed class Perplexity : Metric
+{
+    /// <summary><c>perplexity</c>.</summary>
+    public override string Name => "perplexity";
+
+    /// <inheritdoc/>
+    public override bool HigherIsBetter => false;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string?> Outputs => [];
+
+    /// <inheritdoc/>
+    public override MetricSum Start() => new WeightedSum(b => (b.Loss * b.Rows, b.Rows), Math.Exp);
+}
+
+/// <summary>Mean of the squared differences between a model output and a label of the same shape. Lower is better.</summary>
+/// <param name="output">Model output; null for the first.</param>
+/// <param name="label">Label to compare with; null for the only one.</param>
+public sealed class MeanSquaredError(string? output = null, string? label = null) : Metric
+{
+    /// <summary><c>mse</c>.</summary>
+    public override string Name => "mse";
+
+    /// <inheritdoc/>
+    public override bool HigherIsBetter => false;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string?> Outputs => [output];
+
+    /// <inheritdoc/>
+    public override MetricSum Start() => new WeightedSum(Measure);
+
+    private (double Sum, double Weight) Measure(MetricBatch batch)
+    {
+        TensorData found = batch.Output(output), expected = batch.Label(label);
+        if (!found.Dimensions.SequenceEqual(expected.Dimensions)) throw new DriverException($"Metric '{Name}': output {found} and label {expected} differ in shape.");
+        return (found.ToDoubles().Zip(expected.ToDoubles(), (a, b) => (a - b) * (a - b)).Sum(), found.ElementCount);
+    }
+}

@@ -1,0 +1,100 @@
+using OrtCpr.Graph;
+
+namespace OrtCpr.Metrics;
+
+/// <summary>A figure over the batches of an evaluation, beside the loss. Immutable: what adds up is in <see cref="MetricSum"/>.</summary>
+public abstract class Metric
+{
+    /// <summary>Name in reports, logs and <c>Monitor</c> options.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>Whether a higher value is a better one. Default true.</summary>
+    public virtual bool HigherIsBetter => true;
+
+    /// <summary>Model outputs that it reads; null stands for the model's first. Default: that one.</summary>
+    public virtual IReadOnlyList<string?> Outputs => [null];
+
+    /// <summary>Begins an evaluation.</summary>
+    public abstract MetricSum Start();
+
+    /// <summary>A metric of one's own: a sum and its weight for each batch; the value is Σ sum / Σ weight.</summary>
+    /// <param name="name">Name in reports.</param>
+    /// <param name="measure">Sum and weight of one batch.</param>
+    /// <param name="higherIsBetter">Whether a higher value is a better one.</param>
+    /// <param name="outputs">Model outputs that it reads; null or nothing for the model's first.</param>
+    public static Metric Create(string name, Func<MetricBatch, (double Sum, double Weight)> measure, bool higherIsBetter = true, params IReadOnlyList<string?> outputs)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        ArgumentNullException.ThrowIfNull(measure);
+        return new Mean(name, higherIsBetter, outputs is null or [] ? [null] : outputs, measure);
+    }
+
+    private sealed class Mean(string name, bool higherIsBetter, IReadOnlyList<string?> outputs, Func<MetricBatch, (double Sum, double Weight)> measure) : Metric
+    {
+        public override string Name => name;
+
+        public override bool HigherIsBetter => higherIsBetter;
+
+        public override IReadOnlyList<string?> Outputs => outputs;
+
+        public override MetricSum Start() => new WeightedSum(measure);
+    }
+}
+
+/// <summary>What a metric has seen of one evaluation.</summary>
+public abstract class MetricSum
+{
+    /// <summary>Takes a batch in.</summary>
+    /// <exception cref="DriverException">Outputs and labels do not fit the metric.</exception>
+    public abstract void Add(MetricBatch batch);
+
+    /// <summary>The figure over all batches so far; NaN without any.</summary>
+    public abstract double Value { get; }
+}
+
+// Σ sum / Σ weight.
+internal sealed class WeightedSum(Func<MetricBatch, (double Sum, double Weight)> measure, Func<double, double>? after = null) : MetricSum
+{
+    private double _sum, _weight;
+
+    public override double Value => after is null ? _sum / _weight : after(_sum / _weight);
+
+    public override void Add(MetricBatch batch)
+    {
+        (double sum, double weight) = measure(batch);
+        _sum += sum;
+        _weight += weight;
+    }
+}
+
+/// <summary>One evaluated batch, as metrics see it: loss, model outputs and what the batch holds. Valid during the call only.</summary>
+public sealed class MetricBatch
+{
+    private readonly Batch _batch;
+    private readonly Evaluation _evaluation;
+    private readonly TrainingGraphs _graphs;
+
+    internal MetricBatch(TrainingGraphs graphs, Batch batch, Evaluation evaluation) => (_graphs, _batch, _evaluation) = (graphs, batch, evaluation);
+
+    /// <summary>Loss of the batch.</summary>
+    public double Loss => _evaluation.Loss;
+
+    /// <summary>First dimension of the batch: the number of examples, as a rule.</summary>
+    public long Rows => _batch.Rows;
+
+    /// <summary>A copy of a model output that the metric named.</summary>
+    /// <param name="name">The output; null for the model's first.</param>
+    /// <exception cref="DriverException">The metric has not named it in <see cref="Metric.Outputs"/>.</exception>
+    public TensorData Output(string? name = null) => Devices.Device.ReadOnHost(_evaluation[name ?? _graphs.ModelOutputs[0]]);
+
+    /// <summary>A copy of a label or an input of the batch.</summary>
+    /// <param name="name">Its name; null for the only label of the loss.</param>
+    /// <exception cref="DriverException">There is no such entry, or not exactly one label.</exception>
+    public TensorData Label(string? name = null)
+    {
+        string[] labels = [.. _graphs.BatchInputs.Where(i => i.IsLabel).Select(i => i.Name)];
+        if (name is null && labels.Length != 1) throw new DriverException($"The loss has {labels.Length} labels ({string.Join(", ", labels)}); name the one that the metric compares with.");
+        return _batch.Tensors.TryGetValue(name ?? labels[0], out Microsoft.ML.OnnxRuntime.OrtValue? value) ? Devices.Device.ReadOnHost(value)
+            : throw new DriverException($"The batch has no entry '{name}'; it has {string.Join(", ", _batch.Tensors.Keys)}.");
+    }
+}
