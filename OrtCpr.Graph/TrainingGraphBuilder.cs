@@ -197,6 +197,7 @@ public static class TrainingGraphBuilder
         Prepare(model, InferShapes.Again(model));
         FuseConv.Run(model);
         FuseBatchNorm.Run(model);
+        FuseSoftmax.Run(model);
         ShapeInference known = InferShapes.Again(model);
         int forward = graph.Nodes.Count;
         Value loss = graph.Outputs.First(o => o.Name == LossName);

@@ -31,6 +31,10 @@ internal static class FunctionLibrary
         ["BatchNormAddRelu"] = BatchNorm(skip: true, relu: true),
         ["BatchNormGrad"] = new([null, null, null, null, null], BatchNormBodies.Backward, BatchNormBodies.BackwardGradient) { Attributes = BatchNormBodies.BackwardAttributes },
         ["BatchNormReluGrad"] = new([null, null, null, null, null, null], BatchNormBodies.Backward, BatchNormBodies.BackwardGradient) { Attributes = BatchNormBodies.BackwardAttributes },
+        ["Softmax"] = new([null], (g, x) => [g.Op("Softmax", [x[0]], ("axis", -1))], (g, op, dy) => [SoftmaxGrad(g, op.Out(0), dy)]),
+        ["SoftmaxGrad"] = new([null, null], (g, x) => [RowBodies.SoftmaxGrad(g, x[0], x[1])], ByDefinition.Rule((g, op) => RowBodies.SoftmaxGrad(g, op.In(0), op.In(1)))),
+        ["LayerNormGrad"] = new([null, null, null, null, null], RowBodies.LayerNormGrad, RowBodies.LayerNormGradGradient) { Attributes = RowBodies.LayerNormAttributes },
+        ["RmsNormGrad"] = new([null, null, null], RowBodies.RmsNormGrad, RowBodies.RmsNormGradGradient) { Attributes = RowBodies.RmsNormAttributes },
         ["ConvInputGrad"] = new([null, null, ElementType.Int64], (g, x) => [ConvolutionBodies.InputGradient(g, x[0], x[1], x[2])], OfInputGradient) { Attributes = ConvolutionBodies.Attributes },
     };
 
@@ -52,6 +56,26 @@ internal static class FunctionLibrary
     }
 
     public static Value ReluGrad(GraphBuilder g, Value y, Value dy) => GraphBuilder.Like(g.Op($"{Domain}.ReluGrad", [y, dy]), dy);
+
+    public static Value SoftmaxGrad(GraphBuilder g, Value y, Value dy) => GraphBuilder.Like(g.Op($"{Domain}.SoftmaxGrad", [y, dy]), y);
+
+    // dx, dγ, dβ of LayerNormalization over the axes from `axis` on, with the forward node's statistics.
+    public static Value[] LayerNormGrad(GraphBuilder g, Value x, Value gain, Value mean, Value inverse, Value dy, int axis) =>
+        RowGradients(g, g.Ops($"{Domain}.LayerNormGrad", 3, [x, gain, mean, inverse, dy], RowAxes(x, axis)), x, gain);
+
+    // dx, dγ of RMSNormalization.
+    public static Value[] RmsNormGrad(GraphBuilder g, Value x, Value gain, Value dy, int axis, float epsilon) =>
+        RowGradients(g, g.Ops($"{Domain}.RmsNormGrad", 2, [x, gain, dy], [.. RowAxes(x, axis), ("epsilon", epsilon)]), x, gain);
+
+    private static (string, object)[] RowAxes(Value x, int axis) =>
+        [("axes", Enumerable.Range(axis, x.Shape!.Rank - axis).Select(i => (long)i).ToArray()), ("leading", Enumerable.Range(0, axis).Select(i => (long)i).ToArray())];
+
+    private static Value[] RowGradients(GraphBuilder g, Value[] results, Value x, Value gain)
+    {
+        GraphBuilder.Like(results[0], x);
+        foreach (Value sum in results.Skip(1)) GraphBuilder.Like(sum, gain);
+        return results;
+    }
 
     public static Value GeluTanhGrad(GraphBuilder g, Value x, Value dy) => GraphBuilder.Like(g.Op($"{Domain}.GeluTanhGrad", [x, dy]), x);
 

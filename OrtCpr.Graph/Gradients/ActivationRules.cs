@@ -37,8 +37,10 @@ internal static class ActivationRules
     // dx = y·(dy - Σ y·dy) along the axis.
     private static Value?[] Softmax(GraphBuilder g, Forward op, Value dy)
     {
-        Value y = op.Out(0), weighted = g.Mul(y, dy);
-        Value total = g.ReduceSum(weighted, true, op.Axis("axis", -1));
+        Value y = op.Out(0);
+        int axis = op.Axis("axis", -1);
+        if (y.Type == ElementType.Float && axis == op.Rank(0) - 1) return [FunctionLibrary.SoftmaxGrad(g, y, dy)];
+        Value weighted = g.Mul(y, dy), total = g.ReduceSum(weighted, true, axis);
         return [g.Sub(weighted, g.Mul(y, total))];
     }
 

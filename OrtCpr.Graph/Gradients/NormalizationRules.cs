@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
@@ -41,6 +42,11 @@ internal static class NormalizationRules
         Value x = op.In(0);
         int axis = op.Axis("axis", -1);
         long[] axes = From(axis, op.Rank(0));
+        if (HasKernel(op, axis) && op.Dy(1) is null && op.Dy(2) is null)
+        {
+            Value[] results = FunctionLibrary.LayerNormGrad(g, x, op.In(1), op.Out(1), op.Out(2), dy, axis);
+            return [results[0], results[1], op.TryIn(2) is null ? null : results[2]];
+        }
         // In float the kernel gives its own statistics for the asking.
         (Value normal, Value inverse) = x.Type == ElementType.Float ? (g.Mul(g.Sub(x, op.Out(1)), op.Out(2)), op.Out(2))
             : Normalized(g, x, op.Node.Float("epsilon", 1e-5f), axes);
@@ -50,6 +56,10 @@ internal static class NormalizationRules
         if (op.Dy(2) is Value dInverse) dx = g.Sub(dx, g.Mul(g.Mul(normal, g.Mul(inverse, inverse)), g.Div(g.Cast(dInverse, x.Type), count)));
         return [dx, g.Mul(dy, normal), op.TryIn(2) is null ? null : dy];
     }
+
+    // Float32 rows with a gain for each of their elements.
+    private static bool HasKernel(Forward op, int axis) =>
+        op.In(0).Type == ElementType.Float && op.In(1).Type == ElementType.Float && new Shape(op.In(0).Shape!.Skip(axis)).SurelyEquals(op.In(1).Shape);
 
     // Inference form: an affine map per channel with given statistics.
     private static Value?[] BatchNormalization(GraphBuilder g, Forward op, Value dy)
@@ -97,7 +107,9 @@ internal static class NormalizationRules
     private static Value?[] RootMeanSquare(GraphBuilder g, Forward op, Value dy)
     {
         Value x = op.In(0);
-        long[] axes = From(op.Axis("axis", -1), op.Rank(0));
+        int axis = op.Axis("axis", -1);
+        if (HasKernel(op, axis) && op.Dy(1) is null) return FunctionLibrary.RmsNormGrad(g, x, op.In(1), dy, axis, op.Node.Float("epsilon", 1e-5f));
+        long[] axes = From(axis, op.Rank(0));
         Value inverse = g.Reciprocal(g.Sqrt(g.Add(g.ReduceMean(g.Mul(x, x), true, axes), op.Node.Float("epsilon", 1e-5f))));
         Value normal = g.Mul(x, inverse), h = g.Mul(dy, op.In(1));
         Value dx = g.Mul(g.Sub(h, g.Mul(normal, g.ReduceMean(g.Mul(h, normal), true, axes))), inverse);

@@ -20,7 +20,7 @@ public sealed class CustomOpDomainTests
             select $"Cpr_{regularizer}_{method}{adaptive}";
         string[] expected =
         [
-            "SquaredNorm", "GeluTanh", "GeluTanhGrad", "ReluGrad", "BatchNorm", "BatchNormRelu", "BatchNormAddRelu", "BatchNormGrad", "BatchNormReluGrad",
+            "SquaredNorm", "GeluTanh", "GeluTanhGrad", "ReluGrad", "BatchNorm", "BatchNormRelu", "BatchNormAddRelu", "BatchNormGrad", "BatchNormReluGrad", "Softmax", "SoftmaxGrad", "LayerNormGrad", "RmsNormGrad",
              "CrossEntropyRows", "CrossEntropyRowsGrad", "ConvForward", "ConvForwardBias", "ConvWeightGrad", "ConvInputGrad",
             .. from rule in bases
                from constraint in constraints.Prepend("")

@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Numerics.Tensors;
 
 namespace OrtCpr.Kernels;
 
@@ -34,7 +33,7 @@ internal static unsafe class CrossEntropyKernel
         for (nint n = chunk * RowsPerChunk; n < nint.Min(work->Rows, (chunk + 1) * RowsPerChunk); n++)
         {
             float* row = work->Logits + (n * work->Classes);
-            float highest = TensorPrimitives.Max(new ReadOnlySpan<float>(row, (int)work->Classes));
+            float highest = VectorMath.Max(row, work->Classes);
             double sum = 0;
             for (nint i = 0; i < work->Classes; i += Chunks.BlockLength)
                 sum += SumOfPowers(row + i, nint.Min(Chunks.BlockLength, work->Classes - i), highest);

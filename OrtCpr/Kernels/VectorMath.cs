@@ -52,6 +52,18 @@ internal static class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> WherePositive(Vector<float> x, Vector<float> value) => Vector.ConditionalSelect(Vector.GreaterThan(x, Vector<float>.Zero), value, Vector<float>.Zero);
 
+    /// <summary>The largest of some floats, −∞ of none; NaN when there is one.</summary>
+    public static unsafe float Max(float* values, nint length)
+    {
+        Vector<float> highest = Of(float.NegativeInfinity);
+        nint i = 0;
+        for (; i <= length - Vector<float>.Count; i += Vector<float>.Count) highest = Vector.Max(highest, Vector.Load(values + i));
+        if (i < length) highest = Vector.Max(highest, LoadSome(values + i, length - i, float.NegativeInfinity));
+        float result = highest[0];
+        for (int lane = 1; lane < Vector<float>.Count; lane++) result = MathF.Max(result, highest[lane]);
+        return result;
+    }
+
     /// <summary>The first <paramref name="count"/> floats at <paramref name="source"/>, at most as many as lanes; the other lanes are <paramref name="rest"/>.</summary>
     public static unsafe Vector<float> LoadSome(float* source, nint count, float rest = 0)
     {
