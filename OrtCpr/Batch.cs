@@ -11,6 +11,9 @@ public sealed class Batch : IDisposable
     private readonly Dictionary<string, OrtValue> _tensors = new(StringComparer.Ordinal);
     private bool _borrows;
 
+    // Told once when nobody uses the arrays any more.
+    internal Action? Released { get; set; }
+
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, OrtValue> Tensors => _tensors;
 
@@ -58,6 +61,16 @@ public sealed class Batch : IDisposable
     {
         foreach (OrtValue value in _borrows ? [] : _tensors.Values.ToArray()) value.Dispose();
         _tensors.Clear();
+        Action? released = Released;
+        Released = null;
+        released?.Invoke();
+    }
+
+    // Packed elements of a type that is known only now, in a pinned array; without a copy. The array must live until Released is called.
+    internal unsafe void AddPinned(string name, ElementType type, byte[] data, int length, long[] shape)
+    {
+        nint pointer = (nint)System.Runtime.CompilerServices.Unsafe.AsPointer(ref System.Runtime.InteropServices.MemoryMarshal.GetArrayDataReference(data));
+        _tensors.Add(name, OrtValue.CreateTensorValueWithData(Device.Host, (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)type, shape, pointer, length));
     }
 
     // Over values that stay the caller's.

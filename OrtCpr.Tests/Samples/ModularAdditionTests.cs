@@ -1,4 +1,5 @@
 using Grokking;
+using OrtCpr.Data;
 
 namespace OrtCpr.Tests.Samples;
 

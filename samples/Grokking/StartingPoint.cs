@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using OrtCpr.Checkpoints;
+using OrtCpr.Data;
 using OrtCpr.Graph;
 
 namespace Grokking;

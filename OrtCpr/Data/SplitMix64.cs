@@ -1,22 +1,25 @@
-namespace Grokking;
+namespace OrtCpr.Data;
 
-// Random integers that are the same on every machine and in every version of .NET (Steele, Lea, Flood 2014). Splits and shuffles come from here and
-// must never change: published runs name only their seed.
-internal sealed class SplitMix64
+/// <summary>Random integers that are the same on every machine and in every version of .NET (Steele, Lea, Flood 2014).</summary>
+/// <remarks>Splits, shuffles and augmentations come from here and will never change: a published run names only its seed. Not for secrets. Not thread-safe.</remarks>
+public sealed class SplitMix64
 {
     private const ulong GoldenGamma = 0x9E3779B97F4A7C15;
     private ulong _state;
 
     private SplitMix64(ulong state) => _state = state;
 
-    // A stream of its own for each pair of seed and number.
+    /// <summary>A stream of its own for each pair of seed and number.</summary>
     public static SplitMix64 For(long seed, long stream) => new(Mix(Mix((ulong)seed + GoldenGamma) + (ulong)stream));
 
+    /// <summary>The next 64 bits.</summary>
     public ulong Next() => Mix(_state += GoldenGamma);
 
-    // Uniform in 0 … n−1: the high half of a 128-bit product; the few values that would favour some results are drawn again (Lemire 2019).
+    /// <summary>Uniform in 0 … n − 1: the high half of a 128-bit product; the few values that would favour some results are drawn again (Lemire 2019).</summary>
+    /// <param name="n">At least 1.</param>
     public int Below(int n)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(n, 1);
         ulong threshold = (0UL - (ulong)n) % (ulong)n, low;
         ulong high;
         do
@@ -27,7 +30,10 @@ internal sealed class SplitMix64
         return (int)high;
     }
 
-    // 0 … n−1 in random order (Fisher and Yates, from the end).
+    /// <summary>Uniform in [0, 1), of 53 bits.</summary>
+    public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
+
+    /// <summary>0 … n − 1 in random order (Fisher and Yates, from the end).</summary>
     public int[] Permutation(int n)
     {
         int[] order = [.. Enumerable.Range(0, n)];

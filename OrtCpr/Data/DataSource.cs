@@ -1,0 +1,79 @@
+using OrtCpr.Graph;
+
+namespace OrtCpr.Data;
+
+/// <summary>One column of a data source.</summary>
+/// <param name="Name">Its name in the source.</param>
+/// <param name="Type">Element type.</param>
+/// <param name="Dimensions">Shape of one example; empty for a number.</param>
+/// <param name="IsLabel">True for what a loss compares with; false where the source does not know.</param>
+public sealed record DataColumn(string Name, ElementType Type, IReadOnlyList<long> Dimensions, bool IsLabel = false)
+{
+    /// <summary>Elements of one example.</summary>
+    public long Length => Dimensions.Aggregate(1L, (n, d) => n * d);
+
+    /// <summary>Bytes of one example.</summary>
+    internal int Size => checked((int)(Length * Type.BitsPerElement() / 8));
+
+    /// <inheritdoc/>
+    public override string ToString() => $"'{Name}' {Type}[{string.Join(',', Dimensions)}]";
+}
+
+/// <summary>A finite set of examples that can be read in any order. Reading is thread-safe; disposing is not.</summary>
+public abstract class DataSource : IDisposable
+{
+    /// <summary>How many examples there are.</summary>
+    public abstract long Count { get; }
+
+    /// <summary>What an example consists of.</summary>
+    public abstract IReadOnlyList<DataColumn> Columns { get; }
+
+    /// <summary>Copies one example of a column.</summary>
+    /// <param name="column">Position in <see cref="Columns"/>.</param>
+    /// <param name="row">Example, from 0.</param>
+    /// <param name="target">Bytes of the example in row-major order, packed and little-endian.</param>
+    public abstract void Read(int column, long row, Span<byte> target);
+
+    /// <summary>Some of the examples, as a source of their own.</summary>
+    /// <param name="rows">Their numbers, in the order they shall have. Kept, not copied.</param>
+    /// <remarks>Disposing it does not dispose this source.</remarks>
+    public DataSource Select(IReadOnlyList<int> rows)
+    {
+        ArgumentNullException.ThrowIfNull(rows);
+        if (rows.Any(r => r < 0 || r >= Count)) throw new ArgumentOutOfRangeException(nameof(rows), $"The source has {Count} examples.");
+        return new Selection(this, rows);
+    }
+
+    /// <summary>Two sources of a random split, the same for the same seed.</summary>
+    /// <param name="fraction">Share of the first, above 0 and below 1; each gets at least one example.</param>
+    /// <param name="seed">Of the split.</param>
+    public (DataSource First, DataSource Second) Split(double fraction, long seed = 0)
+    {
+        if (!(fraction is > 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(fraction), fraction, "Expected a number above 0 and below 1.");
+        if (Count is < 2 or > int.MaxValue) throw new DataFileException($"A source of {Count} examples cannot be split; expected 2 to {int.MaxValue}.");
+        int[] order = SplitMix64.For(seed, -1).Permutation((int)Count);
+        int first = Math.Clamp((int)Math.Round(fraction * order.Length), 1, order.Length - 1);
+        return (Select(order[..first]), Select(order[first..]));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Gives back files.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+    }
+
+    private sealed class Selection(DataSource source, IReadOnlyList<int> rows) : DataSource
+    {
+        public override long Count => rows.Count;
+
+        public override IReadOnlyList<DataColumn> Columns => source.Columns;
+
+        public override void Read(int column, long row, Span<byte> target) => source.Read(column, rows[(int)row], target);
+    }
+}
