@@ -15,13 +15,22 @@ internal static class FunctionLibrary
         public string[] Attributes { get; init; } = [];
     }
 
+    // Gradients of the gradient, by its definition.
+    private static readonly GradientRule OfCrossEntropyGradient = ByDefinition.Rule((g, op) => op.Node.Has("smoothing")
+        ? CrossEntropyBodies.SmoothBackward(g, op.In(0), op.In(1), op.In(2), op.In(3), g.Scalar(op.Node.Float("smoothing", 0), op.In(0).Type))
+        : CrossEntropyBodies.Backward(g, op.In(0), op.In(1), op.In(2), op.In(3)));
+
     // A null type is that of the call's first input.
     private static readonly Dictionary<string, Row> Table = new(StringComparer.Ordinal)
     {
         ["GeluTanh"] = new([null], (g, x) => [GeluBodies.Forward(g, x[0])], (g, op, dy) => [GeluTanhGrad(g, op.In(0), dy)]),
         ["GeluTanhGrad"] = new([null, null], (g, x) => [GeluBodies.Backward(g, x[0], x[1])], ByDefinition.Rule((g, op) => GeluBodies.Backward(g, op.In(0), op.In(1)))),
+        ["GeluErf"] = new([null], (g, x) => [GeluBodies.ErfForward(g, x[0])], (g, op, dy) => [GeluErfGrad(g, op.In(0), dy)]),
+        ["GeluErfGrad"] = new([null, null], (g, x) => [GeluBodies.ErfBackward(g, x[0], x[1])], ByDefinition.Rule((g, op) => GeluBodies.ErfBackward(g, op.In(0), op.In(1)))),
         ["CrossEntropyRows"] = new([null, ElementType.Int64], (g, x) => CrossEntropyBodies.Forward(g, x[0], x[1]), CrossEntropyGradient),
-        ["CrossEntropyRowsGrad"] = new([null, ElementType.Int64, null, null], (g, x) => [CrossEntropyBodies.Backward(g, x[0], x[1], x[2], x[3])]),
+        ["CrossEntropyRowsGrad"] = new([null, ElementType.Int64, null, null], (g, x) => [CrossEntropyBodies.Backward(g, x[0], x[1], x[2], x[3])], OfCrossEntropyGradient),
+        ["CrossEntropySmoothRows"] = new([null, ElementType.Int64], (g, x) => CrossEntropyBodies.SmoothForward(g, x[0], x[1]), CrossEntropyGradient) { Attributes = CrossEntropyBodies.SmoothAttributes },
+        ["CrossEntropySmoothRowsGrad"] = new([null, ElementType.Int64, null, null], (g, x) => [CrossEntropyBodies.SmoothBackward(g, x[0], x[1], x[2], x[3])], OfCrossEntropyGradient) { Attributes = CrossEntropyBodies.SmoothAttributes },
         ["ConvForward"] = new([null, null], (g, x) => [ConvolutionBodies.Forward(g, x)], ConvolutionRules.Conv) { Attributes = ConvolutionBodies.Attributes },
         ["ConvForwardBias"] = new([null, null, null], (g, x) => [ConvolutionBodies.Forward(g, x)], ConvolutionRules.Conv) { Attributes = ConvolutionBodies.Attributes },
         ["ConvWeightGrad"] = new([null, null, null], (g, x) => [ConvolutionBodies.WeightGradient(g, x[0], x[1], x[2])], OfWeightGradient) { Attributes = ConvolutionBodies.Attributes },
@@ -79,10 +88,12 @@ internal static class FunctionLibrary
 
     public static Value GeluTanhGrad(GraphBuilder g, Value x, Value dy) => GraphBuilder.Like(g.Op($"{Domain}.GeluTanhGrad", [x, dy]), x);
 
-    // Loss of each row, [N], from logits [N, C] and labels [N] that lie in the row.
-    public static Value CrossEntropyRows(GraphBuilder g, Value logits, Value labels)
+    public static Value GeluErfGrad(GraphBuilder g, Value x, Value dy) => GraphBuilder.Like(g.Op($"{Domain}.GeluErfGrad", [x, dy]), x);
+
+    // Loss of each row, [N], from logits [N, C] and labels [N] that lie in the row. smoothing: the share of the target that is spread over the classes.
+    public static Value CrossEntropyRows(GraphBuilder g, Value logits, Value labels, float smoothing = 0)
     {
-        Value[] results = g.Ops($"{Domain}.CrossEntropyRows", 2, [logits, labels]);
+        Value[] results = smoothing == 0 ? g.Ops($"{Domain}.CrossEntropyRows", 2, [logits, labels]) : g.Ops($"{Domain}.CrossEntropySmoothRows", 2, [logits, labels], ("smoothing", smoothing));
         foreach (Value result in results) GraphBuilder.Typed(result, logits.Type, labels.Shape);
         return results[0];
     }
@@ -113,8 +124,12 @@ internal static class FunctionLibrary
 
     private static (long[] Strides, long[] Dilations, long[] Pads) Geometry(Node node) => (node.Ints("strides")!, node.Ints("dilations")!, node.Ints("pads")!);
 
-    private static Value?[] CrossEntropyGradient(GraphBuilder g, Forward op, Value dy) =>
-        [GraphBuilder.Like(g.Op($"{Domain}.CrossEntropyRowsGrad", [op.In(0), op.In(1), op.Out(1), dy]), op.In(0)), null];
+    private static Value?[] CrossEntropyGradient(GraphBuilder g, Forward op, Value dy)
+    {
+        Value?[] operands = [op.In(0), op.In(1), op.Out(1), dy];
+        Value logits = op.Node.Has("smoothing") ? g.Op($"{Domain}.CrossEntropySmoothRowsGrad", operands, ("smoothing", op.Node.Float("smoothing", 0))) : g.Op($"{Domain}.CrossEntropyRowsGrad", operands);
+        return [GraphBuilder.Like(logits, op.In(0)), null];
+    }
 
     // Defines in the model the functions that its nodes call, in the model's opset.
     public static void Attach(OnnxModel model)

@@ -48,24 +48,9 @@ internal static class ActivationRules
     private static Value?[] LogSoftmax(GraphBuilder g, Forward op, Value dy) =>
         [g.Sub(dy, g.Mul(g.Exp(op.Out(0)), g.ReduceSum(dy, true, op.Axis("axis", -1))))];
 
-    // d/dx x·Φ(x) = Φ(x) + x·φ(x).
-    private static Value GeluErf(GraphBuilder g, Value x, Value dy)
-    {
-        Value cdf = g.Mul(g.Add(g.Erf(g.Mul(x, Math.Sqrt(0.5))), 1), 0.5);
-        Value pdf = g.Mul(g.Exp(g.Mul(g.Mul(x, x), -0.5)), 1 / Math.Sqrt(2 * Math.PI));
-        return g.Mul(dy, g.Add(cdf, g.Mul(x, pdf)));
-    }
+    private static Value GeluErf(GraphBuilder g, Value x, Value dy) => x.Type == ElementType.Float ? FunctionLibrary.GeluErfGrad(g, x, dy) : GeluBodies.ErfBackward(g, x, dy);
 
-    // y = ½x(1 + t), t = tanh(u), u = √(2/π)(x + 0.044715x³): dy/dx = ½(1 + t) + ½x(1 - t²)·du/dx.
-    private static Value GeluTanh(GraphBuilder g, Value x, Value dy)
-    {
-        double k = Math.Sqrt(2 / Math.PI);
-        Value square = g.Mul(x, x);
-        Value t = g.Tanh(g.Mul(x, g.Add(g.Mul(square, k * 0.044715), k)));
-        Value du = g.Add(g.Mul(square, 3 * k * 0.044715), k);
-        Value slope = g.Mul(g.Mul(g.Sub(1, g.Mul(t, t)), du), x);
-        return g.Mul(dy, g.Mul(g.Add(g.Add(t, slope), 1), 0.5));
-    }
+    private static Value GeluTanh(GraphBuilder g, Value x, Value dy) => x.Type == ElementType.Float ? FunctionLibrary.GeluTanhGrad(g, x, dy) : GeluBodies.Backward(g, x, dy);
 
     private static GradientRule WithBias(Func<GraphBuilder, Value, Value, Value> gelu) => (g, op, dy) =>
     {

@@ -56,10 +56,11 @@ public sealed record CrossEntropyLoss : Loss
         ElementType type = logits.Type;
         Value counts = g.Not(g.Equal(labels, g.Int(IgnoreIndex)));
         Value safe = g.Where(counts, labels, g.Int(0));
-        if (LabelSmoothing == 0 && ClassWeights.IsDefaultOrEmpty)
+        // Attributes of operators are float32, too coarse a share for other types.
+        if (ClassWeights.IsDefaultOrEmpty && (LabelSmoothing == 0 || type == ElementType.Float))
         {
             // Selected, not multiplied: the loss of a row that does not count may be infinite.
-            Value each = g.Where(counts, FunctionLibrary.CrossEntropyRows(g, logits, safe), g.Scalar(0, type));
+            Value each = g.Where(counts, FunctionLibrary.CrossEntropyRows(g, logits, safe, (float)LabelSmoothing), g.Scalar(0, type));
             Value total = g.ReduceSum(each, false);
             return Reduction == Reduction.Sum ? total : g.Div(total, g.ReduceSum(g.Cast(counts, type), false));
         }

@@ -3,7 +3,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Gelu by tanh as exporters write it out, ½x·(1 + tanh(√(2/π)·(x + 0.044715·x³))) with its factors in any order, becomes one operator of ours: eight
+// Gelu as exporters write it out, ½x·(1 + tanh(√(2/π)·(x + 0.044715·x³))) or ½x·(1 + erf(x/√2)) with its factors in any order, becomes one operator of ours: eight
 // passes over memory forward and a dozen backward become one each.
 internal static class FuseGelu
 {
@@ -14,11 +14,11 @@ internal static class FuseGelu
         OnnxGraph graph = model.Graph;
         Dictionary<Value, List<Node>> readers = graph.Readers();
         bool any = false;
-        foreach (Node tanh in graph.Nodes.Where(n => n.Is("Tanh")).ToList())
+        foreach (Node gate in graph.Nodes.Where(n => n.Is("Tanh") || n.Is("Erf")).ToList())
         {
-            if (tanh.Inputs[0] is not { Type: ElementType.Float } inner || Cube(inner) is not Value x || Outcome(graph, readers, tanh.Outputs[0]!, x) is not Value y) continue;
+            if (gate.Inputs[0] is not { Type: ElementType.Float } inner || (gate.Is("Tanh") ? Cube(inner) : Scaled(inner)) is not Value x || Outcome(graph, readers, gate.Outputs[0]!, x) is not Value y) continue;
             Node last = y.Producer!;
-            var fused = new Node(FunctionLibrary.Domain, "GeluTanh", last.Name);
+            var fused = new Node(FunctionLibrary.Domain, gate.Is("Tanh") ? "GeluTanh" : "GeluErf", last.Name);
             fused.Inputs.Add(x);
             fused.Outputs.Add(y);
             y.Producer = fused;
@@ -52,10 +52,14 @@ internal static class FuseGelu
     private static bool IsSquare(Value value, Value x) => value.Producer is Node node
         && ((node.Is("Mul") && node.Inputs[0] == x && node.Inputs[1] == x) || (node.Is("Pow") && node.Inputs[0] == x && Is(node.Inputs[1], 2)));
 
-    // The product ½·x·(1 + tanh), its factors grouped in any way.
-    private static Value? Outcome(OnnxGraph graph, Dictionary<Value, List<Node>> readers, Value tanh, Value x)
+    // x, when the value is x/√2.
+    private static Value? Scaled(Value value) =>
+        value.Producer is Node node && node.Is("Div") && Is(node.Inputs[1], Math.Sqrt(2)) ? node.Inputs[0] : Times(value, Math.Sqrt(0.5));
+
+    // The product ½·x·(1 + gate), its factors grouped in any way.
+    private static Value? Outcome(OnnxGraph graph, Dictionary<Value, List<Node>> readers, Value gate, Value x)
     {
-        if (graph.OnlyReader(readers, tanh) is not Node add || !add.Is("Add") || !Is(add.Inputs[0] == tanh ? add.Inputs[1] : add.Inputs[0], 1)) return null;
+        if (graph.OnlyReader(readers, gate) is not Node add || !add.Is("Add") || !Is(add.Inputs[0] == gate ? add.Inputs[1] : add.Inputs[0], 1)) return null;
         Value sum = add.Outputs[0]!;
         if (graph.OnlyReader(readers, sum) is not Node first || !first.Is("Mul")) return null;
         Value other = first.Inputs[0] == sum ? first.Inputs[1]! : first.Inputs[0]!, product = first.Outputs[0]!;

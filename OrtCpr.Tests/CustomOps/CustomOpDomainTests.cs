@@ -21,7 +21,7 @@ public sealed class CustomOpDomainTests
         string[] expected =
         [
             "SquaredNorm", "GeluTanh", "GeluTanhGrad", "ReluGrad", "BatchNorm", "BatchNormRelu", "BatchNormAddRelu", "BatchNormGrad", "BatchNormReluGrad", "Softmax", "SoftmaxGrad", "LayerNormGrad", "RmsNormGrad",
-             "CrossEntropyRows", "CrossEntropyRowsGrad", "ConvForward", "ConvForwardBias", "ConvWeightGrad", "ConvInputGrad",
+             "GeluErf", "GeluErfGrad", "CrossEntropyRows", "CrossEntropyRowsGrad", "CrossEntropySmoothRows", "CrossEntropySmoothRowsGrad", "ConvForward", "ConvForwardBias", "ConvWeightGrad", "ConvInputGrad",
             .. from rule in bases
                from constraint in constraints.Prepend("")
                from suffix in suffixes

@@ -13,17 +13,17 @@ internal static unsafe class CrossEntropyKernel
     /// <summary>Rows that one call of the loop body handles.</summary>
     private const int RowsPerChunk = 8;
 
-    /// <summary>losses[n] = log Σ exp z − z[label], logSums[n] = log Σ exp z.</summary>
-    public static void Forward(float* logits, long* labels, float* losses, float* logSums, nint rows, nint classes, ParallelLoop loop)
+    /// <summary>losses[n] = log Σ exp z − (1 − ε)·z[label] − ε·mean(z), logSums[n] = log Σ exp z.</summary>
+    public static void Forward(float* logits, long* labels, float smoothing, float* losses, float* logSums, nint rows, nint classes, ParallelLoop loop)
     {
-        Work work = new() { Logits = logits, Labels = labels, Losses = losses, LogSums = logSums, Rows = rows, Classes = classes };
+        Work work = new() { Smoothing = smoothing, Logits = logits, Labels = labels, Losses = losses, LogSums = logSums, Rows = rows, Classes = classes };
         loop.Run(&ForwardRows, &work, (rows + RowsPerChunk - 1) / RowsPerChunk);
     }
 
-    /// <summary>gradient = (exp(z − logSum) − [c = label])·dy[n].</summary>
-    public static void Backward(float* logits, long* labels, float* logSums, float* dy, float* gradient, nint rows, nint classes, ParallelLoop loop)
+    /// <summary>gradient = (exp(z − logSum) − (1 − ε)·[c = label] − ε/C)·dy[n].</summary>
+    public static void Backward(float* logits, long* labels, float smoothing, float* logSums, float* dy, float* gradient, nint rows, nint classes, ParallelLoop loop)
     {
-        Work work = new() { Logits = logits, Labels = labels, LogSums = logSums, Dy = dy, Gradient = gradient, Rows = rows, Classes = classes };
+        Work work = new() { Smoothing = smoothing, Logits = logits, Labels = labels, LogSums = logSums, Dy = dy, Gradient = gradient, Rows = rows, Classes = classes };
         loop.Run(&BackwardRows, &work, (rows + RowsPerChunk - 1) / RowsPerChunk);
     }
 
@@ -39,7 +39,10 @@ internal static unsafe class CrossEntropyKernel
                 sum += SumOfPowers(row + i, nint.Min(Chunks.BlockLength, work->Classes - i), highest);
             double logSum = highest + Math.Log(sum);
             work->LogSums[n] = (float)logSum;
-            work->Losses[n] = (float)(logSum - row[work->Labels[n]]);
+            double picked = row[work->Labels[n]];
+            // Not where nothing is spread: a masked logit, −∞, would make the mean −∞ and its product NaN.
+            double spread = work->Smoothing == 0 ? 0 : work->Smoothing * (picked - (Sum(row, work->Classes) / work->Classes));
+            work->Losses[n] = (float)(logSum - picked + spread);
         }
     }
 
@@ -58,6 +61,20 @@ internal static unsafe class CrossEntropyKernel
         return sum;
     }
 
+    private static double Sum(float* z, nint length)
+    {
+        double total = 0;
+        for (nint first = 0; first < length; first += Chunks.BlockLength)
+        {
+            nint end = nint.Min(length, first + Chunks.BlockLength), i = first;
+            Vector<float> sum = default;
+            for (; i <= end - Vector<float>.Count; i += Vector<float>.Count) sum += Vector.Load(z + i);
+            total += Vector.Sum(sum);
+            for (; i < end; i++) total += z[i];
+        }
+        return total;
+    }
+
     private static void BackwardRows(void* state, nint chunk)
     {
         Work* work = (Work*)state;
@@ -65,17 +82,18 @@ internal static unsafe class CrossEntropyKernel
         for (nint n = chunk * RowsPerChunk; n < nint.Min(work->Rows, (chunk + 1) * RowsPerChunk); n++)
         {
             float* row = work->Logits + (n * work->Classes), result = work->Gradient + (n * work->Classes);
-            float scale = work->Dy[n], shift = work->LogSums[n];
-            Vector<float> scales = Vector.Create(scale), shifts = Vector.Create(shift);
+            float scale = work->Dy[n], shift = work->LogSums[n], share = work->Smoothing * scale, each = share / work->Classes;
+            Vector<float> scales = Vector.Create(scale), shifts = Vector.Create(shift), eaches = Vector.Create(each);
             nint i = 0;
-            for (; i <= work->Classes - lanes; i += lanes) (VectorMath.Exp(Vector.Load(row + i) - shifts) * scales).Store(result + i);
-            for (; i < work->Classes; i++) result[i] = MathF.Exp(row[i] - shift) * scale;
-            result[work->Labels[n]] -= scale;
+            for (; i <= work->Classes - lanes; i += lanes) ((VectorMath.Exp(Vector.Load(row + i) - shifts) * scales) - eaches).Store(result + i);
+            for (; i < work->Classes; i++) result[i] = (MathF.Exp(row[i] - shift) * scale) - each;
+            result[work->Labels[n]] -= scale - share;
         }
     }
 
     private struct Work
     {
+        public float Smoothing;
         public float* Logits;
         public long* Labels;
         public float* Losses;

@@ -45,6 +45,29 @@ internal static class ElementFormulas
         }
     }
 
+    // Φ(x) = ½(1 + erf(x/√2)).
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<float> Cumulative(Vector<float> x) => Vector.MultiplyAddEstimate(VectorMath.Erf(x * Vector.Create(0.70710678f)), Vector.Create(0.5f), Vector.Create(0.5f));
+
+    /// <summary>x·Φ(x).</summary>
+    internal readonly struct GeluErf : IElementFormula
+    {
+        public static bool HasSecond => false;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector<float> Of(Vector<float> first, Vector<float> second) => first * Cumulative(first);
+    }
+
+    /// <summary>dy·(Φ(x) + x·φ(x)), φ(x) = exp(−x²/2)/√(2π).</summary>
+    internal readonly struct GeluErfGrad : IElementFormula
+    {
+        public static bool HasSecond => true;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector<float> Of(Vector<float> first, Vector<float> second) =>
+            second * Vector.MultiplyAddEstimate(first * Vector.Create(0.39894228f), VectorMath.Exp(first * first * Vector.Create(-0.5f)), Cumulative(first));
+    }
+
     /// <summary>The second where the first is above 0.</summary>
     internal readonly struct ReluGrad : IElementFormula
     {

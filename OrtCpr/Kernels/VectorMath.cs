@@ -44,6 +44,27 @@ internal static class VectorMath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Sigmoid(Vector<float> x) => Vector<float>.One / (Vector<float>.One + Exp(-x));
 
+    // Terms 2/√π·(−1)ⁿ/(n!·(2n + 1)) of the series of erf, the last first.
+    private static readonly float[] ErfSeries = [.. Enumerable.Range(0, 12).Reverse().Select(n =>
+        (float)(2 / Math.Sqrt(Math.PI) * (n % 2 == 0 ? 1 : -1) / (Enumerable.Range(1, n).Aggregate(1.0, (f, k) => f * k) * ((2 * n) + 1))))];
+
+    // erfc(x) = t·exp(−x² + p(t)), t = 1/(1 + x/2), x ≥ 0: a Chebyshev fit with a relative error of 1.2e-7 (Press et al., Numerical Recipes).
+    private static readonly float[] ErfcFit = [0.17087277f, -0.82215223f, 1.48851587f, -1.13520398f, 0.27886807f, -0.18628806f, 0.09678418f, 0.37409196f, 1.00002368f, -1.26551223f];
+
+    /// <summary>The error function, within 2e-7; NaN stays.</summary>
+    /// <remarks>Up to 1 its series, twelve terms; from there by the complement.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Erf(Vector<float> x)
+    {
+        Vector<float> size = Vector.Abs(x), square = x * x;
+        Vector<float> series = Of(ErfSeries[0]);
+        for (int i = 1; i < ErfSeries.Length; i++) series = Vector.MultiplyAddEstimate(series, square, Of(ErfSeries[i]));
+        Vector<float> t = Vector<float>.One / Vector.MultiplyAddEstimate(size, Of(0.5f), Vector<float>.One), fit = Of(ErfcFit[0]);
+        for (int i = 1; i < ErfcFit.Length; i++) fit = Vector.MultiplyAddEstimate(fit, t, Of(ErfcFit[i]));
+        Vector<float> far = Vector.CopySign(Vector<float>.One - (t * Exp(fit - square)), x);
+        return Vector.ConditionalSelect(Vector.LessThan(size, Vector<float>.One), series * x, far);
+    }
+
     /// <summary>0 for what is negative; NaN stays.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Relu(Vector<float> x) => Vector.ConditionalSelect(Vector.LessThan(x, Vector<float>.Zero), Vector<float>.Zero, x);
