@@ -4,17 +4,18 @@ using OrtCpr.Tool;
 using OrtCpr.Tool.Artifacts;
 using OrtCpr.Tool.Gradcheck;
 using OrtCpr.Tool.Inspect;
+using OrtCpr.Tool.Figures;
 using OrtCpr.Tool.Train;
 using OrtCpr.Tool.Verify;
 
 RootCommand root = new("Trains exported ONNX models with AdamCPR on stock ONNX Runtime.");
-foreach (Command command in new[] { TrainCommand.Create(), InspectCommand.Create(), GradcheckCommand.Create(), ImportWeightsCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create() }.Concat(VerifyCommand.Create())) root.Add(command);
+foreach (Command command in new[] { TrainCommand.Create(), EvaluateCommand.Create(), ExportCommand.Create(), PlotCommand.Create(), BenchCommand.Create(), InspectCommand.Create(), GradcheckCommand.Create(), ImportWeightsCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create() }.Concat(VerifyCommand.Create())) root.Add(command);
 // Underscores and dashes are equal in the names of options.
 string[] words = [.. args.Select(a => a.StartsWith("--", StringComparison.Ordinal) ? Dashed(a) : a)];
 try
 {
     // Mistakes of the user are ours to print, in one line and without a stack trace.
-    return root.Parse(words).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    return root.Parse(RunConfig.Expand(words)).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (OrtCprException error)
 {

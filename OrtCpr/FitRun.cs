@@ -32,7 +32,12 @@ internal sealed class FitRun : IDisposable
         _trainer = trainer;
         _options = options;
         _cancellation = cancellation;
-        if (options.Checkpoint is { Resume: true } checkpoint && File.Exists(checkpoint.LastPath)) Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath), checkpoint.LastPath);
+        if (options.Checkpoint is CheckpointOptions checkpoint)
+        {
+            // Where nothing is resumed the start is saved: a folder that can't be written shows before anything is trained.
+            if (checkpoint.Resume && File.Exists(checkpoint.LastPath)) Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath), checkpoint.LastPath);
+            else Save(checkpoint.LastPath, isEpochOver: true);
+        }
         foreach (TrainerCallback callback in options.Callbacks) callback.OnFitBegin(trainer, options, _steps);
     }
 

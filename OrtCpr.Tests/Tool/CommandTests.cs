@@ -93,10 +93,80 @@ public sealed class CommandTests
     {
         using var folder = new TemporaryFolder();
         string data = Data(folder, labels: "classes");
-        StringAssert.Contains(Run("train", Model, "--data", data, "--optimizer", "adamw").Output, "lacks 'labels' Int64[batch]; it has classes, x");
-        StringAssert.Contains(Run("train", Model, "--data", data, "--optimizer", "lion").Output, "--optimizer 'lion' is not known; expected one of adamcpr");
-        StringAssert.Contains(Run("train", Model, "--data", data, "--reg-function", "l3").Output, "--reg-function 'l3'");
-        StringAssert.Contains(Run("train", Model, "--data", data, "--batch-size", "0").Output, "--batch-size is 0");
+        StringAssert.Contains(Run("train", Model, "--data", Data(folder), "--validation-split", "2").Output, "--validation-split is 2; expected 0 to below 1");
+        data = Data(folder, labels: "classes");
+        StringAssert.Contains(Run("train", Model, "--data", data, "--optimizer", "adamw", "--out", folder["job"]).Output, "no column is label 'labels' Int64[batch]; columns are 'classes' Int64[], 'x' Float[10]");
+        StringAssert.Contains(Run("train", Model, "--data", data, "--out", folder["job"], "--optimizer", "lion").Output, "--optimizer 'lion' is not known; expected one of adamcpr");
+        StringAssert.Contains(Run("train", Model, "--data", data, "--out", folder["job"], "--reg-function", "l3").Output, "--reg-function 'l3'");
+        StringAssert.Contains(Run("train", Model, "--data", data, "--out", folder["job"], "--batch-size", "0").Output, "--batch-size is 0");
         Assert.AreNotEqual(0, Run("train", Model, "--data", folder["nothing"]).ExitCode);
     }
+
+    // A run from a table: logs, picture, evaluation, export, the same run again from its own config, and going on from a checkpoint.
+    [TestMethod]
+    public void ARunFromATable_FromTheFirstLineToTheExport()
+    {
+        using var folder = new TemporaryFolder();
+        var random = new Random(1);
+        File.WriteAllLines(folder["table.csv"], Enumerable.Range(0, 120).Select(_ => Enumerable.Range(0, 10).Select(_ => random.NextDouble() - 0.5).ToArray())
+            .Select(x => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{string.Join(',', x.Select(v => v.ToString("F4", System.Globalization.CultureInfo.InvariantCulture)))},{(x[0] > 0 ? "high" : "low")}"))
+            .Prepend(string.Join(',', Enumerable.Range(0, 10).Select(i => $"f{i}").Append("class"))));
+        string job = folder["job"];
+        (int code, string output) = Run("train", Model, "--data", folder["table.csv"], "--label", "class", "--validation-split", "0.25", "--metric", "accuracy", "--epochs", "6", "--batch-size", "10", "--lr", "0.01", "--threads", "1",
+            "--json-lines", "--tensorboard", "--log-every", "3", "--out", job);
+        Assert.AreEqual(0, code, output);
+        foreach (string part in new[] { "\"kappa_init_param\": null", "layers.2.weight", "bounds set 3/3", "validation accuracy", "54 steps in" }) StringAssert.Contains(output, part);
+        foreach (string file in new[] { "run.json", "metrics.csv", "metrics.jsonl", "constraints.csv", "checkpoint.safetensors", "best.safetensors", "model.onnx", "plot.png" }) Assert.IsTrue(File.Exists(Path.Combine(job, file)), file);
+        Assert.HasCount(18 + 6, File.ReadAllLines(Path.Combine(job, "metrics.jsonl")));
+        double[] weights = Weights(job);
+
+        (code, output) = Run("evaluate", job, "--checkpoint", Path.Combine(job, "best.safetensors"), "--data", folder["table.csv"], "--label", "class", "--metric", "accuracy");
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, "examples 120");
+        StringAssert.Contains(output, "accuracy 0.");
+        Assert.AreEqual(0, Run("export", job, "--out", folder["model.onnx"]).ExitCode);
+        Assert.IsTrue(File.Exists(folder["model.onnx"]));
+        Assert.AreEqual(0, Run("plot", job, "--out", folder["a.png"]).ExitCode);
+        Assert.IsGreaterThan(10_000, new FileInfo(folder["a.png"]).Length);
+
+        // The config says everything; what stands in front of it goes before it.
+        Assert.AreEqual(0, Run("train", "--config", Path.Combine(job, "run.json"), "--out", folder["again"]).ExitCode);
+        CollectionAssert.AreEqual(weights, Weights(folder["again"]));
+        Assert.AreEqual(0, Run("train", "--config", Path.Combine(job, "run.json"), "--out", folder["half"], "--steps", "20", "--kappa-init-param", "10", "--kappa-init-method", "warm_start").ExitCode);
+        Assert.AreEqual(0, Run("train", "--config", Path.Combine(job, "run.json"), "--out", folder["half"], "--resume", "--kappa-init-method", "warm_start", "--kappa-init-param", "10").ExitCode);
+        CollectionAssert.AreEqual(weights, Weights(folder["half"]), "54 steps, a fifth of which is 10");
+    }
+
+    private static double[] Weights(string job)
+    {
+        using TrainingDriver driver = ArtifactsFolder.Load(job);
+        return driver.ToBuffer().ToDoubles();
+    }
+
+    [TestMethod]
+    public void Compare_ShowsMeanAndDeviation()
+    {
+        using var folder = new TemporaryFolder();
+        (int code, string output) = Run("train", Model, "--data", Data(folder), "--compare", "adamw,adamcpr", "--seeds", "2", "--epochs", "2", "--log-every", "1", "--threads", "1", "--out", folder["all"]);
+        Assert.AreEqual(0, code, output);
+        foreach (string part in new[] { "adamw          2  ", "adamcpr        2  ", " ± " }) StringAssert.Contains(output, part);
+        Assert.IsTrue(File.Exists(Path.Combine(folder["all"], "compare.png")) && File.Exists(Path.Combine(folder["all"], "adamw-seed1", "model.onnx")));
+        StringAssert.Contains(Run("train", Model, "--data", Data(folder), "--compare", "adamw,lion", "--out", folder["all"]).Output, "--compare 'lion' is not known");
+        StringAssert.Contains(Run("plot", folder["nothing"]).Output, "has no metrics.csv");
+    }
+
+    [TestMethod]
+    public void Config_WhatIsWrong()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("train", "--config", folder["no.json"]).Output, "no.json");
+        File.WriteAllText(folder["a.json"], "{");
+        StringAssert.Contains(Run("train", "--config", folder["a.json"]).Output, "is no JSON");
+        File.WriteAllText(folder["a.json"], "{\"lr\": {}}");
+        StringAssert.Contains(Run("train", "--config", folder["a.json"]).Output, "'lr' is an object");
+        Assert.AreNotEqual(0, Run("train", "--config").ExitCode);
+    }
+
+    [TestMethod]
+    public void Bench_TellsTheTimeOfAStep() => StringAssert.Contains(Run("bench", Model, "--size", "batch=4", "--runs", "3", "--threads", "1").Output, "step: median ");
 }

@@ -1,66 +1,134 @@
 using System.CommandLine;
 using System.Globalization;
+using OrtCpr.Data;
 using OrtCpr.Graph;
-using OrtCpr.Schedules;
+using OrtCpr.Tool.Figures;
 
 namespace OrtCpr.Tool.Train;
 
-// `ortcpr train MODEL --data FILE`: trains an exported model on tensors of a safetensors file and writes the trained model and the job.
-internal static class TrainCommand
+// `ortcpr train MODEL --data PATH`: trains an exported model and writes the job: logs, checkpoints, the trained model, a picture.
+internal sealed class TrainCommand
 {
+    private const string Examples = """
+        Trains an exported model.
+
+        Examples:
+          ortcpr train mlp.onnx --data table.csv --label species --metric accuracy --validation-split 0.2
+          ortcpr train resnet18.onnx --data cifar-100-binary --epochs 20 --augment --schedule cosine --lr 0.001 --metric accuracy --metric top5
+          ortcpr train gpt.onnx --data train.bin --validation val.bin --sequence-length 128 --steps 5000 --kappa-init-method inflection_point --metric perplexity
+          ortcpr train mlp.onnx --data table.csv --label species --compare adamw,adamcpr --seeds 3
+          ortcpr train --config trained/run.json --resume
+        """;
+
+    private readonly Argument<string> _model = new("MODEL") { Description = "An ONNX file." };
+    private readonly Option<int> _threads = new("--threads") { Description = "Threads; 0 for one a physical core." };
+    private readonly Option<string> _device = new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
+    private readonly Option<string> _target = new("--out") { Description = "Folder for the job: run.json, metrics.csv, constraints.csv, checkpoints, model.onnx, plot.png.", DefaultValueFactory = _ => "trained" };
+    private readonly Option<bool> _resume = new("--resume") { Description = "Goes on from the checkpoint in the folder, bit for bit." };
+    private readonly Option<string?> _compare = new("--compare") { Description = "Optimizers with commas between: trains each, side by side, and draws them in one picture." };
+    private readonly Option<int> _seeds = new("--seeds") { Description = "With --compare: seeds of each optimizer, counted from --seed.", DefaultValueFactory = _ => 1 };
+    private readonly DataOptions _data = new();
+    private readonly JobOptions _job = new();
+    private readonly FitSettings _fit = new();
+
     public static Command Create()
     {
-        Argument<string> model = new("MODEL") { Description = "An ONNX file." };
-        Option<string> data = new("--data") { Description = "A safetensors file with one tensor for each model input and label, examples along the first axis.", Required = true };
-        Option<long> epochs = new("--epochs") { Description = "Times that the data are gone through.", DefaultValueFactory = _ => 1 };
-        Option<int> size = new("--batch-size") { Description = "Examples a batch.", DefaultValueFactory = _ => 32 };
-        Option<int> accumulation = new("--accumulation") { Description = "Batches a step.", DefaultValueFactory = _ => 1 };
-        Option<bool> cosine = new("--cosine") { Description = "Lets the learning rate fall along a cosine." };
-        Option<int> threads = new("--threads") { Description = "Threads; 0 for one a physical core." };
-        Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
-        Option<string> target = new("--out") { Description = "Folder for the job; the trained model is model.onnx in it.", DefaultValueFactory = _ => "trained" };
-        var job = new JobOptions();
-        Command command = new("train", "Trains an exported model on the tensors of a safetensors file.") { model, data, epochs, size, accumulation, cosine, threads, device, target };
-        job.AddTo(command);
-        command.SetAction((r, cancellation) =>
-        {
-            using TensorBatches batches = TensorBatches.Open(r.GetValue(data)!, r.GetValue(size), job.Seed(r));
-            var fit = new FitOptions { Epochs = r.GetValue(epochs), GradientAccumulation = r.GetValue(accumulation), Callbacks = [new Printer()] };
-            fit.Validate();
-            long steps = fit.Epochs * ((batches.BatchCount + fit.GradientAccumulation - 1) / fit.GradientAccumulation);
-            TrainingGraphs graphs = TrainingGraphBuilder.Build(r.GetValue(model)!, job.Read(r, steps));
-            batches.Check(graphs.BatchInputs);
-            using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)! });
-            if (r.GetValue(cosine)) driver.SetSchedule(new CosineSchedule(steps));
-            return Task.FromResult(Run(driver, batches, fit, r.GetValue(target)!, cancellation));
-        });
+        var train = new TrainCommand();
+        Command command = new("train", Examples) { train._model };
+        train._data.AddTo(command, training: true);
+        train._fit.AddTo(command);
+        train._job.AddTo(command);
+        foreach (Option option in new Option[] { train._threads, train._device, train._target, train._resume, train._compare, train._seeds }) command.Add(option);
+        command.SetAction((r, cancellation) => Task.FromResult(train.Run(r, cancellation)));
         return command;
     }
 
-    private static int Run(TrainingDriver driver, TensorBatches batches, FitOptions fit, string folder, CancellationToken cancellation)
+    private int Run(ParseResult r, CancellationToken cancellation)
     {
-        foreach (string warning in driver.Graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
+        string folder = r.GetValue(_target)!;
+        string text = RunConfig.Text(r);
+        try
+        {
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(Path.Combine(folder, "run.json"), text + "\n");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new ToolException($"--out '{folder}' can't be written: {error.Message}");
+        }
+        Console.Error.WriteLine(text);
+        (DataSource training, DataSource? validation) = _data.Open(r, _job.Seed(r));
+        using (training)
+        using (validation)
+        {
+            return r.GetValue(_compare) is string names ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, training, validation, cancellation)
+                : Single(r, null, _job.Seed(r), folder, training, validation, cancellation) is null ? 130 : 0;
+        }
+    }
+
+    // Null when it was cancelled.
+    private FitResult? Single(ParseResult r, string? optimizer, int seed, string folder, DataSource training, DataSource? validation, CancellationToken cancellation)
+    {
+        // Batches are known only when the graphs are, and the graphs want to know how long the run is.
+        long batches = (training.Count + _data.BatchSize(r) - 1) / _data.BatchSize(r), steps = _fit.Steps(r, batches);
+        TrainingOptions options = _job.Read(r, steps, optimizer, seed);
+        TrainingGraphs graphs = TrainingGraphBuilder.Build(r.GetValue(_model)!, options);
+        DataLoader loader = _data.Load(r, training, graphs.BatchInputs, seed, training: true);
+        DataLoader? held = validation is null ? null : _data.Load(r, validation, graphs.BatchInputs, seed, training: false);
+        foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
+        using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = r.GetValue(_threads), Device = r.GetValue(_device)! });
+        driver.SetSchedule(_fit.Schedule(r, steps));
+        bool resume = r.GetValue(_resume);
+        // The graphs first: with them and any checkpoint the folder is a whole job.
+        resume &= File.Exists(Path.Combine(folder, "training.json"));
+        if (!resume) ArtifactsFolder.Save(driver, folder);
         FitResult result;
         try
         {
-            result = new Trainer(driver).Fit(batches.Epoch, fit, cancellation);
+            result = new Trainer(driver).Fit(loader.Batches, _fit.Read(r, folder, batches, held is null ? null : () => held.Batches(), resume), cancellation);
         }
         catch (OperationCanceledException)
         {
-            ArtifactsFolder.Save(driver, folder);
-            Console.Error.WriteLine($"stopped after {driver.Optimizer.Steps} steps; the job is in '{folder}'");
-            return 130;
+            Console.Error.WriteLine($"stopped after {driver.Optimizer.Steps} steps; go on with: ortcpr train --config {Path.Combine(folder, "run.json")} --resume");
+            return null;
         }
-        ArtifactsFolder.Save(driver, folder);
-        if (result.SkippedSteps > 0) Console.Error.WriteLine($"warning: {result.SkippedSteps} steps were skipped since a gradient was not finite");
-        if (driver.Graphs.Optimizer.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Steps} steps in {result.Elapsed.TotalSeconds:F1} s, last epoch's loss {result.Epochs[^1].Loss:G6}; trained model: {Path.Combine(folder, "model.onnx")}"));
-        return 0;
+        driver.ExportModel(Path.Combine(folder, "model.onnx"));
+        RunFigure.Save(RunLog.Read(folder), Path.Combine(folder, "plot.png"));
+        Report(driver, result, folder);
+        return result;
     }
 
-    private sealed class Printer : TrainerCallback
+    private static void Report(TrainingDriver driver, FitResult result, string folder)
     {
-        public override void OnEpochEnd(Trainer trainer, EpochReport report, FitControl control) =>
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"epoch {report.Epoch + 1}  step {report.Step}  loss {report.Loss:G6}  {report.Step / Math.Max(1e-9, report.Elapsed.TotalSeconds):F0} steps/s"));
+        if (result.SkippedSteps > 0) Console.Error.WriteLine($"warning: {result.SkippedSteps} steps were skipped since a gradient was not finite");
+        ConstraintTable.Write(driver.Optimizer);
+        if (driver.Graphs.Optimizer.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
+        string last = result.Epochs.Count == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", last epoch's loss {result.Epochs[^1].Loss:G6}");
+        if (result.Epochs.Count > 0 && result.Epochs[^1].Validation is EvaluationReport report)
+            last += string.Concat(report.Metrics.Prepend(new("loss", report.Loss)).Select(m => string.Create(CultureInfo.InvariantCulture, $", validation {m.Key} {m.Value:G6}")));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Steps} steps in {result.Elapsed.TotalSeconds:F1} s{last}; trained model: {Path.Combine(folder, "model.onnx")}, picture: {Path.Combine(folder, "plot.png")}"));
+    }
+
+    private int Compare(ParseResult r, string[] optimizers, string folder, DataSource training, DataSource? validation, CancellationToken cancellation)
+    {
+        int seeds = r.GetValue(_seeds), first = _job.Seed(r);
+        if (seeds < 1) throw new ToolException($"--seeds is {seeds}; expected at least 1.");
+        if (optimizers.Length == 0) throw new ToolException("--compare: expected names of optimizers with commas between.");
+        foreach (string name in optimizers) RuleOptions.Check(name);
+        var runs = new List<RunLog>();
+        foreach (string optimizer in optimizers)
+        {
+            for (int seed = first; seed < first + seeds; seed++)
+            {
+                string part = Path.Combine(folder, $"{optimizer}-seed{seed}");
+                Console.Error.WriteLine($"{optimizer}, seed {seed}");
+                if (Single(r, optimizer, seed, part, training, validation, cancellation) is null) return 130;
+                runs.Add(RunLog.Read(part) with { Name = optimizer });
+            }
+        }
+        Comparison.Write(runs);
+        Comparison.Save(runs, Path.Combine(folder, "compare.png"));
+        Console.WriteLine($"picture: {Path.Combine(folder, "compare.png")}");
+        return 0;
     }
 }

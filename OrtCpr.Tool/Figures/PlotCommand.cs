@@ -1,0 +1,27 @@
+using System.CommandLine;
+using OrtCpr.Tool.Train;
+
+namespace OrtCpr.Tool.Figures;
+
+// `ortcpr plot FOLDER…`: pictures of runs from what they have logged.
+internal static class PlotCommand
+{
+    public static Command Create()
+    {
+        Argument<string[]> folders = new("FOLDER") { Description = "--out folders of runs; several are compared.", Arity = ArgumentArity.OneOrMore };
+        Option<string?> target = new("--out") { Description = "The picture; plot.png in the folder, or compare.png, by default." };
+        Command command = new("plot", "Draws loss, metrics, lambda and R/kappa of a run, or several runs in one picture.") { folders, target };
+        command.SetAction(r =>
+        {
+            string[] paths = r.GetValue(folders)!;
+            RunLog[] runs = [.. paths.Select(RunLog.Read)];
+            string path = r.GetValue(target) ?? (runs.Length == 1 ? Path.Combine(paths[0], "plot.png") : "compare.png");
+            if (runs.Length == 1) RunFigure.Save(runs[0], path);
+            else RunFigure.SaveComparison(runs, path);
+            if (runs.Length > 1) Comparison.Write(runs);
+            Console.WriteLine(path);
+            return 0;
+        });
+        return command;
+    }
+}

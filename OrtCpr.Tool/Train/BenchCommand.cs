@@ -1,0 +1,51 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using OrtCpr.Tool.Gradcheck;
+
+namespace OrtCpr.Tool.Train;
+
+// `ortcpr bench MODEL`: time of a training step on a drawn batch.
+internal static class BenchCommand
+{
+    public static Command Create()
+    {
+        Argument<string> model = new("MODEL") { Description = "An ONNX file." };
+        Option<string[]> sizes = new("--size") { Description = "Size of a symbolic dimension, as batch=32.", AllowMultipleArgumentsPerToken = true };
+        Option<string[]> ranges = new("--range") { Description = "Values of an integer input, as input_ids=0..100.", AllowMultipleArgumentsPerToken = true };
+        Option<int> runs = new("--runs") { Description = "Steps that are timed.", DefaultValueFactory = _ => 20 };
+        Option<int> threads = new("--threads") { Description = "Threads; 0 for one a physical core." };
+        Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
+        var job = new JobOptions();
+        Command command = new("bench", "Time of a training step on a drawn batch.\n\nExample:\n  ortcpr bench resnet18.onnx --size batch=32 --threads 2") { model, sizes, ranges, runs, threads, device };
+        job.AddTo(command);
+        command.SetAction(r =>
+        {
+            if (r.GetValue(runs) < 1) throw new ToolException($"--runs is {r.GetValue(runs)}; expected at least 1.");
+            long start = Stopwatch.GetTimestamp();
+            using TrainingDriver driver = TrainingDriver.Create(r.GetValue(model)!, job.Read(r, null), new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)! });
+            double built = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            using Batch batch = new SampleInputs(r.GetValue(sizes) ?? [], r.GetValue(ranges) ?? [], [], job.Seed(r)).For(driver.Graphs.BatchInputs);
+            double first = Time(() => Step(driver, batch));
+            double[] all = [.. Enumerable.Range(0, r.GetValue(runs)).Select(_ => Time(() => Step(driver, batch))).Order()];
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"building {built:F0} ms, first step {first:F1} ms"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"step: median {all[all.Length / 2]:F2} ms, fastest {all[0]:F2}, slowest {all[^1]:F2}, of {all.Length}"));
+            return 0;
+        });
+        return command;
+    }
+
+    private static void Step(TrainingDriver driver, Batch batch)
+    {
+        driver.LazyResetGrad();
+        driver.TrainStep(batch);
+        driver.OptimizerStep();
+    }
+
+    private static double Time(Action action)
+    {
+        long start = Stopwatch.GetTimestamp();
+        action();
+        return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+    }
+}

@@ -1,0 +1,80 @@
+using System.Collections.Immutable;
+using System.CommandLine;
+using OrtCpr.Logging;
+using OrtCpr.Metrics;
+using OrtCpr.Schedules;
+
+namespace OrtCpr.Tool.Train;
+
+// How long a run is, how its learning rate goes, what is measured and what is written.
+internal sealed class FitSettings
+{
+    private static readonly Dictionary<string, Func<Metric>> Metrics = new(StringComparer.Ordinal)
+    {
+        ["accuracy"] = () => new Accuracy(),
+        ["top5"] = () => new Accuracy(5),
+        ["perplexity"] = () => new Perplexity(),
+        ["mse"] = () => new MeanSquaredError(),
+    };
+
+    private readonly Option<long> _epochs = new("--epochs") { Description = "Times that the data are gone through.", DefaultValueFactory = _ => 1 };
+    private readonly Option<long?> _steps = new("--steps") { Description = "Ends the run after so many optimizer steps." };
+    private readonly Option<int> _accumulation = new("--accumulation") { Description = "Batches a step.", DefaultValueFactory = _ => 1 };
+    private readonly Option<string> _schedule = new("--schedule") { Description = "Learning rate over the run: constant, linear, cosine, one_cycle, plateau.", DefaultValueFactory = _ => "constant" };
+    private readonly Option<long> _warmup = new("--warmup-steps") { Description = "Steps over which the learning rate rises from 0." };
+    private readonly Option<double> _final = new("--final-lr-factor") { Description = "linear and cosine: what is left of the learning rate at the end." };
+    private readonly Option<string[]> _metrics = new("--metric") { Description = $"Figures of the evaluations beside the loss: {string.Join(", ", Metrics.Keys)}.", AllowMultipleArgumentsPerToken = true };
+    private readonly Option<long> _evaluate = new("--evaluate-every") { Description = "Steps between evaluations; 0 for each epoch's end." };
+    private readonly Option<int> _patience = new("--early-stopping") { Description = "Ends the run after so many evaluations without an improvement." };
+    private readonly Option<string> _monitor = new("--monitor") { Description = "The figure that best.safetensors and --early-stopping go by.", DefaultValueFactory = _ => "loss" };
+    private readonly Option<long> _save = new("--checkpoint-every") { Description = "Steps between checkpoints; each epoch's end has one anyway." };
+    private readonly Option<int> _log = new("--log-every") { Description = "Steps between lines of metrics.csv and constraints.csv.", DefaultValueFactory = _ => 10 };
+    private readonly Option<bool> _json = new("--json-lines") { Description = "Writes metrics.jsonl too." };
+    private readonly Option<bool> _board = new("--tensorboard") { Description = "Writes TensorBoard event files too, in OUT/tensorboard." };
+
+    public void AddTo(Command command)
+    {
+        foreach (Option option in new Option[] { _epochs, _steps, _accumulation, _schedule, _warmup, _final, _metrics, _evaluate, _patience, _monitor, _save, _log, _json, _board }) command.Add(option);
+    }
+
+    public long Steps(ParseResult r, long batches)
+    {
+        long each = (batches + Math.Max(1, r.GetValue(_accumulation)) - 1) / Math.Max(1, r.GetValue(_accumulation));
+        return Math.Min(r.GetValue(_steps) ?? long.MaxValue, r.GetValue(_epochs) * each);
+    }
+
+    public Schedule Schedule(ParseResult r, long steps) => RuleOptions.Choose(new Dictionary<string, Func<Schedule>>(StringComparer.Ordinal)
+    {
+        ["constant"] = () => new ConstantSchedule(r.GetValue(_warmup)),
+        ["linear"] = () => new LinearSchedule(steps, r.GetValue(_warmup), r.GetValue(_final)),
+        ["cosine"] = () => new CosineSchedule(steps, r.GetValue(_warmup), r.GetValue(_final)),
+        ["one_cycle"] = () => new OneCycleSchedule(steps),
+        ["plateau"] = () => new PlateauSchedule(WarmupSteps: r.GetValue(_warmup)),
+    }, r.GetValue(_schedule)!, "--schedule")();
+
+    public FitOptions Read(ParseResult r, string folder, long batches, Func<IEnumerable<Batch>>? validation, bool resume)
+    {
+        ImmutableArray<Metric> metrics = [.. (r.GetValue(_metrics) ?? []).Select(m => RuleOptions.Choose(Metrics, m, "--metric")())];
+        int every = r.GetValue(_log);
+        var callbacks = new List<TrainerCallback> { ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), every), new ConstraintLog(Path.Combine(folder, "constraints.csv"), every) };
+        if (r.GetValue(_json)) callbacks.Add(new JsonLinesLog(Path.Combine(folder, "metrics.jsonl"), every));
+        if (r.GetValue(_board)) callbacks.Add(new TensorBoardLog(Path.Combine(folder, "tensorboard"), every));
+        if (r.GetValue(_patience) > 0) callbacks.Add(new EarlyStopping(r.GetValue(_patience), r.GetValue(_monitor)!));
+        return new FitOptions
+        {
+            Epochs = r.GetValue(_epochs),
+            MaxSteps = r.GetValue(_steps) ?? long.MaxValue,
+            GradientAccumulation = r.GetValue(_accumulation),
+            StepsPerEpoch = (batches + Math.Max(1, r.GetValue(_accumulation)) - 1) / Math.Max(1, r.GetValue(_accumulation)),
+            Validation = validation,
+            Metrics = metrics,
+            EvaluateEverySteps = r.GetValue(_evaluate),
+            Checkpoint = new CheckpointOptions(folder) { EverySteps = r.GetValue(_save), Best = validation is null ? null : r.GetValue(_monitor), Resume = resume },
+            Callbacks = [.. callbacks],
+        };
+    }
+
+    public IReadOnlyList<Metric> ReadMetrics(ParseResult r) => [.. (r.GetValue(_metrics) ?? []).Select(m => RuleOptions.Choose(Metrics, m, "--metric")())];
+
+    public Option MetricOption => _metrics;
+}
