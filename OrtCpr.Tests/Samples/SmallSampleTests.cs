@@ -31,6 +31,18 @@ public sealed class SmallSampleTests
     }
 
     [TestMethod]
+    public void FineTune_GoesFromTheFirstTaskToTheSecond_BothWays()
+    {
+        using var folder = new TemporaryFolder();
+        (int code, string output) = Run("FineTune", folder.FolderPath, "out");
+        Assert.AreEqual(0, code, output);
+        double[] accuracies = [.. System.Text.RegularExpressions.Regex.Matches(output, "([0-9.]+) %").Select(m => double.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture))];
+        Assert.HasCount(6, accuracies, output);
+        foreach (double better in accuracies[2..]) Assert.IsGreaterThan(accuracies[1] + 15, better, output);
+        Assert.AreEqual(accuracies[4], accuracies[5], 0.2, "merged and apart");
+    }
+
+    [TestMethod]
     public void CustomTraining_Runs_AndWritesItsFiles()
     {
         using var folder = new TemporaryFolder();

@@ -156,6 +156,17 @@ public sealed class CommandTests
     }
 
     [TestMethod]
+    public void Lora_TrainsAdaptersAlone_AndMergesThem()
+    {
+        using var folder = new TemporaryFolder();
+        (int code, string output) = Run("train", Model, "--data", Data(folder), "--lora", "r=2,alpha=4,targets=layers.*", "--epochs", "2", "--threads", "1", "--out", folder["job"]);
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, "layers.0.weight.lora_A");
+        Assert.AreEqual(new FileInfo(Model).Length, new FileInfo(Path.Combine(folder["job"], "merged.onnx")).Length, 2000.0);
+        StringAssert.Contains(Run("train", Model, "--data", Data(folder), "--lora", "r=x", "--out", folder["job"]).Output, "--lora 'r=x' makes no sense");
+    }
+
+    [TestMethod]
     public void Config_WhatIsWrong()
     {
         using var folder = new TemporaryFolder();

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using OrtCpr.Data;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Adapters;
 using OrtCpr.Tool.Figures;
 
 namespace OrtCpr.Tool.Train;
@@ -27,6 +28,7 @@ internal sealed class TrainCommand
     private readonly Option<bool> _resume = new("--resume") { Description = "Goes on from the checkpoint in the folder, bit for bit." };
     private readonly Option<string?> _compare = new("--compare") { Description = "Optimizers with commas between: trains each, side by side, and draws them in one picture." };
     private readonly Option<int> _seeds = new("--seeds") { Description = "With --compare: seeds of each optimizer, counted from --seed.", DefaultValueFactory = _ => 1 };
+    private readonly Option<string?> _lora = new("--lora") { Description = "Trains low-rank adapters alone, as r=8 or r=8,alpha=16,targets=layers.*;head.*; writes merged.onnx too where the weights are not quantised." };
     private readonly DataOptions _data = new();
     private readonly JobOptions _job = new();
     private readonly FitSettings _fit = new();
@@ -38,7 +40,7 @@ internal sealed class TrainCommand
         train._data.AddTo(command, training: true);
         train._fit.AddTo(command);
         train._job.AddTo(command);
-        foreach (Option option in new Option[] { train._threads, train._device, train._target, train._resume, train._compare, train._seeds }) command.Add(option);
+        foreach (Option option in new Option[] { train._threads, train._device, train._target, train._lora, train._resume, train._compare, train._seeds }) command.Add(option);
         command.SetAction((r, cancellation) => Task.FromResult(train.Run(r, cancellation)));
         return command;
     }
@@ -72,7 +74,15 @@ internal sealed class TrainCommand
         // Batches are known only when the graphs are, and the graphs want to know how long the run is.
         long batches = (training.Count + _data.BatchSize(r) - 1) / _data.BatchSize(r), steps = _fit.Steps(r, batches);
         TrainingOptions options = _job.Read(r, steps, optimizer, seed);
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(r.GetValue(_model)!, options);
+        string model = r.GetValue(_model)!;
+        if (r.GetValue(_lora) is string lora)
+        {
+            string adapted = Path.Combine(folder, "adapted.onnx");
+            Directory.CreateDirectory(folder);
+            LoraAdapters.Attach(model, adapted, LoraText.Parse(lora) with { Seed = seed });
+            (model, options) = (adapted, options with { Parameters = options.Parameters with { TrainOnly = [LoraAdapters.Parameters] } });
+        }
+        TrainingGraphs graphs = TrainingGraphBuilder.Build(model, options);
         DataLoader loader = _data.Load(r, training, graphs.BatchInputs, seed, training: true);
         DataLoader? held = validation is null ? null : _data.Load(r, validation, graphs.BatchInputs, seed, training: false);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
@@ -93,6 +103,7 @@ internal sealed class TrainCommand
             return null;
         }
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
+        if (r.GetValue(_lora) is not null) LoraAdapters.Merge(Path.Combine(folder, "model.onnx"), Path.Combine(folder, "merged.onnx"));
         RunFigure.Save(RunLog.Read(folder), Path.Combine(folder, "plot.png"));
         Report(driver, result, folder);
         return result;

@@ -11,11 +11,11 @@ internal static class SyntheticImages
     public static void Write(string folder, int training = 6000, int test = 1000)
     {
         Directory.CreateDirectory(folder);
-        Write(Path.Combine(folder, "train.bin"), training, 1);
-        Write(Path.Combine(folder, "test.bin"), test, 2);
+        WritePart(Path.Combine(folder, "train.bin"), training, 1);
+        WritePart(Path.Combine(folder, "test.bin"), test, 2);
     }
 
-    private static void Write(string path, int count, long seed)
+    private static void WritePart(string path, int count, long seed)
     {
         string temporary = $"{path}.tmp";
         using (FileStream file = File.Create(temporary))
