@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Files;
@@ -17,13 +16,6 @@ public static class ArtifactsFolder
         Model = "model.onnx", Description = "training.json", Checkpoint = "checkpoint.safetensors";
 
     private const int Version = 1;
-
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        WriteIndented = true,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        Converters = { new JsonStringEnumConverter() },
-    };
 
     /// <summary>Writes everything; the folder is created. The checkpoint comes last, so a folder that has one is whole.</summary>
     /// <param name="driver">What to save.</param>
@@ -48,7 +40,7 @@ public static class ArtifactsFolder
         ModelFile.Save(GraphWriter.Write(graphs.Evaluation), Path.Combine(folder, Evaluation));
         ModelFile.Save(GraphWriter.Write(graphs.Optimizer.Model), Path.Combine(folder, OptimizerFile));
         driver.ExportModel(Path.Combine(folder, Model));
-        AtomicFile.Write(Path.Combine(folder, Description), stream => JsonSerializer.Serialize(stream, TrainingDescription.Of(graphs, Version), Json));
+        AtomicFile.Write(Path.Combine(folder, Description), stream => JsonSerializer.Serialize(stream, TrainingDescription.Of(graphs, Version), GraphJson.Indented.TrainingDescription));
         TrainingCheckpoint.Save(driver, Path.Combine(folder, Checkpoint), progress);
     }
 
@@ -91,7 +83,7 @@ public static class ArtifactsFolder
         try
         {
             using FileStream stream = File.OpenRead(path);
-            TrainingDescription? description = JsonSerializer.Deserialize<TrainingDescription>(stream, Json);
+            TrainingDescription? description = JsonSerializer.Deserialize(stream, GraphJson.Indented.TrainingDescription);
             return description is { FormatVersion: Version } read ? read
                 : throw new CheckpointException($"'{path}' has format version {description?.FormatVersion}; this version of OrtCpr reads {Version}. Use the version that wrote it, or a newer one.");
         }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Onnx.Proto;
@@ -13,13 +12,6 @@ internal static class OrtOptimizerModel
 {
     private const string MetadataKey = "ortcpr.optimizer";
 
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        Converters = { new JsonStringEnumConverter() },
-    };
-
-    private sealed record Description(OptimizerOptions Options, IReadOnlyList<ParameterSpec> Parameters);
 
     public static OptimizerGraph Read(ModelFile file, IReadOnlyList<OrtParameter> parameters, OrtCheckpoint checkpoint)
     {
@@ -34,7 +26,7 @@ internal static class OrtOptimizerModel
     public static ModelProto Write(OptimizerGraph graph)
     {
         ModelProto model = GraphWriter.Write(graph.Model);
-        model.MetadataProps.Add(new StringStringEntryProto { Key = MetadataKey, Value = JsonSerializer.Serialize(new Description(graph.Options, graph.Parameters), Json) });
+        model.MetadataProps.Add(new StringStringEntryProto { Key = MetadataKey, Value = JsonSerializer.Serialize(new OptimizerModelDescription(graph.Options, graph.Parameters), GraphJson.Default.OptimizerModelDescription) });
         return model;
     }
 
@@ -50,10 +42,10 @@ internal static class OrtOptimizerModel
 
     private static OptimizerGraph Ours(ModelFile file, string json, OrtParameter[] trained)
     {
-        Description? description;
+        OptimizerModelDescription? description;
         try
         {
-            description = JsonSerializer.Deserialize<Description>(json, Json);
+            description = JsonSerializer.Deserialize(json, GraphJson.Default.OptimizerModelDescription);
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {
@@ -92,3 +84,6 @@ internal static class OrtOptimizerModel
         };
     }
 }
+
+// What it takes to build an optimizer model of ours again.
+internal sealed record OptimizerModelDescription(OptimizerOptions Options, IReadOnlyList<ParameterSpec> Parameters);

@@ -25,7 +25,7 @@ public static class TrainingCheckpoint
     {
         ArgumentNullException.ThrowIfNull(driver);
         OptimizerDriver optimizer = driver.Optimizer;
-        var header = new Header
+        var header = new CheckpointHeader
         {
             FormatVersion = Version,
             Steps = optimizer.Steps,
@@ -35,7 +35,7 @@ public static class TrainingCheckpoint
             Frozen = [.. optimizer.Frozen],
             Progress = progress ?? new TrainingProgress(),
         };
-        SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string> { [MetadataKey] = JsonSerializer.Serialize(header) });
+        SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string> { [MetadataKey] = JsonSerializer.Serialize(header, DriverJson.Default.CheckpointHeader) });
     }
 
     /// <summary>Restores a driver from a checkpoint of the same model and optimizer.</summary>
@@ -48,7 +48,7 @@ public static class TrainingCheckpoint
         ArgumentNullException.ThrowIfNull(driver);
         OptimizerDriver optimizer = driver.Optimizer;
         using SafetensorsFile file = SafetensorsFile.Read(path);
-        Header header = ReadHeader(file, path);
+        CheckpointHeader header = ReadHeader(file, path);
         RefuseMisfits(file, optimizer, header, path);
         foreach (CheckpointTensor tensor in CheckpointTensor.All(optimizer)) tensor.Restore(optimizer.Store, file.Tensors[tensor.Name]);
         foreach ((string name, double[] values) in header.Scalars) values.CopyTo(optimizer.Scalars.Values[name], 0);
@@ -63,14 +63,14 @@ public static class TrainingCheckpoint
     private static IEnumerable<SafetensorsEntry> Entries(OptimizerDriver optimizer) =>
         CheckpointTensor.All(optimizer).Select(t => new SafetensorsEntry(t.Name, t.Type, t.Dimensions, stream => stream.Write(t.Bytes(optimizer.Store))));
 
-    private static Header ReadHeader(SafetensorsFile file, string path)
+    private static CheckpointHeader ReadHeader(SafetensorsFile file, string path)
     {
         if (!file.Metadata.TryGetValue(MetadataKey, out string? json))
             throw new CheckpointException($"'{path}' is a safetensors file but no checkpoint of OrtCpr: expected the metadata key '{MetadataKey}', found {(file.Metadata.Count == 0 ? "none" : string.Join(", ", file.Metadata.Keys))}.");
-        Header? header;
+        CheckpointHeader? header;
         try
         {
-            header = JsonSerializer.Deserialize<Header>(json);
+            header = JsonSerializer.Deserialize(json, DriverJson.Default.CheckpointHeader);
         }
         catch (Exception error) when (error is JsonException or NotSupportedException or DriverException)
         {
@@ -82,7 +82,7 @@ public static class TrainingCheckpoint
     }
 
     // Everything that does not fit, before anything changes.
-    private static void RefuseMisfits(SafetensorsFile file, OptimizerDriver optimizer, Header header, string path)
+    private static void RefuseMisfits(SafetensorsFile file, OptimizerDriver optimizer, CheckpointHeader header, string path)
     {
         var problems = new List<string>();
         CheckpointTensor[] expected = [.. CheckpointTensor.All(optimizer)];
@@ -105,23 +105,24 @@ public static class TrainingCheckpoint
         string more = problems.Count > 10 ? $"; and {problems.Count - 10} more" : "";
         throw new CheckpointException($"Checkpoint '{path}' does not fit the model and optimizer: {string.Join("; ", problems.Take(10))}{more}. Load it with the model, optimizer and parameter choice that wrote it.");
     }
+}
 
-    private sealed record Header
-    {
-        public int FormatVersion { get; init; }
+// What a checkpoint says beside its tensors.
+internal sealed record CheckpointHeader
+{
+    public int FormatVersion { get; init; }
 
-        public long Steps { get; init; }
+    public long Steps { get; init; }
 
-        public IReadOnlyDictionary<string, double[]> Scalars { get; init; } = new Dictionary<string, double[]>();
+    public IReadOnlyDictionary<string, double[]> Scalars { get; init; } = new Dictionary<string, double[]>();
 
-        public IReadOnlyDictionary<string, Schedule?[]> Schedules { get; init; } = new Dictionary<string, Schedule?[]>();
+    public IReadOnlyDictionary<string, Schedule?[]> Schedules { get; init; } = new Dictionary<string, Schedule?[]>();
 
-        public long? SchedulerSteps { get; init; }
+    public long? SchedulerSteps { get; init; }
 
-        public string[] Frozen { get; init; } = [];
+    public string[] Frozen { get; init; } = [];
 
-        public TrainingProgress Progress { get; init; } = new();
-    }
+    public TrainingProgress Progress { get; init; } = new();
 }
 
 // One tensor of a checkpoint: a whole tensor of the store, or one entry of a vector that the store keeps for all parameters together.
