@@ -7,11 +7,15 @@ internal static class Mutations
 {
     private const long MaxAllocation = 64 << 20;
 
+    // ORTCPR_MUTATIONS raises the number of every format to at least its own.
+    private static readonly int Least = int.TryParse(Environment.GetEnvironmentVariable("ORTCPR_MUTATIONS"), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int n) ? n : 0;
+
     /// <summary>Reads mutated copies: each must work or end in an error of ours, without a large allocation.</summary>
     /// <returns>How many were refused.</returns>
     internal static int Survive(byte[] original, int count, int seed, Action<byte[]> read)
     {
         Random random = new(seed);
+        count = Math.Max(count, Least);
         int refused = 0;
         for (int i = 0; i < count; i++)
         {

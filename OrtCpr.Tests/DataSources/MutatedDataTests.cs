@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using OrtCpr.Data;
 
@@ -8,7 +7,7 @@ namespace OrtCpr.Tests.DataSources;
 [TestClass]
 public sealed class MutatedDataTests
 {
-    private static readonly int Count = int.TryParse(Environment.GetEnvironmentVariable("ORTCPR_MUTATIONS"), NumberStyles.None, CultureInfo.InvariantCulture, out int n) ? n : 300;
+    private const int Count = 300;
 
     private static readonly byte[] Array = ReaderTests.Npy("{'descr': '<i4', 'fortran_order': False, 'shape': (3, 2), }   \n", new byte[24]);
 

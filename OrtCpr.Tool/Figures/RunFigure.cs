@@ -67,7 +67,9 @@ internal static class RunFigure
             }
         }
         plot.Axes.AutoScale();
-        plot.ShowLegend(Alignment.LowerRight);
+        // In the corner that the curve leaves free.
+        IReadOnlyList<(double Step, double Value)> shown = runs[0].Values(figures[0]);
+        plot.ShowLegend(shown[^1].Value < shown[0].Value ? Alignment.UpperRight : Alignment.LowerRight);
         return plot;
     }
 

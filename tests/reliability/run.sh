@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# What must hold when things go wrong, by command: `bash tests/reliability/run.sh [kills] [mutations]`. Needs a Release build; minutes. Prints a line a check and ends with
+# `N passed, N failed`.
+set -u
+cd "$(dirname "$0")/../.."
+kills=${1:-200}
+mutations=${2:-10000}
+ortcpr="dotnet $PWD/.build/bin/OrtCpr.Tool/release/OrtCpr.Tool.dll"
+tests="dotnet $PWD/.build/bin/OrtCpr.Tests/release/OrtCpr.Tests.dll"
+model="$PWD/artifacts/mlp.onnx"
+work=$(mktemp -d)
+trap 'umount "$work/small" 2>/dev/null; rm -rf "$work"' EXIT
+passed=0 failed=0
+check() { if [ "$2" = 0 ]; then passed=$((passed + 1)); echo "passed  $1"; else failed=$((failed + 1)); echo "FAILED  $1"; fi; }
+
+# A table of 600 rows that the model can learn.
+awk 'BEGIN { srand(7); printf "f0"; for (i = 1; i < 10; i++) printf ",f%d", i; print ",label"; for (r = 0; r < 600; r++) { s = 0; for (i = 0; i < 10; i++) { v = 2 * rand() - 1; if (i < 3) s += v; printf "%.4f,", v } print (s > 0) + (s > 1) } }' > "$work/table.csv"
+train() { # folder, more words
+  $ortcpr train "$model" --data "$work/table.csv" --label label --batch-size 20 --threads 1 --lr 0.003 --kappa-init-method warm_start --kappa-init-param 30 --checkpoint-every 1 --log-every 50 --out "$@"
+}
+
+# 1. Killed at random moments while it saves after every step, and resumed each time: the weights of the end are those of a run that nobody disturbed.
+epochs=$((kills * 3 + 60))
+train "$work/whole" --epochs "$epochs" > /dev/null 2>&1
+done_kills=0 late=0
+for ((i = 0; i < kills; i++)); do
+  train "$work/killed" --epochs "$epochs" --resume > /dev/null 2>&1 &
+  pid=$!
+  sleep "0.$((RANDOM % 900 + 100))"
+  sleep 0.4
+  if kill -9 "$pid" 2> /dev/null; then done_kills=$((done_kills + 1)); else late=1; fi
+  wait "$pid" 2> /dev/null
+  [ "$late" = 1 ] && break
+done
+train "$work/killed" --epochs "$epochs" --resume > "$work/last.log" 2>&1
+cmp -s "$work/whole/model.onnx" "$work/killed/model.onnx"
+check "$done_kills kills, each resumed: the final weights are those of the undisturbed run, bit for bit" $?
+
+# 2. A full disk: the error names the file, the checkpoint of before is whole, and the run goes on when there is room again.
+mkdir "$work/small"
+if mount -t tmpfs -o size=20m tmpfs "$work/small" 2> /dev/null; then
+  train "$work/small/job" --epochs 4 > /dev/null 2>&1
+  train "$work/room" --epochs 6 > /dev/null 2>&1
+  head -c 30m /dev/zero > "$work/small/filler" 2> /dev/null
+  train "$work/small/job" --epochs 6 --resume > "$work/full.log" 2>&1
+  code=$?
+  [ "$code" = 1 ] && grep -q "$work/small/job/" "$work/full.log" && grep -q "can't be written" "$work/full.log"
+  check "a full disk: exit code 1, and the error names the file" $?
+  rm "$work/small/filler"
+  train "$work/small/job" --epochs 6 --resume > /dev/null 2>&1
+  cmp -s "$work/small/job/model.onnx" "$work/room/model.onnx"
+  check "with room again the run goes on, bit for bit" $?
+  mount -o remount,ro "$work/small"
+  train "$work/small/job" --epochs 8 --resume > "$work/readonly.log" 2>&1
+  code=$?
+  [ "$code" = 1 ] && grep -q "$work/small/job" "$work/readonly.log"
+  check "a folder that cannot be written: exit code 1, and the error names it" $?
+else
+  echo "left out: a full disk, and a folder that cannot be written (mounting needs root)"
+fi
+
+# 3. Memory over 20,000 steps, and mutated files of every format.
+ORTCPR_MUTATIONS=$mutations $tests --filter "FullyQualifiedName~Mutat|FullyQualifiedName~Memory_StaysFlat" > "$work/tests.log" 2>&1
+check "memory flat over 20,000 steps; $mutations mutated inputs of each format end in an error of ours or in success" $?
+grep -E "total:|failed:|succeeded:" "$work/tests.log"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]
