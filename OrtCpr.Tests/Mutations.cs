@@ -10,12 +10,15 @@ internal static class Mutations
     // ORTCPR_MUTATIONS raises the number of every format to at least its own.
     private static readonly int Least = int.TryParse(Environment.GetEnvironmentVariable("ORTCPR_MUTATIONS"), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int n) ? n : 0;
 
+    /// <summary>How many there are where a test asks for so many.</summary>
+    internal static int Count(int asked) => Math.Max(asked, Least);
+
     /// <summary>Reads mutated copies: each must work or end in an error of ours, without a large allocation.</summary>
     /// <returns>How many were refused.</returns>
     internal static int Survive(byte[] original, int count, int seed, Action<byte[]> read)
     {
         Random random = new(seed);
-        count = Math.Max(count, Least);
+        count = Count(count);
         int refused = 0;
         for (int i = 0; i < count; i++)
         {

@@ -17,7 +17,7 @@ public sealed class SafetensorsMutationTests
             using MemoryStream stream = new(bytes);
             SafetensorsFile.Read(stream);
         });
-        Assert.IsInRange(1000, 3990, refused);
+        Assert.IsInRange(1000, Mutations.Count(4000) - 10, refused);
     }
 
     [TestMethod]

@@ -20,14 +20,14 @@ public sealed class ModelMutationTests
         using TemporaryFolder folder = new();
         File.WriteAllBytes(folder["e.bin"], new byte[28]);
         int refused = Mutations.Survive(model.ToByteArray(), 4000, seed: 1, bytes => ReadAll(bytes, folder.FolderPath));
-        Assert.IsInRange(1000, 3990, refused);
+        Assert.IsInRange(1000, Mutations.Count(4000) - 10, refused);
     }
 
     [TestMethod]
     public void MutatedModelsOfAnExporter_AreReadOrRefused()
     {
         int refused = Mutations.Survive(File.ReadAllBytes(OnnxModels.Grokking), 1000, seed: 2, bytes => ReadAll(bytes, null));
-        Assert.IsInRange(100, 990, refused);
+        Assert.IsInRange(100, Mutations.Count(1000) - 10, refused);
     }
 
     private static void ReadAll(byte[] bytes, string? folder)

@@ -52,7 +52,7 @@ internal sealed class Experiment(Options options, Interruption interruption)
             _progress.Say(summary.ToString());
             summaries.Add(summary);
         }
-        if (options.Compare) _progress.Say($"\n{ComparisonTable.Of(summaries)}");
+        if (options.Compare || summaries.Select(s => s.Seed).Distinct().Count() > 1) _progress.Say($"\n{ComparisonTable.Of(summaries)}");
         return 0;
     }
 
