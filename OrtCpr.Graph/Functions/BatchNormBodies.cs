@@ -50,7 +50,7 @@ internal static class BatchNormBodies
         Value?[] operands = relu && !skip ? [op.In(0), op.In(1), op.Out(1), op.Out(3), op.Out(0), dy] : [op.In(0), op.In(1), op.Out(1), op.Out(3), masked ?? dy];
         Value[] results = g.Ops($"{FunctionLibrary.Domain}.{(relu && !skip ? "BatchNormReluGrad" : "BatchNormGrad")}", 3, operands, ("axes", op.Node.Ints("axes")!));
         Value dx = GraphBuilder.Like(results[0], op.In(0));
-        return [ThroughStatistics(g, op, dx), GraphBuilder.Like(results[1], op.In(1)), GraphBuilder.Like(results[2], op.In(2)), masked ?? dy];
+        return [ThroughStatistics(g, op, dx), GraphBuilder.Like(results[1], op.In(1)), GraphBuilder.Like(results[2], op.In(2)), .. skip ? new[] { masked ?? dy } : []];
     };
 
     // Statistics that something else reads as well: ∂mean/∂x = 1/n, ∂variance/∂x = 2(x − mean)/n, ∂r/∂variance = −½r³.
