@@ -169,5 +169,6 @@ public sealed class DataLoaderTests
         long[] all = [.. Labels(new DataLoader(a, Inputs, new DataLoaderOptions { Shuffle = false }).Batches()), .. Labels(new DataLoader(b, Inputs, new DataLoaderOptions { Shuffle = false }).Batches())];
         CollectionAssert.AreEqual(SplitMix64.For(5, -1).Permutation(10).Select(i => (long)i).ToArray(), all);
         Assert.ThrowsExactly<DataFileException>(() => Source(1).Split(0.5));
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Source(4).Split(1.5)).Message, "1.5; expected a number above 0 and below 1");
     }
 }

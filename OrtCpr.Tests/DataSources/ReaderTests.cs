@@ -208,6 +208,7 @@ public sealed class ReaderTests
         Refused<DataFileException>(() => TokenSource.FromFile(folder["t.bin"], 11), "11 tokens; expected at least 12");
         Refused<DataFileException>(() => TokenSource.FromFile(folder["t.bin"], 3, width: 4), "22 bytes are no whole tokens of 4 bytes");
         Refused<DataFileException>(() => TokenSource.FromTokens([1, -1, 2], 1), "Token 1 is -1");
+        Refused<OptionException>(() => TokenSource.FromFile(folder["t.bin"], 3, width: 3), folder["t.bin"], "tokens of 3 bytes; expected 2 or 4");
     }
 
     [TestMethod]

@@ -9,12 +9,12 @@ namespace OrtCpr.Tests.Driver;
 [TestClass]
 public sealed class FitTests
 {
-    private static TrainingDriver Create() => new(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions
+    internal static TrainingDriver Create() => new(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions
     {
         Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 3 })] },
     }), new DriverOptions { Threads = 1 });
 
-    private static IEnumerable<Batch> Batches(long epoch) => Enumerable.Range(1, 5).Select(i => TestModels.Batch(3 + i, seed: (int)(100 * epoch) + i));
+    internal static IEnumerable<Batch> Batches(long epoch) => Enumerable.Range(1, 5).Select(i => TestModels.Batch(3 + i, seed: (int)(100 * epoch) + i));
 
     private sealed class Recorder(Func<long, bool>? when = null, Action? then = null) : TrainerCallback
     {

@@ -13,12 +13,9 @@ namespace OrtCpr.Tests.Logging;
 [TestClass]
 public sealed class LogTests
 {
-    private static TrainingDriver Create() => new(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions
-    {
-        Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 3 })] },
-    }), new DriverOptions { Threads = 1 });
+    private static TrainingDriver Create() => Driver.FitTests.Create();
 
-    private static IEnumerable<Batch> Batches(long epoch) => Enumerable.Range(1, 5).Select(i => TestModels.Batch(3 + i, seed: (int)(100 * epoch) + i));
+    private static IEnumerable<Batch> Batches(long epoch) => Driver.FitTests.Batches(epoch);
 
     private static FitOptions Options(long epochs, params TrainerCallback[] callbacks) =>
         new() { Epochs = epochs, StepsPerEpoch = 5, Validation = () => Batches(9), Metrics = [new Accuracy()], Callbacks = [.. callbacks] };

@@ -120,8 +120,15 @@ internal static class RunFigure
     private static void Write(Multiplot multiplot, string path, int height)
     {
         string temporary = $"{path}.tmp";
-        multiplot.SavePng(temporary, Width, height);
-        File.Move(temporary, path, overwrite: true);
+        try
+        {
+            multiplot.SavePng(temporary, Width, height);
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new ToolException($"The picture '{path}' can't be written: {error.Message} What was trained is in its folder; draw it again by ortcpr plot.");
+        }
     }
 
     // Some large panels in the first row, then small ones.

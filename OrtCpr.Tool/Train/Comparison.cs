@@ -23,6 +23,4 @@ internal static class Comparison
             Console.WriteLine($"{group.Key.PadRight(width)}  {group.Count(),5}  {string.Join("  ", cells.Select(c => c.PadRight(24)))}".TrimEnd());
         }
     }
-
-    public static void Save(IReadOnlyList<RunLog> runs, string path) => RunFigure.SaveComparison(runs, path);
 }

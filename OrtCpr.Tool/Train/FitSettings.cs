@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.CommandLine;
 using OrtCpr.Logging;
 using OrtCpr.Metrics;
@@ -54,7 +53,6 @@ internal sealed class FitSettings
 
     public FitOptions Read(ParseResult r, string folder, long batches, Func<IEnumerable<Batch>>? validation, bool resume)
     {
-        ImmutableArray<Metric> metrics = [.. (r.GetValue(_metrics) ?? []).Select(m => RuleOptions.Choose(Metrics, m, "--metric")())];
         int every = r.GetValue(_log);
         var callbacks = new List<TrainerCallback> { ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), every), new ConstraintLog(Path.Combine(folder, "constraints.csv"), every) };
         if (r.GetValue(_json)) callbacks.Add(new JsonLinesLog(Path.Combine(folder, "metrics.jsonl"), every));
@@ -67,7 +65,7 @@ internal sealed class FitSettings
             GradientAccumulation = r.GetValue(_accumulation),
             StepsPerEpoch = (batches + Math.Max(1, r.GetValue(_accumulation)) - 1) / Math.Max(1, r.GetValue(_accumulation)),
             Validation = validation,
-            Metrics = metrics,
+            Metrics = [.. ReadMetrics(r)],
             EvaluateEverySteps = r.GetValue(_evaluate),
             Checkpoint = new CheckpointOptions(folder) { EverySteps = r.GetValue(_save), Best = validation is null ? null : r.GetValue(_monitor), Resume = resume },
             Callbacks = [.. callbacks],

@@ -49,15 +49,7 @@ internal sealed class TrainCommand
     {
         string folder = r.GetValue(_target)!;
         string text = RunConfig.Text(r);
-        try
-        {
-            Directory.CreateDirectory(folder);
-            File.WriteAllText(Path.Combine(folder, "run.json"), text + "\n");
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new ToolException($"--out '{folder}' can't be written: {error.Message}");
-        }
+        MakeFolder(folder, text);
         Console.Error.WriteLine(text);
         (DataSource training, DataSource? validation) = _data.Open(r, _job.Seed(r));
         using (training)
@@ -65,6 +57,19 @@ internal sealed class TrainCommand
         {
             return r.GetValue(_compare) is string names ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, training, validation, cancellation)
                 : Single(r, null, _job.Seed(r), folder, training, validation, cancellation) is null ? 130 : 0;
+        }
+    }
+
+    private static void MakeFolder(string folder, string? config = null)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            if (config is not null) File.WriteAllText(Path.Combine(folder, "run.json"), config + "\n");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new ToolException($"--out '{folder}' can't be written: {error.Message} Check the folder, its permissions and the free space.");
         }
     }
 
@@ -78,7 +83,7 @@ internal sealed class TrainCommand
         if (r.GetValue(_lora) is string lora)
         {
             string adapted = Path.Combine(folder, "adapted.onnx");
-            Directory.CreateDirectory(folder);
+            MakeFolder(folder);
             LoraAdapters.Attach(model, adapted, LoraText.Parse(lora) with { Seed = seed });
             (model, options) = (adapted, options with { Parameters = options.Parameters with { TrainOnly = [LoraAdapters.Parameters] } });
         }
@@ -138,7 +143,7 @@ internal sealed class TrainCommand
             }
         }
         Comparison.Write(runs);
-        Comparison.Save(runs, Path.Combine(folder, "compare.png"));
+        RunFigure.SaveComparison(runs, Path.Combine(folder, "compare.png"));
         Console.WriteLine($"picture: {Path.Combine(folder, "compare.png")}");
         return 0;
     }

@@ -55,7 +55,7 @@ public sealed class CifarSource : DataSource
     {
         ArgumentNullException.ThrowIfNull(paths);
         if (paths.Count == 0) throw new ArgumentException("Expected at least one file.", nameof(paths));
-        if (classes is not (10 or 100)) throw new ArgumentOutOfRangeException(nameof(classes), classes, "Expected 10 or 100.");
+        if (classes is not (10 or 100)) throw new OptionException($"CIFAR with {classes} classes; expected 10 or 100.");
         int labels = classes == 10 ? 1 : 2;
         return new CifarSource([.. paths.Select(p => Checked(DataFile.ReadAll(p), p, labels, classes))], labels, classes);
     }

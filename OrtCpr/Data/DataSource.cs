@@ -47,9 +47,11 @@ public abstract class DataSource : IDisposable
     /// <summary>Two sources of a random split, the same for the same seed.</summary>
     /// <param name="fraction">Share of the first, above 0 and below 1; each gets at least one example.</param>
     /// <param name="seed">Of the split.</param>
+    /// <exception cref="OptionException">The fraction is out of range.</exception>
+    /// <exception cref="DataFileException">There are too few examples, or too many.</exception>
     public (DataSource First, DataSource Second) Split(double fraction, long seed = 0)
     {
-        if (!(fraction is > 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(fraction), fraction, "Expected a number above 0 and below 1.");
+        if (!(fraction is > 0 and < 1)) throw new OptionException($"A split with a {nameof(fraction)} of {fraction.ToString(System.Globalization.CultureInfo.InvariantCulture)}; expected a number above 0 and below 1.");
         if (Count is < 2 or > int.MaxValue) throw new DataFileException($"A source of {Count} examples cannot be split; expected 2 to {int.MaxValue}.");
         int[] order = SplitMix64.For(seed, -1).Permutation((int)Count);
         int first = Math.Clamp((int)Math.Round(fraction * order.Length), 1, order.Length - 1);

@@ -35,10 +35,11 @@ public sealed class TokenSource : DataSource
     /// <param name="stride">Tokens from one window to the next; 0 for <paramref name="length"/>: windows that do not overlap.</param>
     /// <param name="width">Bytes a token: 2 or 4. Default 2.</param>
     /// <exception cref="FileAccessException">The file can't be read.</exception>
+    /// <exception cref="OptionException">The width is another.</exception>
     /// <exception cref="DataFileException">It is no whole number of tokens, or too short for one window.</exception>
     public static TokenSource FromFile(string path, int length, long stride = 0, int width = 2)
     {
-        if (width is not (2 or 4)) throw new ArgumentOutOfRangeException(nameof(width), width, "Expected 2 or 4.");
+        if (width is not (2 or 4)) throw new OptionException($"'{path}' is to be read with tokens of {width} bytes; expected 2 or 4.");
         MappedFile file = new(path);
         return new TokenSource(file, default, file.Length, width, length, stride == 0 ? length : stride, $"'{path}'");
     }

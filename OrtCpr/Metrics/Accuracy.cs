@@ -1,3 +1,4 @@
+using System.Numerics;
 using OrtCpr.Graph;
 
 namespace OrtCpr.Metrics;
@@ -28,8 +29,11 @@ public sealed class Accuracy(int top = 1, string? output = null, string? label =
         if (labels.Type != ElementType.Int64 || ClassAxis(scores, labels) is not int axis)
             throw new DriverException($"Metric '{Name}': scores {scores} and labels {labels} do not belong together; expected scores [B, C], [B, T, C] or [B, C, …] and Int64 labels without the class axis.");
         long classes = scores.Dimensions[axis], inner = scores.Dimensions.Skip(axis + 1).Aggregate(1L, (n, d) => n * d);
-        double[] values = scores.ToDoubles();
-        ReadOnlySpan<long> truths = labels.AsSpan<long>();
+        return scores.Type == ElementType.Float ? Count(scores.AsSpan<float>(), labels.AsSpan<long>(), classes, inner) : Count<double>(scores.ToDoubles(), labels.AsSpan<long>(), classes, inner);
+    }
+
+    private (double Hits, double Rows) Count<T>(ReadOnlySpan<T> values, ReadOnlySpan<long> truths, long classes, long inner) where T : IFloatingPointIeee754<T>
+    {
         long hits = 0, rows = 0;
         for (int i = 0; i < truths.Length; i++)
         {
@@ -44,14 +48,14 @@ public sealed class Accuracy(int top = 1, string? output = null, string? label =
     }
 
     // How many classes come before the true one.
-    private static long Rank(double[] values, long first, long stride, long classes, long truth)
+    private static long Rank<T>(ReadOnlySpan<T> values, long first, long stride, long classes, long truth) where T : IFloatingPointIeee754<T>
     {
-        double own = values[first + (truth * stride)];
+        T own = values[(int)(first + (truth * stride))];
         long before = 0;
         for (long c = 0; c < classes; c++)
         {
-            double other = values[first + (c * stride)];
-            if (c != truth && (other > own || (other == own && c < truth) || (double.IsNaN(own) && (!double.IsNaN(other) || c < truth)))) before++;
+            T other = values[(int)(first + (c * stride))];
+            if (c != truth && (other > own || (other == own && c < truth) || (T.IsNaN(own) && (!T.IsNaN(other) || c < truth)))) before++;
         }
         return before;
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OrtCpr.Graph.Optimizers;
+using Samples;
 
 namespace Cifar100;
 
@@ -20,35 +21,28 @@ internal static class CommandLine
         ["inflection_point"] = KappaInitMethod.InflectionPoint,
     };
 
-    public static string Dashed(string word)
-    {
-        if (!word.StartsWith("--", StringComparison.Ordinal)) return word;
-        int end = word.IndexOf('=', StringComparison.Ordinal);
-        return end < 0 ? word.Replace('_', '-') : word[..end].Replace('_', '-') + word[end..];
-    }
-
     public static RootCommand Create(Func<Settings, CancellationToken, int> run)
     {
         Settings d = new();
-        Option<string> optimizer = Of("optimizer", "adamcpr, adamw, adam_awd, adam_adadecay, sgd or sgdcpr", d.Optimizer);
+        Option<string> optimizer = SampleProgram.Option("optimizer", "adamcpr, adamw, adam_awd, adam_adadecay, sgd or sgdcpr", d.Optimizer);
         optimizer.AcceptOnlyFromAmong(Optimizers);
-        Option<double> lr = Of("lr", "learning rate", d.Lr), beta1 = Of("beta1", "Adam", d.Beta1), beta2 = Of("beta2", "Adam", d.Beta2), decay = Of("weight-decay", "of adamw and sgd; strength of adam_awd and adam_adadecay", d.WeightDecay);
-        Option<bool> schedule = Of("schedule-weight-decay", "let the decay fall over the run", false);
-        Option<string> scheduleType = Of("wd-schedule-type", "cosine or linear", d.WdScheduleType);
-        Option<double> scale = Of("wd-scale", "what is left of the decay at the end", d.WdScale), alpha = Of("rescale-alpha", "adamw: multiply the weights by this once and keep their norm; 0: off", d.RescaleAlpha);
-        Option<string> method = Of("kappa-init-method", "uniform, dependent, warm_start or inflection_point", "warm_start");
+        Option<double> lr = SampleProgram.Option("lr", "learning rate", d.Lr), beta1 = SampleProgram.Option("beta1", "Adam", d.Beta1), beta2 = SampleProgram.Option("beta2", "Adam", d.Beta2), decay = SampleProgram.Option("weight-decay", "of adamw and sgd; strength of adam_awd and adam_adadecay", d.WeightDecay);
+        Option<bool> schedule = SampleProgram.Option("schedule-weight-decay", "let the decay fall over the run", false);
+        Option<string> scheduleType = SampleProgram.Option("wd-schedule-type", "cosine or linear", d.WdScheduleType);
+        Option<double> scale = SampleProgram.Option("wd-scale", "what is left of the decay at the end", d.WdScale), alpha = SampleProgram.Option("rescale-alpha", "adamw: multiply the weights by this once and keep their norm; 0: off", d.RescaleAlpha);
+        Option<string> method = SampleProgram.Option("kappa-init-method", "uniform, dependent, warm_start or inflection_point", "warm_start");
         method.AcceptOnlyFromAmong([.. Methods.Keys]);
-        Option<double> parameter = Of("kappa-init-param", "the bound, its factor, or the step at which it is set", d.KappaInitParam), update = Of("kappa-update", "rate of the multipliers", d.KappaUpdate), momentum = Of("momentum", "sgd", d.Momentum);
-        Option<Regularizer> regularizer = Of("reg-function", "l2, l1, std or huber", d.RegFunction);
-        Option<long> interval = Of("reg-step-size", "inflection_point: steps between samples", d.RegStepSize), warmup = Of("lr-warmup-steps", "", d.LrWarmupSteps), evaluate = Of("eval-interval", "steps between evaluations; 0 for ten in a run", 0L);
+        Option<double> parameter = SampleProgram.Option("kappa-init-param", "the bound, its factor, or the step at which it is set", d.KappaInitParam), update = SampleProgram.Option("kappa-update", "rate of the multipliers", d.KappaUpdate), momentum = SampleProgram.Option("momentum", "sgd", d.Momentum);
+        Option<Regularizer> regularizer = SampleProgram.Option("reg-function", "l2, l1, std or huber", d.RegFunction);
+        Option<long> interval = SampleProgram.Option("reg-step-size", "inflection_point: steps between samples", d.RegStepSize), warmup = SampleProgram.Option("lr-warmup-steps", "", d.LrWarmupSteps), evaluate = SampleProgram.Option("eval-interval", "steps between evaluations; 0 for ten in a run", 0L);
         Option<long?> steps = new("--max-train-steps") { Description = "default: 400, or 20000 with --full" };
         Option<int?> batch = new("--batch-size") { Description = "default: 32, or 128 with --full" };
-        Option<double> left = Of("lr-decay-factor", "what the cosine leaves of the learning rate", d.LrDecayFactor);
-        Option<int> seed = Of("seed", "", d.Seed), log = Of("log-interval", "steps between lines of the logs", d.LogInterval), threads = Of("threads", "0 for one a physical core", 0);
-        Option<bool> full = Of("full", "the paper's length and batch", false), synthetic = Of("synthetic", "make and use a learnable stand-in of the data set", false), resume = Of("resume", "go on from the last checkpoint", false);
-        Option<bool> adapt = Of("kappa-adapt", "accepted and without effect, as in the authors' script", false), bar = Of("enable-progress-bar", "accepted; there is one", true);
-        Option<string> device = Of("device", "cpu, cuda, cuda:N or webgpu:PATH", d.Device), data = Of("data-dir", "folder with train.bin and test.bin", d.DataDir), output = Of("output-dir", "", d.OutputDir), session = Of("session", "folder in the output folder", "");
-        Option<string> model = Of("model-name", "only ResNet18", "ResNet18");
+        Option<double> left = SampleProgram.Option("lr-decay-factor", "what the cosine leaves of the learning rate", d.LrDecayFactor);
+        Option<int> seed = SampleProgram.Option("seed", "", d.Seed), log = SampleProgram.Option("log-interval", "steps between lines of the logs", d.LogInterval), threads = SampleProgram.Option("threads", "0 for one a physical core", 0);
+        Option<bool> full = SampleProgram.Option("full", "the paper's length and batch", false), synthetic = SampleProgram.Option("synthetic", "make and use a learnable stand-in of the data set", false), resume = SampleProgram.Option("resume", "go on from the last checkpoint", false);
+        Option<bool> adapt = SampleProgram.Option("kappa-adapt", "accepted and without effect, as in the authors' script", false), bar = SampleProgram.Option("enable-progress-bar", "accepted; there is one", true);
+        Option<string> device = SampleProgram.Option("device", "cpu, cuda, cuda:N or webgpu:PATH", d.Device), data = SampleProgram.Option("data-dir", "folder with train.bin and test.bin", d.DataDir), output = SampleProgram.Option("output-dir", "", d.OutputDir), session = SampleProgram.Option("session", "folder in the output folder", "");
+        Option<string> model = SampleProgram.Option("model-name", "only ResNet18", "ResNet18");
         model.AcceptOnlyFromAmong("ResNet18");
         RootCommand root = new("ResNet18 on CIFAR-100 with AdamCPR and its rivals, by the authors' command lines. Without --full a run has 400 steps of 32 images, and what is counted in steps shrinks with it.");
         foreach (Option option in new Option[] { optimizer, lr, beta1, beta2, decay, schedule, scheduleType, scale, alpha, method, parameter, update, momentum, regularizer, interval, warmup, evaluate, steps, batch, left, seed, log, threads, full, synthetic, resume, adapt, bar, device, data, output, session, model })
@@ -92,6 +86,4 @@ internal static class CommandLine
         });
         return root;
     }
-
-    private static Option<T> Of<T>(string name, string text, T value) => new($"--{name}") { Description = text, DefaultValueFactory = _ => value };
 }

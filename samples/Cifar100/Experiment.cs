@@ -4,6 +4,7 @@ using OrtCpr;
 using OrtCpr.Data;
 using OrtCpr.Logging;
 using OrtCpr.Metrics;
+using Samples;
 
 namespace Cifar100;
 

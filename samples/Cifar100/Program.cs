@@ -1,14 +1,5 @@
 using Cifar100;
-using OrtCpr.Graph;
+using Samples;
 
 // Trains ResNet18 on CIFAR-100 as the paper does, with the command lines of the authors' script.
-try
-{
-    // Underscores and dashes are equal in the names of options.
-    return CommandLine.Create(Experiment.Run).Parse([.. args.Select(CommandLine.Dashed)]).Invoke(new() { EnableDefaultExceptionHandler = false });
-}
-catch (OrtCprException error)
-{
-    Console.Error.WriteLine(error.Message);
-    return 1;
-}
+return SampleProgram.Run(CommandLine.Create(Experiment.Run), args);

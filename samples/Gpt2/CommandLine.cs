@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Collections.Immutable;
+using Samples;
 
 namespace Gpt2;
 
@@ -39,25 +40,18 @@ internal sealed record Settings
 
 internal static class CommandLine
 {
-    public static string Dashed(string word)
-    {
-        if (!word.StartsWith("--", StringComparison.Ordinal)) return word;
-        int end = word.IndexOf('=', StringComparison.Ordinal);
-        return end < 0 ? word.Replace('_', '-') : word[..end].Replace('_', '-') + word[end..];
-    }
-
     public static RootCommand Create(Func<Settings, CancellationToken, int> run)
     {
         Settings d = new();
-        Option<string> model = Of("model", "a GPT2 of any size: input_ids [batch, sequence] → logits", d.Model), device = Of("device", "cpu, cuda, cuda:N or webgpu:PATH", d.Device), output = Of("out", "folder for all runs", d.Out);
+        Option<string> model = SampleProgram.Option("model", "a GPT2 of any size: input_ids [batch, sequence] → logits", d.Model), device = SampleProgram.Option("device", "cpu, cuda, cuda:N or webgpu:PATH", d.Device), output = SampleProgram.Option("out", "folder for all runs", d.Out);
         Option<string?> data = new("--data-dir") { Description = "folder with train.bin and val.bin, uint16 tokens as nanoGPT writes them; by default generated text" };
-        Option<string> optimizers = Of("optimizers", "adamw, adamcpr or both", d.Optimizers);
+        Option<string> optimizers = SampleProgram.Option("optimizers", "adamw, adamcpr or both", d.Optimizers);
         optimizers.AcceptOnlyFromAmong("adamw", "adamcpr", "both");
         Option<double[]> decays = new("--weight-decay") { Description = "of AdamW", DefaultValueFactory = _ => [.. d.WeightDecays], AllowMultipleArgumentsPerToken = true };
-        Option<int> seeds = Of("seeds", "runs of each, with their own orders and first weights", d.Seeds), batch = Of("batch-size", "windows a step", d.BatchSize), length = Of("sequence-length", "tokens a window", d.SequenceLength), threads = Of("threads", "0 for one a physical core", 0);
-        Option<long> steps = Of("steps", "of a whole run", d.Steps), warmup = Of("warmup-steps", "0 for a fortieth of the run, as in the paper", 0L);
-        Option<double> lr = Of("lr", "highest learning rate", d.Lr);
-        Option<bool> resume = Of("resume", "leave out runs that are finished, go on with one that is not", false), full = Of("full", "the paper's length: 200000 steps of 32 × 1024 tokens, warm-up 5000", false);
+        Option<int> seeds = SampleProgram.Option("seeds", "runs of each, with their own orders and first weights", d.Seeds), batch = SampleProgram.Option("batch-size", "windows a step", d.BatchSize), length = SampleProgram.Option("sequence-length", "tokens a window", d.SequenceLength), threads = SampleProgram.Option("threads", "0 for one a physical core", 0);
+        Option<long> steps = SampleProgram.Option("steps", "of a whole run", d.Steps), warmup = SampleProgram.Option("warmup-steps", "0 for a fortieth of the run, as in the paper", 0L);
+        Option<double> lr = SampleProgram.Option("lr", "highest learning rate", d.Lr);
+        Option<bool> resume = SampleProgram.Option("resume", "leave out runs that are finished, go on with one that is not", false), full = SampleProgram.Option("full", "the paper's length: 200000 steps of 32 × 1024 tokens, warm-up 5000", false);
         RootCommand root = new("GPT2 with AdamW, three decays, against AdamCPR with the inflection point, at equal steps and at two thirds of them.") { model, data, optimizers, decays, seeds, steps, batch, length, lr, warmup, threads, device, output, resume, full };
         root.SetAction((r, cancellation) =>
         {
@@ -84,6 +78,4 @@ internal static class CommandLine
         });
         return root;
     }
-
-    private static Option<T> Of<T>(string name, string text, T value) => new($"--{name}") { Description = text, DefaultValueFactory = _ => value };
 }
