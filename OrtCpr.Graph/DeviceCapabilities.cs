@@ -12,8 +12,18 @@ public sealed record DeviceCapabilities(string Name)
     /// <summary>Runs graphs as a whole only when all shapes are numbers, since shape arithmetic would go to the CPU: one session for each size of batch.</summary>
     public bool StaticShapes { get; init; }
 
+    /// <summary>Leaves shape arithmetic to the CPU by design, where its operators want their shapes: the provider's own choice, which costs no copy of a
+    /// tensor. What else it leaves there is refused, as everywhere.</summary>
+    public bool HostShapes { get; init; }
+
     /// <summary>Has float64 kernels.</summary>
     public bool Float64 { get; init; } = true;
+
+    /// <summary>Operators are registered up to this opset of ai.onnx; null for all. Later opsets that only widened types are lowered to it.</summary>
+    public int? HighestOpset { get; init; }
+
+    /// <summary>Looks through a window of MaxPool column by column: on a tie its index is not that of the first maximum in row-major order.</summary>
+    public bool ColumnMajorMaxPool { get; init; }
 
     /// <summary>Runs our fused C# kernels; elsewhere the standard-operator bodies run.</summary>
     public bool Kernels { get; init; }
@@ -25,7 +35,13 @@ public sealed record DeviceCapabilities(string Name)
     public static DeviceCapabilities Cpu { get; } = new("CPU") { Kernels = true };
 
     /// <summary>NVIDIA's CUDA provider.</summary>
-    public static DeviceCapabilities Cuda { get; } = new("CUDA");
+    public static DeviceCapabilities Cuda { get; } = new("CUDA")
+    {
+        HostShapes = true,
+        HighestOpset = 21,
+        ColumnMajorMaxPool = true,
+        Missing = ["Cosh", "Sinh", "Tan"],
+    };
 
     /// <summary>The WebGPU provider plugin: forbids aliasing inside a node, has no float64, and lacks some operators.</summary>
     public static DeviceCapabilities WebGpu { get; } = new("WebGPU")

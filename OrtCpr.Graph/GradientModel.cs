@@ -13,6 +13,8 @@ public sealed class GradientModel
 
     private GradientModel(OnnxModel model) => _model = model;
 
+    internal OnnxModel Model => _model;
+
     /// <summary>The output with the gradient of each name; <see cref="GradientOf"/>, or with a number behind it where the model has such an output already.</summary>
     public required IReadOnlyDictionary<string, string> Gradients { get; init; }
 

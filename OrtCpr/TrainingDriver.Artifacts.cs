@@ -3,7 +3,6 @@ using OrtCpr.Devices;
 using OrtCpr.Graph;
 using OrtCpr.Graph.OrtTraining;
 using OrtCpr.OrtTraining;
-using OrtCpr.Sessions;
 
 namespace OrtCpr;
 
@@ -53,7 +52,7 @@ public sealed partial class TrainingDriver
     internal IDisposableReadOnlyCollection<OrtValue> Evaluate(Batch batch, string[] names)
     {
         batch.Check(Graphs.BatchInputs.Where(i => batch.Tensors.ContainsKey(i.Name)).ToArray());
-        _evaluation ??= new BatchSessions(Graphs.Evaluation, "evaluation", Optimizer, bind: null);
+        _evaluation ??= NewSessions(Graphs.Evaluation, "evaluation", bind: null);
         return RunFree(_evaluation, batch, names, "evaluation");
     }
 

@@ -40,7 +40,7 @@ public sealed partial class TrainingDriver : IDisposable
             }
             if (graphs.DropoutSeed is not null) Optimizer.Store.AllocateInput(TrainingGraphs.DropoutKeyInput, ElementType.Int32, [DropoutMasks.KeyLength]);
             Optimizer.Store.Allocate(graphs.LossOutput, graphs.Optimizer.Type, []);
-            _training = new BatchSessions(graphs.Training, "training", Optimizer, Bind);
+            _training = NewSessions(graphs.Training, "training", Bind);
         }
         catch
         {
@@ -113,7 +113,7 @@ public sealed partial class TrainingDriver : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Graphs.BatchInputs);
         RefuseUnknownOutputs(outputs);
-        _evaluation ??= new BatchSessions(Graphs.Evaluation, "evaluation", Optimizer, bind: null);
+        _evaluation ??= NewSessions(Graphs.Evaluation, "evaluation", bind: null);
         string[] names = [Graphs.LossOutput, .. outputs.Where(o => o != Graphs.LossOutput).Distinct()];
         IDisposableReadOnlyCollection<OrtValue> results = RunFree(_evaluation, batch, names, "evaluation");
         return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0]);
@@ -130,7 +130,7 @@ public sealed partial class TrainingDriver : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Graphs.BatchInputs, withLabels: false);
         RefuseUnknownOutputs(outputs);
-        _prediction ??= new BatchSessions(PredictionGraph.Of(Graphs), "prediction", Optimizer, bind: null);
+        _prediction ??= NewSessions(PredictionGraph.Of(Graphs), "prediction", bind: null);
         string[] names = outputs.Count == 0 ? [.. Graphs.ModelOutputs] : [.. outputs.Distinct()];
         return new Prediction(names, RunFree(_prediction, batch, names, "prediction"));
     }
@@ -262,8 +262,10 @@ public sealed partial class TrainingDriver : IDisposable
     private BatchSessions Accumulation()
     {
         if (!Optimizer.Store.Contains(TrainingGraphs.ResetInput)) Optimizer.Store.AllocateInput(TrainingGraphs.ResetInput, ElementType.Bool, [1]);
-        return _accumulation ??= new BatchSessions(Graphs.Accumulation, "accumulation", Optimizer, Bind);
+        return _accumulation ??= NewSessions(Graphs.Accumulation, "accumulation", Bind);
     }
+
+    private BatchSessions NewSessions(Graph.Ir.OnnxModel graph, string name, Action<GraphSession, OrtIoBinding>? bind) => new(graph, name, Optimizer.Options, Optimizer.Device, bind);
 
     // Everything but the batch, once: parameters in, gradients and pending statistics in place.
     private void Bind(GraphSession session, OrtIoBinding binding)

@@ -20,6 +20,9 @@ internal static class AdaptToDevice
         ["Mod"] = Mod,
         ["Sign"] = (g, n) => Sign(g, n.Inputs[0]!),
         ["Tanh"] = Tanh,
+        ["Tan"] = (g, n) => g.Div(g.Op("Sin", [n.Inputs[0]!]), g.Op("Cos", [n.Inputs[0]!])),
+        ["Sinh"] = (g, n) => Hyperbolic(g, n.Inputs[0]!, g.Sub),
+        ["Cosh"] = (g, n) => Hyperbolic(g, n.Inputs[0]!, g.Add),
         ["Or"] = (g, n) => g.Not(g.And(g.Not(n.Inputs[0]!), g.Not(n.Inputs[1]!))),
     };
 
@@ -30,9 +33,11 @@ internal static class AdaptToDevice
         InlineFunctions.Run(copy);
         if (shapes is not null) FixShapes(copy.Graph, shapes);
         if (!device.Float64) RefuseDouble(copy.Graph, device);
+        if (device.HighestOpset is int highest) LowerOpset(copy, highest);
         TrainingGraphBuilder.Prepare(copy, InferShapes.Again(copy));
         ShapeInference known = InferShapes.Again(copy);
         foreach (Node node in copy.Graph.Nodes.Where(n => device.Missing.Contains(n.QualifiedType)).ToList()) Replace(copy.Graph, known, node);
+        if (device.ColumnMajorMaxPool) MaxPoolIndices.Transpose(copy.Graph, known);
         if (!device.InPlace) SeparateOutputs(copy.Graph);
         copy.Graph.Sort();
         RemoveDeadNodes.Run(copy.Graph);
@@ -55,6 +60,14 @@ internal static class AdaptToDevice
             long?[]? known = value.Shape?.Select(d => d.Size?.Evaluate(sizes)).ToArray();
             value.Shape = known is not null && known.All(k => k is not null) ? Shape.Of(known.Select(k => k!.Value)) : null;
         }
+    }
+
+    // Operators that came after opset 21, where kernels of some providers end. All other changes up to the newest opset that is read only add types.
+    private static readonly HashSet<string> After21 = new(StringComparer.Ordinal) { "Attention", "BitCast", "CumProd", "RMSNormalization", "RotaryEmbedding", "Swish", "TensorScatter" };
+
+    private static void LowerOpset(OnnxModel model, int highest)
+    {
+        if (model.Opset > highest && !model.Graph.NodesAndInner().Any(n => n.Domain.Length == 0 && After21.Contains(n.OpType))) model.Opsets[""] = highest;
     }
 
     private static void RefuseDouble(OnnxGraph graph, DeviceCapabilities device)
@@ -129,6 +142,8 @@ internal static class AdaptToDevice
         Value factor = g.Div(node.Inputs[1]!, g.Sqrt(g.Add(node.Inputs[4]!, node.Float("epsilon", 1e-5f))));
         return g.Add(g.Mul(g.Sub(x, Channel(node.Inputs[3]!)), Channel(factor)), Channel(node.Inputs[2]!));
     }
+
+    private static Value Hyperbolic(GraphBuilder g, Value x, Func<Value, Value, Value> join) => g.Mul(join(g.Exp(x), g.Exp(g.Neg(x))), 0.5);
 
     private static Value Sign(GraphBuilder g, Value x)
     {

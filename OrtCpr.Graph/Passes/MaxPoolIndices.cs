@@ -3,10 +3,43 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// The second output of MaxPool in standard operators, for devices whose kernel gives only the first: window position by window position from the last
-// to the first, whoever equals the maximum. Static shapes.
+// The second output of MaxPool for devices whose kernel does not give it, or another on a tie.
 internal static class MaxPoolIndices
 {
+    // For a kernel that goes through a window column by column: rows and columns change places before and after it. The maximum itself stays with the
+    // node, which without indices has a faster kernel.
+    public static void Transpose(OnnxGraph graph, ShapeInference known)
+    {
+        foreach (Node node in graph.Nodes.Where(n => n.QualifiedType == "MaxPool" && n.Outputs.Count > 1 && n.Outputs[1] is not null && n.Ints("kernel_shape")?.Length > 1).ToList())
+        {
+            Value x = node.Inputs[0]!, old = node.Outputs[1]!;
+            var nodes = new List<Node>();
+            var g = new GraphBuilder(graph, known, nodes) { Scope = old.Name };
+            int rank = node.Ints("kernel_shape")!.Length + 2;
+            long[] swap = [.. Enumerable.Range(0, rank - 2).Select(i => (long)i), rank - 1, rank - 2];
+            (string, object)[] attributes = [.. node.Attributes.Where(a => a.Key != "storage_order").Select(a => (a.Key, a.Value is long[] each ? Swapped(each, rank - 2) : a.Value))];
+            Value found = g.Transpose(g.Ops("MaxPool", 2, [g.Transpose(x, swap)], attributes)[1], swap);
+            // plane·HW + w·H + h to plane·HW + h·W + w.
+            Value height = g.DimOf(x, rank - 2), width = g.DimOf(x, rank - 1), column = g.Div(found, height), row = g.Sub(found, g.Mul(column, height));
+            Value planes = g.Mul(g.Div(column, width), width);
+            Value index = GraphBuilder.Like(g.Add(g.Add(g.Mul(planes, height), g.Mul(row, width)), g.Sub(column, planes)), old);
+            graph.Nodes.InsertRange(graph.Nodes.IndexOf(node) + 1, nodes);
+            graph.ReplaceReaders(old, index);
+            if (graph.Outputs.Contains(index)) (index.Name, old.Name) = (old.Name, index.Name);
+            node.Outputs.RemoveAt(1);
+        }
+    }
+
+    // Per axis, or all begins and then all ends.
+    private static long[] Swapped(long[] values, int spatial)
+    {
+        long[] swapped = [.. values];
+        for (int last = spatial - 1; last < values.Length; last += spatial) (swapped[last], swapped[last - 1]) = (swapped[last - 1], swapped[last]);
+        return swapped;
+    }
+
+    // In standard operators, for a kernel that gives the first output only: window position by window position from the last to the first, whoever
+    // equals the maximum. Static shapes.
     // Takes the output away from the node; the node itself stays.
     public static Value? Write(GraphBuilder g, Node node)
     {

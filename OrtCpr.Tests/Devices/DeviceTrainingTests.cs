@@ -7,6 +7,7 @@ using OrtCpr.Graph.Optimizers;
 namespace OrtCpr.Tests.Devices;
 
 // Training with everything on a device with memory of its own: all nodes there (a fallback to the CPU is refused at load), under full validation.
+// ORTCPR_DEVICE=cuda runs them on a GPU.
 [TestClass]
 [DoNotParallelize]
 public sealed class DeviceTrainingTests
@@ -68,7 +69,7 @@ public sealed class DeviceTrainingTests
     private static void Agrees(TrainingGraphs graphs, Func<int, Batch> batches)
     {
         (double[] expected, ConstraintInfo[] bounds) = Train(graphs, batches, "cpu");
-        (double[] actual, ConstraintInfo[] found) = Train(graphs, batches, SoftwareAdapter.Device());
+        (double[] actual, ConstraintInfo[] found) = Train(graphs, batches, SoftwareAdapter.DeviceOfChoice);
         for (int t = 0; t < Steps; t++) Assert.AreEqual(expected[t], actual[t], 1e-4 * Math.Max(1, Math.Abs(expected[t])), $"loss of step {t}");
         for (int i = 0; i < bounds.Length; i++)
         {
@@ -102,7 +103,7 @@ public sealed class DeviceTrainingTests
         using var folder = new TemporaryFolder();
         TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions { Optimizer = Cpr });
         using var cpu = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
-        using var device = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.Device() });
+        using var device = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice });
         foreach (TrainingDriver driver in new[] { cpu, device })
         {
             // The gradient of a bias in front of a normalization is rounding, which Adam scales up to full steps.
@@ -137,7 +138,7 @@ public sealed class DeviceTrainingTests
     [TestMethod]
     public void StepInWhichNobodyReads_CopiesNothing()
     {
-        using var driver = new TrainingDriver(Grokking, new DriverOptions { Threads = 1, Device = SoftwareAdapter.Device() });
+        using var driver = new TrainingDriver(Grokking, new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice });
         using Batch batch = GrokkingBatch(1);
         void Step()
         {
@@ -157,7 +158,7 @@ public sealed class DeviceTrainingTests
     public void NonFiniteGradient_ChangesNothingOnTheDevice_AndIsCounted()
     {
         TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = Cpr });
-        using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.Device() });
+        using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice });
         double[] before = driver.ToBuffer().ToDoubles();
         using Batch bad = new Batch().Add("x", [.. Enumerable.Repeat(float.PositiveInfinity, 8)], 2, 4).Add("labels", new long[2], 2);
         driver.TrainStep(bad);
@@ -170,7 +171,7 @@ public sealed class DeviceTrainingTests
     public void SeveralDrivers_ShareTheDevice_AndAreDisposedInAnyOrder()
     {
         TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = Cpr });
-        var options = new DriverOptions { Threads = 1, Device = SoftwareAdapter.Device() };
+        var options = new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice };
         var first = new TrainingDriver(graphs, options);
         var second = new TrainingDriver(graphs, options);
         using Batch batch = TestModels.Batch(4);

@@ -74,6 +74,10 @@ public sealed class DeviceTrapTests
     [DataRow("validation=full", "'validation'")]
     public void OptionsThatTheProviderWouldIgnore_AreRefused(string option, string named) => StringAssert.Contains(Refusal(option), named);
 
+    [TestMethod]
+    public void CudaGraphs_AreRefused() =>
+        StringAssert.Contains(Assert.ThrowsExactly<DeviceException>(() => new OptimizerDriver(Optimizer(), Start(), new DriverOptions { Device = "cuda,enable_cuda_graph=1" })).Message, "several times");
+
     private static string Refusal(string option)
     {
         // Outside of the assertion: where there is no adapter the test is inconclusive.
@@ -85,11 +89,7 @@ public sealed class DeviceTrapTests
     [TestMethod]
     public void NodesWithoutAKernelOnTheDevice_AreListed_InsteadOfRunningOnTheCpu()
     {
-        OnnxModel model = OnnxModel.Create("det", 18);
-        var g = new GraphBuilder(model.Graph);
-        Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(2, 2));
-        Value w = TestModels.Weight(model.Graph, "w", 2, 2);
-        model.Graph.Outputs.Add(g.Named(g.ReduceSum(g.Op("Det", [g.Mul(x, w)]), false), "y"));
+        OnnxModel model = Determinant();
         string device = SoftwareAdapter.Device();
         var options = new DriverOptions { Threads = 1, Device = device };
         using Device opened = DeviceCatalog.Open(device);
@@ -97,6 +97,35 @@ public sealed class DeviceTrapTests
         StringAssert.Contains(message, "Det ");
         StringAssert.Contains(message, nameof(DriverOptions.AllowCpuFallback));
         using var session = new Sessions.GraphSession(model, "test", options with { AllowCpuFallback = true }, opened);
+    }
+
+    // A provider that leaves shape arithmetic to the CPU on purpose, as CUDA's does: that is no fallback, an operator without a kernel is.
+    [TestMethod]
+    public void ShapesOnTheCpu_AreNoFallback_WhereTheProviderLeavesThemThere()
+    {
+        string name = SoftwareAdapter.Device();
+        var options = new DriverOptions { Threads = 1, Device = name };
+        using Device device = PluginDevice.Open(name, name["webgpu:".Length..name.IndexOf(',', StringComparison.Ordinal)], new Dictionary<string, string>(), DeviceCapabilities.WebGpu with { StaticShapes = false, HostShapes = true });
+        OnnxModel model = OnnxModel.Create("shapes", 18);
+        var g = new GraphBuilder(model.Graph);
+        Value x = model.Graph.AddInput("x", ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), SymbolicInt.Symbol("length")));
+        Value count = g.Op("ReduceProd", [g.Op("Shape", [x])]), sizes = g.Op("Concat", [g.Constant(TensorData.From<long>([2], 1)), g.Div(count, g.Int(2))], ("axis", 0L));
+        model.Graph.Outputs.Add(g.Named(GraphBuilder.Typed(g.Op("Reshape", [g.Mul(x, x), sizes]), ElementType.Float, new Shape(SymbolicInt.Symbol("a"), SymbolicInt.Symbol("b"))), "y"));
+        using (new Sessions.GraphSession(model, "test", options, device))
+        {
+        }
+        string message = Assert.ThrowsExactly<DeviceException>(() => new Sessions.GraphSession(Determinant(), "test", options, device)).Message;
+        StringAssert.Contains(message, "Det ");
+    }
+
+    private static OnnxModel Determinant()
+    {
+        OnnxModel model = OnnxModel.Create("det", 18);
+        var g = new GraphBuilder(model.Graph);
+        Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(2, 2));
+        Value w = TestModels.Weight(model.Graph, "w", 2, 2);
+        model.Graph.Outputs.Add(g.Named(g.ReduceSum(g.Op("Det", [g.Mul(x, w)]), false), "y"));
+        return model;
     }
 
     [TestMethod]

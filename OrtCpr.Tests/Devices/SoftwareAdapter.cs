@@ -5,6 +5,9 @@ internal static class SoftwareAdapter
 {
     private static readonly string? Folder = Find();
 
+    // Where training on a device is tested: what ORTCPR_DEVICE names, such as cuda, or else the adapter.
+    public static string DeviceOfChoice => Environment.GetEnvironmentVariable("ORTCPR_DEVICE") is { Length: > 0 } given ? given : Device();
+
     // The device with every check of WebGPU's rules on. Without it the test is inconclusive, and says why.
     public static string Device(string options = "validationMode=full")
     {

@@ -16,14 +16,15 @@ internal static class BenchCommand
         Option<int> runs = new("--runs") { Description = "Steps that are timed.", DefaultValueFactory = _ => 20 };
         Option<int> threads = new("--threads") { Description = "Threads; 0 for one a physical core." };
         Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
+        Option<string> profile = new("--profile") { Description = "Folder for ONNX Runtime's profile of each session, a JSON file for a trace viewer; steps take longer." };
         var job = new JobOptions();
-        Command command = new("bench", "Time of a training step on a drawn batch.\n\nExample:\n  ortcpr bench resnet18.onnx --size batch=32 --threads 2") { model, sizes, ranges, runs, threads, device };
+        Command command = new("bench", "Time of a training step on a drawn batch.\n\nExample:\n  ortcpr bench resnet18.onnx --size batch=32 --threads 2") { model, sizes, ranges, runs, threads, device, profile };
         job.AddTo(command);
         command.SetAction(r =>
         {
             if (r.GetValue(runs) < 1) throw new ToolException($"--runs is {r.GetValue(runs)}; expected at least 1.");
             long start = Stopwatch.GetTimestamp();
-            using TrainingDriver driver = TrainingDriver.Create(r.GetValue(model)!, job.Read(r, null), new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)! });
+            using TrainingDriver driver = TrainingDriver.Create(r.GetValue(model)!, job.Read(r, null), new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)!, Profiles = r.GetValue(profile) });
             double built = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             using Batch batch = new SampleInputs(r.GetValue(sizes) ?? [], r.GetValue(ranges) ?? [], [], job.Seed(r)).For(driver.Graphs.BatchInputs);
             double first = Time(() => Step(driver, batch));

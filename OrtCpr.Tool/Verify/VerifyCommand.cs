@@ -26,15 +26,18 @@ internal static class VerifyCommand
         Option<int> threads = new("--threads") { Description = "Threads a session; 0 for one a core.", DefaultValueFactory = _ => 0 };
         Option<double> limit = new("--timeout") { Description = "Seconds after which a case has failed.", DefaultValueFactory = _ => 120 };
 
+        Option<bool> fallback = new("--allow-cpu-fallback") { Description = "Run what the device has no kernel for on the CPU, instead of failing the case." };
+
         DriverOptions Driver(ParseResult r) => new()
         {
             Device = r.GetValue(device)!,
             Kernels = r.GetValue(kernels) == "on",
             Threads = r.GetValue(threads),
+            AllowCpuFallback = r.GetValue(fallback),
             KeepGraphs = r.GetValue(keep) is string folder ? Path.GetFullPath(folder) : null,
         };
 
-        Command verify = new("verify", "Compares OrtCpr with reference cases: optimizer runs, gradients of operators and models, whole training runs.") { paths, kind, filter, report, device, kernels, keep, threads, limit };
+        Command verify = new("verify", "Compares OrtCpr with reference cases: optimizer runs, gradients of operators and models, whole training runs.") { paths, kind, filter, report, device, fallback, kernels, keep, threads, limit };
         // Arguments of no option end up among the paths.
         paths.Validators.Add(result =>
         {
@@ -42,7 +45,7 @@ internal static class VerifyCommand
             if (unknown.Length > 0) result.AddError($"Unknown option {string.Join(", ", unknown)}. Options of verify: {string.Join(", ", verify.Options.Select(o => o.Name))}.");
         });
         verify.SetAction(r => Run(r.GetValue(paths)!, r.GetValue(kind), r.GetValue(filter), r.GetValue(report), Driver(r), TimeSpan.FromSeconds(r.GetValue(limit))));
-        Command worker = new(Worker.Command) { device, kernels, keep, threads };
+        Command worker = new(Worker.Command) { device, fallback, kernels, keep, threads };
         worker.Hidden = true;
         worker.SetAction(r => Worker.Serve(Driver(r)));
         return [verify, worker];
@@ -65,7 +68,7 @@ internal static class VerifyCommand
         string[] cases = [.. Find(paths, kind, filter)];
         var results = new List<CaseResult>();
         string[] arguments = ["--device", options.Device, "--kernels", options.Kernels ? "on" : "off", "--threads", options.Threads.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            .. options.KeepGraphs is null ? Array.Empty<string>() : ["--keep", options.KeepGraphs]];
+            .. options.AllowCpuFallback ? ["--allow-cpu-fallback"] : Array.Empty<string>(), .. options.KeepGraphs is null ? Array.Empty<string>() : ["--keep", options.KeepGraphs]];
         using var worker = new WorkerProcess(arguments, limit);
         foreach (string path in cases)
         {

@@ -16,6 +16,8 @@ internal sealed class CudaDevice : Device
 
     public CudaDevice(string name, int id, IReadOnlyDictionary<string, string> options) : base(name, DeviceCapabilities.Cuda)
     {
+        // A captured graph is warmed up, captured and replayed within one run: state would be updated several times.
+        if (options.ContainsKey("enable_cuda_graph")) throw new DeviceException($"Device '{name}': enable_cuda_graph runs the first step several times, which trains wrongly. Leave it out.");
         _id = id;
         _options = options;
         _memory = new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA, OrtAllocatorType.DeviceAllocator, id, OrtMemType.Default);

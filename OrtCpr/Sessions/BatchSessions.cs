@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Devices;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Sessions;
@@ -11,22 +12,24 @@ internal sealed class BatchSessions : IDisposable
 
     private readonly OnnxModel _model;
     private readonly string _name;
-    private readonly OptimizerDriver _owner;
+    private readonly DriverOptions _options;
+    private readonly Device _device;
     private readonly Action<GraphSession, OrtIoBinding>? _bind;
     private readonly LinkedList<Entry> _entries = new();
 
     // `bind` binds everything but the batch, once a session; null where the caller runs without a binding.
-    public BatchSessions(OnnxModel model, string name, OptimizerDriver owner, Action<GraphSession, OrtIoBinding>? bind)
+    public BatchSessions(OnnxModel model, string name, DriverOptions options, Device device, Action<GraphSession, OrtIoBinding>? bind)
     {
         _model = model;
         _name = name;
-        _owner = owner;
+        _options = options;
+        _device = device;
         _bind = bind;
         // Made at once where no batch is needed for it, so that a graph that does not run is refused early.
         if (!IsStatic) _entries.AddFirst(Create("", null));
     }
 
-    private bool IsStatic => _owner.Device.Capabilities.StaticShapes;
+    private bool IsStatic => _device.Capabilities.StaticShapes;
 
     // The session for a batch of these sizes.
     public Entry For(Batch batch)
@@ -58,7 +61,7 @@ internal sealed class BatchSessions : IDisposable
 
     private Entry Create(string key, IReadOnlyDictionary<string, long[]>? shapes)
     {
-        var session = new GraphSession(_model, key.Length == 0 ? _name : $"{_name}_{key.Replace(';', '_').Replace(',', 'x')}", _owner.Options, _owner.Device, shapes);
+        var session = new GraphSession(_model, key.Length == 0 ? _name : $"{_name}_{key.Replace(';', '_').Replace(',', 'x')}", _options, _device, shapes);
         OrtIoBinding? binding = null;
         try
         {

@@ -46,16 +46,14 @@ internal sealed class GraphSession : IDisposable
                 _kernels.AddTo(_options);
             }
             device.Configure(_options);
-            // A node that silently ran on the CPU would copy its tensors back and forth in each step.
-            if (!device.IsHost && !options.AllowCpuFallback) _options.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1");
-            Session = new InferenceSession(bytes, _options);
+            Session = Open(bytes, name, options, device);
             Inputs = Session.InputNames.ToHashSet(StringComparer.Ordinal);
-            if (!device.IsHost) FindInputsOnHost();
+            if (!device.IsHost) FindInputsOnHost(model.Graph);
         }
         catch (OnnxRuntimeException error)
         {
             Dispose();
-            throw Refused(bytes, name, options, device, error);
+            throw Refused(name, device, error);
         }
         catch
         {
@@ -99,49 +97,44 @@ internal sealed class GraphSession : IDisposable
         _kernels?.Dispose();
     }
 
+    // A node that silently ran on the CPU would copy its tensors back and forth in each step. ONNX Runtime can refuse such a graph itself, but names no
+    // node, and counts shape arithmetic that a provider left to the CPU on purpose.
+    private InferenceSession Open(byte[] bytes, string name, DriverOptions options, Device device)
+    {
+        if (device.IsHost || options.AllowCpuFallback) return new InferenceSession(bytes, _options);
+        using var placed = new TemporaryFile();
+        PlacedNodes.Save(_options, placed.Path);
+        var session = new InferenceSession(bytes, _options);
+        IReadOnlyList<string> left = PlacedNodes.OnCpu(placed.Path, device.Capabilities.HostShapes);
+        if (left.Count == 0) return session;
+        session.Dispose();
+        throw new DeviceException($"The {name} graph does not run on '{device.Name}' as a whole: these nodes have no kernel there: {string.Join(", ", left.Take(10))}{(left.Count > 10 ? $" and {left.Count - 10} more" : "")}. Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to run them on the CPU, with copies in each step, or use 'cpu'.");
+    }
+
     // A memory pattern is a second buffer of the peak's size, made in the second run beside the arena's of the first: a third more memory in all.
     private static SessionOptions NewOptions(DriverOptions options) => new() { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = options.Threads, EnableMemoryPattern = false };
 
-    private void FindInputsOnHost()
+    // An input that nothing reads has no side.
+    private void FindInputsOnHost(OnnxGraph graph)
     {
+        var read = graph.Readers().Keys.Concat(graph.Outputs).Select(v => v.Name).ToHashSet(StringComparer.Ordinal);
         IReadOnlyList<string> names = Session.InputNames;
         using IDisposableReadOnlyCollection<OrtMemoryInfo> places = Session.GetMemoryInfosForInputs();
         for (int i = 0; i < names.Count; i++)
         {
-            if (places[i].GetDeviceType() == OrtMemoryInfoDeviceType.CPU) _onHost.Add(names[i]);
+            if (places[i].GetDeviceType() == OrtMemoryInfoDeviceType.CPU && read.Contains(names[i])) _onHost.Add(names[i]);
         }
     }
 
-    private static OrtCprException Refused(byte[] bytes, string name, DriverOptions options, Device device, OnnxRuntimeException error)
-    {
-        if (device.IsHost) return new DriverException($"ONNX Runtime does not accept the {name} graph: {error.Message}. Some operator may lack a kernel for these types on '{device.Name}'.", error);
-        string[] left = NodesOnCpu(bytes, options, device);
-        string which = left.Length == 0 ? error.Message : $"these nodes have no kernel there: {string.Join(", ", left.Take(10))}{(left.Length > 10 ? $" and {left.Length - 10} more" : "")}";
-        return new DeviceException($"The {name} graph does not run on '{device.Name}' as a whole: {which}. Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to run them on the CPU, with copies in each step, or use 'cpu'.", error);
-    }
+    private static OrtCprException Refused(string name, Device device, OnnxRuntimeException error) => device.IsHost
+        ? new DriverException($"ONNX Runtime does not accept the {name} graph: {error.Message}. Some operator may lack a kernel for these types on '{device.Name}'.", error)
+        : new DeviceException($"ONNX Runtime does not accept the {name} graph on '{device.Name}': {error.Message}. Use 'cpu', or another version of the provider.", error);
 
-    // What the device leaves to the CPU: nodes next to the copies that ONNX Runtime put into the graph.
-    private static string[] NodesOnCpu(byte[] bytes, DriverOptions options, Device device)
+    private sealed class TemporaryFile : IDisposable
     {
-        string path = Path.GetTempFileName();
-        try
-        {
-            using SessionOptions probe = NewOptions(options);
-            device.Configure(probe);
-            probe.OptimizedModelFilePath = path;
-            using (var session = new InferenceSession(bytes, probe))
-            {
-            }
-            return [.. PlacedNodes.OnCpu(path)];
-        }
-        catch (Exception problem) when (problem is OnnxRuntimeException or OrtCprException or IOException)
-        {
-            return [];
-        }
-        finally
-        {
-            File.Delete(path);
-        }
+        public string Path { get; } = System.IO.Path.GetTempFileName();
+
+        public void Dispose() => File.Delete(Path);
     }
 
     // A registered kernel hides the body for every type, so only names whose every call is float32.
