@@ -40,7 +40,7 @@ public sealed record DeviceCapabilities(string Name)
         HostShapes = true,
         HighestOpset = 21,
         ColumnMajorMaxPool = true,
-        Missing = ["Cosh", "Sinh", "Tan"],
+        Missing = ["Cosh", "Mean", "Sinh", "Tan"],
     };
 
     /// <summary>The WebGPU provider plugin: forbids aliasing inside a node, has no float64, and lacks some operators.</summary>

@@ -8,7 +8,7 @@ internal static class DevicesCommand
     public static Command Create()
     {
         Argument<string[]> more = new("DEVICE") { Description = "Further devices to try, such as webgpu:PATH with the path of the provider plugin.", Arity = ArgumentArity.ZeroOrMore };
-        Command command = new("devices", "Lists the devices that training can run on, and why the others are not there.") { more };
+        Command command = new("devices", "Lists the devices that training can run on, and why the others are not there.\n\nExamples:\n  ortcpr devices\n  ortcpr devices webgpu:plugins/webgpu") { more };
         command.SetAction(r =>
         {
             foreach (DeviceInfo device in DeviceCatalog.List(r.GetValue(more) ?? []))

@@ -13,7 +13,7 @@ internal static class ImportWeightsCommand
         Option<string> from = new("--from") { Description = "A safetensors file with the state dict.", Required = true };
         Option<string> target = new("--out") { Description = "The new ONNX file.", Required = true };
         Option<string?> map = new("--map") { Description = "A JSON file that gives initializers their tensors by name: { \"onnx::MatMul_12\": \"fc.weight\" }." };
-        Command command = new("import-weights", "Writes a copy of a model with the weights of a state dict.") { model, from, target, map };
+        Command command = new("import-weights", "Writes a copy of a model with the weights of a state dict.\n\nExample:\n  ortcpr import-weights model.onnx --from model.safetensors --out trained.onnx") { model, from, target, map };
         command.SetAction(r =>
         {
             foreach (ImportedWeight weight in WeightImport.Import(r.GetValue(model)!, r.GetValue(from)!, r.GetValue(target)!, Read(r.GetValue(map))))

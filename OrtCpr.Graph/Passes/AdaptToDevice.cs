@@ -17,6 +17,7 @@ internal static class AdaptToDevice
         ["MaxPool"] = MaxPoolIndices.Write,
         ["Size"] = Size,
         ["Sum"] = (g, n) => n.Inputs.Skip(1).Aggregate(n.Inputs[0]!, (sum, next) => g.Add(sum, next!)),
+        ["Mean"] = (g, n) => g.Div(n.Inputs.Skip(1).Aggregate(n.Inputs[0]!, (sum, next) => g.Add(sum, next!)), n.Inputs.Count),
         ["Mod"] = Mod,
         ["Sign"] = (g, n) => Sign(g, n.Inputs[0]!),
         ["Tanh"] = Tanh,

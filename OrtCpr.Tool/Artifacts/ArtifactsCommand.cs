@@ -22,7 +22,7 @@ internal static class ArtifactsCommand
         Option<double?> clip = new("--max-grad-norm") { Description = "Clips the gradients' global norm, 0 for no clipping; that of the artifacts by default." };
         Option<string> target = new("--out") { Description = "Folder to write.", Required = true };
         var rule = new RuleOptions("adamcpr");
-        Command command = new("swap-optimizer", "Lets a job go on with another optimizer; moments are kept.") { folder, checkpoint, clip, target };
+        Command command = new("swap-optimizer", "Lets a job go on with another optimizer; moments are kept.\n\nExample:\n  ortcpr artifacts swap-optimizer job --out job-cpr --optimizer adamcpr") { folder, checkpoint, clip, target };
         rule.AddTo(command);
         command.SetAction(r =>
         {

@@ -16,7 +16,7 @@ internal static class BuildCommand
         Option<string> target = new("--target") { Description = $"{Stock}: a job folder for OrtCpr. {Genuine}: training_model.onnx, eval_model.onnx, optimizer_model.onnx and checkpoint for the runtime of that package (C#, C++, Android, the browser).", DefaultValueFactory = _ => Stock };
         Option<string> folder = new("--out") { Description = "Folder for the files.", Required = true };
         var job = new JobOptions();
-        Command command = new("build", "Writes the files of a training job from an exported model.") { model, target, folder };
+        Command command = new("build", "Writes the files of a training job from an exported model.\n\nExample:\n  ortcpr artifacts build model.onnx --out job --optimizer adamcpr") { model, target, folder };
         job.AddTo(command);
         command.SetAction(r =>
         {

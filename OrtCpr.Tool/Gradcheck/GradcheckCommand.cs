@@ -22,7 +22,7 @@ internal static class GradcheckCommand
         Option<string[]> inputs = new("--input") { Description = "Values of an input, as NAME=FILE.safetensors with a tensor of that name.", AllowMultipleArgumentsPerToken = true };
         Option<int> directions = new("--directions") { Description = "Directions a parameter; the first is that of the gradient.", DefaultValueFactory = _ => 3 };
         Option<int> seed = new("--seed") { Description = "Seed of inputs and directions." };
-        Command command = new("gradcheck", "Compares gradients with central differences of the loss.") { model, loss, output, parameters, sizes, ranges, inputs, directions, seed };
+        Command command = new("gradcheck", "Compares gradients with central differences of the loss.\n\nExample:\n  ortcpr gradcheck gpt2.onnx --size batch=2 --size sequence=16 --range input_ids=0..100") { model, loss, output, parameters, sizes, ranges, inputs, directions, seed };
         command.SetAction(r => Run(
             r.GetValue(model)!,
             new TrainingOptions

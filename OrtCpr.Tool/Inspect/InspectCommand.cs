@@ -14,7 +14,7 @@ internal static class InspectCommand
         Option<string[]> sizes = new("--size") { Description = "Size of a symbolic dimension for the memory estimate, as batch=8. May be given several times.", AllowMultipleArgumentsPerToken = true };
         Option<string[]> freeze = new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
         Option<bool> all = new("--all") { Description = "Every parameter, not only the first 40." };
-        Command command = new("inspect", "Lists inputs, outputs, parameters, operators, sizes and the memory that training takes.") { models, sizes, freeze, all };
+        Command command = new("inspect", "Lists inputs, outputs, parameters, operators, sizes and the memory that training takes.\n\nExamples:\n  ortcpr inspect resnet18.onnx --size batch=32\n  ortcpr inspect classifier.onnx --freeze \"encoder.*\" --all") { models, sizes, freeze, all };
         command.SetAction(r =>
         {
             Dictionary<string, long> known = Sizes(r.GetValue(sizes) ?? []);

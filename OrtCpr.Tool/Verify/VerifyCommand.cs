@@ -37,7 +37,7 @@ internal static class VerifyCommand
             KeepGraphs = r.GetValue(keep) is string folder ? Path.GetFullPath(folder) : null,
         };
 
-        Command verify = new("verify", "Compares OrtCpr with reference cases: optimizer runs, gradients of operators and models, whole training runs.") { paths, kind, filter, report, device, fallback, kernels, keep, threads, limit };
+        Command verify = new("verify", "Compares OrtCpr with reference cases: optimizer runs, gradients of operators and models, whole training runs.\n\nExamples:\n  ortcpr verify cases --kernels off\n  ortcpr verify cases --kind op-gradient --filter \"conv*\" --device cuda --report results.json") { paths, kind, filter, report, device, fallback, kernels, keep, threads, limit };
         // Arguments of no option end up among the paths.
         paths.Validators.Add(result =>
         {

@@ -26,7 +26,7 @@ internal static class PlacedNodes
         options.AddSessionConfigEntry("session.save_model_format", "ORT");
     }
 
-    // `shapes`: whether arithmetic on shapes and constants alone may be there, as on a provider that leaves it to the CPU on purpose.
+    // `shapes`: whether arithmetic on shapes, constants and single numbers alone may be there, as on a provider that leaves it to the CPU on purpose.
     public static IReadOnlyList<string> OnCpu(string path, bool shapes)
     {
         var file = new FlatFile(File.ReadAllBytes(path), path);
@@ -95,12 +95,16 @@ internal static class PlacedNodes
     {
         private readonly Dictionary<string, bool> _small = new(StringComparer.Ordinal);
         private readonly HashSet<string> _ofShapes = new(StringComparer.Ordinal);
+        private readonly HashSet<string> _scalars = new(StringComparer.Ordinal);
 
         public void Add(FlatTable graph)
         {
             foreach (FlatTable value in graph.Tables(Slot.GraphValues) ?? [])
             {
-                if (value.Text(Slot.ValueName) is string name) _small[name] = value.Table(Slot.ValueType)?.Table(Slot.TypeValue) is FlatTable type && IsSmall(type);
+                if (value.Text(Slot.ValueName) is not string name) continue;
+                FlatTable? type = value.Table(Slot.ValueType)?.Table(Slot.TypeValue);
+                _small[name] = type is FlatTable tensor && IsSmall(tensor);
+                if (type?.Table(Slot.TensorShape) is FlatTable shape && (shape.Tables(Slot.ShapeDims)?.Length ?? 0) == 0) _scalars.Add(name);
             }
             foreach (FlatTable initializer in graph.Tables(Slot.GraphInitializers) ?? [])
             {
@@ -112,10 +116,10 @@ internal static class PlacedNodes
         {
             string op = node.Text(Slot.NodeOpType) ?? "";
             bool random = op.StartsWith("Random", StringComparison.Ordinal) || op is "Bernoulli" or "Multinomial";
-            if (op is "Shape" or "Size" || (!random && !hasBodies && inputs.All(i => i.Length == 0 || IsOfShapes(i)))) _ofShapes.UnionWith(outputs);
+            if (op is "Shape" or "Size" || (!random && !hasBodies && inputs.All(i => i.Length == 0 || IsOfShapes(i) || _scalars.Contains(i)))) _ofShapes.UnionWith(outputs);
         }
 
-        // Depends on shapes and constants alone.
+        // Depends on shapes, constants and single numbers alone.
         public bool IsOfShapes(string name) => _ofShapes.Contains(name) || (!_small.ContainsKey(name) && outer?.IsOfShapes(name) == true);
 
         public bool IsSmall(string name) => _small.TryGetValue(name, out bool small) ? small : outer?.IsSmall(name) == true;
