@@ -4,6 +4,7 @@ using OrtCpr.Graph;
 using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Parameters;
+using OrtCpr.Logging;
 using OrtCpr.Metrics;
 
 namespace FineTune;
@@ -20,7 +21,19 @@ internal static class Stage
             Optimizer = new OptimizerOptions { Groups = [UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = steps / 4 })] },
         }, new DriverOptions { Threads = 1 });
         var loader = new DataLoader(task.Training, driver.Graphs.BatchInputs, new DataLoaderOptions { BatchSize = 40, Prefetch = 0 });
-        new Trainer(driver).Fit(loader.Batches, new FitOptions { Epochs = steps, MaxSteps = steps });
+        // What `ortcpr plot` draws, in a folder named like the model.
+        string log = Path.ChangeExtension(target, null);
+        Directory.CreateDirectory(log);
+        var held = new DataLoader(task.Test, driver.Graphs.BatchInputs, new DataLoaderOptions { BatchSize = 500, Shuffle = false, Prefetch = 0 });
+        new Trainer(driver).Fit(loader.Batches, new FitOptions
+        {
+            Epochs = steps,
+            MaxSteps = steps,
+            Validation = () => held.Batches(),
+            Metrics = [new Accuracy()],
+            EvaluateEverySteps = 20,
+            Callbacks = [new CsvLog(Path.Combine(log, "metrics.csv"), 5), new ConstraintLog(Path.Combine(log, "constraints.csv"), 5)],
+        });
         driver.ExportModel(target);
         Console.WriteLine($"   {driver.Graphs.Parameters.Trained.Count} parameters trained, {driver.Optimizer.ConstraintSummary}: {Accuracy(target, task):P1}");
     }
