@@ -22,8 +22,8 @@ internal static class AdaptToDevice
         ["Sign"] = (g, n) => Sign(g, n.Inputs[0]!),
         ["Tanh"] = Tanh,
         ["Tan"] = (g, n) => g.Div(g.Op("Sin", [n.Inputs[0]!]), g.Op("Cos", [n.Inputs[0]!])),
-        ["Sinh"] = (g, n) => Hyperbolic(g, n.Inputs[0]!, g.Sub),
-        ["Cosh"] = (g, n) => Hyperbolic(g, n.Inputs[0]!, g.Add),
+        ["Sinh"] = (g, n) => Sinh(g, n.Inputs[0]!),
+        ["Cosh"] = (g, n) => g.Mul(g.Add(g.Exp(n.Inputs[0]!), g.Exp(g.Neg(n.Inputs[0]!))), 0.5),
         ["Or"] = (g, n) => g.Not(g.And(g.Not(n.Inputs[0]!), g.Not(n.Inputs[1]!))),
     };
 
@@ -63,12 +63,15 @@ internal static class AdaptToDevice
         }
     }
 
-    // Operators that came after opset 21, where kernels of some providers end. All other changes up to the newest opset that is read only add types.
-    private static readonly HashSet<string> After21 = new(StringComparer.Ordinal) { "Attention", "BitCast", "CumProd", "RMSNormalization", "RotaryEmbedding", "Swish", "TensorScatter" };
+    // What came after opset 21, where kernels of some providers end: operators, and attributes of older ones. All other changes up to the newest opset
+    // that is read only add types.
+    internal static readonly HashSet<string> OperatorsAfter21 = new(StringComparer.Ordinal) { "Attention", "BitCast", "CumProd", "RMSNormalization", "RotaryEmbedding", "Swish", "TensorScatter" };
+    private static readonly HashSet<string> AttributesAfter21 = new(StringComparer.Ordinal) { "Cast.round_mode", "CastLike.round_mode", "DequantizeLinear.output_dtype", "QuantizeLinear.precision" };
 
     private static void LowerOpset(OnnxModel model, int highest)
     {
-        if (model.Opset > highest && !model.Graph.NodesAndInner().Any(n => n.Domain.Length == 0 && After21.Contains(n.OpType))) model.Opsets[""] = highest;
+        bool IsNewer(Node node) => node.Domain.Length == 0 && (OperatorsAfter21.Contains(node.OpType) || node.Attributes.Any(a => AttributesAfter21.Contains($"{node.OpType}.{a.Key}")));
+        if (model.Opset > highest && !model.Graph.NodesAndInner().Any(IsNewer)) model.Opsets[""] = highest;
     }
 
     private static void RefuseDouble(OnnxGraph graph, DeviceCapabilities device)
@@ -144,7 +147,14 @@ internal static class AdaptToDevice
         return g.Add(g.Mul(g.Sub(x, Channel(node.Inputs[3]!)), Channel(factor)), Channel(node.Inputs[2]!));
     }
 
-    private static Value Hyperbolic(GraphBuilder g, Value x, Func<Value, Value, Value> join) => g.Mul(join(g.Exp(x), g.Exp(g.Neg(x))), 0.5);
+    // By its series near 0, where the exponentials cancel; the first term left out is below 1e-16 of the result.
+    private static Value Sinh(GraphBuilder g, Value x)
+    {
+        Value square = g.Mul(x, x), series = g.Scalar(1, x.Type);
+        foreach (double c in new[] { 156.0, 110, 72, 42, 20, 6 }) series = g.Add(g.Mul(series, g.Mul(square, 1 / c)), 1);
+        Value far = g.Mul(g.Sub(g.Exp(x), g.Exp(g.Neg(x))), 0.5);
+        return g.Where(g.Less(g.Abs(x), g.Scalar(0.5, x.Type)), g.Mul(x, series), far);
+    }
 
     private static Value Sign(GraphBuilder g, Value x)
     {

@@ -15,7 +15,7 @@ internal static class PlacedNodes
     private static class Slot
     {
         public const int SessionModel = 1, ModelGraph = 7, NodeName = 0, NodeOpType = 5, NodeProvider = 7, NodeInputs = 8, NodeOutputs = 9, NodeAttributes = 10,
-            AttributeGraph = 7, AttributeGraphs = 12, GraphInitializers = 0, GraphValues = 1, GraphNodes = 2, GraphInputs = 5, InitializerName = 0, ValueName = 0,
+            AttributeGraph = 7, AttributeGraphs = 12, GraphInitializers = 0, GraphValues = 1, GraphNodes = 2, InitializerName = 0, ValueName = 0,
             ValueType = 2, TypeValue = 2, TensorElementType = 0, TensorShape = 1, ShapeDims = 0;
     }
 
@@ -29,9 +29,18 @@ internal static class PlacedNodes
     // `shapes`: whether arithmetic on shapes, constants and single numbers alone may be there, as on a provider that leaves it to the CPU on purpose.
     public static IReadOnlyList<string> OnCpu(string path, bool shapes)
     {
-        var file = new FlatFile(File.ReadAllBytes(path), path);
         var found = new List<string>();
-        if (file.Table(0).Table(Slot.SessionModel)?.Table(Slot.ModelGraph) is FlatTable graph) Find(graph, shapes, new Scope(null), found);
+        try
+        {
+            if (new FlatFile(File.ReadAllBytes(path), path).Table(0).Table(Slot.SessionModel)?.Table(Slot.ModelGraph) is not FlatTable graph)
+                throw new DeviceException("ONNX Runtime saved no graph");
+            Find(graph, shapes, new Scope(null), found);
+        }
+        catch (OrtCprException error)
+        {
+            // Another version of the runtime, and of the format.
+            throw new DeviceException($"Where ONNX Runtime {OrtEnv.Instance().GetVersionString()} has placed the nodes can't be read; expected the format of 1.31. Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to go on without that check, or take version 1.31.", error);
+        }
         return found;
     }
 

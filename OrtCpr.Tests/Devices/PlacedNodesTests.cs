@@ -1,0 +1,81 @@
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Onnx;
+using OrtCpr.Sessions;
+
+namespace OrtCpr.Tests.Devices;
+
+// Reading where nodes were placed. On the CPU provider every node is on the CPU: what is not listed has been excused.
+[TestClass]
+public sealed class PlacedNodesTests
+{
+    private static string[] OnCpu(OnnxModel model, bool shapes)
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
+            PlacedNodes.Save(options, path);
+            using (new InferenceSession(GraphWriter.ToBytes(model), options))
+            {
+            }
+            return [.. PlacedNodes.OnCpu(path, shapes).Select(n => n.Split(' ')[0]).Order(StringComparer.Ordinal)];
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    // x [a, b], rate [] → y = rate/count·x⁴ in two rows, a draw of x's shape, and the determinant of w.
+    private static OnnxModel Model()
+    {
+        OnnxModel model = OnnxModel.Create("placed", 18);
+        OnnxGraph graph = model.Graph;
+        var g = new GraphBuilder(graph);
+        Value x = graph.AddInput("x", ElementType.Float, new Shape(SymbolicInt.Symbol("a"), SymbolicInt.Symbol("b")));
+        Value rate = graph.AddInput("rate", ElementType.Float, Shape.Of()), w = graph.AddInput("w", ElementType.Float, Shape.Of(2, 2));
+        Value shape = g.Op("Shape", [x]), count = g.Op("ReduceProd", [shape]), sizes = g.Op("Concat", [g.Constant(TensorData.From<long>([2], 1)), g.Div(count, g.Int(2))], ("axis", 0L));
+        Value scale = g.Div(rate, g.Cast(count, ElementType.Float));
+        Value y = g.Op("Reshape", [g.Mul(g.Op("Sin", [x]), scale), sizes]);
+        graph.Outputs.Add(g.Named(GraphBuilder.Typed(y, ElementType.Float, new Shape(SymbolicInt.Symbol("c"), SymbolicInt.Symbol("d"))), "y"));
+        graph.Outputs.Add(g.Named(GraphBuilder.Typed(g.Op("RandomNormalLike", [shape], ("dtype", 1L)), ElementType.Float, Shape.Of(2)), "draw"));
+        graph.Outputs.Add(g.Named(GraphBuilder.Typed(g.Op("Det", [w]), ElementType.Float, Shape.Of()), "det"));
+        return model;
+    }
+
+    [TestMethod]
+    public void EveryNode_IsListed_WhereNothingMayBeOnTheCpu() =>
+        CollectionAssert.IsSubsetOf(new[] { "Cast", "Det", "Div", "Mul", "RandomNormalLike", "ReduceProd", "Reshape", "Shape", "Sin" }, OnCpu(Model(), shapes: false));
+
+    // The two divisions, of sizes and of a single number by one, are no data; a draw, a determinant and all of x are.
+    [TestMethod]
+    public void ArithmeticOnShapesAndSingleNumbers_IsExcused_NothingElse() =>
+        CollectionAssert.AreEqual(new[] { "Det", "Mul", "RandomNormalLike", "Reshape", "Sin" }, OnCpu(Model(), shapes: true));
+
+    // Bodies see the values around them.
+    [TestMethod]
+    public void NodesOfBodies_AreListed()
+    {
+        OnnxModel model = GraphReader.Read(ModelFile.Load(TestModels.Case("ops/if_condition_from_data.onnx")));
+        string[] found = OnCpu(model, shapes: true);
+        CollectionAssert.Contains(found, "If");
+        Assert.IsGreaterThan(1, found.Length);
+    }
+
+    [TestMethod]
+    public void AnotherFormat_IsNoSilentPass()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllBytes(path, [1, 2, 3]);
+            StringAssert.Contains(Assert.ThrowsExactly<DeviceException>(() => PlacedNodes.OnCpu(path, shapes: true)).Message, "expected the format of 1.31");
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+}
