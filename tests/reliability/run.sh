@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# What must hold when things go wrong, by command: `bash tests/reliability/run.sh [kills] [mutations]`. Needs a Release build; minutes. Prints a line a check and ends with
+# What must hold when things go wrong, by command: `bash tests/reliability/run.sh [kills] [mutations]`. Builds Release first; minutes. Prints a line a check and ends with
 # `N passed, N failed`.
 set -u
 cd "$(dirname "$0")/../.."
+dotnet build OrtCpr.sln -c Release -v quiet -nologo || exit 1
 kills=${1:-200}
 mutations=${2:-10000}
 ortcpr="dotnet $PWD/.build/bin/OrtCpr.Tool/release/OrtCpr.Tool.dll"
