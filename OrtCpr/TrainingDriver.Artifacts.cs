@@ -37,11 +37,9 @@ public sealed partial class TrainingDriver
     // Copies of outputs of the last TrainStep.
     internal IEnumerable<OrtValue> LastOutputs(IReadOnlyList<string> names)
     {
-        string[] bound = _last!.GetOutputNames();
-        using IDisposableReadOnlyCollection<OrtValue> values = _last.GetOutputValues();
         foreach (string name in names)
         {
-            TensorData data = name == Graphs.LossOutput ? Optimizer.Store.Read(name) : Device.ReadOnHost(values[Array.IndexOf(bound, name)]);
+            TensorData data = GetOutput(name);
             OrtValue copy = Device.AllocateOnHost(data.Type, data.Dimensions);
             data.Bytes.Span.CopyTo(copy.GetTensorMutableRawData());
             yield return copy;

@@ -98,6 +98,8 @@ public sealed partial class TrainingDriver : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         int index = AccumulatedSteps == 0 ? -1 : Array.IndexOf(_last!.GetOutputNames(), name);
         if (index < 0) throw new DriverException($"Output '{name}' was not computed by a TrainStep; name it in {nameof(TrainingOptions)}.{nameof(TrainingOptions.TrainingOutputs)} and run a step first.");
+        // The loss may be an output of the model, and is then on the device.
+        if (Optimizer.Store.Contains(Stored(name))) return Optimizer.Store.Read(Stored(name));
         using IDisposableReadOnlyCollection<OrtValue> values = _last!.GetOutputValues();
         return Device.ReadOnHost(values[index]);
     }

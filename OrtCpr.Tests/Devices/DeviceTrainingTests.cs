@@ -1,6 +1,7 @@
 using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Optimizers;
 
@@ -152,6 +153,24 @@ public sealed class DeviceTrainingTests
         Assert.AreEqual(before, driver.Optimizer.Device.CopyCount);
         Assert.IsTrue(double.IsFinite(driver.Loss));
         Assert.AreEqual(before + 1, driver.Optimizer.Device.CopyCount);
+    }
+
+    // The loss lives on the device, also where the model has it as an output.
+    [TestMethod]
+    public void LossThatIsAnOutputOfTheModel_IsRead()
+    {
+        OnnxModel model = OnnxModel.Create("model", 18);
+        var g = new GraphBuilder(model.Graph);
+        Value x = model.Graph.AddInput("x", ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), 8));
+        Value y = g.Op("MatMul", [x, Small(model.Graph, "weight", 1)]);
+        model.Graph.Outputs.Add(g.Named(y, "y"));
+        model.Graph.Outputs.Add(g.Named(g.ReduceSum(g.Mul(y, y), false), "loss"));
+        TrainingGraphs graphs = TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OutputLoss { Output = "loss" }, TrainingOutputs = ["y", "loss"] });
+        using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice });
+        using Batch batch = new Batch().Add("x", [.. Enumerable.Range(0, 24).Select(i => i / 24f)], 3, 8);
+        double loss = driver.TrainStep(batch);
+        Assert.AreEqual(loss, driver.GetOutput("loss").ToDoubles()[0]);
+        Assert.AreEqual(loss, driver.GetOutput("y").ToDoubles().Sum(v => v * v), 1e-5 * loss);
     }
 
     [TestMethod]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using OrtCpr.Graph;
@@ -62,6 +63,7 @@ internal abstract class Device : IDisposable
     // A copy of a tensor that is in host memory already.
     public static TensorData ReadOnHost(OrtValue value)
     {
+        Debug.Assert(value.GetTensorMemoryInfo().GetDeviceType() == OrtMemoryInfoDeviceType.CPU, "reading device memory ends the process");
         OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
         return TensorData.Create((ElementType)(int)info.ElementDataType, info.Shape, value.GetTensorMutableRawData().ToArray());
     }
