@@ -45,7 +45,7 @@ internal static class ColdChild
             (ModelFile file, double load) = Timed(() => ModelFile.Load(Path.Combine(options.Models, FileOf(options))));
             (IReadOnlyDictionary<string, TensorData> weights, double draw) = Timed(() => WeightInitialization.Draw(file, task.Options.Seed));
             ChildProcess.Report(Draw, draw);
-            (TrainingGraphs graphs, double build) = Timed(() => TrainingGraphBuilder.Build(file, task.Options, weights));
+            (TrainingPlan graphs, double build) = Timed(() => TrainingGraphBuilder.Build(file, task.Options, weights));
             ChildProcess.Report(Build, load + build);
             (TrainingDriver driver, double create) = Timed(() => new TrainingDriver(graphs, new DriverOptions { Threads = options.Threads, Profiles = profiles }));
             ChildProcess.Report(Driver, create);

@@ -1,7 +1,8 @@
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph;
@@ -60,26 +61,25 @@ public sealed class GradientModel
 
     internal static GradientModel Build(ModelFile file, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null, bool scalar = false)
     {
-        (OnnxModel model, _) = TrainingGraphBuilder.Regularise(file, new Dictionary<string, TensorData>(), rules);
+        (OnnxModel model, _) = RegulariseModel.Run(file, new Dictionary<string, TensorData>(), rules);
         OnnxGraph graph = model.Graph;
         string[] missing = [.. of.Where(o => graph.Outputs.All(v => v.Name != o)).Select(o => $"output '{o}'"),
             .. wrt.Where(w => !graph.Inputs.Concat(graph.Initializers).Any(v => v.Name == w)).Select(w => $"input or initializer '{w}'")];
         OptionException.ThrowIfAny($"Model '{file.Name}' does not have", missing);
         InferShapes.Run(model);
-        TrainingMode.ToTraining(model, BatchNormalizationMode.AsExported, false);
+        IReadOnlyList<RunningStatistic> statistics = TrainingMode.ToTraining(model, BatchNormalizationMode.AsExported, false);
         // Running statistics are of no interest here: their inputs go back to what the file holds.
-        foreach (Value pending in graph.Inputs.Where(i => i.Name.EndsWith(".pending", StringComparison.Ordinal)).ToList())
+        foreach (RunningStatistic statistic in statistics)
         {
-            Value? stored = graph.Initializers.FirstOrDefault(i => i.Name == pending.Name[..^".pending".Length]);
-            if (stored is null) continue;
+            Value pending = graph.Inputs.First(i => i.Name == statistic.Pending);
             graph.Inputs.Remove(pending);
-            pending.Data = stored.Data;
+            pending.Data = graph.Initializers.First(i => i.Name == statistic.Name).Data;
             graph.Initializers.Add(pending);
         }
-        foreach (Value output in graph.Outputs.Where(o => o.Name.EndsWith(".pending.updated", StringComparison.Ordinal)).ToList()) graph.Outputs.Remove(output);
+        graph.Outputs.RemoveAll(o => statistics.Any(s => s.Updated == o.Name));
         var initializers = wrt.ToHashSet(StringComparer.Ordinal);
-        Dictionary<string, TensorData> weights = TrainingGraphBuilder.ToInputs(model, initializers);
-        TrainingGraphBuilder.Prepare(model, InferShapes.Again(model));
+        Dictionary<string, TensorData> weights = WeightsToInputs.Run(model, initializers);
+        PrepareGraph.Run(model, InferShapes.Again(model));
         ShapeInference known = InferShapes.Again(model);
         var builder = new GraphBuilder(graph, known);
         var seeds = new Dictionary<Value, Value>();
@@ -98,7 +98,7 @@ public sealed class GradientModel
         {
             builder.Scope = GradientOf(source.Name);
             Value gradient = gradients.TryGetValue(source, out Value? found) ? found : builder.Filled(0, source);
-            names[source.Name] = TrainingGraphBuilder.AddOutput(builder, gradient, GradientOf(source.Name), source).Name;
+            names[source.Name] = builder.AddOutput(gradient, GradientOf(source.Name), source).Name;
         }
         // Initializers go back to being constants of the model.
         foreach (Value input in graph.Inputs.Where(i => weights.ContainsKey(i.Name)).ToList())
@@ -109,7 +109,7 @@ public sealed class GradientModel
         }
         MergeEqualNodes.Run(graph);
         RemoveDeadNodes.Run(graph);
-        FunctionLibrary.Attach(model);
+        OperatorTable.Attach(model);
         GraphChecker.Check(model, "gradient model");
         return new GradientModel(model) { Gradients = names };
     }

@@ -7,7 +7,8 @@ namespace OrtCpr.Graph;
 // Everything of ours that is written as JSON with graphs, with serializers that are made when the library is compiled: no reflection, so that trimmed and ahead-of-time
 // compiled programs read and write it too.
 [JsonSourceGenerationOptions(NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals, UseStringEnumConverter = true)]
-[JsonSerializable(typeof(TrainingDescription))]
+[JsonSerializable(typeof(PlanDescription))]
+[JsonSerializable(typeof(PlanDescriptionOfVersion1))]
 [JsonSerializable(typeof(OptimizerModelDescription))]
 internal sealed partial class GraphJson : JsonSerializerContext
 {

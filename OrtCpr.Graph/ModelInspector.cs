@@ -80,12 +80,12 @@ public static class ModelInspector
     {
         ModelFile file = ModelFile.Load(path);
         IReadOnlyDictionary<string, TensorData> drawn = WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, 0) : new Dictionary<string, TensorData>();
-        (OnnxModel model, _) = TrainingGraphBuilder.Regularise(file, drawn);
+        (OnnxModel model, _) = RegulariseModel.Run(file, drawn);
         InferShapes.Run(model);
         OnnxGraph graph = model.Graph;
         var given = new SortedDictionary<string, long>(StringComparer.Ordinal);
         foreach (Dim dim in graph.Inputs.SelectMany(i => i.Shape ?? Shape.Scalar).Where(d => d.Known is null && d.Size is not null)) given[dim.ToString()] = sizes?.GetValueOrDefault(dim.ToString()) is > 0 and long n ? n : 1;
-        TrainingGraphs? graphs = Build(file, graph, parameters, drawn, out string? problem, out TimeSpan time);
+        TrainingPlan? graphs = Build(file, graph, parameters, drawn, out string? problem, out TimeSpan time);
         return new ModelReport
         {
             Inputs = [.. graph.Inputs.Select(Describe)],
@@ -101,7 +101,7 @@ public static class ModelInspector
         };
     }
 
-    private static TrainingGraphs? Build(ModelFile file, OnnxGraph graph, ParameterOptions? parameters, IReadOnlyDictionary<string, TensorData> drawn, out string? problem, out TimeSpan time)
+    private static TrainingPlan? Build(ModelFile file, OnnxGraph graph, ParameterOptions? parameters, IReadOnlyDictionary<string, TensorData> drawn, out string? problem, out TimeSpan time)
     {
         problem = null;
         time = default;
@@ -114,7 +114,7 @@ public static class ModelInspector
         try
         {
             long start = Stopwatch.GetTimestamp();
-            TrainingGraphs graphs = TrainingGraphBuilder.Build(file, new TrainingOptions { Loss = new WeightedSumLoss([.. terms]), Parameters = parameters ?? new() }, drawn);
+            TrainingPlan graphs = TrainingGraphBuilder.Build(file, new TrainingOptions { Loss = new WeightedSumLoss([.. terms]), Parameters = parameters ?? new() }, drawn);
             time = Stopwatch.GetElapsedTime(start);
             return graphs;
         }
@@ -138,10 +138,10 @@ public static class ModelInspector
             : OperatorSupport.Missing;
     }
 
-    private static MemoryEstimate Estimate(TrainingGraphs graphs, IReadOnlyDictionary<string, long> sizes)
+    private static MemoryEstimate Estimate(TrainingPlan graphs, IReadOnlyDictionary<string, long> sizes)
     {
-        int bytes = graphs.Optimizer.Type.BitsPerElement() / 8;
-        long parameters = graphs.Optimizer.Parameters.Sum(p => p.ElementCount) * bytes;
+        int bytes = graphs.Type.BitsPerElement() / 8;
+        long parameters = graphs.Trained.Sum(p => p.ElementCount) * bytes;
         OnnxGraph graph = graphs.Training.Graph;
         var forward = new HashSet<Node>();
         var work = new Stack<Value>(graph.Outputs.Where(o => o.Name == graphs.LossOutput));

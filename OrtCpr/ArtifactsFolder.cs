@@ -15,7 +15,8 @@ public static class ArtifactsFolder
     private const string Training = "training_model.onnx", Accumulation = "accumulation_model.onnx", Evaluation = "eval_model.onnx", OptimizerFile = "optimizer_model.onnx",
         Model = "model.onnx", Description = "training.json", Checkpoint = "checkpoint.safetensors";
 
-    private const int Version = 1;
+    private static readonly (PlanGraph Graph, string Name)[] Files =
+        [(PlanGraph.Training, Training), (PlanGraph.Accumulation, Accumulation), (PlanGraph.Evaluation, Evaluation), (PlanGraph.Optimizer, OptimizerFile)];
 
     /// <summary>Writes everything; the folder is created. The checkpoint comes last, so a folder that has one is whole.</summary>
     /// <param name="driver">What to save.</param>
@@ -26,7 +27,7 @@ public static class ArtifactsFolder
     {
         ArgumentNullException.ThrowIfNull(driver);
         ArgumentNullException.ThrowIfNull(folder);
-        TrainingGraphs graphs = driver.Graphs;
+        TrainingPlan plan = driver.Plan;
         try
         {
             Directory.CreateDirectory(folder);
@@ -35,12 +36,9 @@ public static class ArtifactsFolder
         {
             throw FileAccessException.CannotWrite(folder, error);
         }
-        ModelFile.Save(GraphWriter.Write(graphs.Training), Path.Combine(folder, Training));
-        ModelFile.Save(GraphWriter.Write(graphs.Accumulation), Path.Combine(folder, Accumulation));
-        ModelFile.Save(GraphWriter.Write(graphs.Evaluation), Path.Combine(folder, Evaluation));
-        ModelFile.Save(GraphWriter.Write(graphs.Optimizer.Model), Path.Combine(folder, OptimizerFile));
+        foreach ((PlanGraph graph, string name) in Files) ModelFile.Save(GraphWriter.Write(plan.ModelOf(graph)!), Path.Combine(folder, name));
         driver.ExportModel(Path.Combine(folder, Model));
-        AtomicFile.Write(Path.Combine(folder, Description), stream => JsonSerializer.Serialize(stream, TrainingDescription.Of(graphs, Version), GraphJson.Indented.TrainingDescription));
+        AtomicFile.Write(Path.Combine(folder, Description), stream => JsonSerializer.Serialize(stream, PlanDescription.Of(plan), GraphJson.Indented.PlanDescription));
         TrainingCheckpoint.Save(driver, Path.Combine(folder, Checkpoint), progress);
     }
 
@@ -52,14 +50,18 @@ public static class ArtifactsFolder
     public static TrainingDriver Load(string folder, DriverOptions? options, out TrainingProgress progress)
     {
         ArgumentNullException.ThrowIfNull(folder);
-        TrainingDescription description = ReadDescription(Path.Combine(folder, Description));
-        using SafetensorsFile state = SafetensorsFile.Read(Path.Combine(folder, Checkpoint));
-        TrainingGraphs graphs = description.ToGraphs(
-            Read(Path.Combine(folder, Training)), Read(Path.Combine(folder, Accumulation)), Read(Path.Combine(folder, Evaluation)),
-            Read(Path.Combine(folder, OptimizerFile)), ModelFile.Load(Path.Combine(folder, Model)),
-            name => state.Tensors.TryGetValue(name, out TensorData? data) ? data
-                : throw new CheckpointException($"'{Path.Combine(folder, Checkpoint)}' has no tensor '{name}', which '{Description}' beside it names. The files do not belong together; save the job again."));
-        var driver = new TrainingDriver(graphs, options);
+        Dictionary<PlanGraph, OnnxModel> models = Files.ToDictionary(f => f.Graph, f => Read(Path.Combine(folder, f.Name)));
+        PlanDescription description = ReadDescription(Path.Combine(folder, Description), models);
+        TrainingPlan plan;
+        using (SafetensorsFile state = SafetensorsFile.Read(Path.Combine(folder, Checkpoint)))
+        {
+            // Copies: the plan keeps its initial values, and the file is closed.
+            plan = description.ToPlan(models, ModelFile.Load(Path.Combine(folder, Model)), name => state.Tensors.TryGetValue(name, out TensorData? data)
+                ? TensorData.Create(data.Type, data.Dimensions, data.Bytes.ToArray())
+                : throw new CheckpointException($"'{Path.Combine(folder, Checkpoint)}' has no tensor '{name}', which '{Description}' beside it names. "
+                    + "The files do not belong together; save the job again."));
+        }
+        var driver = new TrainingDriver(plan, options);
         try
         {
             progress = TrainingCheckpoint.Load(driver, Path.Combine(folder, Checkpoint));
@@ -78,14 +80,20 @@ public static class ArtifactsFolder
 
     private static OnnxModel Read(string path) => GraphReader.Read(ModelFile.Load(path));
 
-    private static TrainingDescription ReadDescription(string path)
+    private static PlanDescription ReadDescription(string path, Dictionary<PlanGraph, OnnxModel> models)
     {
         try
         {
-            using FileStream stream = File.OpenRead(path);
-            TrainingDescription? description = JsonSerializer.Deserialize(stream, GraphJson.Indented.TrainingDescription);
-            return description is { FormatVersion: Version } read ? read
-                : throw new CheckpointException($"'{path}' has format version {description?.FormatVersion}; this version of OrtCpr reads {Version}. Use the version that wrote it, or a newer one.");
+            byte[] json = File.ReadAllBytes(path);
+            int? version = JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescription)?.FormatVersion;
+            return version switch
+            {
+                PlanDescription.Version => JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescription)!,
+                PlanDescriptionOfVersion1.Version => JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescriptionOfVersion1)!.ToCurrent(
+                    Names(models[PlanGraph.Optimizer].Graph.Outputs), Names(models[PlanGraph.Evaluation].Graph.Inputs)),
+                _ => throw new CheckpointException($"'{path}' has format version {version}; this version of OrtCpr reads {PlanDescription.Version} "
+                    + $"and {PlanDescriptionOfVersion1.Version}. Use the version that wrote it, or a newer one."),
+            };
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {
@@ -96,4 +104,6 @@ public static class ArtifactsFolder
             throw FileAccessException.CannotRead(path, error);
         }
     }
+
+    private static HashSet<string> Names(IEnumerable<Value> values) => [.. values.Select(v => v.Name)];
 }

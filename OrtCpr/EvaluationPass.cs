@@ -6,14 +6,14 @@ namespace OrtCpr;
 internal sealed class EvaluationPass(TrainingDriver driver, IReadOnlyList<Metric> metrics)
 {
     private readonly (string Name, MetricSum Sum)[] _sums = [.. metrics.Select(m => (m.Name, m.Start()))];
-    private readonly string[] _outputs = [.. metrics.SelectMany(m => m.Outputs).Select(o => o ?? driver.Graphs.ModelOutputs[0]).Distinct()];
+    private readonly string[] _outputs = [.. metrics.SelectMany(m => m.Outputs).Select(o => o ?? driver.Plan.ModelOutputs[0]).Distinct()];
     private WeightedMean _loss;
 
     public void Take(Batch batch)
     {
         using Evaluation evaluation = driver.EvalStep(batch, _outputs);
         _loss.Add(evaluation.Loss, batch.Rows);
-        var seen = new MetricBatch(driver.Graphs, batch, evaluation);
+        var seen = new MetricBatch(driver.Plan, batch, evaluation);
         foreach ((_, MetricSum sum) in _sums) sum.Add(seen);
     }
 

@@ -1,7 +1,9 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Buffers;
+using OrtCpr.CustomOps;
 using OrtCpr.Devices;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Parameters;
 using OrtCpr.Schedules;
@@ -15,9 +17,9 @@ namespace OrtCpr;
 public sealed class OptimizerDriver : IDisposable
 {
     private readonly Device _device;
-    private readonly TensorStore _store;
-    private readonly GraphSession _session;
-    private readonly OrtIoBinding _binding;
+    private readonly TensorStore _store = null!;
+    private readonly GraphSession _session = null!;
+    private readonly OrtIoBinding _binding = null!;
     private readonly ScalarSchedules _scalars;
     private readonly Dictionary<string, int> _indices;
     private readonly bool[] _present;
@@ -25,30 +27,33 @@ public sealed class OptimizerDriver : IDisposable
     private bool _disposed;
 
     /// <summary>Creates the session and the state.</summary>
-    /// <param name="graph">The optimizer.</param>
+    /// <param name="plan">The job; of its graphs only the optimizer's is run.</param>
     /// <param name="parameters">Initial value of each parameter, by name.</param>
     /// <param name="options">Threads, kernels, device.</param>
     /// <exception cref="OrtCprException">A parameter is missing or has the wrong type or shape, an option is out of range, or the device is not there.</exception>
-    public OptimizerDriver(OptimizerGraph graph, IReadOnlyDictionary<string, TensorData> parameters, DriverOptions? options = null)
+    public OptimizerDriver(TrainingPlan plan, IReadOnlyDictionary<string, TensorData> parameters, DriverOptions? options = null)
     {
-        ArgumentNullException.ThrowIfNull(graph);
+        ArgumentNullException.ThrowIfNull(plan);
         ArgumentNullException.ThrowIfNull(parameters);
         options ??= new DriverOptions();
         options.Validate();
-        Graph = graph;
+        Plan = plan;
         Options = options;
-        _scalars = new ScalarSchedules(graph);
-        _indices = graph.Parameters.Select((p, i) => (p.Name, i)).ToDictionary(p => p.Name, p => p.i, StringComparer.Ordinal);
-        _present = [.. Enumerable.Repeat(true, graph.Parameters.Count)];
+        _scalars = new ScalarSchedules(plan);
+        _indices = plan.Trained.Select((p, i) => (p.Name, i)).ToDictionary(p => p.Name, p => p.i, StringComparer.Ordinal);
+        _present = [.. Enumerable.Repeat(true, plan.Trained.Count)];
         RefuseMisfits(parameters);
         _device = DeviceCatalog.Open(options.Device);
-        _store = new TensorStore(_device);
         try
         {
-            Allocate(parameters);
-            _session = new GraphSession(graph.Model, "optimizer", options, _device);
+            _store = new TensorStore(_device, plan);
+            foreach (ParameterSpec p in plan.Trained) _store.Write(p.Name, parameters[p.Name]);
+            for (int i = 0; i < _present.Length; i++) UpdatePresence(i);
+            JoinedOptimizer? joined = JoinedGraph();
+            _session = new GraphSession(joined?.Model ?? plan.OptimizerModel, "optimizer", options, _device, name => DefinitionOf(name, joined));
             _binding = _session.Session.CreateIoBinding();
-            Bind();
+            _session.Bind(_binding, PlanGraph.Optimizer, plan, _store);
+            if (joined is not null) _session.Bind(_binding, joined.Uses, _store);
             Initialize();
         }
         catch
@@ -58,20 +63,20 @@ public sealed class OptimizerDriver : IDisposable
         }
     }
 
-    /// <summary>The optimizer that it steps.</summary>
-    public OptimizerGraph Graph { get; }
+    /// <summary>The job whose optimizer it steps.</summary>
+    public TrainingPlan Plan { get; }
 
-    /// <summary>How it runs.</summary>
+    /// <summary>Threads, kernels and device that it was made with.</summary>
     public DriverOptions Options { get; }
 
     /// <summary>Calls of <see cref="Step"/> so far, skipped ones included. Schedules count these.</summary>
     public long Steps { get; internal set; }
 
     /// <summary>Steps that were skipped since a gradient was not finite. Counted on the device; reading it waits for the device.</summary>
-    public long SkippedSteps => Graph.Options.NonFiniteGuard ? (long)_store.Number(OptimizerGraph.SkippedStepsState) : 0;
+    public long SkippedSteps => Plan.Find(TensorRole.Shared, null, OptimizerGraphBuilder.SkippedSteps) is TensorSlot slot ? (long)_store.Number(slot.Key) : 0;
 
     /// <summary>Global L2 norm of the scaled gradients in the last step, before clipping; NaN without guard and clipping. Reading it waits for the device.</summary>
-    public double GradientNorm => Graph.HasGradientNorm && Steps > 0 ? _store.Number(OptimizerGraph.GradientNormOutput) : double.NaN;
+    public double GradientNorm => Steps > 0 && Plan.Find(TensorRole.GradientNorm) is TensorSlot slot ? _store.Number(slot.Key) : double.NaN;
 
     /// <summary>Names of the parameters that are frozen at the moment, sorted.</summary>
     public IReadOnlyCollection<string> Frozen => _frozen;
@@ -86,11 +91,11 @@ public sealed class OptimizerDriver : IDisposable
     /// <param name="rate">At least 0.</param>
     /// <param name="group">Group index.</param>
     /// <exception cref="DriverException">The rate or the group is out of range.</exception>
-    public void SetLearningRate(double rate, int group = 0) => _scalars.SetValue(OptimizerGraph.LearningRateInput, group, rate);
+    public void SetLearningRate(double rate, int group = 0) => _scalars.SetValue(UpdateRule.LearningRateScalar, group, rate);
 
     /// <summary>The learning rate that the next step uses in a group.</summary>
     /// <exception cref="DriverException">There is no such group.</exception>
-    public double GetLearningRate(int group = 0) => GetScalar(OptimizerGraph.LearningRateInput, group);
+    public double GetLearningRate(int group = 0) => GetScalar(UpdateRule.LearningRateScalar, group);
 
     /// <summary>Sets the base value of a scalar of a group, such as <c>weight_decay</c>; a schedule multiplies it.</summary>
     /// <exception cref="DriverException">The optimizer has no such scalar or group, or the value is negative or not finite.</exception>
@@ -110,7 +115,7 @@ public sealed class OptimizerDriver : IDisposable
     /// <param name="scalar">The learning rate by default; <c>weight_decay</c> or another scheduled input.</param>
     /// <exception cref="OptionException">The schedule has options out of range.</exception>
     /// <exception cref="DriverException">There is no such scalar or group.</exception>
-    public void SetSchedule(Schedule? schedule, int? group = null, string scalar = OptimizerGraph.LearningRateInput)
+    public void SetSchedule(Schedule? schedule, int? group = null, string scalar = UpdateRule.LearningRateScalar)
     {
         _scalars.SetSchedule(scalar, group, schedule);
         _scalars.ManualSteps = null;
@@ -155,11 +160,21 @@ public sealed class OptimizerDriver : IDisposable
         _store.Write(name, value);
     }
 
+    /// <summary>Overwrites the gradient of a parameter, where gradients come from elsewhere.</summary>
+    /// <param name="parameter">The parameter.</param>
+    /// <param name="gradient">Type and shape of the parameter.</param>
+    /// <exception cref="DriverException">There is no such parameter, or type or shape differ.</exception>
+    public void SetGradient(string parameter, TensorData gradient) => Set(GradientKey(parameter), gradient);
+
+    /// <summary>A copy of the gradient of a parameter.</summary>
+    /// <exception cref="DriverException">There is no such parameter.</exception>
+    public TensorData GetGradient(string parameter) => Get(GradientKey(parameter));
+
     /// <summary>Marks which parameters have a gradient in the next steps; all have at the start. One without keeps its value and all of its state.</summary>
     /// <exception cref="DriverException">There is no such parameter.</exception>
     public void SetGradientPresent(string parameter, bool present)
     {
-        if (!_indices.TryGetValue(parameter, out int index)) throw new DriverException($"No parameter '{parameter}'. Parameters: {string.Join(", ", Graph.Parameters.Take(20).Select(p => p.Name))}.");
+        if (!_indices.TryGetValue(parameter, out int index)) throw NoParameter(parameter);
         _present[index] = present;
         UpdatePresence(index);
     }
@@ -185,30 +200,29 @@ public sealed class OptimizerDriver : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         foreach (string scalar in _scalars.Names)
         {
-            for (int g = 0; g < _scalars.GroupCount; g++) WriteInput(scalar, g, _scalars.At(scalar, g, Steps));
+            string key = Plan.Find(TensorRole.GroupScalar, null, scalar)!.Key;
+            for (int g = 0; g < _scalars.GroupCount; g++) WriteInput(key, g, _scalars.At(scalar, g, Steps));
         }
-        WriteInput(OptimizerGraph.GradientScaleInput, 0, gradientScale);
+        if (Plan.Find(TensorRole.GradientScale) is TensorSlot scale) WriteInput(scale.Key, 0, gradientScale);
         _store.Flush();
         _session.Run(_binding);
         Steps++;
-        return !_device.IsHost || _store.Number(OptimizerGraph.StepAppliedOutput) != 0;
+        return !_device.IsHost || _store.Number(Plan.Find(TensorRole.StepApplied)!.Key) != 0;
     }
 
     /// <summary>λ, κ and what the detector knows, a row a constrained parameter. Waits for the device.</summary>
     public IReadOnlyList<ConstraintInfo> GetConstraints()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (Graph.Constrained.Count == 0) return [];
-        double[] lambda = _store.Read("cpr.lambda").ToDoubles(), kappa = _store.Read("cpr.kappa").ToDoubles(), detector = _store.Read("cpr.detector").ToDoubles();
-        // The last column of the detector: 0 not set, 1 set, 2 set and λ has been above 0.
-        return [.. Graph.Constrained.Select((name, i) => new ConstraintInfo(name, lambda[i], detector[(4 * i) + 3] > 0 ? kappa[i] : double.NaN,
-            detector[(4 * i) + 3] > 0, detector[(4 * i) + 3] > 1, (long)detector[4 * i]))];
+        if (Plan.Constrained.Count == 0) return [];
+        double[] lambda = ReadRows("lambda"), kappa = ReadRows("kappa"), detector = ReadRows("detector");
+        return [.. Plan.Constrained.Select((name, i) => ConstraintOf(name, lambda[i], kappa[i], detector.AsSpan(i * DetectorState.Columns, DetectorState.Columns)))];
     }
 
     /// <summary>λ, κ and R as they are, a row a constrained parameter. Reads each of them; waits for the device.</summary>
     public IReadOnlyList<ConstraintMeasure> MeasureConstraints() => [.. GetConstraints().Select(c =>
     {
-        Regularizer regularizer = Graph.Options.Groups[Graph.Parameters[_indices[c.Name]].Group].Constraint!.Regularizer;
+        Regularizer regularizer = Plan.Optimizer.Groups[Plan.Trained[_indices[c.Name]].Group].Constraint!.Regularizer;
         TensorData value = Get(c.Name);
         double measure = value.Type == ElementType.Float ? regularizer.Measure(value.AsSpan<float>()) : regularizer.Measure<double>(value.ToDoubles());
         return new ConstraintMeasure(c.Name, c.Lambda, c.Kappa, measure, c.IsSet);
@@ -231,8 +245,14 @@ public sealed class OptimizerDriver : IDisposable
         _disposed = true;
         _binding?.Dispose();
         _session?.Dispose();
-        _store.Dispose();
+        _store?.Dispose();
         _device.Dispose();
+    }
+
+    // Running statistics as the last applied step left them.
+    internal void RestorePendingStatistics()
+    {
+        foreach (TensorSlot pending in Plan.Slots.Where(s => s.Role == TensorRole.PendingStatistic)) _store.Write(pending.Key, _store.Read(pending.Owner!));
     }
 
     // Replaces the set of frozen parameters; names that are no parameters are left out.
@@ -243,53 +263,42 @@ public sealed class OptimizerDriver : IDisposable
         for (int i = 0; i < _present.Length; i++) UpdatePresence(i);
     }
 
-    private void Allocate(IReadOnlyDictionary<string, TensorData> parameters)
+    private string GradientKey(string parameter) => Plan.Find(TensorRole.Gradient, parameter)?.Key ?? throw NoParameter(parameter);
+
+    private DriverException NoParameter(string name) =>
+        new($"No parameter '{name}'. Parameters: {string.Join(", ", Plan.Trained.Take(20).Select(p => p.Name))}{(Plan.Trained.Count > 20 ? ", …" : "")}.");
+
+    private double[] ReadRows(string kind) => _store.Read(Plan.Find(TensorRole.Rows, null, kind)!.Key).ToDoubles();
+
+    private static ConstraintInfo ConstraintOf(string name, double lambda, double kappa, ReadOnlySpan<double> detector)
     {
-        foreach (ParameterSpec p in Graph.Parameters)
-        {
-            _store.Allocate(p.Name, p.Type, p.Dimensions, parameters[p.Name]);
-            _store.Allocate(OptimizerGraph.GradientOf(p.Name), p.Type, p.Dimensions);
-        }
-        foreach (StateTensor s in Graph.State) _store.Allocate(s.Name, s.Type, s.Dimensions, s.Initial);
-        foreach (RunningStatistic s in Graph.Statistics)
-        {
-            _store.Allocate(s.Name, s.Type, s.Dimensions);
-            if (s.Pending != s.Name) _store.Allocate(s.Pending, s.Type, s.Dimensions);
-        }
-        foreach ((string name, IReadOnlyList<double> values) in Graph.Schedulable) _store.AllocateInput(name, Graph.Type, [values.Count]);
-        _store.AllocateInput(OptimizerGraph.GradientScaleInput, Graph.Type, []);
-        _store.AllocateInput(OptimizerGraph.GradientPresentInput, ElementType.Bool, [Graph.Parameters.Count]);
-        for (int i = 0; i < _present.Length; i++) UpdatePresence(i);
-        _store.Allocate(OptimizerGraph.StepAppliedOutput, ElementType.Bool, [1]);
-        if (Graph.HasGradientNorm) _store.Allocate(OptimizerGraph.GradientNormOutput, Graph.Type, [1]);
+        double state = detector[DetectorState.StateColumn];
+        bool isSet = state >= DetectorState.Set;
+        return new ConstraintInfo(
+            name, lambda, isSet ? kappa : double.NaN, isSet, state >= DetectorState.EverActive, (long)detector[DetectorState.SamplesColumn]);
     }
 
-    // State is bound as input and output to one buffer: updated in place.
-    private void Bind()
-    {
-        foreach (string input in _session.Session.InputNames) _session.BindStored(_binding, input, input, _store);
-        foreach (string output in _session.Session.OutputNames)
-        {
-            string state = output.EndsWith(".updated", StringComparison.Ordinal) && _store.Contains(output[..^".updated".Length]) ? output[..^".updated".Length] : output;
-            _binding.BindOutput(output, _store[state]);
-        }
-    }
+    // Update nodes over flat memory where there are kernels for them; else the graph with a node a parameter.
+    private JoinedOptimizer? JoinedGraph() => Options.Kernels && _device.Capabilities.Kernels && _store.Layout is FlatLayout layout
+        ? JoinUpdates.Run(Plan, layout, KernelCatalog.Supports) : null;
+
+    private OperatorDefinition? DefinitionOf(string name, JoinedOptimizer? joined) =>
+        joined?.Operators.FirstOrDefault(o => o.Name == name) ?? Plan.Operators.GetValueOrDefault(name);
 
     // Runs the optimizer's start-up graph once, where it has one.
     private void Initialize()
     {
-        if (!Graph.HasInitialization) return;
-        using var session = new GraphSession(Graph.Initialization!, "optimizer_initialization", Options, _device);
+        if (Plan.InitializationModel is null) return;
+        using var session = new GraphSession(Plan.InitializationModel, "optimizer_initialization", Options, _device);
         using OrtIoBinding binding = session.Session.CreateIoBinding();
-        foreach (string input in session.Session.InputNames) session.BindStored(binding, input, input, _store);
-        foreach (string output in session.Session.OutputNames) binding.BindOutput(output, _store[output[..^".updated".Length]]);
+        session.Bind(binding, PlanGraph.Initialization, Plan, _store);
         session.Run(binding);
     }
 
     private void RefuseMisfits(IReadOnlyDictionary<string, TensorData> parameters)
     {
         var problems = new List<string>();
-        foreach (ParameterSpec p in Graph.Parameters)
+        foreach (ParameterSpec p in Plan.Trained)
         {
             if (!parameters.TryGetValue(p.Name, out TensorData? data)) problems.Add($"'{p.Name}' is missing");
             else if (data.Type != p.Type || !data.Dimensions.SequenceEqual(p.Dimensions)) problems.Add($"'{p.Name}': expected {p.Type}[{string.Join(',', p.Dimensions)}], found {data}");
@@ -300,9 +309,9 @@ public sealed class OptimizerDriver : IDisposable
     private List<string> Matching(IReadOnlyList<NamePattern> patterns)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        string[] idle = [.. patterns.Where(p => !Graph.Parameters.Any(q => p.Matches(q.Name))).Select(p => $"'{p}'")];
-        if (idle.Length > 0) throw new DriverException($"{string.Join(", ", idle)} fit no trained parameter. Parameters: {string.Join(", ", Graph.Parameters.Take(20).Select(p => p.Name))}{(Graph.Parameters.Count > 20 ? ", …" : "")}.");
-        return [.. Graph.Parameters.Select(p => p.Name).Where(n => patterns.Any(p => p.Matches(n)))];
+        string[] idle = [.. patterns.Where(p => !Plan.Trained.Any(q => p.Matches(q.Name))).Select(p => $"'{p}'")];
+        if (idle.Length > 0) throw new DriverException($"{string.Join(", ", idle)} fit no trained parameter. Parameters: {string.Join(", ", Plan.Trained.Take(20).Select(p => p.Name))}{(Plan.Trained.Count > 20 ? ", …" : "")}.");
+        return [.. Plan.Trained.Select(p => p.Name).Where(n => patterns.Any(p => p.Matches(n)))];
     }
 
     private bool Mark(string name, bool changed)
@@ -311,8 +320,11 @@ public sealed class OptimizerDriver : IDisposable
         return changed;
     }
 
-    private void UpdatePresence(int index) =>
-        _store.SetInput(OptimizerGraph.GradientPresentInput, index, _present[index] && !_frozen.Contains(Graph.Parameters[index].Name));
+    private void UpdatePresence(int index)
+    {
+        if (Plan.Find(TensorRole.GradientPresent) is not TensorSlot slot) return;
+        _store.SetInput(slot.Key, index, _present[index] && !_frozen.Contains(Plan.Trained[index].Name));
+    }
 
     private void CheckName(string name)
     {
@@ -322,7 +334,7 @@ public sealed class OptimizerDriver : IDisposable
 
     private void WriteInput(string name, int index, double value)
     {
-        if (Graph.Type == ElementType.Double) _store.SetInput(name, index, value);
+        if (Plan.Type == ElementType.Double) _store.SetInput(name, index, value);
         else _store.SetInput(name, index, (float)value);
     }
 }

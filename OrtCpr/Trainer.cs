@@ -183,7 +183,7 @@ public sealed class Trainer
     {
         using (batch)
         {
-            string name = output ?? Driver.Graphs.ModelOutputs[0];
+            string name = output ?? Driver.Plan.ModelOutputs[0];
             using Prediction prediction = Driver.Predict(batch, name);
             return Devices.Device.ReadOnHost(prediction[name]);
         }

@@ -49,14 +49,14 @@ public sealed partial class TrainingDriver
     // The outputs are the caller's.
     internal IDisposableReadOnlyCollection<OrtValue> Evaluate(Batch batch, string[] names)
     {
-        batch.Check(Graphs.BatchInputs.Where(i => batch.Tensors.ContainsKey(i.Name)).ToArray());
-        _evaluation ??= NewSessions(Graphs.Evaluation, "evaluation", bind: null);
+        batch.Check(Plan.BatchInputs.Where(i => batch.Tensors.ContainsKey(i.Name)).ToArray());
+        _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null);
         return RunFree(_evaluation, batch, names, "evaluation");
     }
 
     internal static TrainingDriver FromArtifacts(OrtArtifacts artifacts, OrtCheckpoint checkpoint, DriverOptions? options)
     {
-        var driver = new TrainingDriver(artifacts.Graphs, options);
+        var driver = new TrainingDriver(artifacts.Plan, options);
         try
         {
             ArtifactState.Restore(driver.Optimizer, checkpoint);

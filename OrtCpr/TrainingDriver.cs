@@ -2,6 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Devices;
 using OrtCpr.Export;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Passes;
 using OrtCpr.Schedules;
@@ -18,29 +19,30 @@ public sealed partial class TrainingDriver : IDisposable
     private BatchSessions? _accumulation;
     private BatchSessions? _evaluation;
     private BatchSessions? _prediction;
+    private readonly string _loss = "";
     private OrtIoBinding? _last;
+    private Dictionary<string, string>? _evaluated;
     private bool _resetPending = true;
     private bool _disposed;
 
     /// <summary>Creates the sessions and puts parameters and state in place.</summary>
-    /// <param name="graphs">What <see cref="TrainingGraphBuilder"/> made.</param>
+    /// <param name="plan">What <see cref="TrainingGraphBuilder"/> made.</param>
     /// <param name="options">Threads, kernels, device.</param>
     /// <exception cref="OrtCprException">An option is out of range or the device does not accept a graph.</exception>
-    public TrainingDriver(TrainingGraphs graphs, DriverOptions? options = null)
+    public TrainingDriver(TrainingPlan plan, DriverOptions? options = null)
     {
-        ArgumentNullException.ThrowIfNull(graphs);
-        Graphs = graphs;
-        Optimizer = new OptimizerDriver(graphs.Optimizer, graphs.InitialParameters, options);
+        ArgumentNullException.ThrowIfNull(plan);
+        Plan = plan;
+        Optimizer = new OptimizerDriver(plan, plan.InitialParameters, options);
         try
         {
-            foreach ((string name, TensorData value) in graphs.InitialStatistics)
+            foreach ((string name, TensorData value) in plan.InitialStatistics)
             {
                 Optimizer.Store.Write(name, value);
-                if (Optimizer.Store.Contains($"{name}.pending")) Optimizer.Store.Write($"{name}.pending", value);
+                if (plan.Find(TensorRole.PendingStatistic, name) is TensorSlot pending) Optimizer.Store.Write(pending.Key, value);
             }
-            if (graphs.DropoutSeed is not null) Optimizer.Store.AllocateInput(TrainingGraphs.DropoutKeyInput, ElementType.Int32, [DropoutMasks.KeyLength]);
-            Optimizer.Store.Allocate(graphs.LossOutput, graphs.Optimizer.Type, []);
-            _training = NewSessions(graphs.Training, "training", Bind);
+            _loss = plan.Find(TensorRole.Loss)!.Key;
+            _training = NewSessions(plan.Training, "training", PlanGraph.Training);
         }
         catch
         {
@@ -54,8 +56,8 @@ public sealed partial class TrainingDriver : IDisposable
     public static TrainingDriver Create(string modelPath, TrainingOptions? training = null, DriverOptions? options = null) =>
         new(TrainingGraphBuilder.Build(modelPath, training), options);
 
-    /// <summary>The graphs that run.</summary>
-    public TrainingGraphs Graphs { get; }
+    /// <summary>The job: its graphs and tensors.</summary>
+    public TrainingPlan Plan { get; }
 
     /// <summary>Parameters, state, learning rates and schedules.</summary>
     public OptimizerDriver Optimizer { get; }
@@ -68,12 +70,13 @@ public sealed partial class TrainingDriver : IDisposable
     /// <param name="readLoss">Whether to wait for the loss and return it. On a device other than the CPU it saves the wait not to; <see cref="Loss"/> has
     /// it later. Default on.</param>
     /// <returns>The loss of the batch; NaN when it is not read.</returns>
-    /// <exception cref="DriverException">The batch does not fit; nothing has changed.</exception>
+    /// <exception cref="DriverException">The batch does not fit, and nothing has changed; or ONNX Runtime stopped within the step, and the gradients so far
+    /// are given up: the next TrainStep overwrites them, and OptimizerStep waits for it.</exception>
     public double TrainStep(Batch batch, bool readLoss = true)
     {
         ArgumentNullException.ThrowIfNull(batch);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        batch.Check(Graphs.BatchInputs);
+        batch.Check(Plan.BatchInputs);
         BatchSessions.Entry entry = (_resetPending ? _training : Accumulation()).For(batch);
         _last = entry.Binding!;
         foreach ((string name, OrtValue value) in batch.Tensors)
@@ -82,14 +85,14 @@ public sealed partial class TrainingDriver : IDisposable
         }
         SetDropoutKey();
         Optimizer.Store.Flush();
-        Run(entry.Session, _last);
+        RunTraining(entry.Session, _last);
         AccumulatedSteps = _resetPending ? 1 : AccumulatedSteps + 1;
         _resetPending = false;
         return readLoss ? Loss : double.NaN;
     }
 
     /// <summary>Loss of the last TrainStep; NaN before the first. Reading it waits for the device.</summary>
-    public double Loss => AccumulatedSteps == 0 ? double.NaN : Optimizer.Store.Number(Graphs.LossOutput);
+    public double Loss => AccumulatedSteps == 0 ? double.NaN : Optimizer.Store.Number(_loss);
 
     /// <summary>A copy of a model output in the last TrainStep; it must be one of <see cref="TrainingOptions.TrainingOutputs"/>.</summary>
     /// <exception cref="DriverException">It is not, or no TrainStep has run.</exception>
@@ -99,7 +102,7 @@ public sealed partial class TrainingDriver : IDisposable
         int index = AccumulatedSteps == 0 ? -1 : Array.IndexOf(_last!.GetOutputNames(), name);
         if (index < 0) throw new DriverException($"Output '{name}' was not computed by a TrainStep; name it in {nameof(TrainingOptions)}.{nameof(TrainingOptions.TrainingOutputs)} and run a step first.");
         // The loss may be an output of the model, and is then on the device.
-        if (Optimizer.Store.Contains(Stored(name))) return Optimizer.Store.Read(Stored(name));
+        if (name == Plan.LossOutput) return Optimizer.Store.Read(_loss);
         using IDisposableReadOnlyCollection<OrtValue> values = _last!.GetOutputValues();
         return Device.ReadOnHost(values[index]);
     }
@@ -113,10 +116,10 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        batch.Check(Graphs.BatchInputs);
+        batch.Check(Plan.BatchInputs);
         RefuseUnknownOutputs(outputs);
-        _evaluation ??= NewSessions(Graphs.Evaluation, "evaluation", bind: null);
-        string[] names = [Graphs.LossOutput, .. outputs.Where(o => o != Graphs.LossOutput).Distinct()];
+        _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null);
+        string[] names = [Plan.LossOutput, .. outputs.Where(o => o != Plan.LossOutput).Distinct()];
         IDisposableReadOnlyCollection<OrtValue> results = RunFree(_evaluation, batch, names, "evaluation");
         return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0]);
     }
@@ -130,10 +133,10 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        batch.Check(Graphs.BatchInputs, withLabels: false);
+        batch.Check(Plan.BatchInputs, withLabels: false);
         RefuseUnknownOutputs(outputs);
-        _prediction ??= NewSessions(PredictionGraph.Of(Graphs), "prediction", bind: null);
-        string[] names = outputs.Count == 0 ? [.. Graphs.ModelOutputs] : [.. outputs.Distinct()];
+        _prediction ??= NewSessions(PredictionGraph.Of(Plan), "prediction", null);
+        string[] names = outputs.Count == 0 ? [.. Plan.ModelOutputs] : [.. outputs.Distinct()];
         return new Prediction(names, RunFree(_prediction, batch, names, "prediction"));
     }
 
@@ -153,7 +156,7 @@ public sealed partial class TrainingDriver : IDisposable
 
     /// <summary>A copy of a parameter's gradient, as accumulated so far.</summary>
     /// <exception cref="DriverException">There is no such parameter.</exception>
-    public TensorData GetGradient(string parameter) => Optimizer.Get(OptimizerGraph.GradientOf(parameter));
+    public TensorData GetGradient(string parameter) => Optimizer.GetGradient(parameter);
 
     /// <summary>A copy of a parameter or running statistic.</summary>
     /// <exception cref="DriverException">There is no such tensor.</exception>
@@ -181,7 +184,7 @@ public sealed partial class TrainingDriver : IDisposable
             Optimizer.Store.Read(name).Bytes.Span.CopyTo(all.AsSpan(at));
             at += bytes;
         }
-        ElementType type = Graphs.Optimizer.Type;
+        ElementType type = Plan.Type;
         return TensorData.Create(type, [all.Length * 8L / type.BitsPerElement()], all);
     }
 
@@ -195,24 +198,25 @@ public sealed partial class TrainingDriver : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         (string Name, int Bytes)[] parts = [.. BufferParts(onlyTrainable)];
         long expected = parts.Sum(p => (long)p.Bytes);
-        if (buffer.Type != Graphs.Optimizer.Type || buffer.Bytes.Length != expected)
-            throw new DriverException($"The buffer is {buffer}; expected {Graphs.Optimizer.Type}[{expected * 8 / Graphs.Optimizer.Type.BitsPerElement()}], {(onlyTrainable ? "the parameters that are trained" : "all parameters and running statistics")} of this model.");
+        if (buffer.Type != Plan.Type || buffer.Bytes.Length != expected)
+            throw new DriverException($"The buffer is {buffer}; expected {Plan.Type}[{expected * 8 / Plan.Type.BitsPerElement()}], {(onlyTrainable ? "the parameters that are trained" : "all parameters and running statistics")} of this model.");
         int at = 0;
         foreach ((string name, int bytes) in parts)
         {
-            Optimizer.Store.WriteBytes(name, 0, buffer.Bytes.Span.Slice(at, bytes));
+            Optimizer.Store.WriteBytes(name, buffer.Bytes.Span.Slice(at, bytes));
             at += bytes;
         }
     }
 
     private IEnumerable<(string Name, int Bytes)> BufferParts(bool onlyTrainable)
     {
-        int size = Graphs.Optimizer.Type.BitsPerElement() / 8;
-        foreach (ParameterSpec p in Graphs.Optimizer.Parameters)
+        int size = Plan.Type.BitsPerElement() / 8;
+        foreach (ParameterSpec p in Plan.Trained)
         {
             if (!onlyTrainable || !Optimizer.Frozen.Contains(p.Name)) yield return (p.Name, checked((int)(p.ElementCount * size)));
         }
-        foreach (RunningStatistic s in onlyTrainable ? [] : Graphs.Optimizer.Statistics) yield return (s.Name, checked((int)(s.Dimensions.Aggregate(1L, (n, d) => n * d) * size)));
+        if (onlyTrainable) yield break;
+        foreach (TensorSlot s in Plan.Slots.Where(s => s.Role == TensorRole.Statistic)) yield return (s.Key, checked((int)(s.ElementCount * size)));
     }
 
     /// <summary>Writes the trained model: same inputs, outputs and names as the original, in inference form.</summary>
@@ -221,7 +225,7 @@ public sealed partial class TrainingDriver : IDisposable
     public void ExportModel(string path)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        InferenceModel.Save(Graphs, Optimizer.Store, path);
+        InferenceModel.Save(Plan, Optimizer.Store, path);
     }
 
     /// <summary>Writes the trained model to a stream, weights inline.</summary>
@@ -231,7 +235,7 @@ public sealed partial class TrainingDriver : IDisposable
     {
         ArgumentNullException.ThrowIfNull(stream);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        InferenceModel.Save(Graphs, Optimizer.Store, stream);
+        InferenceModel.Save(Plan, Optimizer.Store, stream);
     }
 
     /// <inheritdoc/>
@@ -255,56 +259,43 @@ public sealed partial class TrainingDriver : IDisposable
     // New masks for each micro-batch, the same ones after a resumption.
     private void SetDropoutKey()
     {
-        if (Graphs.DropoutSeed is not long seed) return;
+        if (Plan.DropoutSeed is not long seed) return;
         (int first, int second) = DropoutMasks.KeyOf(seed, Optimizer.Steps, _resetPending ? 0 : AccumulatedSteps);
-        Optimizer.Store.SetInput(TrainingGraphs.DropoutKeyInput, 0, first);
-        Optimizer.Store.SetInput(TrainingGraphs.DropoutKeyInput, 1, second);
+        string key = Plan.Find(TensorRole.DropoutKey)!.Key;
+        Optimizer.Store.SetInput(key, 0, first);
+        Optimizer.Store.SetInput(key, 1, second);
     }
 
-    private BatchSessions Accumulation()
-    {
-        if (!Optimizer.Store.Contains(TrainingGraphs.ResetInput)) Optimizer.Store.AllocateInput(TrainingGraphs.ResetInput, ElementType.Bool, [1]);
-        return _accumulation ??= NewSessions(Graphs.Accumulation, "accumulation", Bind);
-    }
+    private BatchSessions Accumulation() => _accumulation ??= NewSessions(Plan.Accumulation, "accumulation", PlanGraph.Accumulation);
 
-    private BatchSessions NewSessions(Graph.Ir.OnnxModel graph, string name, Action<GraphSession, OrtIoBinding>? bind) => new(graph, name, Optimizer.Options, Optimizer.Device, bind);
+    // `bound`: the graph of the plan whose tensors are bound once; null where the caller runs without a binding.
+    private BatchSessions NewSessions(OnnxModel graph, string name, PlanGraph? bound) =>
+        new(graph, name, Optimizer.Options, Optimizer.Device, bound is PlanGraph kind ? (session, binding) => Bind(session, binding, kind) : null);
 
-    // Everything but the batch, once: parameters in, gradients and pending statistics in place.
-    private void Bind(GraphSession session, OrtIoBinding binding)
+    // Everything but the batch, once: parameters in, gradients and pending statistics in place. Outputs that the plan does not keep go to the host.
+    private void Bind(GraphSession session, OrtIoBinding binding, PlanGraph graph)
     {
-        foreach (string input in session.Session.InputNames)
-        {
-            string name = Stored(input);
-            if (Optimizer.Store.Contains(name)) session.BindStored(binding, input, name, Optimizer.Store);
-        }
-        foreach (string output in session.Session.OutputNames)
-        {
-            if (Optimizer.Store.Contains(Stored(output))) binding.BindOutput(output, Optimizer.Store[Stored(output)]);
-            else binding.BindOutputToDevice(output, Device.Host);
-        }
-    }
-
-    private static string Stored(string name)
-    {
-        foreach (string suffix in new[] { ".accumulation.buffer", ".accumulation.value", ".updated" })
-        {
-            if (name.EndsWith(suffix, StringComparison.Ordinal)) return name[..^suffix.Length];
-        }
-        return name;
+        session.Bind(binding, graph, Plan, Optimizer.Store);
+        HashSet<string> kept = [.. Plan.Slots.SelectMany(s => s.Uses).Where(u => u.Graph == graph && u.Output is not null).Select(u => u.Output!)];
+        foreach (string output in session.Session.OutputNames.Where(o => !kept.Contains(o))) binding.BindOutputToDevice(output, Device.Host);
     }
 
     private void RefuseUnknownOutputs(IReadOnlyList<string> outputs)
     {
-        string[] unknown = [.. outputs.Where(o => !Graphs.ModelOutputs.Contains(o)).Select(o => $"'{o}'")];
-        if (unknown.Length > 0) throw new DriverException($"The model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Graphs.ModelOutputs)}.");
+        string[] unknown = [.. outputs.Where(o => !Plan.ModelOutputs.Contains(o)).Select(o => $"'{o}'")];
+        if (unknown.Length > 0) throw new DriverException($"The model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Plan.ModelOutputs)}.");
     }
+
+    // The tensor that the evaluation graph reads under a name.
+    private string Evaluated(string input) => (_evaluated ??= Plan.Slots.SelectMany(s => s.Uses.Where(u => u.Graph == PlanGraph.Evaluation && u.Input is not null)
+        .Select(u => (u.Input, s.Key))).ToDictionary(u => u.Input!, u => u.Key, StringComparer.Ordinal))[input];
 
     // A run whose results are the caller's, on the host.
     private IDisposableReadOnlyCollection<OrtValue> RunFree(BatchSessions sessions, Batch batch, string[] names, string what)
     {
         GraphSession session = sessions.For(batch).Session;
         string[] inputs = [.. session.Session.InputNames];
-        OrtValue[] values = [.. inputs.Select(i => batch.Tensors.TryGetValue(i, out OrtValue? v) ? v : Optimizer.Store[i])];
+        OrtValue[] values = [.. inputs.Select(i => batch.Tensors.TryGetValue(i, out OrtValue? v) ? v : Optimizer.Store[Evaluated(i)])];
         try
         {
             return session.Session.Run(session.RunOptions, inputs, values, names);
@@ -315,7 +306,8 @@ public sealed partial class TrainingDriver : IDisposable
         }
     }
 
-    private static void Run(GraphSession session, OrtIoBinding binding)
+    // A run that fails may have written some gradients and pending statistics: they are not to be used.
+    private void RunTraining(GraphSession session, OrtIoBinding binding)
     {
         try
         {
@@ -323,6 +315,8 @@ public sealed partial class TrainingDriver : IDisposable
         }
         catch (OnnxRuntimeException error)
         {
+            ForgetGradients();
+            Optimizer.RestorePendingStatistics();
             throw Failed("training", error);
         }
     }

@@ -18,7 +18,7 @@ internal sealed class OurOptimizer : IStepper
         _variant = variant;
         _names = [.. tensors.Select(t => t.Name)];
         ParameterSpec[] parameters = [.. tensors.Select(t => new ParameterSpec(t.Name, ElementType.Float, t.Dimensions, Constrained: t.Dimensions.Length >= 2))];
-        var graph = OptimizerGraph.Build(parameters, new OptimizerOptions
+        var graph = TrainingPlan.ForOptimizer(parameters, new OptimizerOptions
         {
             Groups = [OurSides.AdamCpr(variant.PositiveMultipliers, LearningRate)],
             NonFiniteGuard = variant.Guard,
@@ -26,7 +26,7 @@ internal sealed class OurOptimizer : IStepper
         var random = new Random(1);
         _driver = new OptimizerDriver(graph, tensors.ToDictionary(t => t.Name, t => Draw(random, t.Dimensions, 0.02f)), new DriverOptions { Threads = threads });
         foreach ((string name, long[] dimensions) in tensors)
-            _driver.Set(OptimizerGraph.GradientOf(name), Draw(random, dimensions, 1e-3f));
+            _driver.SetGradient(name, Draw(random, dimensions, 1e-3f));
         float[] before = [.. Samples()];
         _driver.Step();
         OurSides.CheckMultipliers(_driver, variant.PositiveMultipliers);

@@ -21,7 +21,7 @@ internal sealed class OurTraining : ITrainingSide
     }
 
     /// <summary>The weights before the first step, by name.</summary>
-    public IReadOnlyDictionary<string, TensorData> Weights => _driver.Graphs.InitialParameters;
+    public IReadOnlyDictionary<string, TensorData> Weights => _driver.Plan.InitialParameters;
 
     /// <summary>Bytes of everything that the driver keeps from step to step: parameters, gradients, moments, running statistics, the constraint's state.</summary>
     public long StateBytes => _driver.Optimizer.Store.Names.Sum(n => _driver.Optimizer.Store[n].GetTensorSizeInBytes());

@@ -1,4 +1,3 @@
-using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
@@ -8,7 +7,7 @@ internal static class ActivationRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
     {
-        ["Relu"] = (g, op, dy) => [dy.Type == ElementType.Float ? FunctionLibrary.ReluGrad(g, op.Out(0), dy) : Kept(g, g.Greater(op.Out(0), g.Scalar(0, dy.Type)), dy)],
+        ["Relu"] = (g, op, dy) => [dy.Type == ElementType.Float ? Operators.Relu.GradOf(g, op.Out(0), dy) : Kept(g, g.Greater(op.Out(0), g.Scalar(0, dy.Type)), dy)],
         ["Sigmoid"] = (g, op, dy) => [g.Mul(dy, g.Mul(op.Out(0), g.Sub(1, op.Out(0))))],
         ["Tanh"] = (g, op, dy) => [g.Mul(dy, g.Sub(1, g.Mul(op.Out(0), op.Out(0))))],
         ["Softmax"] = Softmax,
@@ -39,7 +38,7 @@ internal static class ActivationRules
     {
         Value y = op.Out(0);
         int axis = op.Axis("axis", -1);
-        if (y.Type == ElementType.Float && axis == op.Rank(0) - 1) return [FunctionLibrary.SoftmaxGrad(g, y, dy)];
+        if (y.Type == ElementType.Float && axis == op.Rank(0) - 1) return [Operators.Softmax.GradOf(g, y, dy)];
         Value weighted = g.Mul(y, dy), total = g.ReduceSum(weighted, true, axis);
         return [g.Sub(weighted, g.Mul(y, total))];
     }
@@ -48,9 +47,9 @@ internal static class ActivationRules
     private static Value?[] LogSoftmax(GraphBuilder g, Forward op, Value dy) =>
         [g.Sub(dy, g.Mul(g.Exp(op.Out(0)), g.ReduceSum(dy, true, op.Axis("axis", -1))))];
 
-    private static Value GeluErf(GraphBuilder g, Value x, Value dy) => x.Type == ElementType.Float ? FunctionLibrary.GeluErfGrad(g, x, dy) : GeluBodies.ErfBackward(g, x, dy);
+    private static Value GeluErf(GraphBuilder g, Value x, Value dy) => x.Type == ElementType.Float ? Operators.Gelu.GradOfErf(g, x, dy) : Operators.Gelu.ErfBackward(g, x, dy);
 
-    private static Value GeluTanh(GraphBuilder g, Value x, Value dy) => x.Type == ElementType.Float ? FunctionLibrary.GeluTanhGrad(g, x, dy) : GeluBodies.Backward(g, x, dy);
+    private static Value GeluTanh(GraphBuilder g, Value x, Value dy) => x.Type == ElementType.Float ? Operators.Gelu.GradOfTanh(g, x, dy) : Operators.Gelu.TanhBackward(g, x, dy);
 
     private static GradientRule WithBias(Func<GraphBuilder, Value, Value, Value> gelu) => (g, op, dy) =>
     {

@@ -1,4 +1,4 @@
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
@@ -62,7 +62,7 @@ internal static class ConvolutionRules
     // ConvTranspose undoes the geometry. What the stride left over at the far end gets zeros: by output_padding where sizes are known, else by Pad.
     private static Value InputGradient(GraphBuilder g, ConvWindow window, Value x, Value w, Value dy)
     {
-        if (HasKernel(window, x, w)) return FunctionLibrary.ConvInputGrad(g, x, w, dy, window.Strides, window.Dilations, window.Pads!);
+        if (HasKernel(window, x, w)) return Convolution.InputGradOf(g, x, w, dy, window.Strides, window.Dilations, window.Pads!);
         int n = window.Spatial;
         long?[] sizes = [.. Enumerable.Range(2, n).Select(i => x.Shape?[i].Known)];
         long?[] outputs = [.. Enumerable.Range(2, n).Select(i => dy.Shape?[i].Known)];
@@ -80,7 +80,7 @@ internal static class ConvolutionRules
     // stride skipped make the result larger than the kernel; the rest is cut off.
     private static Value WeightGradient(GraphBuilder g, ConvWindow window, Value x, Value w, Value dy)
     {
-        if (HasKernel(window, x, w)) return FunctionLibrary.ConvWeightGrad(g, x, w, dy, window.Strides, window.Dilations, window.Pads!);
+        if (HasKernel(window, x, w)) return Convolution.WeightGradOf(g, x, w, dy, window.Strides, window.Dilations, window.Pads!);
         int n = window.Spatial, rank = n + 2;
         long[] spatial = [.. Enumerable.Range(2, n).Select(i => (long)i)], exchange = [1, 0, .. spatial];
         if (window.Pads is null)

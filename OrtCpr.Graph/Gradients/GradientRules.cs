@@ -50,7 +50,7 @@ public sealed class GradientRules
 
     internal bool Has(string domain, string opType) => _table.ContainsKey(string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}");
 
-    internal GradientRule? Find(Node node) => _table.GetValueOrDefault(node.QualifiedType) ?? Functions.FunctionLibrary.GradientOf(node);
+    internal GradientRule? Find(Node node) => _table.GetValueOrDefault(node.QualifiedType) ?? OrtCpr.Graph.Operators.OperatorTable.GradientOf(node);
 
     // No gradient by nature: nothing flows through the operator whatever its inputs.
     internal bool IsConstant(Node node) => ReferenceEquals(Find(node), Constant);

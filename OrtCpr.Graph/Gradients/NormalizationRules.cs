@@ -1,4 +1,4 @@
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
@@ -44,7 +44,7 @@ internal static class NormalizationRules
         long[] axes = From(axis, op.Rank(0));
         if (HasKernel(op, axis) && op.Dy(1) is null && op.Dy(2) is null)
         {
-            Value[] results = FunctionLibrary.LayerNormGrad(g, x, op.In(1), op.Out(1), op.Out(2), dy, axis);
+            Value[] results = RowNormalization.LayerNormGradOf(g, x, op.In(1), op.Out(1), op.Out(2), dy, axis);
             return [results[0], results[1], op.TryIn(2) is null ? null : results[2]];
         }
         // In float the kernel gives its own statistics for the asking.
@@ -108,7 +108,7 @@ internal static class NormalizationRules
     {
         Value x = op.In(0);
         int axis = op.Axis("axis", -1);
-        if (HasKernel(op, axis) && op.Dy(1) is null) return FunctionLibrary.RmsNormGrad(g, x, op.In(1), dy, axis, op.Node.Float("epsilon", 1e-5f));
+        if (HasKernel(op, axis) && op.Dy(1) is null) return RowNormalization.RmsNormGradOf(g, x, op.In(1), dy, axis, op.Node.Float("epsilon", 1e-5f));
         long[] axes = From(axis, op.Rank(0));
         Value inverse = g.Reciprocal(g.Sqrt(g.Add(g.ReduceMean(g.Mul(x, x), true, axes), op.Node.Float("epsilon", 1e-5f))));
         Value normal = g.Mul(x, inverse), h = g.Mul(dy, op.In(1));

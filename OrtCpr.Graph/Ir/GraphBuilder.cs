@@ -82,6 +82,14 @@ public sealed partial class GraphBuilder
         return value;
     }
 
+    // Makes a value a graph output of a wanted name; what is an output or an input already gets an Identity.
+    internal Value AddOutput(Value value, string name, Value like)
+    {
+        if (value.Producer is null || _graph.Outputs.Contains(value)) value = Identity(value);
+        _graph.Outputs.Add(Like(Named(value, name), like));
+        return value;
+    }
+
     /// <summary>A shared constant.</summary>
     public Value Constant(TensorData data)
     {

@@ -19,6 +19,9 @@ internal sealed class OnnxFunction(string domain, string name, OnnxGraph body)
     public IDictionary<string, long> Opsets { get; } = new Dictionary<string, long>();
 
     public object? Origin { get; init; }
+
+    // The operator of ours that the function is the body of; null for functions of the user's model.
+    public object? Definition { get; set; }
 }
 
 // A whole model: main graph, functions, operator sets.

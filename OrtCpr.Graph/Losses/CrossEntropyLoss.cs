@@ -1,5 +1,5 @@
 using System.Collections.Immutable;
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Losses;
@@ -60,7 +60,7 @@ public sealed record CrossEntropyLoss : Loss
         if (ClassWeights.IsDefaultOrEmpty && (LabelSmoothing == 0 || type == ElementType.Float))
         {
             // Selected, not multiplied: the loss of a row that does not count may be infinite.
-            Value each = g.Where(counts, FunctionLibrary.CrossEntropyRows(g, logits, safe, (float)LabelSmoothing), g.Scalar(0, type));
+            Value each = g.Where(counts, CrossEntropy.LossOfRows(g, logits, safe, (float)LabelSmoothing), g.Scalar(0, type));
             Value total = g.ReduceSum(each, false);
             return Reduction == Reduction.Sum ? total : g.Div(total, g.ReduceSum(g.Cast(counts, type), false));
         }

@@ -18,6 +18,8 @@ public sealed class LossContext
 
     internal List<Value> Labels { get; } = [];
 
+    internal List<string> Warnings { get; } = [];
+
     /// <summary>An output of the model.</summary>
     /// <param name="output">Its name; null for the only one.</param>
     /// <exception cref="OptionException">There is none of that name, or there are several and none is named.</exception>
@@ -47,17 +49,14 @@ public sealed class LossContext
     /// <param name="name">Its name.</param>
     /// <param name="type">Element type.</param>
     /// <param name="shape">Shape; symbols of the model's outputs make sizes agree.</param>
-    /// <exception cref="OptionException">The name is taken by another tensor, or by an input of another type.</exception>
+    /// <returns>The input. Where another tensor of the model has the name, or an input of another type, its name has a number added.</returns>
     public Value Label(string name, ElementType type, Shape shape)
     {
-        Value? existing = _graph.Inputs.FirstOrDefault(i => i.Name == name);
-        if (existing is not null)
-        {
-            if (existing.Type != type) throw new OptionException($"The model has an input '{name}' of type {existing.Type}; the loss needs labels of type {type} under that name. Choose another label name.");
-            return existing;
-        }
+        Value? existing = _graph.Inputs.FirstOrDefault(i => i.Name == name && i.Type == type);
+        if (existing is not null) return existing;
         Value label = _graph.AddInput(name, type, shape);
-        if (label.Name != name) throw new OptionException($"The name '{name}' for the labels is taken by a tensor of the model. Choose another label name.");
+        if (label.Name != name)
+            Warnings.Add($"The model has a tensor '{name}' of its own, so the labels of the loss are the batch input '{label.Name}'.");
         Labels.Add(label);
         return label;
     }

@@ -11,16 +11,19 @@ public sealed record AddAdaptiveWeightDecay(double Strength) : UpdateLink
 {
     private const double Kept = 0.1, SmallestNorm = 1e-12;
 
+    internal override UpdateStage Stage => UpdateStage.Step;
+
+    internal override string Scope => "decay";
+
     internal override string Tag(ParameterSpec parameter) => "Awd";
 
     internal override bool AppliesTo(ParameterSpec parameter) => parameter.Constrained;
 
-    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) =>
-        [new("adaptive_decay", parameter.Type, Shape.Scalar, c => c.Shared(this, Coefficient))];
+    internal override IEnumerable<LinkSlot> Slots(ParameterSpec parameter) =>
+        [LinkSlot.Computed("adaptive_decay", (c, _) => c.Shared(this, Coefficient))];
 
     internal override void Emit(UpdateBody b)
     {
-        b.G.Scope = "decay";
         b.Keep = b.G.Sub(1, b.G.Mul(b.LearningRate, b.In("adaptive_decay")));
     }
 
@@ -30,8 +33,8 @@ public sealed record AddAdaptiveWeightDecay(double Strength) : UpdateLink
         ParameterSpec[] weights = c.ParametersOf(this);
         Value old = c.SharedState("awd");
         g.Scope = "awd";
-        Value gradients = g.Mul(c.Norm(weights.Select(w => (w, c.Input(OptimizerGraph.GradientOf(w.Name))))), g.Abs(c.GradientScale));
-        Value norm = g.Max(c.Norm(weights.Select(w => (w, c.Input(w.Name)))), g.Scalar(SmallestNorm, old.Type));
+        Value gradients = g.Mul(c.Norm(weights.Select(w => (w, c.Gradient(w)))), g.Abs(c.GradientScale));
+        Value norm = g.Max(c.Norm(weights.Select(w => (w, c.Parameter(w)))), g.Scalar(SmallestNorm, old.Type));
         Value ratio = g.Mul(g.Div(gradients, norm), Strength * (1 - Kept));
         Value updated = g.Add(g.Mul(old, Kept), ratio);
         Value applied = c.Applied is Value flag ? g.Where(flag, updated, old) : updated;
@@ -51,17 +54,20 @@ public sealed record AddAdaDecay(double Strength, double Alpha = 4) : UpdateLink
 {
     private const double SmallestDeviation = 1e-12;
 
+    internal override UpdateStage Stage => UpdateStage.Step;
+
+    internal override string Scope => "decay";
+
     internal override string Tag(ParameterSpec parameter) => "AdaDecay";
 
     internal override bool AppliesTo(ParameterSpec parameter) => parameter.Constrained;
 
-    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) =>
-        [ScaleByAdam.Constant("decay_strength", Strength, parameter.Type), ScaleByAdam.Constant("decay_alpha", Alpha, parameter.Type)];
+    internal override IEnumerable<LinkSlot> Slots(ParameterSpec parameter) =>
+        [LinkSlot.Setting("decay_strength", Strength, parameter.Type), LinkSlot.Setting("decay_alpha", Alpha, parameter.Type)];
 
     internal override void Emit(UpdateBody b)
     {
         GraphBuilder g = b.G;
-        g.Scope = "decay";
         // The raw gradient: coupled decay in front of the base rule does not count.
         Value size = g.Abs(g.Mul(b.In("gradient"), b.In("gradient_scale")));
         Value count = g.Cast(g.Op("Size", [size]), b.Type);
@@ -84,13 +90,16 @@ public sealed record AddAdaDecay(double Strength, double Alpha = 4) : UpdateLink
 /// <param name="Limit">Largest absolute value, above 0.</param>
 public sealed record ClipGradientValue(double Limit) : UpdateLink
 {
+    internal override UpdateStage Stage => UpdateStage.Gradient;
+
+    internal override string Scope => "clip";
+
     internal override string Tag(ParameterSpec parameter) => "Clip";
 
-    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) => [ScaleByAdam.Constant("gradient_limit", Limit, parameter.Type)];
+    internal override IEnumerable<LinkSlot> Slots(ParameterSpec parameter) => [LinkSlot.Setting("gradient_limit", Limit, parameter.Type)];
 
     internal override void Emit(UpdateBody b)
     {
-        b.G.Scope = "clip";
         Value limit = b.In("gradient_limit");
         b.Gradient = b.Direction = b.G.Max(b.G.Min(b.Gradient, limit), b.G.Neg(limit));
     }

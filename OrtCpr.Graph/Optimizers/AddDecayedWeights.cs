@@ -7,19 +7,21 @@ namespace OrtCpr.Graph.Optimizers;
 /// <param name="OnlyConstrained">Leaves parameters that are not constrained (biases, gains, embeddings) alone. Default on.</param>
 public sealed record AddDecayedWeights(double WeightDecay, bool OnlyConstrained = true) : UpdateLink
 {
+    internal override UpdateStage Stage => UpdateStage.Step;
+
+    internal override string Scope => "decay";
+
     internal override string Tag(ParameterSpec parameter) => "W";
 
     internal override bool AppliesTo(ParameterSpec parameter) => parameter.Constrained || !OnlyConstrained;
 
     internal override IReadOnlyList<(string Name, double Value)> Schedulable => [("weight_decay", WeightDecay)];
 
-    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) =>
-        [new("weight_decay", parameter.Type, new Shape(Dim.Unknown), c => c.Input("weight_decay"))];
+    internal override IEnumerable<LinkSlot> Slots(ParameterSpec parameter) => [LinkSlot.Shared("weight_decay", (c, _) => c.GroupScalar("weight_decay"))];
 
     internal override void Emit(UpdateBody b)
     {
         GraphBuilder g = b.G;
-        g.Scope = "decay";
         b.Keep = g.Sub(1, g.Mul(b.LearningRate, g.Gather(b.In("weight_decay"), b.In("group_index"))));
     }
 
@@ -31,15 +33,18 @@ public sealed record AddDecayedWeights(double WeightDecay, bool OnlyConstrained 
 /// <param name="OnlyConstrained">Leaves parameters that are not constrained alone. Default on.</param>
 public sealed record AddCoupledDecay(double WeightDecay, bool OnlyConstrained = true) : UpdateLink
 {
+    internal override UpdateStage Stage => UpdateStage.Gradient;
+
+    internal override string Scope => "decay";
+
     internal override string Tag(ParameterSpec parameter) => "L2";
 
     internal override bool AppliesTo(ParameterSpec parameter) => WeightDecay != 0 && (parameter.Constrained || !OnlyConstrained);
 
-    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) => [ScaleByAdam.Constant("coupled_decay", WeightDecay, parameter.Type)];
+    internal override IEnumerable<LinkSlot> Slots(ParameterSpec parameter) => [LinkSlot.Setting("coupled_decay", WeightDecay, parameter.Type)];
 
     internal override void Emit(UpdateBody b)
     {
-        b.G.Scope = "decay";
         b.Gradient = b.Direction = b.G.Add(b.Gradient, b.G.Mul(b.Parameter, b.In("coupled_decay")));
     }
 

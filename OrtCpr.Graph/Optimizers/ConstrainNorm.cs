@@ -43,6 +43,9 @@ public sealed record ConstrainNorm : UpdateLink
     /// <summary>InflectionPoint: a bound still unset at this step is set there; 0 for never (default).</summary>
     public long MaxWaitSteps { get; init; }
 
+    /// <summary>Tensors of λ, κ and the detector, a row a constrained parameter.</summary>
+    internal const string LambdaRows = "cpr.lambda", KappaRows = "cpr.kappa", DetectorRows = "cpr.detector";
+
     private const double DefaultWarmStart = 1000;
     private const long DefaultSampleInterval = 200;
 
@@ -86,45 +89,44 @@ public sealed record ConstrainNorm : UpdateLink
 
     internal override bool AppliesTo(ParameterSpec parameter) => parameter.Constrained;
 
-    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter)
+    internal override UpdateStage Stage => UpdateStage.NewParameter;
+
+    internal override string Scope => "cpr";
+
+    internal override IEnumerable<LinkSlot> Slots(ParameterSpec parameter)
     {
         ElementType type = parameter.Type;
-        var vector = new Shape(Dim.Unknown);
-        yield return new("lambda", type, vector, c => c.Lambda);
-        yield return new("kappa", type, vector, c => c.Kappa);
-        yield return new("detector", type, new Shape(Dim.Unknown, 4), c => c.Detector);
-        yield return new("matrix_index", ElementType.Int64, Shape.Scalar, c => c.Builder.Int(c.MatrixIndex));
+        bool isGiven = KappaInitMethod == KappaInitMethod.Uniform;
         double rate = Regularizer == Regularizer.Std ? KappaUpdate : KappaUpdate / Math.Max(1, parameter.ElementCount);
-        yield return ScaleByAdam.Constant("kappa_update", rate, type);
-        yield return new("constraint_rate", type, vector, c => RegularizeByLearningRate ? c.Input("learning_rate") : c.Ones);
-        foreach (LinkInput input in MethodInputs(type)) yield return input;
+        return
+        [
+            LinkSlot.Row("lambda", LambdaRows, 0),
+            LinkSlot.Row("kappa", KappaRows, isGiven ? UniformKappa(parameter.ElementCount) : double.NaN),
+            LinkSlot.Row("detector", DetectorRows, 0, 0, 0, isGiven ? DetectorState.Set : DetectorState.NotSet),
+            LinkSlot.RowIndex("matrix_index", LambdaRows),
+            LinkSlot.Setting("kappa_update", rate, type),
+            LinkSlot.Shared("constraint_rate", (c, _) => RegularizeByLearningRate ? c.LearningRate : c.Ones),
+            .. MethodSettings(type),
+        ];
     }
 
-    // What the way of finding κ needs.
-    internal IEnumerable<LinkInput> MethodInputs(ElementType type)
+    /// <summary>What the way of finding κ needs.</summary>
+    internal IReadOnlyList<LinkSlot> MethodSettings(ElementType type) => KappaInitMethod switch
     {
-        switch (KappaInitMethod)
-        {
-            case KappaInitMethod.Dependent:
-                yield return ScaleByAdam.Constant("kappa_factor", Param, type);
-                break;
-            case KappaInitMethod.WarmStart:
-                yield return new("warm_start_steps", ElementType.Int64, Shape.Scalar, c => c.Builder.Int((long)Param));
-                break;
-            case KappaInitMethod.InflectionPoint:
-                yield return new("sample_interval", ElementType.Int64, Shape.Scalar, c => c.Builder.Int(Interval));
-                yield return ScaleByAdam.Constant("sample_decay", SampleDecay, type);
-                yield return new("max_wait_steps", ElementType.Int64, Shape.Scalar, c => c.Builder.Int(MaxWaitSteps));
-                break;
-            default:
-                break;
-        }
-    }
+        KappaInitMethod.Dependent => [LinkSlot.Setting("kappa_factor", Param, type)],
+        KappaInitMethod.WarmStart => [LinkSlot.Setting("warm_start_steps", (long)Param)],
+        KappaInitMethod.InflectionPoint =>
+        [
+            LinkSlot.Setting("sample_interval", Interval),
+            LinkSlot.Setting("sample_decay", SampleDecay, type),
+            LinkSlot.Setting("max_wait_steps", MaxWaitSteps),
+        ],
+        _ => [],
+    };
 
     internal override void Emit(UpdateBody b)
     {
         GraphBuilder g = b.G;
-        g.Scope = "cpr";
         Value zero = b.Scalar(0), one = b.Scalar(1), index = b.In("matrix_index");
         Value lambda = g.Gather(b.In("lambda"), index), kappa = g.Gather(b.In("kappa"), index);
         Value row = g.Gather(b.In("detector"), index);
@@ -162,8 +164,8 @@ public sealed record ConstrainNorm : UpdateLink
         b.Correction = g.Mul(slope, rate);
         b.Parameter = g.Sub(b.Parameter, b.Correction);
 
-        // 0: not set, 1: set, 2: set, and λ has been above 0.
-        Value state = g.Where(g.Or(g.Greater(flag, one), g.Greater(newLambda, zero)), b.Scalar(2), g.Cast(isSet, b.Type));
+        Value everActive = g.Or(g.Greater(flag, b.Scalar(DetectorState.Set)), g.Greater(newLambda, zero));
+        Value state = g.Where(everActive, b.Scalar(DetectorState.EverActive), g.Cast(isSet, b.Type));
         Value detector = g.Concat(0, g.Unsqueeze(samples, 0), g.Unsqueeze(e1, 0), g.Unsqueeze(e2, 0), g.Unsqueeze(state, 0));
         b.SetState("lambda", g.Unsqueeze(b.Select(newLambda, g.Gather(b.In("lambda"), index)), 0));
         b.SetState("kappa", g.Unsqueeze(b.Select(kappa, g.Gather(b.In("kappa"), index)), 0));

@@ -1,177 +1,223 @@
 using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph.Optimizers;
 
-// Writes the optimizer graph: gradient norm and guard, one node a parameter, λ/κ/detector put together again, statistics committed.
+/// <summary>
+/// Writes the optimizer graph: gradient norm and guard, one node a parameter, rows of constraint state put together again, statistics
+/// committed. Knows no link: what a link needs stands in its slots.
+/// </summary>
 internal sealed class OptimizerGraphBuilder
 {
-    public const string Domain = "ortcpr";
     private const int Opset = 18;
 
     private readonly IReadOnlyList<ParameterSpec> _parameters;
     private readonly OptimizerOptions _options;
     private readonly IReadOnlyList<RunningStatistic> _statistics;
+    private readonly PlanSlots _slots;
     private readonly ElementType _type;
     private readonly OnnxModel _model = OnnxModel.Create("optimizer", Opset);
     private readonly GraphBuilder _g;
-    private readonly Dictionary<string, OnnxFunction> _functions = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, Value> _inputs = new(StringComparer.Ordinal);
-    private readonly List<StateTensor> _state = [];
     private readonly Dictionary<ParameterSpec, int> _indices = [];
+    private readonly Dictionary<ParameterSpec, UpdateDefinition> _definitions = [];
+    private readonly Dictionary<string, Value> _parameterInputs = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Value> _gradientInputs = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Value> _groupScalars = new(StringComparer.Ordinal);
+    private readonly List<(Value Input, Value Output)> _inPlace = [];
 
-    public OptimizerGraphBuilder(IReadOnlyList<ParameterSpec> parameters, OptimizerOptions options, IReadOnlyList<RunningStatistic> statistics)
+    /// <param name="parameters">What is trained.</param>
+    /// <param name="options">Rules by group and global settings.</param>
+    /// <param name="statistics">Running statistics to commit with each applied step.</param>
+    /// <param name="slots">The table of the job, to which the optimizer's tensors are added.</param>
+    /// <exception cref="OptionException">An option is out of range, a group does not exist, or types are mixed.</exception>
+    public OptimizerGraphBuilder(
+        IReadOnlyList<ParameterSpec> parameters, OptimizerOptions options, IReadOnlyList<RunningStatistic> statistics, PlanSlots slots)
     {
         options.Validate();
+        Refuse(parameters, options);
         _parameters = parameters;
         _options = options.Resolve();
         _statistics = statistics;
-        var problems = new List<string>();
-        foreach (ParameterSpec p in parameters)
+        _slots = slots;
+        for (int i = 0; i < parameters.Count; i++)
         {
-            if (p.Type is not (ElementType.Float or ElementType.Double)) problems.Add($"parameter '{p.Name}' is {p.Type}; expected Float or Double");
-            if (p.Group < 0 || p.Group >= options.Groups.Length) problems.Add($"parameter '{p.Name}' is in group {p.Group}; expected 0 to {options.Groups.Length - 1} (the rules in OptimizerOptions.Groups)");
+            _indices[parameters[i]] = i;
+            _definitions[parameters[i]] = UpdateDefinition.Of(_options.Groups[parameters[i].Group], parameters[i]);
         }
-        if (parameters.Select(p => p.Type).Distinct().Count() > 1) problems.Add("parameters are of several types; expected all Float or all Double");
-        foreach (string name in parameters.GroupBy(p => p.Name).Where(n => n.Count() > 1).Select(n => n.Key)) problems.Add($"parameter '{name}' is given twice");
-        if (parameters.Count == 0) problems.Add("there are no parameters; expected at least one");
-        OptionException.ThrowIfAny("The optimizer cannot be built", problems);
-        for (int i = 0; i < parameters.Count; i++) _indices[parameters[i]] = i;
         _type = parameters[0].Type;
-        _model.Opsets[Domain] = 1;
+        _model.Opsets[OperatorDefinition.Domain] = 1;
         _g = new GraphBuilder(_model.Graph);
     }
 
+    /// <summary>Writes the graph, checks it and fills the table.</summary>
     public OptimizerGraph Build()
     {
-        ParameterSpec[] constrained = [.. _parameters.Where(IsConstrained)];
-        List<(string Name, IReadOnlyList<double> Values)> schedulable = Schedulable();
-        foreach (ParameterSpec p in _parameters) Input(p.Name, p.Type, p.Dimensions);
-        foreach (ParameterSpec p in _parameters) Input(OptimizerGraph.GradientOf(p.Name), p.Type, p.Dimensions);
-        foreach ((string name, _) in schedulable) Input(name, _type, [_options.Groups.Length]);
-        Value scale = Input(OptimizerGraph.GradientScaleInput, _type, []);
-        Value present = Input(OptimizerGraph.GradientPresentInput, ElementType.Bool, [_parameters.Count]);
+        foreach (ParameterSpec p in _parameters) _parameterInputs[p.Name] = Input(p.Name, p.Type, p.Dimensions);
+        foreach (ParameterSpec p in _parameters) _gradientInputs[p.Name] = Gradient(p);
+        foreach (string name in _options.ScheduledScalars(_parameters)) _groupScalars[name] = GroupScalar(name);
+        Value scale = HostInput(TensorRole.GradientScale, "gradient_scale", _type, []);
+        Value present = HostInput(TensorRole.GradientPresent, "gradient_present", ElementType.Bool, [_parameters.Count]);
 
         (scale, Value? finite, Value? norm) = NormAndGuard(scale, present);
         Value apply = finite is null ? present : _g.And(present, finite);
-        Value step = State("step", ElementType.Int64, [_parameters.Count], null);
+        Value step = AddInput("step", ElementType.Int64, [_parameters.Count]);
         _g.Scope = "step";
-        Value newStep = Output(_g.Add(step, _g.Cast(apply, ElementType.Int64)), "step");
+        Value newStep = _g.Add(step, _g.Cast(apply, ElementType.Int64));
+        IReadOnlyList<RowState> rows = RowState.Of(_parameters, _definitions, name => _model.Graph.AddInput(name, _type, null), _type);
+        Keep(step, newStep, "step", "step", [.. _parameters.Select(p => p.Name)], null);
 
-        int n = constrained.Length;
-        OptimizerGraphContext context = new()
-        {
-            Builder = _g,
-            Input = name => _inputs[name],
-            GradientScale = scale,
-            Applied = finite,
-            ParametersOf = link => [.. _parameters.Where(p => link.AppliesTo(p) && RuleOf(p).Links.Contains(link))],
-            Norm = tensors => NormOf(tensors, present),
-            SharedState = name => State(_model.Graph.Names.IsTaken(name) ? _model.Graph.Names.Unique(name) : name, _type, [1], null),
-            SetSharedState = (state, value) => Output(value, state.Name),
-            Ones = _g.Constant(GraphBuilder.FloatVector(_type, [.. Enumerable.Repeat(1.0, _options.Groups.Length)])),
-            Lambda = n == 0 ? step : State("cpr.lambda", _type, [n], null),
-            Kappa = n == 0 ? step : State("cpr.kappa", _type, [n], InitialKappa(constrained)),
-            Detector = n == 0 ? step : State("cpr.detector", _type, [n, 4], InitialDetector(constrained)),
-        };
+        OptimizerGraphContext context = Context(scale, finite, present, rows);
         var updated = new Dictionary<string, Value>(StringComparer.Ordinal);
-        List<Value> lambdas = [], kappas = [], detectors = [];
-        for (int i = 0; i < _parameters.Count; i++)
-        {
-            Dictionary<string, Value> results = UpdateNode(i, context, newStep, apply, scale);
-            updated[_parameters[i].Name] = results["parameter"];
-            if (!results.TryGetValue("lambda", out Value? lambda)) continue;
-            lambdas.Add(lambda);
-            kappas.Add(results["kappa"]);
-            detectors.Add(results["detector"]);
-            context.MatrixIndex++;
-        }
+        for (int i = 0; i < _parameters.Count; i++) updated[_parameters[i].Name] = UpdateNode(i, context, rows, newStep, apply);
         OnnxModel? initialization = _options.Rescaling is null ? null : Rescale(updated, apply);
-        foreach (ParameterSpec p in _parameters) Output(updated[p.Name], p.Name);
-        if (n > 0)
+        foreach (ParameterSpec p in _parameters)
+        {
+            Value output = Output(updated[p.Name], _parameterInputs[p.Name]);
+            List<TensorUse> uses = [new(PlanGraph.Optimizer, _parameterInputs[p.Name].Name, output.Name)];
+            if (initialization is not null && RescaleWeights.AppliesTo(p)) uses.Add(new(PlanGraph.Initialization, p.Name, UpdatedOf(p.Name)));
+            _slots.AddOwn(TensorRole.Parameter, p.Name, p.Type, p.Dimensions, uses);
+        }
+        foreach (RowState state in rows)
         {
             _g.Scope = "cpr";
-            Output(_g.Concat(0, [.. lambdas]), "cpr.lambda");
-            Output(_g.Concat(0, [.. kappas]), "cpr.kappa");
-            Output(_g.Concat(0, [.. detectors]), "cpr.detector");
+            Keep(state.Input, _g.Concat(0, [.. state.Updated]), state.Name, state.Kind, state.Owners, state.Initial);
         }
         Value applied = finite ?? _g.Constant(TensorData.From<bool>([true], 1));
         foreach (RunningStatistic s in _statistics) Commit(s, applied);
-        if (finite is not null)
-        {
-            Value skipped = State(OptimizerGraph.SkippedStepsState, ElementType.Int64, [1], null);
-            _g.Scope = OptimizerGraph.SkippedStepsState;
-            Output(_g.Add(skipped, _g.Cast(_g.Not(finite), ElementType.Int64)), OptimizerGraph.SkippedStepsState);
-        }
-        AddOutput(finite is null ? _g.Identity(applied) : finite, OptimizerGraph.StepAppliedOutput);
-        if (norm is not null) AddOutput(norm, OptimizerGraph.GradientNormOutput);
+        if (finite is not null) CountSkipped(finite);
+        Report(TensorRole.StepApplied, "step_applied", finite ?? _g.Identity(applied), ElementType.Bool);
+        if (norm is not null) Report(TensorRole.GradientNorm, "grad_norm", norm, _type);
         RemoveDeadNodes.Run(_model.Graph);
         GraphChecker.Check(_model, "optimizer");
         CheckInPlace();
-        return new OptimizerGraph(_model, initialization)
+        return new OptimizerGraph(_model, initialization, _options, _type);
+    }
+
+    private static void Refuse(IReadOnlyList<ParameterSpec> parameters, OptimizerOptions options)
+    {
+        var problems = new List<string>();
+        foreach (ParameterSpec p in parameters)
         {
-            Parameters = _parameters,
-            Constrained = [.. constrained.Select(p => p.Name)],
-            Options = _options,
-            State = _state,
-            Statistics = _statistics,
-            Schedulable = schedulable,
-            Type = _type,
-        };
+            if (p.Type is not (ElementType.Float or ElementType.Double))
+                problems.Add($"parameter '{p.Name}' is {p.Type}; expected Float or Double");
+            if (p.Group < 0 || p.Group >= options.Groups.Length)
+                problems.Add($"parameter '{p.Name}' is in group {p.Group}; expected 0 to {options.Groups.Length - 1} (the rules in OptimizerOptions.Groups)");
+        }
+        if (parameters.Select(p => p.Type).Distinct().Count() > 1) problems.Add("parameters are of several types; expected all Float or all Double");
+        foreach (string name in parameters.GroupBy(p => p.Name).Where(n => n.Count() > 1).Select(n => n.Key))
+            problems.Add($"parameter '{name}' is given twice");
+        if (parameters.Count == 0) problems.Add("there are no parameters; expected at least one");
+        OptionException.ThrowIfAny("The optimizer cannot be built", problems);
     }
 
     // Looks into every function body. Parameters of one kind have equal nodes, so two of each stand for all.
     private void CheckInPlace()
     {
-        ParameterSpec[] some = [.. _parameters.GroupBy(p => (p.Group, FunctionOf(p))).SelectMany(kind => kind.Take(2))];
+        ParameterSpec[] some = [.. _parameters.GroupBy(p => (p.Group, _definitions[p].Name)).SelectMany(kind => kind.Take(2))];
         if (some.Length < _parameters.Count)
         {
-            new OptimizerGraphBuilder(some, _options, [.. _statistics.Take(2)]).Build();
+            RunningStatistic[] few = [.. _statistics.Take(2)];
+            new OptimizerGraphBuilder(some, _options, few, new PlanSlots(some.Select(p => p.Name).Concat(few.Select(s => s.Name)))).Build();
             return;
         }
-        InPlaceRule.Check(_model, [.. _state.Where(s => s.Updated is not null).Select(s => (s.Name, s.Updated!)), .. _parameters.Select(p => (p.Name, OptimizerGraph.UpdatedOf(p.Name))),
-            .. _statistics.SelectMany(s => new[] { (s.Name, OptimizerGraph.UpdatedOf(s.Name)), (s.Pending, OptimizerGraph.UpdatedOf(s.Pending)) })]);
+        InPlaceRule.Check(_model, [.. _inPlace.Select(p => (p.Input.Name, p.Output.Name))]);
     }
 
-    private UpdateRule RuleOf(ParameterSpec p) => _options.Groups[p.Group];
-
-    // The name of its update operator.
-    private string FunctionOf(ParameterSpec p)
+    private OptimizerGraphContext Context(Value scale, Value? finite, Value present, IReadOnlyList<RowState> rows) => new()
     {
-        UpdateLink[] links = [.. RuleOf(p).Links.Where(l => l.AppliesTo(p))];
-        return string.Concat(links.Select(l => l.Tag(p))) + (links.Any(l => l.State.Contains("max_exp_avg_sq")) ? "_amsgrad" : "");
+        Builder = _g,
+        Parameter = p => _parameterInputs[p.Name],
+        Gradient = p => _gradientInputs[p.Name],
+        GroupScalar = name => _groupScalars[name],
+        LearningRate = _groupScalars[UpdateRule.LearningRateScalar],
+        Ones = _g.Constant(GraphBuilder.FloatVector(_type, [.. Enumerable.Repeat(1.0, _options.Groups.Length)])),
+        RowOf = (name, p) => rows.First(r => r.Name == name).RowOf(p),
+        GradientScale = scale,
+        Applied = finite,
+        ParametersOf = link => [.. _parameters.Where(p => _definitions[p].Links.Contains(link))],
+        Norm = tensors => NormOf(tensors, present),
+        SharedState = name => AddInput(name, _type, [1]),
+        SetSharedState = KeepShared,
+    };
+
+    // The name in the graph is whatever is free there; the table knows it.
+    private Value AddInput(string wanted, ElementType type, IReadOnlyList<long> dims) => _model.Graph.AddInput(wanted, type, Shape.Of(dims));
+
+    private Value Input(string name, ElementType type, IReadOnlyList<long> dims) => AddInput(name, type, dims);
+
+    private Value Gradient(ParameterSpec p)
+    {
+        Value input = AddInput(GradientOf(p.Name), p.Type, p.Dimensions);
+        _slots.Add(new TensorSlot(GradientOf(p.Name), TensorRole.Gradient, p.Name, p.Type, p.Dimensions) { Uses = [new(PlanGraph.Optimizer, input.Name)] });
+        return input;
     }
 
-    private bool IsConstrained(ParameterSpec p) => RuleOf(p).Constraint?.AppliesTo(p) == true;
-
-    // learning_rate, and what links of any group schedule; groups without that link hold 0.
-    private List<(string Name, IReadOnlyList<double> Values)> Schedulable()
+    private Value GroupScalar(string name)
     {
-        List<(string, IReadOnlyList<double>)> all = [(OptimizerGraph.LearningRateInput, [.. _options.Groups.Select(g => g.LearningRate)])];
-        foreach (string name in _options.Groups.SelectMany(g => g.Links).Where(l => _parameters.Any(l.AppliesTo)).SelectMany(l => l.Schedulable).Select(s => s.Name).Distinct())
-            all.Add((name, [.. _options.Groups.Select(g => g.Links.SelectMany(l => l.Schedulable).FirstOrDefault(s => s.Name == name).Value)]));
-        return all;
+        Value input = AddInput(name, _type, [_options.Groups.Length]);
+        _slots.Add(new TensorSlot(name, TensorRole.GroupScalar, null, _type, [_options.Groups.Length])
+        {
+            Kind = name,
+            Uses = [new(PlanGraph.Optimizer, input.Name)],
+        });
+        return input;
     }
 
-    private Value Input(string name, ElementType type, IReadOnlyList<long> dims) => _inputs[name] = _model.Graph.AddInput(name, type, Shape.Of(dims));
-
-    private Value State(string name, ElementType type, IReadOnlyList<long> dims, TensorData? initial)
+    private Value HostInput(TensorRole role, string name, ElementType type, IReadOnlyList<long> dims)
     {
-        _state.Add(new StateTensor(name, OptimizerGraph.UpdatedOf(name), type, dims, initial));
-        return Input(name, type, dims);
+        Value input = AddInput(name, type, dims);
+        _slots.Add(new TensorSlot(name, role, null, type, dims) { Uses = [new(PlanGraph.Optimizer, input.Name)] });
+        return input;
     }
 
-    private Value Output(Value value, string state)
+    // State with rows: what the graph reads as one tensor and writes as one.
+    private void Keep(Value input, Value value, string key, string kind, IReadOnlyList<string> owners, TensorData? initial)
     {
-        Value input = _inputs[state];
-        value = AddOutput(value, OptimizerGraph.UpdatedOf(state));
-        return GraphBuilder.Like(value, input);
+        Value output = Output(value, input);
+        _slots.Add(new TensorSlot(key, TensorRole.Rows, null, input.Type, [.. input.Shape!.Sizes!])
+        {
+            Kind = kind,
+            Rows = owners,
+            Initial = initial,
+            Uses = [new(PlanGraph.Optimizer, input.Name, output.Name)],
+        });
     }
 
-    private Value AddOutput(Value value, string name)
+    private void KeepShared(Value input, Value value)
     {
-        _g.Named(value, name);
+        Value output = Output(value, input);
+        _slots.Add(new TensorSlot(input.Name, TensorRole.Shared, null, input.Type, [.. input.Shape!.Sizes!])
+        {
+            Kind = input.Name,
+            Uses = [new(PlanGraph.Optimizer, input.Name, output.Name)],
+        });
+    }
+
+    private void CountSkipped(Value finite)
+    {
+        Value skipped = AddInput(SkippedSteps, ElementType.Int64, [1]);
+        _g.Scope = SkippedSteps;
+        Value output = Output(_g.Add(skipped, _g.Cast(_g.Not(finite), ElementType.Int64)), skipped);
+        _slots.Add(new TensorSlot(SkippedSteps, TensorRole.Shared, null, ElementType.Int64, [1])
+        {
+            Kind = SkippedSteps,
+            Uses = [new(PlanGraph.Optimizer, skipped.Name, output.Name)],
+        });
+    }
+
+    private void Report(TensorRole role, string name, Value value, ElementType type)
+    {
+        value = _g.Named(value, name);
         _model.Graph.Outputs.Add(value);
+        _slots.Add(new TensorSlot(name, role, null, type, [1]) { Uses = [new(PlanGraph.Optimizer, null, value.Name)] });
+    }
+
+    private Value Output(Value value, Value input)
+    {
+        GraphBuilder.Like(_g.Named(value, UpdatedOf(input.Name)), input);
+        _model.Graph.Outputs.Add(value);
+        _inPlace.Add((input, value));
         return value;
     }
 
@@ -179,7 +225,7 @@ internal sealed class OptimizerGraphBuilder
     private (Value Scale, Value? Finite, Value? Norm) NormAndGuard(Value scale, Value present)
     {
         if (!_options.NonFiniteGuard && _options.MaxGradientNorm <= 0) return (scale, null, null);
-        Value norm = NormOf(_parameters.Select(p => (p, _inputs[OptimizerGraph.GradientOf(p.Name)])), present);
+        Value norm = NormOf(_parameters.Select(p => (p, _gradientInputs[p.Name])), present);
         _g.Scope = "grad_norm";
         norm = _g.Mul(norm, _g.Abs(scale));
         Value? finite = _options.NonFiniteGuard ? _g.Less(norm, _g.Scalar(double.PositiveInfinity, _type)) : null;
@@ -199,7 +245,7 @@ internal sealed class OptimizerGraphBuilder
         foreach ((ParameterSpec parameter, Value tensor) in tensors)
         {
             _g.Scope = tensor.Name;
-            parts.Add(GraphBuilder.Typed(Call("SquaredNorm", [tensor], SquaredNormBody)[0], _type, Shape.Of(1)));
+            parts.Add(SquaredNormOf(tensor));
             indices.Add(_indices[parameter]);
         }
         _g.Scope = "norm";
@@ -208,132 +254,106 @@ internal sealed class OptimizerGraphBuilder
         return _g.Sqrt(_g.ReduceSum(squares, true));
     }
 
-    private static void SquaredNormBody(GraphBuilder g, IReadOnlyList<Value> inputs, OnnxGraph body) =>
-        body.Outputs.Add(g.Named(g.Unsqueeze(g.SumInBlocks(g.Mul(inputs[0], inputs[0])), 0), "squared_norm"));
+    private Value SquaredNormOf(Value tensor) => GraphBuilder.Typed(Call(SquaredNorm.Definition, [tensor])[0], _type, Shape.Of(1));
 
-    private Dictionary<string, Value> UpdateNode(int index, OptimizerGraphContext context, Value step, Value apply, Value scale)
+    private Value UpdateNode(int index, OptimizerGraphContext context, IReadOnlyList<RowState> rows, Value step, Value apply)
     {
         ParameterSpec p = _parameters[index];
-        UpdateRule rule = RuleOf(p);
-        UpdateLink[] links = [.. rule.Links.Where(l => l.AppliesTo(p))];
-        var shape = Shape.Of(p.Dimensions);
-        var signature = new List<(LinkInput Input, Value Passed)>();
-        void Pass(string name, ElementType type, Shape s, Value passed) => signature.Add((new LinkInput(name, type, s, _ => passed), passed));
-
-        Pass("parameter", p.Type, shape, _inputs[p.Name]);
-        Pass("gradient", p.Type, shape, _inputs[OptimizerGraph.GradientOf(p.Name)]);
-        string[] states = [.. links.SelectMany(l => l.State)];
-        foreach (string state in states) Pass(state, p.Type, shape, State($"{p.Name}.{state}", p.Type, p.Dimensions, null));
-        Pass("step", ElementType.Int64, new Shape(Dim.Unknown), step);
-        Pass("parameter_index", ElementType.Int64, Shape.Scalar, _g.Int(index));
-        Pass("learning_rate", p.Type, new Shape(Dim.Unknown), context.Input(OptimizerGraph.LearningRateInput));
-        Pass("group_index", ElementType.Int64, Shape.Scalar, _g.Int(p.Group));
-        Pass("gradient_scale", p.Type, Shape.Scalar, rule.Maximize ? _g.Neg(scale) : scale);
-        Pass("apply", ElementType.Bool, new Shape(Dim.Unknown), apply);
-        foreach (LinkInput input in links.SelectMany(l => l.Inputs(p))) signature.Add((input, input.Pass(context)));
-
-        bool constrained = links.Any(l => l is ConstrainNorm);
-        string[] outputs = ["parameter", .. states, .. constrained ? ["lambda", "kappa", "detector"] : Array.Empty<string>()];
+        UpdateDefinition definition = _definitions[p];
+        UpdateRule rule = _options.Groups[p.Group];
+        var states = new Dictionary<string, Value>(StringComparer.Ordinal);
+        foreach (LinkSlot slot in definition.Slots.Where(s => s.Slot.Role == SlotRole.State))
+            states[slot.Name] = AddInput($"{p.Name}.{slot.Name}", p.Type, p.Dimensions);
+        var passed = new Dictionary<string, Func<Value>>(StringComparer.Ordinal)
+        {
+            ["parameter"] = () => _parameterInputs[p.Name],
+            ["gradient"] = () => _gradientInputs[p.Name],
+            ["step"] = () => step,
+            ["parameter_index"] = () => _g.Int(index),
+            ["learning_rate"] = () => context.LearningRate,
+            ["group_index"] = () => _g.Int(p.Group),
+            ["gradient_scale"] = () => rule.Maximize ? _g.Neg(context.GradientScale) : context.GradientScale,
+            ["apply"] = () => apply,
+        };
+        foreach ((string name, Value state) in states) passed[name] = () => state;
+        foreach (LinkSlot slot in definition.Slots.Where(s => s.Slot.Role != SlotRole.State)) passed[slot.Name] = () => Pass(slot, context, p, rows);
+        Value[] inputs = [.. definition.Inputs.Select(s => passed[s.Name]())];
         _g.Scope = p.Name;
-        Value[] results = Call(FunctionOf(p), [.. signature.Select(s => s.Passed)],
-            (g, _, body) => UpdateFunctionBody(g, body, links, states, outputs), [.. signature.Select(s => s.Input.Name)], outputs.Length);
-        for (int i = 0; i <= states.Length; i++) GraphBuilder.Typed(results[i], p.Type, shape);
-        for (int i = 0; i < states.Length; i++) Output(results[i + 1], $"{p.Name}.{states[i]}");
-        return outputs.Zip(results).ToDictionary(r => r.First, r => r.Second, StringComparer.Ordinal);
+        Value[] results = Call(definition, inputs);
+        for (int i = 0; i < results.Length; i++)
+        {
+            OperatorSlot slot = definition.Outputs[i];
+            if (slot.Role == SlotRole.State) KeepState(p, slot.Name, states[slot.Name], results[i]);
+            else if (slot.Role == SlotRole.ConstraintState) rows.First(r => r.Kind == slot.Name).Updated.Add(results[i]);
+        }
+        return results[0];
     }
 
-    private void UpdateFunctionBody(GraphBuilder g, OnnxGraph graph, UpdateLink[] links, string[] states, string[] outputs)
+    private Value Pass(LinkSlot slot, OptimizerGraphContext context, ParameterSpec p, IReadOnlyList<RowState> rows) =>
+        slot.Constant is not null ? _g.Constant(slot.Constant)
+        : slot.Rows is not null ? rows.First(r => r.Name == slot.Rows).Input
+        : slot.Pass!(context, p);
+
+    private void KeepState(ParameterSpec p, string kind, Value input, Value value)
     {
-        var body = new UpdateBody(g, [.. graph.Inputs], _type);
-        bool stepped = false;
-        foreach (UpdateLink link in links)
+        Value output = Output(value, input);
+        _slots.Add(new TensorSlot($"{p.Name}.{kind}", TensorRole.State, p.Name, p.Type, p.Dimensions)
         {
-            // What constrains works on the new parameter; everything before it shapes the step.
-            if (link is ConstrainNorm)
-            {
-                body.TakeStep();
-                stepped = true;
-            }
-            link.Emit(body);
-        }
-        if (!stepped) body.TakeStep();
-        g.Scope = "";
-        foreach (string output in outputs)
-        {
-            Value value = output == "parameter" ? body.Select(body.Parameter, body.In("parameter"))
-                : states.Contains(output) ? body.Select(body.NewState[output], body.In(output))
-                : body.NewState[output];
-            graph.Outputs.Add(g.Named(value, OptimizerGraph.UpdatedOf(output)));
-        }
+            Kind = kind,
+            Uses = [new(PlanGraph.Optimizer, input.Name, output.Name)],
+        });
     }
 
-    private Value[] Call(string name, IReadOnlyList<Value> inputs, Action<GraphBuilder, IReadOnlyList<Value>, OnnxGraph> write, IReadOnlyList<string>? inputNames = null, int outputs = 1)
+    private Value[] Call(OperatorDefinition definition, IReadOnlyList<Value> inputs)
     {
-        if (!_functions.ContainsKey(name))
-        {
-            var body = new OnnxGraph(name, new NameAuthority());
-            for (int i = 0; i < inputs.Count; i++) body.AddInput(inputNames?[i] ?? $"input{i}", inputs[i].Type, null);
-            var g = new GraphBuilder(body);
-            write(g, [.. body.Inputs], body);
-            RemoveDeadNodes.Run(body);
-            var function = new OnnxFunction(Domain, name, body);
-            function.Opsets[""] = Opset;
-            _functions[name] = function;
-            _model.Functions.Add(function);
-        }
-        return _g.Ops($"{Domain}.{name}", outputs, [.. inputs]);
+        if (_model.Functions.All(f => f.Name != definition.Name)) _model.Functions.Add(definition.ToFunction(_type, Opset));
+        return definition.Call(_g, inputs);
     }
-
-    private TensorData InitialKappa(ParameterSpec[] constrained) =>
-        GraphBuilder.FloatVector(_type, [.. constrained.Select(p => RuleOf(p).Constraint is { KappaInitMethod: KappaInitMethod.Uniform } c ? c.UniformKappa(p.ElementCount) : double.NaN)]);
-
-    private TensorData InitialDetector(ParameterSpec[] constrained) => GraphBuilder.Reshaped(
-        GraphBuilder.FloatVector(_type, [.. constrained.SelectMany(p => new[] { 0.0, 0, 0, RuleOf(p).Constraint!.KappaInitMethod == KappaInitMethod.Uniform ? 1 : 0 })]),
-        constrained.Length, 4);
 
     // Multiplies all weights by N0 / ‖weights‖ after the step. The norm N0 is state; the initialisation graph sets it.
     private OnnxModel Rescale(Dictionary<string, Value> updated, Value apply)
     {
         ParameterSpec[] weights = [.. _parameters.Where(RescaleWeights.AppliesTo)];
-        _state.Add(new StateTensor("rescaling.norm", null, _type, [1]));
-        Value target = Input("rescaling.norm", _type, [1]);
+        Value target = AddInput(RescalingNorm, _type, [1]);
         _g.Scope = "rescaling";
         Value any = _g.Greater(_g.Op("ReduceMax", [_g.Cast(apply, ElementType.Int32)], ("keepdims", 1)), _g.Constant(TensorData.Scalar(0)));
-        Value norm = Norm(_g, weights.Select(w => updated[w.Name]));
+        Value norm = _g.Sqrt(_g.ReduceSum(_g.Concat(0, [.. weights.Select(w => SquaredNormOf(updated[w.Name]))]), true));
         Value factor = _g.Squeeze(_g.Where(any, _g.Div(target, norm), _g.Scalar(1, _type)), 0);
         foreach (ParameterSpec w in weights) updated[w.Name] = GraphBuilder.Like(_g.Mul(updated[w.Name], factor), updated[w.Name]);
-
-        OnnxModel start = OnnxModel.Create("optimizer_initialization", Opset);
-        start.Opsets[Domain] = 1;
-        start.Functions.Add(_functions["SquaredNorm"]);
-        var g = new GraphBuilder(start.Graph);
-        var scaled = new List<Value>();
-        foreach (ParameterSpec w in weights)
+        (OnnxModel start, string output) = _options.Rescaling!.Initialization(weights, _type, Opset);
+        _slots.Add(new TensorSlot(RescalingNorm, TensorRole.Shared, null, _type, [1])
         {
-            Value p = start.Graph.AddInput(w.Name, w.Type, Shape.Of(w.Dimensions));
-            Value s = g.Named(g.Mul(p, _options.Rescaling!.Alpha), OptimizerGraph.UpdatedOf(w.Name));
-            scaled.Add(s);
-            start.Graph.Outputs.Add(s);
-        }
-        Value n0 = g.Named(g.Reshape(Norm(g, scaled), 1), OptimizerGraph.UpdatedOf("rescaling.norm"));
-        start.Graph.Outputs.Add(n0);
-        GraphChecker.Check(start, "optimizer initialisation");
+            Kind = RescalingNorm,
+            Uses = [new(PlanGraph.Optimizer, target.Name), new(PlanGraph.Initialization, null, output)],
+        });
         return start;
     }
 
-    private Value Norm(GraphBuilder g, IEnumerable<Value> values)
-    {
-        Value[] squares = [.. values.Select(v => GraphBuilder.Typed(g == _g ? Call("SquaredNorm", [v], SquaredNormBody)[0] : g.Op($"{Domain}.SquaredNorm", [v]), _type, Shape.Of(1)))];
-        return g.Sqrt(g.ReduceSum(g.Concat(0, squares), true));
-    }
-
-    // committed ← applied ? pending : committed, then pending ← committed. The Identity keeps the second write behind the reads of both.
+    // committed ← applied ? pending : committed, then pending ← committed. The Identity keeps the second write after the reads of both.
     private void Commit(RunningStatistic s, Value applied)
     {
-        Value committed = Input(s.Name, s.Type, s.Dimensions), pending = Input(s.Pending, s.Type, s.Dimensions);
+        Value committed = AddInput(s.Name, s.Type, s.Dimensions), pending = AddInput(PendingOf(s.Name), s.Type, s.Dimensions);
         _g.Scope = s.Name;
-        Value value = _g.Where(applied, pending, committed);
-        Output(value, s.Name);
-        Output(_g.Identity(value), s.Pending);
+        Value value = Output(_g.Where(applied, pending, committed), committed);
+        Value copy = Output(_g.Identity(value), pending);
+        _slots.AddOwn(TensorRole.Statistic, s.Name, s.Type, s.Dimensions, new TensorUse(PlanGraph.Optimizer, committed.Name, value.Name));
+        _slots.Add(new TensorSlot(PendingOf(s.Name), TensorRole.PendingStatistic, s.Name, s.Type, s.Dimensions)
+        {
+            Uses = [new(PlanGraph.Optimizer, pending.Name, copy.Name), new(PlanGraph.Training, s.Pending, s.Updated), new(PlanGraph.Accumulation, s.Pending, s.Updated)],
+        });
     }
+
+    private const string RescalingNorm = "rescaling.norm";
+
+    /// <summary>Kind of the state that counts steps skipped since a gradient was not finite, int64 [1].</summary>
+    internal const string SkippedSteps = "skipped_steps";
+
+    /// <summary>The wanted name of a parameter's gradient, which is also its key to the user.</summary>
+    internal static string GradientOf(string parameter) => $"{parameter}_grad";
+
+    /// <summary>The wanted name of the output with the new value of a tensor.</summary>
+    internal static string UpdatedOf(string name) => $"{name}.updated";
+
+    /// <summary>The wanted name of a statistic that is not committed yet.</summary>
+    internal static string PendingOf(string statistic) => $"{statistic}.pending";
 }

@@ -17,29 +17,36 @@ public sealed record ScaleByAdam : UpdateLink
     /// <summary>Divide by the running maximum of the second moment. Default off.</summary>
     public bool AmsGrad { get; init; }
 
+    internal override UpdateStage Stage => UpdateStage.Direction;
+
+    internal override string Scope => "adam";
+
     internal override string Tag(ParameterSpec parameter) => "Adam";
 
-    internal override IReadOnlyList<string> State => AmsGrad ? ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"] : ["exp_avg", "exp_avg_sq"];
+    internal override string Suffix => AmsGrad ? "_amsgrad" : "";
 
-    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter)
+    internal override IEnumerable<LinkSlot> Slots(ParameterSpec parameter)
     {
+        ElementType type = parameter.Type;
         // β and 1−β are rounded once each: 1−β from a rounded β would be off by 1e-5 of itself.
-        yield return Constant("beta1", Beta1, parameter.Type);
-        yield return Constant("one_minus_beta1", 1 - Beta1, parameter.Type);
-        yield return Constant("beta2", Beta2, parameter.Type);
-        yield return Constant("one_minus_beta2", 1 - Beta2, parameter.Type);
-        yield return Constant("half_log_beta1", -Math.Log(Beta1) / 2, parameter.Type);
-        yield return Constant("half_log_beta2", -Math.Log(Beta2) / 2, parameter.Type);
-        yield return Constant("epsilon", Epsilon, parameter.Type);
+        return
+        [
+            LinkSlot.State("exp_avg"),
+            LinkSlot.State("exp_avg_sq"),
+            .. AmsGrad ? new[] { LinkSlot.State("max_exp_avg_sq") } : [],
+            LinkSlot.Setting("beta1", Beta1, type),
+            LinkSlot.Setting("one_minus_beta1", 1 - Beta1, type),
+            LinkSlot.Setting("beta2", Beta2, type),
+            LinkSlot.Setting("one_minus_beta2", 1 - Beta2, type),
+            LinkSlot.Setting("half_log_beta1", -Math.Log(Beta1) / 2, type),
+            LinkSlot.Setting("half_log_beta2", -Math.Log(Beta2) / 2, type),
+            LinkSlot.Setting("epsilon", Epsilon, type),
+        ];
     }
-
-    internal static LinkInput Constant(string name, double value, ElementType type) =>
-        new(name, type, Shape.Scalar, c => c.Builder.Scalar(value, type));
 
     internal override void Emit(UpdateBody b)
     {
         GraphBuilder g = b.G;
-        g.Scope = "adam";
         Value m = g.Add(b.In("exp_avg"), g.Mul(g.Sub(b.Gradient, b.In("exp_avg")), b.In("one_minus_beta1")));
         Value v = g.Add(g.Mul(b.In("exp_avg_sq"), b.In("beta2")), g.Mul(g.Mul(b.Gradient, b.Gradient), b.In("one_minus_beta2")));
         b.SetState("exp_avg", m);

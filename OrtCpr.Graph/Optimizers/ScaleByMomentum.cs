@@ -9,21 +9,23 @@ namespace OrtCpr.Graph.Optimizers;
 /// <param name="Nesterov">Looks ahead; needs momentum above 0 and no dampening. Default off.</param>
 public sealed record ScaleByMomentum(double Momentum = 0, double Dampening = 0, bool Nesterov = false) : UpdateLink
 {
+    internal override UpdateStage Stage => UpdateStage.Direction;
+
+    internal override string Scope => "momentum";
+
     internal override string Tag(ParameterSpec parameter) => Momentum == 0 ? "Sgd" : Nesterov ? "SgdNesterov" : "SgdMomentum";
 
-    internal override IReadOnlyList<string> State => Momentum == 0 ? [] : ["momentum_buffer"];
-
-    internal override IEnumerable<LinkInput> Inputs(ParameterSpec parameter) => Momentum == 0 ? [] :
+    internal override IEnumerable<LinkSlot> Slots(ParameterSpec parameter) => Momentum == 0 ? [] :
     [
-        ScaleByAdam.Constant("momentum", Momentum, parameter.Type),
-        ScaleByAdam.Constant("one_minus_dampening", 1 - Dampening, parameter.Type),
+        LinkSlot.State("momentum_buffer"),
+        LinkSlot.Setting("momentum", Momentum, parameter.Type),
+        LinkSlot.Setting("one_minus_dampening", 1 - Dampening, parameter.Type),
     ];
 
     internal override void Emit(UpdateBody b)
     {
         if (Momentum == 0) return;
         GraphBuilder g = b.G;
-        g.Scope = "momentum";
         Value later = g.Add(g.Mul(b.In("momentum_buffer"), b.In("momentum")), g.Mul(b.Gradient, b.In("one_minus_dampening")));
         Value buffer = g.Where(g.Equal(b.Step, g.Int(1)), b.Gradient, later);
         b.SetState("momentum_buffer", buffer);

@@ -1,32 +1,33 @@
 using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Graph.Optimizers;
 
-// The function body of one update operator while its links write it. Scalars have rank 0, so that they broadcast to a parameter of any rank.
+/// <summary>The body of an update operator while its links write it. Scalars have rank 0, so that they broadcast to a parameter of any rank.</summary>
 internal sealed class UpdateBody
 {
-    private readonly Dictionary<string, Value> _inputs;
+    private readonly Func<string, Value> _inputs;
     private readonly Dictionary<string, Value> _state = new(StringComparer.Ordinal);
 
-    public UpdateBody(GraphBuilder g, IReadOnlyList<Value> inputs, ElementType type)
+    public UpdateBody(GraphBuilder g, Operands operands)
     {
         G = g;
-        Type = type;
-        _inputs = inputs.ToDictionary(i => i.Name, StringComparer.Ordinal);
+        _inputs = slot => operands[slot];
+        Parameter = In("parameter");
+        Type = Parameter.Type;
         Apply = g.Gather(In("apply"), In("parameter_index"));
         Step = g.Gather(In("step"), In("parameter_index"));
         LearningRate = g.Gather(In("learning_rate"), In("group_index"));
         Gradient = g.Mul(In("gradient"), In("gradient_scale"));
-        Parameter = In("parameter");
         Direction = Gradient;
     }
 
-    // The equations alone, on a parameter that some other node has stepped; what they do not read need not be there.
+    /// <summary>The equations of a link on the new parameter alone, where some other node has taken the step.</summary>
     public UpdateBody(GraphBuilder g, IReadOnlyDictionary<string, Value> inputs, ElementType type, Value parameter, Value step)
     {
         G = g;
         Type = type;
-        _inputs = inputs.ToDictionary(StringComparer.Ordinal);
+        _inputs = slot => inputs[slot];
         Apply = g.Constant(TensorData.Scalar(true));
         Step = step;
         LearningRate = Gradient = Direction = Parameter = parameter;
@@ -61,7 +62,7 @@ internal sealed class UpdateBody
 
     public IReadOnlyDictionary<string, Value> NewState => _state;
 
-    public Value In(string name) => _inputs[name];
+    public Value In(string name) => _inputs(name);
 
     public void SetState(string name, Value value) => _state[name] = value;
 

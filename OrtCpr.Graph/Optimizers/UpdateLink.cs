@@ -1,11 +1,10 @@
 using System.Text.Json.Serialization;
-using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Optimizers;
 
 /// <summary>One link of an update rule: a transformation of the step that a parameter makes. A rule is a list of links.</summary>
-/// <remarks>A link states which parameters it touches, the state it keeps per parameter, the further inputs it needs and the equations, as operators of a
-/// function body. The name of the function is the links' tags put together, and a fused kernel of the same name may stand in for it.</remarks>
+/// <remarks>A link states which parameters it touches, the operands it adds to the update operator (state, settings) and its equations.
+/// The operator of a parameter is what its links state, put together; kernels match on the links.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "link")]
 [JsonDerivedType(typeof(ScaleByAdam), "scale_by_adam")]
 [JsonDerivedType(typeof(ScaleByMomentum), "scale_by_momentum")]
@@ -21,22 +20,28 @@ public abstract record UpdateLink
     {
     }
 
-    // Part of the function name for a parameter; empty when the link adds nothing to it.
+    /// <summary>The part of a step that the link works on.</summary>
+    internal abstract UpdateStage Stage { get; }
+
+    /// <summary>Part of the operator's name for a parameter; empty when the link adds nothing to it.</summary>
     internal abstract string Tag(ParameterSpec parameter);
 
-    // Whether the link does anything to this parameter.
+    /// <summary>What the link adds to the end of the operator's name.</summary>
+    internal virtual string Suffix => "";
+
+    /// <summary>What the names of the values in its part of the body start with.</summary>
+    internal abstract string Scope { get; }
+
+    /// <summary>Whether the link does anything to this parameter.</summary>
     internal virtual bool AppliesTo(ParameterSpec parameter) => true;
 
-    // Names of the state tensors of the parameter's shape and type, such as exp_avg; all start at zero.
-    internal virtual IReadOnlyList<string> State => [];
-
-    // Values of group-wide scalars that can be scheduled, such as weight_decay: graph inputs of one element a group.
+    /// <summary>Values of group-wide scalars that can be scheduled, such as weight_decay: graph inputs of one element a group.</summary>
     internal virtual IReadOnlyList<(string Name, double Value)> Schedulable => [];
 
-    // Inputs behind the common ones, in the order of the operator's signature.
-    internal virtual IEnumerable<LinkInput> Inputs(ParameterSpec parameter) => [];
+    /// <summary>The operands that the link adds to the update operator: state, settings, shared vectors.</summary>
+    internal virtual IEnumerable<LinkSlot> Slots(ParameterSpec parameter) => [];
 
-    // Emits the link's equations; reads and changes what the body holds.
+    /// <summary>Emits the link's equations; reads and changes what the body holds.</summary>
     internal abstract void Emit(UpdateBody body);
 
     internal virtual IEnumerable<string> Problems() => [];
@@ -45,8 +50,21 @@ public abstract record UpdateLink
         valid ? [] : [$"{property} is {value}; expected {range}"];
 }
 
-// One input of an update operator: how the body calls it and what the optimizer graph passes.
-internal sealed record LinkInput(string Name, ElementType Type, Shape Shape, Func<OptimizerGraphContext, Value> Pass);
+/// <summary>The part of a step that a link works on. The links of a rule stand in this order.</summary>
+internal enum UpdateStage
+{
+    /// <summary>Changes the gradient before the base rule.</summary>
+    Gradient,
+
+    /// <summary>The base rule: makes the direction of the step. Every rule has one.</summary>
+    Direction,
+
+    /// <summary>Changes the step, such as decoupled decay.</summary>
+    Step,
+
+    /// <summary>Works on the new parameter.</summary>
+    NewParameter,
+}
 
 /// <summary>A parameter as an optimizer sees it.</summary>
 /// <param name="Name">Name in the model.</param>

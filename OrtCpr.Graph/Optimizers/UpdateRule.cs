@@ -9,6 +9,9 @@ namespace OrtCpr.Graph.Optimizers;
 /// <c>new UpdateRule { Links = [...] }</c>.</remarks>
 public sealed record UpdateRule
 {
+    /// <summary>Name of the scalar with the learning rate of each group, for schedules.</summary>
+    public const string LearningRateScalar = "learning_rate";
+
     /// <summary>Learning rate before any schedule, at least 0. Default 1e-3.</summary>
     public double LearningRate { get; init; } = 1e-3;
 
@@ -65,10 +68,17 @@ public sealed record UpdateRule
         if (!(LearningRate >= 0 && double.IsFinite(LearningRate))) yield return $"{nameof(LearningRate)} is {LearningRate}; expected a finite number of at least 0";
         if (Links.IsDefaultOrEmpty) yield return $"{nameof(Links)} is empty; expected at least a base rule such as ScaleByAdam";
         foreach (string problem in Links.IsDefault ? [] : Links.SelectMany(l => l.Problems())) yield return problem;
-        int bases = Links.IsDefault ? 1 : Links.Count(l => l is ScaleByAdam or ScaleByMomentum);
-        if (bases != 1) yield return $"{nameof(Links)} has {bases} base rules (ScaleByAdam, ScaleByMomentum); expected one";
-        int constraint = Links.IsDefault ? -1 : Links.ToList().FindIndex(l => l is ConstrainNorm);
-        if (constraint >= 0 && constraint != Links.Length - 1) yield return $"{nameof(ConstrainNorm)} stands at place {constraint + 1}; expected it last, since it works on the new parameter";
+        if (Links.IsDefault) yield break;
+        UpdateLink[] bases = [.. Links.Where(l => l.Stage == UpdateStage.Direction)];
+        if (bases.Length != 1)
+            yield return $"{nameof(Links)} has {bases.Length} base rules ({string.Join(", ", bases.Select(l => l.GetType().Name))}); expected one, such as ScaleByAdam";
+        for (int i = 0; i < Links.Length; i++)
+        {
+            if (Links[i].Stage == UpdateStage.NewParameter && i < Links.Length - 1)
+                yield return $"{Links[i].GetType().Name} stands at place {i + 1}; expected it last, since it works on the new parameter";
+            if (Links[i].Stage == UpdateStage.Gradient && Links.Take(i).Any(l => l.Stage == UpdateStage.Direction))
+                yield return $"{Links[i].GetType().Name} stands at place {i + 1}; expected it before the base rule, since it changes the gradient";
+        }
     }
 }
 
@@ -103,6 +113,20 @@ public sealed record OptimizerOptions
         Groups = [.. Groups.Select(g => g with { Links = [.. MaxGradientValue > 0 ? [new ClipGradientValue(MaxGradientValue)] : Array.Empty<UpdateLink>(), .. g.Links.Select(l => l is ConstrainNorm c ? c.Resolve(WarmupSteps) : l)] })],
         MaxGradientValue = 0,
     };
+
+    /// <summary>Names of the scalars that can be scheduled: the learning rate, and those of links that apply to some parameter.</summary>
+    internal IReadOnlyList<string> ScheduledScalars(IReadOnlyList<ParameterSpec> parameters) =>
+    [
+        UpdateRule.LearningRateScalar,
+        .. Groups.SelectMany(g => g.Links).Where(l => parameters.Any(l.AppliesTo)).SelectMany(l => l.Schedulable).Select(s => s.Name).Distinct(),
+    ];
+
+    /// <summary>A scheduled scalar of each group before any schedule; 0 in groups without that link.</summary>
+    internal double[] ScalarOfGroups(string name) =>
+    [
+        .. Groups.Select(g => name == UpdateRule.LearningRateScalar ? g.LearningRate
+            : g.Links.SelectMany(l => l.Schedulable).FirstOrDefault(s => s.Name == name).Value),
+    ];
 
     /// <summary>Checks every property.</summary>
     /// <exception cref="OptionException">Names all that are out of range.</exception>

@@ -88,8 +88,7 @@ internal sealed class GenuineAdamCpr : GenuineOptimizer
             ["kappa_update"] = _constraint.Regularizer == Regularizer.Std ? rate : Float(g.Div(rate, Float(size, Shape.Scalar)), Shape.Scalar),
             ["constraint_rate"] = _constraint.RegularizeByLearningRate ? o.Rate : g.Constant(TensorData.From<float>([1], 1)),
         };
-        OptimizerGraphContext constants = OptimizerGraphContext.ForConstants(g);
-        foreach (LinkInput input in _constraint.MethodInputs(ElementType.Float)) inputs[input.Name] = input.Pass(constants);
+        foreach (LinkSlot setting in _constraint.MethodSettings(ElementType.Float)) inputs[setting.Name] = g.Constant(setting.Constant!);
         var body = new UpdateBody(g, inputs, ElementType.Float, parameter, g.Squeeze(o.Step, 0));
         // κ of Dependent is in the state from the start, so at run time it is a given one.
         (_constraint.KappaInitMethod == KappaInitMethod.Dependent ? _constraint with { KappaInitMethod = KappaInitMethod.Uniform } : _constraint).Emit(body);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using OrtCpr.Graph.Building;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Optimizers;
@@ -25,11 +26,11 @@ public static class GenuineArtifacts
     /// <param name="folder">Created where it is missing.</param>
     /// <exception cref="OptionException">The job has something that the runtime cannot do; lists all of it.</exception>
     /// <exception cref="FileAccessException">A file can't be written; names it.</exception>
-    public static void Write(TrainingGraphs graphs, string folder)
+    public static void Write(TrainingPlan graphs, string folder)
     {
         ArgumentNullException.ThrowIfNull(graphs);
         ArgumentNullException.ThrowIfNull(folder);
-        GenuineOptimizer optimizer = GenuineOptimizer.Of(graphs.Optimizer.Options, Parameters(graphs).Trained);
+        GenuineOptimizer optimizer = GenuineOptimizer.Of(graphs.Optimizer, Parameters(graphs).Trained);
         OnnxModel training = Training(graphs), evaluation = Evaluation(graphs), step = optimizer.Build();
         try
         {
@@ -47,21 +48,21 @@ public static class GenuineArtifacts
     /// <summary>The checkpoint that <see cref="Write"/> writes: initial parameters, running statistics as frozen ones, AdamCPR's state.</summary>
     /// <param name="graphs">The job.</param>
     /// <exception cref="OptionException">The job has something that the runtime cannot do.</exception>
-    public static OrtCheckpoint Checkpoint(TrainingGraphs graphs)
+    public static OrtCheckpoint Checkpoint(TrainingPlan graphs)
     {
         ArgumentNullException.ThrowIfNull(graphs);
-        return Checkpoint(graphs, GenuineOptimizer.Of(graphs.Optimizer.Options, Parameters(graphs).Trained));
+        return Checkpoint(graphs, GenuineOptimizer.Of(graphs.Optimizer, Parameters(graphs).Trained));
     }
 
     /// <summary>Names of all parameters in the order of the models' inputs, which is that of the runtime's flat buffer.</summary>
     /// <param name="graphs">The job.</param>
-    public static IReadOnlyList<string> ParameterOrder(TrainingGraphs graphs)
+    public static IReadOnlyList<string> ParameterOrder(TrainingPlan graphs)
     {
         ArgumentNullException.ThrowIfNull(graphs);
         return Parameters(graphs).All;
     }
 
-    private static OrtCheckpoint Checkpoint(TrainingGraphs graphs, GenuineOptimizer optimizer)
+    private static OrtCheckpoint Checkpoint(TrainingPlan graphs, GenuineOptimizer optimizer)
     {
         (ParameterSpec[] trained, string[] frozen, _) = Parameters(graphs);
         return new OrtCheckpoint
@@ -73,47 +74,49 @@ public static class GenuineArtifacts
     }
 
     // In the order of the file: the trained ones, the running statistics, and both mixed.
-    private static (ParameterSpec[] Trained, string[] Frozen, string[] All) Parameters(TrainingGraphs graphs)
+    private static (ParameterSpec[] Trained, string[] Frozen, string[] All) Parameters(TrainingPlan graphs)
     {
-        var specs = graphs.Optimizer.Parameters.ToDictionary(p => p.Name, StringComparer.Ordinal);
+        var specs = graphs.Trained.ToDictionary(p => p.Name, StringComparer.Ordinal);
         string[] all = [.. graphs.Parameters.All.Select(p => p.Name).Where(n => specs.ContainsKey(n) || graphs.InitialStatistics.ContainsKey(n))];
         // Parameters that lie in bodies of control flow are in no table of the main graph.
         all = [.. all, .. specs.Keys.Except(all), .. graphs.InitialStatistics.Keys.Except(all)];
         return ([.. all.Where(specs.ContainsKey).Select(n => specs[n])], [.. all.Where(n => !specs.ContainsKey(n))], all);
     }
 
-    private static OnnxModel Training(TrainingGraphs graphs)
+    private static OnnxModel Training(TrainingPlan graphs)
     {
         OnnxModel model = Prepared(graphs.Training);
         OnnxGraph graph = model.Graph;
         (ParameterSpec[] trained, string[] frozen, string[] all) = Parameters(graphs);
         var inputs = graph.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal);
         var outputs = graph.Outputs.ToDictionary(o => o.Name, StringComparer.Ordinal);
-        foreach (string s in frozen) inputs[s] = Renamed(inputs[$"{s}.pending"], s);
+        Dictionary<string, TensorUse> pending = frozen.ToDictionary(s => s, s => graphs.Find(TensorRole.PendingStatistic, s)!.UseIn(PlanGraph.Training)!, StringComparer.Ordinal);
+        foreach (string s in frozen) inputs[s] = Renamed(inputs[pending[s].Input!], s);
         Reorder(graph, graphs, all, inputs);
 
         var g = new GraphBuilder(graph);
-        string[] visible = [graphs.LossOutput, .. graphs.Optimizer.Parameters.Count == 0 ? [] : outputs.Keys.Where(k => graphs.ModelOutputs.Contains(k) && k != graphs.LossOutput)];
+        string[] visible = [graphs.LossOutput, .. graphs.Trained.Count == 0 ? [] : outputs.Keys.Where(k => graphs.ModelOutputs.Contains(k) && k != graphs.LossOutput)];
         graph.Outputs.Clear();
         foreach (string name in visible) graph.Outputs.Add(outputs[name]);
-        foreach (ParameterSpec p in trained) graph.AddInput(TrainingGraphs.BufferOf(p.Name), p.Type, Shape.Of(p.Dimensions));
-        Value reset = graph.AddInput(TrainingGraphs.ResetInput, ElementType.Bool, Shape.Of(1));
+        foreach (ParameterSpec p in trained) graph.AddInput(AccumulationGraph.BufferOf(OptimizerGraphBuilder.GradientOf(p.Name)), p.Type, Shape.Of(p.Dimensions));
+        Value reset = graph.AddInput(AccumulationGraph.ResetFlag, ElementType.Bool, Shape.Of(1));
         foreach (ParameterSpec p in trained)
         {
-            g.Scope = OptimizerGraph.GradientOf(p.Name);
-            Value buffer = graph.Inputs.First(i => i.Name == TrainingGraphs.BufferOf(p.Name));
-            AddFlag(graph, g, g.Op(Accumulator, [buffer, outputs[OptimizerGraph.GradientOf(p.Name)], reset]), $"{OptimizerGraph.GradientOf(p.Name)}.accumulation.out");
+            g.Scope = OptimizerGraphBuilder.GradientOf(p.Name);
+            Value buffer = graph.Inputs.First(i => i.Name == AccumulationGraph.BufferOf(g.Scope));
+            Value gradient = outputs[graphs.Find(TensorRole.Gradient, p.Name)!.UseIn(PlanGraph.Training)!.Output!];
+            AddFlag(graph, g, g.Op(Accumulator, [buffer, gradient, reset]), $"{g.Scope}.accumulation.out");
         }
         Value always = g.Constant(TensorData.From<bool>([true], 1));
         foreach (string s in frozen)
         {
             g.Scope = s;
-            AddFlag(graph, g, g.Op(Accumulator, [inputs[s], outputs[OptimizerGraph.UpdatedOf($"{s}.pending")], always]), $"{s}.update.out");
+            AddFlag(graph, g, g.Op(Accumulator, [inputs[s], outputs[pending[s].Output!], always]), $"{s}.update.out");
         }
         return Finished(model, "genuine training graph");
     }
 
-    private static OnnxModel Evaluation(TrainingGraphs graphs)
+    private static OnnxModel Evaluation(TrainingPlan graphs)
     {
         OnnxModel model = Prepared(graphs.Evaluation);
         Reorder(model.Graph, graphs, Parameters(graphs).All, model.Graph.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal));
@@ -147,7 +150,7 @@ public static class GenuineArtifacts
     }
 
     // The batch as the caller feeds it, then every parameter. Both models must have the same ones, read or not.
-    private static void Reorder(OnnxGraph graph, TrainingGraphs graphs, string[] parameters, Dictionary<string, Value> inputs)
+    private static void Reorder(OnnxGraph graph, TrainingPlan graphs, string[] parameters, Dictionary<string, Value> inputs)
     {
         graph.Inputs.Clear();
         foreach (BatchInput input in graphs.BatchInputs) graph.Inputs.Add(inputs[input.Name]);

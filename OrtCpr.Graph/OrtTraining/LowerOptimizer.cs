@@ -12,6 +12,9 @@ internal sealed class LowerOptimizer
     // State that counts applied steps, int64 [1]; the graph's own input `step` is one more.
     public const string StepState = "optimizer.step";
 
+    // Whether a step was applied.
+    public const string StepApplied = "step_applied";
+
     private static readonly Dictionary<string, Action<LowerOptimizer, Node>> Writers = new(StringComparer.Ordinal)
     {
         ["com.microsoft.AdamWOptimizer"] = (l, n) => l.AdamW(n),
@@ -24,6 +27,8 @@ internal sealed class LowerOptimizer
     private readonly GraphCopier _copier;
     private readonly Dictionary<Value, Cell[]> _sequences = [];
     private readonly List<Cell> _cells = [];
+    private readonly Dictionary<string, TensorUse> _uses = new(StringComparer.Ordinal);
+    private readonly Dictionary<Value, string> _keys = [];
 
     private LowerOptimizer()
     {
@@ -39,7 +44,7 @@ internal sealed class LowerOptimizer
     }
 
     // inputs: tensors of each sequence input, in the order of the parameters.
-    public static OnnxModel Run(OnnxModel source, IReadOnlyDictionary<string, IReadOnlyList<StateTensor>> inputs)
+    public static LoweredOptimizer Run(OnnxModel source, IReadOnlyDictionary<string, IReadOnlyList<SequenceTensor>> inputs)
     {
         ConstantsToInitializers.Run(source, new HashSet<Value>());
         UpgradeOpset.Run(source);
@@ -48,38 +53,51 @@ internal sealed class LowerOptimizer
         pass.Graph(source.Graph, inputs);
         RemoveDeadNodes.Run(pass._model.Graph);
         GraphChecker.Check(pass._model, "lower optimizer");
-        return pass._model;
+        return new LoweredOptimizer(pass._model, pass._uses);
     }
 
-    private void Graph(OnnxGraph source, IReadOnlyDictionary<string, IReadOnlyList<StateTensor>> inputs)
+    private void Graph(OnnxGraph source, IReadOnlyDictionary<string, IReadOnlyList<SequenceTensor>> inputs)
     {
         OnnxGraph graph = _model.Graph;
-        Value steps = graph.AddInput(StepState, ElementType.Int64, Shape.Of(1)), next = _g.Add(steps, _g.Ints(1));
+        Value steps = Read(StepState, ElementType.Int64, [1]), next = _g.Add(steps, _g.Ints(1));
         foreach (Value initializer in source.Initializers) _copier.Map[initializer] = graph.AddInitializer(initializer.Name, initializer.Data!);
         foreach (Value input in source.Inputs.Where(i => !i.IsInitializer))
         {
             if (input.Name == "step") _copier.Map[input] = next;
-            else if (input.Name == OptimizerGraph.LearningRateInput) _copier.Map[input] = graph.AddInput(input.Name, ElementType.Float, Shape.Of(1));
-            else if (inputs.TryGetValue(input.Name, out IReadOnlyList<StateTensor>? tensors))
-                _sequences[input] = [.. tensors.Select(t => NewCell(graph.AddInput(t.Name, t.Type, Shape.Of(t.Dimensions))))];
+            else if (input.Name == UpdateRule.LearningRateScalar) _copier.Map[input] = Read(input.Name, ElementType.Float, [1]);
+            else if (inputs.TryGetValue(input.Name, out IReadOnlyList<SequenceTensor>? tensors))
+                _sequences[input] = [.. tensors.Select(t => NewCell(Read(t.Key, t.Type, t.Dimensions)))];
             else throw new LoweringException($"Input '{input.Name}' of the optimizer model is none that a training session feeds (learning_rate, step, {string.Join(", ", inputs.Keys)}). Generate the artifacts again.");
         }
         (Cell Cell, Value Before)[] state = [.. _cells.Select(c => (c, c.Current))];
         foreach (Node node in source.Nodes) Visit(node);
 
-        _g.Scope = OptimizerGraph.StepAppliedOutput;
+        _g.Scope = StepApplied;
         Value flag = _g.Reshape(_g.Cast(_copier.Map[source.Outputs[0]], ElementType.Bool), 1);
-        Output(flag, OptimizerGraph.StepAppliedOutput, GraphBuilder.Typed(flag, ElementType.Bool, Shape.Of(1)));
+        _uses[StepApplied] = new TensorUse(PlanGraph.Optimizer, null, Output(flag, StepApplied, GraphBuilder.Typed(flag, ElementType.Bool, Shape.Of(1))));
         (Value Before, Value After)[] changed = [(steps, _g.Where(flag, next, steps)), .. state.Where(s => s.Cell.Current != s.Before).Select(s => (s.Before, s.Cell.Current))];
-        foreach ((Value before, Value after) in changed) Output(after, OptimizerGraph.UpdatedOf(before.Name), before);
-        IReadOnlyList<string> problems = InPlaceRule.Problems(_model, [.. changed.Select(c => (c.Before.Name, OptimizerGraph.UpdatedOf(c.Before.Name)))]);
+        foreach ((Value before, Value after) in changed)
+        {
+            string key = _keys[before];
+            _uses[key] = _uses[key] with { Output = Output(after, OptimizerGraphBuilder.UpdatedOf(before.Name), before) };
+        }
+        IReadOnlyList<string> problems = InPlaceRule.Problems(_model, [.. _uses.Values.Where(u => u.Input is not null && u.Output is not null).Select(u => (u.Input!, u.Output!))]);
         if (problems.Count > 0) throw new LoweringException($"The optimizer model reads tensors that it may have overwritten by then: {string.Join("; ", problems.Take(5))}. Let what is written follow from what was read, or use an optimizer of ours: ortcpr artifacts swap-optimizer.");
     }
 
-    private void Output(Value value, string name, Value like)
+    private string Output(Value value, string name, Value like)
     {
         _g.Scope = name;
-        TrainingGraphBuilder.AddOutput(_g, value, name, like);
+        return _g.AddOutput(value, name, like).Name;
+    }
+
+    // The name in the graph is whatever is free there.
+    private Value Read(string key, ElementType type, IReadOnlyList<long> dimensions)
+    {
+        Value input = _model.Graph.AddInput(key, type, Shape.Of(dimensions));
+        _uses[key] = new TensorUse(PlanGraph.Optimizer, input.Name);
+        _keys[input] = key;
+        return input;
     }
 
     private Cell NewCell(Value value)
@@ -237,3 +255,9 @@ internal sealed class LowerOptimizer
         _sequences[node.Outputs[0]!] = gradients;
     }
 }
+
+/// <summary>A tensor of a sequence that the optimizer model is fed with.</summary>
+internal sealed record SequenceTensor(string Key, ElementType Type, IReadOnlyList<long> Dimensions);
+
+/// <summary>The optimizer graph, and where it reads and writes each tensor.</summary>
+internal sealed record LoweredOptimizer(OnnxModel Model, IReadOnlyDictionary<string, TensorUse> Uses);

@@ -1,5 +1,5 @@
 using System.Text;
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Passes;
@@ -48,7 +48,7 @@ internal static class LowerTraining
         RemoveUnusedDomains(model);
         graph.Sort();
         RemoveDeadNodes.Run(graph);
-        FunctionLibrary.Attach(model);
+        OperatorTable.Attach(model);
         GraphChecker.Check(model, "lower training operators");
     }
 

@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Building;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
@@ -27,22 +28,63 @@ internal sealed class OrtArtifacts
         _values = Values(checkpoint);
         string loss = TrainingOutputs[0];
         HashSet<string> labels = Labels();
-        Graphs = new TrainingGraphs(training.Model, TrainingGraphBuilder.Accumulating(training.Model, training.WithGradient), ForEvaluation(loss), () => Inference(EvaluationOutputs.Skip(1)))
+        var slots = new PlanSlots(Parameters.Select(p => p.Name));
+        OrtOptimizer step = OrtOptimizerModel.Read(optimizer, Parameters, checkpoint, slots);
+        var accumulation = AccumulationGraph.Of(training.Model, training.Gradients);
+        Dictionary<string, TensorData> initial = Of(trainable: true), statistics = Of(trainable: false);
+        OnnxModel? inference = ForEvaluation(loss);
+        AddUses(slots, training, accumulation, loss, initial, statistics);
+        Plan = new TrainingPlan(slots.All, () => Inference(EvaluationOutputs.Skip(1)))
         {
+            TrainingModel = training.Model,
+            AccumulationModel = accumulation.Model,
+            EvaluationModel = inference,
+            OptimizerModel = step.Model,
+            Trained = step.Trained,
+            Optimizer = step.Options,
+            Type = ElementType.Float,
             LossOutput = loss,
             BatchInputs = [.. training.Inputs.Select(i => TrainingGraphBuilder.Describe(i, labels.Contains(i.Name)))],
             ModelOutputs = [.. EvaluationOutputs.Skip(1)],
-            Parameters = new ParameterTable([.. Parameters.Where(p => p.Type.IsFloating()).Select(p =>
-                new ParameterInfo(p.Name, p.Type, p.Dimensions, p.Trainable ? ParameterRole.Other : ParameterRole.Constant, p.Trainable, false, 0, p.Trainable ? "requires_grad of the artifacts" : "frozen in the artifacts"))]),
-            InitialParameters = Of(trainable: true),
-            InitialStatistics = Of(trainable: false),
-            Optimizer = OrtOptimizerModel.Read(optimizer, Parameters, checkpoint),
+            Parameters = new ParameterTable([.. Parameters.Where(p => p.Type.IsFloating()).Select(Describe)]),
+            InitialParameters = initial,
+            InitialStatistics = statistics,
             NodeCounts = (training.Model.Graph.Nodes.Count, training.Model.Graph.Nodes.Count),
-            Warnings = [],
         };
     }
 
-    public TrainingGraphs Graphs { get; }
+    private static ParameterInfo Describe(OrtParameter p) => new(
+        p.Name, p.Type, p.Dimensions, p.Trainable ? ParameterRole.Other : ParameterRole.Constant, p.Trainable, false, 0,
+        p.Trainable ? "requires_grad of the artifacts" : "frozen in the artifacts");
+
+    // Running statistics change with each training step, as in the genuine runtime; frozen parameters are kept beside the trained ones.
+    private void AddUses(
+        PlanSlots slots, OrtTrainingModel training, AccumulationGraph accumulation, string loss,
+        Dictionary<string, TensorData> initial, Dictionary<string, TensorData> statistics)
+    {
+        foreach (OrtParameter p in Parameters)
+        {
+            string? updated = training.Statistics.GetValueOrDefault(p.Name);
+            TensorUse[] uses = [new(PlanGraph.Training, p.Name, updated), new(PlanGraph.Accumulation, p.Name, updated), new(PlanGraph.Evaluation, p.Name)];
+            TensorRole role = p.Trainable ? TensorRole.Parameter : TensorRole.Statistic;
+            if (!p.Trainable) slots.AddOwn(role, p.Name, p.Type, p.Dimensions);
+            foreach (TensorUse use in uses) slots.Use(role, p.Name, use);
+            slots.Start(role, p.Name, p.Trainable ? initial[p.Name] : statistics[p.Name]);
+            if (!training.Gradients.TryGetValue(p.Name, out string? gradient)) continue;
+            slots.Use(TensorRole.Gradient, p.Name, new TensorUse(PlanGraph.Training, null, gradient));
+            slots.Use(TensorRole.Gradient, p.Name, accumulation.Uses[p.Name]);
+        }
+        slots.Add(new TensorSlot(loss, TensorRole.Loss, null, ElementType.Float, [])
+        {
+            Uses = [new(PlanGraph.Training, null, loss), new(PlanGraph.Accumulation, null, loss)],
+        });
+        slots.Add(new TensorSlot(AccumulationGraph.ResetFlag, TensorRole.ResetFlag, null, ElementType.Bool, [1])
+        {
+            Uses = [new(PlanGraph.Accumulation, accumulation.Reset)],
+        });
+    }
+
+    public TrainingPlan Plan { get; }
 
     // In the order of the training model's inputs: the order of ToBuffer.
     public IReadOnlyList<OrtParameter> Parameters { get; }
@@ -114,7 +156,7 @@ internal sealed class OrtArtifacts
     {
         if (_evaluation is null) return null;
         OnnxModel model = GraphCopier.Copy(_evaluation).Model;
-        TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));
+        PrepareGraph.Run(model, InferShapes.Run(model));
         Value first = model.Graph.Outputs[0];
         foreach (Value taken in model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().Where(v => v != first && v.Name == loss)) taken.Name = model.Names.Unique(loss);
         first.Name = loss;

@@ -12,21 +12,20 @@ internal static class OrtOptimizerModel
 {
     private const string MetadataKey = "ortcpr.optimizer";
 
-
-    public static OptimizerGraph Read(ModelFile file, IReadOnlyList<OrtParameter> parameters, OrtCheckpoint checkpoint)
+    /// <summary>Reads the optimizer; its tensors are added to the table of the job.</summary>
+    public static OrtOptimizer Read(ModelFile file, IReadOnlyList<OrtParameter> parameters, OrtCheckpoint checkpoint, PlanSlots slots)
     {
-        // Frozen parameters are held beside the trained ones; nothing commits them.
-        RunningStatistic[] frozen = [.. parameters.Where(p => !p.Trainable).Select(p => new RunningStatistic(p.Name, p.Name, p.Type, p.Dimensions))];
         string? ours = file.Proto.MetadataProps.FirstOrDefault(m => m.Key == MetadataKey)?.Value;
         OrtParameter[] trained = [.. parameters.Where(p => p.Trainable)];
-        return (ours is null ? Genuine(file, trained, checkpoint) : Ours(file, ours, trained)).Beside(frozen);
+        return ours is null ? Genuine(file, trained, checkpoint, slots) : Ours(file, ours, trained, slots);
     }
 
     // A model of ours, with what it takes to build it again.
-    public static ModelProto Write(OptimizerGraph graph)
+    public static ModelProto Write(TrainingPlan plan)
     {
-        ModelProto model = GraphWriter.Write(graph.Model);
-        model.MetadataProps.Add(new StringStringEntryProto { Key = MetadataKey, Value = JsonSerializer.Serialize(new OptimizerModelDescription(graph.Options, graph.Parameters), GraphJson.Default.OptimizerModelDescription) });
+        ModelProto model = GraphWriter.Write(plan.OptimizerModel);
+        string json = JsonSerializer.Serialize(new OptimizerModelDescription(plan.Optimizer, plan.Trained), GraphJson.Default.OptimizerModelDescription);
+        model.MetadataProps.Add(new StringStringEntryProto { Key = MetadataKey, Value = json });
         return model;
     }
 
@@ -40,7 +39,7 @@ internal static class OrtOptimizerModel
         return (adam is null ? null : new ScaleByAdam { Beta1 = Meant("alpha", 0.9f), Beta2 = Meant("beta", 0.999f), Epsilon = Meant("epsilon", 1e-8f) }, clip?.Float("max_norm", 1) ?? 0);
     }
 
-    private static OptimizerGraph Ours(ModelFile file, string json, OrtParameter[] trained)
+    private static OrtOptimizer Ours(ModelFile file, string json, OrtParameter[] trained, PlanSlots slots)
     {
         OptimizerModelDescription? description;
         try
@@ -53,37 +52,62 @@ internal static class OrtOptimizerModel
         }
         string[] expected = [.. trained.Select(p => p.Name).Order(StringComparer.Ordinal)], found = [.. (description?.Parameters ?? []).Select(p => p.Name).Order(StringComparer.Ordinal)];
         if (!expected.SequenceEqual(found)) throw new LoweringException($"Optimizer model '{file.Name}' is for the parameters {string.Join(", ", found)}; the checkpoint trains {string.Join(", ", expected)}. Use the files of one folder.");
-        return OptimizerGraph.Build(description!.Parameters, description.Options);
+        OptimizerGraph graph = new OptimizerGraphBuilder(description!.Parameters, description.Options, [], slots).Build();
+        return new OrtOptimizer(graph.Model, graph.Options, description.Parameters);
     }
 
-    private static OptimizerGraph Genuine(ModelFile file, OrtParameter[] trained, OrtCheckpoint checkpoint)
+    private static OrtOptimizer Genuine(ModelFile file, OrtParameter[] trained, OrtCheckpoint checkpoint, PlanSlots slots)
     {
         OnnxModel model = GraphReader.Read(file);
-        string[] inputs = [.. model.Graph.Inputs.Select(i => i.Name)];
-        Dictionary<string, OrtParameterState> states = (checkpoint.Optimizer?.States ?? []).ToDictionary(s => s.Parameter, StringComparer.Ordinal);
-        StateTensor Momentum(OrtParameter p, string key) =>
-            new($"{p.Name}.{key}", null, p.Type, states.GetValueOrDefault(p.Name)?.Momentums.FirstOrDefault(m => m.Name == key)?.Data?.Dimensions ?? p.Dimensions);
-        var sequences = new Dictionary<string, IReadOnlyList<StateTensor>>(StringComparer.Ordinal)
+        var inputs = model.Graph.Inputs.Select(i => i.Name).ToHashSet(StringComparer.Ordinal);
+        var states = (checkpoint.Optimizer?.States ?? []).ToDictionary(s => s.Parameter, StringComparer.Ordinal);
+        IReadOnlyList<long> Shape(OrtParameter p, string kind) =>
+            states.GetValueOrDefault(p.Name)?.Momentums.FirstOrDefault(m => m.Name == kind)?.Data?.Dimensions ?? p.Dimensions;
+        (string Sequence, TensorRole Role, string Kind)[] sequences =
+        [
+            ("params", TensorRole.Parameter, ""), ("gradients", TensorRole.Gradient, ""),
+            ("first_order_moments", TensorRole.State, "momentum0"), ("second_order_moments", TensorRole.State, "momentum1"),
+        ];
+        string Key(OrtParameter p, TensorRole role, string kind) => role switch
         {
-            ["params"] = [.. trained.Select(p => new StateTensor(p.Name, null, p.Type, p.Dimensions))],
-            ["gradients"] = [.. trained.Select(p => new StateTensor(OptimizerGraph.GradientOf(p.Name), null, p.Type, p.Dimensions))],
-            ["first_order_moments"] = [.. trained.Select(p => Momentum(p, "momentum0"))],
-            ["second_order_moments"] = [.. trained.Select(p => Momentum(p, "momentum1"))],
+            TensorRole.Parameter => p.Name,
+            TensorRole.Gradient => OptimizerGraphBuilder.GradientOf(p.Name),
+            _ => $"{p.Name}.{kind}",
         };
-        OnnxModel lowered = LowerOptimizer.Run(model, sequences);
-        IEnumerable<StateTensor> moments = sequences.Where(s => s.Key.EndsWith("_moments", StringComparison.Ordinal) && inputs.Contains(s.Key)).SelectMany(s => s.Value);
-        return new OptimizerGraph(lowered, initialization: null)
+        LoweredOptimizer lowered = LowerOptimizer.Run(model, sequences.ToDictionary(
+            s => s.Sequence,
+            s => (IReadOnlyList<SequenceTensor>)[.. trained.Select(p => new SequenceTensor(Key(p, s.Role, s.Kind), p.Type, Shape(p, s.Kind)))],
+            StringComparer.Ordinal));
+        TensorUse[] Uses(string key) => lowered.Uses.TryGetValue(key, out TensorUse? use) ? [use] : [];
+        foreach ((string sequence, TensorRole role, string kind) in sequences)
         {
-            Parameters = [.. trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, false, 0))],
-            Constrained = [],
-            Options = new OptimizerOptions { Groups = [UpdateRule.AdamW()], NonFiniteGuard = false },
-            State = [new StateTensor(LowerOptimizer.StepState, OptimizerGraph.UpdatedOf(LowerOptimizer.StepState), ElementType.Int64, [1]), .. moments],
-            Statistics = [],
-            Schedulable = [(OptimizerGraph.LearningRateInput, [1e-3])],
-            Type = ElementType.Float,
-        };
+            if (role == TensorRole.State && !inputs.Contains(sequence)) continue;
+            foreach (OrtParameter p in trained)
+            {
+                string key = Key(p, role, kind);
+                slots.Add(new TensorSlot(key, role, p.Name, p.Type, Shape(p, kind)) { Kind = kind, Uses = Uses(key) });
+            }
+        }
+        slots.Add(new TensorSlot(LowerOptimizer.StepState, TensorRole.Shared, null, ElementType.Int64, [1])
+        {
+            Kind = LowerOptimizer.StepState,
+            Uses = Uses(LowerOptimizer.StepState),
+        });
+        slots.Add(new TensorSlot(UpdateRule.LearningRateScalar, TensorRole.GroupScalar, null, ElementType.Float, [1])
+        {
+            Kind = UpdateRule.LearningRateScalar,
+            Uses = Uses(UpdateRule.LearningRateScalar),
+        });
+        slots.Add(new TensorSlot(LowerOptimizer.StepApplied, TensorRole.StepApplied, null, ElementType.Bool, [1]) { Uses = Uses(LowerOptimizer.StepApplied) });
+        return new OrtOptimizer(
+            lowered.Model,
+            new OptimizerOptions { Groups = [UpdateRule.AdamW()], NonFiniteGuard = false },
+            [.. trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, false, 0))]);
     }
 }
+
+/// <summary>The optimizer of training artifacts as a graph of ours.</summary>
+internal sealed record OrtOptimizer(OnnxModel Model, OptimizerOptions Options, IReadOnlyList<ParameterSpec> Trained);
 
 // What it takes to build an optimizer model of ours again.
 internal sealed record OptimizerModelDescription(OptimizerOptions Options, IReadOnlyList<ParameterSpec> Parameters);

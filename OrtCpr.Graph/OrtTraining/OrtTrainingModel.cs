@@ -32,8 +32,8 @@ internal sealed class OrtTrainingModel
         foreach ((_, Value updated) in _statistics) graph.Outputs.Add(updated);
         LowerTraining.Run(model);
         NameOutputs(graph);
-        TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));
-        IReadOnlyList<string> problems = InPlaceRule.Problems(model, [.. _statistics.Select(s => (s.Statistic.Name, OptimizerGraph.UpdatedOf(s.Statistic.Name)))]);
+        PrepareGraph.Run(model, InferShapes.Run(model));
+        IReadOnlyList<string> problems = InPlaceRule.Problems(model, [.. Statistics.Select(s => (s.Key, s.Value))]);
         if (problems.Count > 0) throw new LoweringException($"Training model '{name}' reads running statistics that it may have overwritten by then: {string.Join("; ", problems.Take(5))}. Generate the artifacts with one set of statistics a normalisation.");
     }
 
@@ -47,8 +47,11 @@ internal sealed class OrtTrainingModel
     // Loss first.
     public IReadOnlyList<string> Outputs { get; }
 
-    // Parameters that the graph has a gradient of.
-    public IEnumerable<string> WithGradient => _gradients.Keys;
+    // The output with the gradient of each parameter.
+    public Dictionary<string, string> Gradients { get; } = new(StringComparer.Ordinal);
+
+    // The output with the new value of each running statistic.
+    public Dictionary<string, string> Statistics { get; } = new(StringComparer.Ordinal);
 
     public static OrtTrainingModel Read(ModelFile file, OrtCheckpoint checkpoint) => new(Plain(file), file.Name, checkpoint);
 
@@ -131,26 +134,22 @@ internal sealed class OrtTrainingModel
     {
         var builder = new GraphBuilder(graph);
         while (graph.Outputs.Count > Outputs.Count) graph.Outputs.RemoveAt(graph.Outputs.Count - 1);
-        foreach ((string parameter, Value gradient) in _gradients) Name(builder, gradient, OptimizerGraph.GradientOf(parameter), graph.Inputs.First(i => i.Name == parameter));
-        foreach ((Value statistic, Value updated) in _statistics) Name(builder, updated, OptimizerGraph.UpdatedOf(statistic.Name), statistic);
+        foreach ((string parameter, Value gradient) in _gradients)
+            Gradients[parameter] = Name(builder, gradient, OptimizerGraphBuilder.GradientOf(parameter), graph.Inputs.First(i => i.Name == parameter));
+        foreach ((Value statistic, Value updated) in _statistics)
+            Statistics[statistic.Name] = Name(builder, updated, OptimizerGraphBuilder.UpdatedOf(statistic.Name), statistic);
     }
 
-    private static void Name(GraphBuilder builder, Value value, string name, Value like)
+    // An own output under a wanted name; a value that has it already keeps it.
+    private static string Name(GraphBuilder builder, Value value, string name, Value like)
     {
         OnnxGraph graph = builder.Graph;
         if (value.Name == name && value.Producer is not null && !graph.Outputs.Contains(value))
         {
             graph.Outputs.Add(GraphBuilder.Like(value, like));
-            return;
-        }
-        if (graph.Nodes.SelectMany(n => n.Outputs).FirstOrDefault(o => o?.Name == name) is Value taken)
-        {
-            taken.Name = graph.Names.Unique($"{name}/inner");
-            graph.Outputs.Add(GraphBuilder.Like(builder.Identity(value), like));
-            graph.Outputs[^1].Name = name;
-            return;
+            return name;
         }
         builder.Scope = name;
-        TrainingGraphBuilder.AddOutput(builder, value, name, like);
+        return builder.AddOutput(value, name, like).Name;
     }
 }

@@ -27,12 +27,15 @@ internal static class DropoutMasks
     public const int KeyLength = 2;
 
     // Writes out those nodes that drop, in bodies too; the others become the identity that they are without the flag. True when a key is needed.
-    public static bool Run(OnnxModel model, DropoutMode mode)
+    /// <summary>Wanted name of the input that masks are made of, int32 [2]; the value that <see cref="Run(OnnxModel, DropoutMode)"/> gives has the true one.</summary>
+    public const string KeyInput = "ortcpr.dropout_key";
+
+    public static Value? Run(OnnxModel model, DropoutMode mode)
     {
         Value? key = null;
         int count = 0;
-        Run(model.Graph, mode, () => key ??= model.Graph.AddInput(TrainingGraphs.DropoutKeyInput, ElementType.Int32, Shape.Of(KeyLength)), () => count++);
-        return key is not null;
+        Run(model.Graph, mode, () => key ??= model.Graph.AddInput(KeyInput, ElementType.Int32, Shape.Of(KeyLength)), () => count++);
+        return key;
     }
 
     // key: that of the graph, made when it is first asked for. number: the next one of those that tell nodes apart.

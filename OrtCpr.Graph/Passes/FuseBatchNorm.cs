@@ -1,4 +1,4 @@
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
@@ -12,7 +12,7 @@ internal static class FuseBatchNorm
         OnnxGraph graph = model.Graph;
         Dictionary<Value, List<Node>> readers = graph.Readers();
         var gone = new HashSet<Node>();
-        foreach (Node norm in graph.Nodes.Where(n => n.Domain == FunctionLibrary.Domain && n.OpType == "BatchNorm").ToList())
+        foreach (Node norm in graph.Nodes.Where(n => n.Domain == OperatorDefinition.Domain && n.OpType == "BatchNorm").ToList())
         {
             Value y = norm.Outputs[0]!;
             if (graph.OnlyReader(readers, y) is not Node next || gone.Contains(next)) continue;
@@ -35,6 +35,6 @@ internal static class FuseBatchNorm
         if (gone.Count == 0) return;
         graph.Nodes.RemoveAll(gone.Contains);
         graph.Sort();
-        FunctionLibrary.Attach(model);
+        OperatorTable.Attach(model);
     }
 }

@@ -1,4 +1,4 @@
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 
@@ -18,14 +18,14 @@ internal static class FuseConv
         foreach (Node conv in model.Graph.Nodes.Where(n => n.Is("Conv")))
         {
             if (Geometry(new Forward(conv, builder, [])) is not ConvWindow window) continue;
-            (conv.Domain, conv.OpType) = (FunctionLibrary.Domain, conv.In(2) is null ? "ConvForward" : "ConvForwardBias");
+            (conv.Domain, conv.OpType) = (OperatorDefinition.Domain, conv.In(2) is null ? "ConvForward" : "ConvForwardBias");
             foreach (string attribute in new[] { "auto_pad", "group", "kernel_shape" }) conv.Unset(attribute);
             conv.Set("strides", window.Strides);
             conv.Set("dilations", window.Dilations);
             conv.Set("pads", window.Pads!);
             any = true;
         }
-        if (any) FunctionLibrary.Attach(model);
+        if (any) OperatorTable.Attach(model);
     }
 
     private static ConvWindow? Geometry(Forward conv)

@@ -1,4 +1,4 @@
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
@@ -18,7 +18,7 @@ internal static class FuseGelu
         {
             if (gate.Inputs[0] is not { Type: ElementType.Float } inner || (gate.Is("Tanh") ? Cube(inner) : Scaled(inner)) is not Value x || Outcome(graph, readers, gate.Outputs[0]!, x) is not Value y) continue;
             Node last = y.Producer!;
-            var fused = new Node(FunctionLibrary.Domain, gate.Is("Tanh") ? "GeluTanh" : "GeluErf", last.Name);
+            var fused = new Node(OperatorDefinition.Domain, gate.Is("Tanh") ? "GeluTanh" : "GeluErf", last.Name);
             fused.Inputs.Add(x);
             fused.Outputs.Add(y);
             y.Producer = fused;
@@ -27,7 +27,7 @@ internal static class FuseGelu
         }
         if (!any) return;
         RemoveDeadNodes.Run(graph);
-        FunctionLibrary.Attach(model);
+        OperatorTable.Attach(model);
     }
 
     // x, when the value is √(2/π)·(x + 0.044715·x³).

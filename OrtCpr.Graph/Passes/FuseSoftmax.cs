@@ -1,4 +1,4 @@
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
@@ -14,10 +14,10 @@ internal static class FuseSoftmax
             if (node.Inputs[0] is not { Type: ElementType.Float, Shape: Shape shape } || shape.Rank == 0) continue;
             long axis = node.Int("axis", -1);
             if (axis != -1 && axis != shape.Rank - 1) continue;
-            node.Domain = FunctionLibrary.Domain;
+            node.Domain = OperatorDefinition.Domain;
             node.Unset("axis");
             any = true;
         }
-        if (any) FunctionLibrary.Attach(model);
+        if (any) OperatorTable.Attach(model);
     }
 }

@@ -1,4 +1,4 @@
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Optimizers;
 
@@ -39,7 +39,7 @@ internal static class TrainingMode
             pieces[node] = nodes;
         }
         graph.Splice(pieces);
-        FunctionLibrary.Attach(model);
+        OperatorTable.Attach(model);
         return statistics;
     }
 
@@ -82,7 +82,7 @@ internal static class TrainingMode
         // A vector is a batch of one channel.
         if (rank == 1) x = GraphBuilder.Typed(g.Unsqueeze(x, 1), x.Type, null);
         long[] axes = [.. Enumerable.Range(0, Math.Max(rank, 2)).Where(i => i != 1).Select(i => (long)i)];
-        (Value result, Value mean, Value variance) = FunctionLibrary.BatchNorm(g, x, node.Inputs[1]!, node.Inputs[2]!, node.Float("epsilon", 1e-5f), axes);
+        (Value result, Value mean, Value variance) = BatchNormalization.Of(g, x, node.Inputs[1]!, node.Inputs[2]!, node.Float("epsilon", 1e-5f), axes);
         if (rank == 1) result = g.Squeeze(result, 1);
         GraphBuilder.Like(result, y);
         result.Name = y.Name;
@@ -113,14 +113,13 @@ internal static class TrainingMode
     {
         if (!running.IsInitializer) throw new UnsupportedGradientException($"The running statistic '{running.Name}' of a BatchNormalization in training mode is not an initializer. Export the model with its statistics as parameters.");
         var shape = Shape.Of(running.Data!.Dimensions);
-        var statistic = new RunningStatistic(running.Name, $"{running.Name}.pending", running.Type, running.Data.Dimensions);
-        if (statistics.Contains(statistic)) throw new UnsupportedGradientException($"The running statistic '{running.Name}' belongs to several BatchNormalization nodes. Export the model with one set of statistics a node.");
-        statistics.Add(statistic);
-        Value pending = g.Graph.AddInput(statistic.Pending, running.Type, shape);
+        if (statistics.Any(s => s.Name == running.Name)) throw new UnsupportedGradientException($"The running statistic '{running.Name}' belongs to several BatchNormalization nodes. Export the model with one set of statistics a node.");
+        Value pending = g.Graph.AddInput($"{running.Name}.pending", running.Type, shape);
         string scope = g.Scope;
         g.Scope = running.Name;
         Value updated = g.Add(g.Mul(pending, momentum), g.Mul(g.ReshapeLike(batch, pending), 1 - (double)momentum));
-        g.Graph.Outputs.Add(GraphBuilder.Like(g.Named(updated, OptimizerGraph.UpdatedOf(statistic.Pending)), pending));
+        g.Graph.Outputs.Add(GraphBuilder.Like(g.Named(updated, $"{pending.Name}.updated"), pending));
+        statistics.Add(new RunningStatistic(running.Name, pending.Name, updated.Name, running.Type, running.Data.Dimensions));
         g.Scope = scope;
         return updated;
     }

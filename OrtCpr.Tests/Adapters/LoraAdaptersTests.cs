@@ -33,7 +33,7 @@ public sealed class LoraAdaptersTests
         return Device.ReadOnHost(results[0]).ToDoubles();
     }
 
-    private static byte[] Train(byte[] model, int steps, out TrainingGraphs graphs, out double first, out double last)
+    private static byte[] Train(byte[] model, int steps, out TrainingPlan graphs, out double first, out double last)
     {
         graphs = TrainingGraphBuilder.Build(model, new TrainingOptions
         {
@@ -62,7 +62,7 @@ public sealed class LoraAdaptersTests
         using Batch batch = TestModels.Batch(16, inputs: 8);
         double[] before = Run(body, batch);
         CollectionAssert.AreEqual(before, Run(adapted, batch), "B is 0 in the beginning");
-        byte[] trained = Train(adapted, 60, out TrainingGraphs graphs, out double first, out double last);
+        byte[] trained = Train(adapted, 60, out TrainingPlan graphs, out double first, out double last);
         Assert.IsLessThan(0.9 * first, last);
         CollectionAssert.AreEquivalent(new[] { "up", "middle", "head" }.SelectMany(w => new[] { $"{w}.weight.lora_A", $"{w}.weight.lora_B" }).ToArray(), graphs.Parameters.Trained.Select(p => p.Name).ToArray());
         Assert.IsTrue(graphs.Parameters.Trained.All(p => p.Constrained));
@@ -106,7 +106,7 @@ public sealed class LoraAdaptersTests
         Value packed = graph.AddInitializer("w", TensorData.From<byte>([.. Enumerable.Range(0, 48).Select(i => (byte)(i * 37))], 3, 1, 16)), scales = graph.AddInitializer("scales", TensorData.From<float>([0.05f, 0.1f, 0.02f], 3));
         graph.Outputs.Add(g.Named(g.Op("com.microsoft.MatMulNBits", [x, packed, scales], ("K", 32), ("N", 3), ("bits", 4), ("block_size", 32)), "logits"));
         byte[] body = GraphWriter.ToBytes(model), adapted = LoraAdapters.Attach(body, new LoraOptions { Rank = 2 });
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(adapted, new TrainingOptions { Parameters = new() { TrainOnly = [LoraAdapters.Parameters] }, Optimizer = new() { Groups = [UpdateRule.Adam(1e-2)] } });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(adapted, new TrainingOptions { Parameters = new() { TrainOnly = [LoraAdapters.Parameters] }, Optimizer = new() { Groups = [UpdateRule.Adam(1e-2)] } });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         using Batch batch = TestModels.Batch(16, inputs: 32);
         double first = driver.TrainStep(batch), last = first;

@@ -1,5 +1,9 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.CustomOps;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Operators;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Tests.Kernels;
 
 namespace OrtCpr.Tests.CustomOps;
 
@@ -7,62 +11,58 @@ namespace OrtCpr.Tests.CustomOps;
 public sealed class CustomOpDomainTests
 {
     [TestMethod]
-    public void Catalog_HasEveryVariantOnce_AndNothingElse()
+    public void EveryVariant_HasANameOfItsOwn_AndAKernel_JoinedAndNot()
     {
-        string[] bases = ["Adam", "AdamW"];
-        string[] regularizers = ["l2", "l1", "std", "huber"];
-        string[] methods = ["uniform", "dependent", "warm_start", "inflection_point"];
-        string[] suffixes = ["", "_amsgrad"];
-        IEnumerable<string> constraints =
-            from regularizer in regularizers
-            from method in methods
-            from adaptive in new[] { "", "_adaptive" }
-            select $"Cpr_{regularizer}_{method}{adaptive}";
-        string[] expected =
-        [
-            "SquaredNorm", "GeluTanh", "GeluTanhGrad", "ReluGrad", "BatchNorm", "BatchNormRelu", "BatchNormAddRelu", "BatchNormGrad", "BatchNormReluGrad", "Softmax", "SoftmaxGrad", "LayerNormGrad", "RmsNormGrad",
-             "GeluErf", "GeluErfGrad", "CrossEntropyRows", "CrossEntropyRowsGrad", "CrossEntropySmoothRows", "CrossEntropySmoothRowsGrad", "ConvForward", "ConvForwardBias", "ConvWeightGrad", "ConvInputGrad",
-            .. from rule in bases
-               from constraint in constraints.Prepend("")
-               from suffix in suffixes
-               select rule + constraint + suffix,
-            .. from rule in (string[])["Sgd", "SgdMomentum", "SgdNesterov", "L2Sgd", "L2SgdMomentum", "L2SgdNesterov"]
-               from constraint in constraints.Prepend("")
-               select rule + constraint,
-        ];
-        CollectionAssert.AreEquivalent(expected, KernelCatalog.Names.ToArray());
-        Assert.IsTrue(KernelCatalog.Supports("AdamWCpr_huber_uniform"));
-        Assert.IsFalse(KernelCatalog.Supports("AdamCpr_l3_uniform"));
+        UpdateVariant[] all = [.. UpdateVariant.All];
+        Assert.HasCount(all.Length, all.Select(v => v.Name).Distinct().ToArray());
+        foreach (UpdateVariant variant in all)
+        {
+            Assert.IsTrue(KernelCatalog.Supports(variant.Definition), variant.Name);
+            Assert.IsTrue(KernelCatalog.Supports(new JoinedDefinition(variant.Definition)), variant.Name);
+        }
     }
 
     [TestMethod]
-    public void UnknownName_IsRefused_ByName()
+    public void EveryOperatorOfTrainingGraphs_HasAKernel()
     {
-        ArgumentException error = Assert.ThrowsExactly<ArgumentException>(() => new CustomOpDomain(["Adam", "Nadam"]));
-        StringAssert.Contains(error.Message, "No kernel for operator 'ortcpr.Nadam'.");
+        foreach (OperatorDefinition definition in OperatorTable.All) Assert.IsTrue(KernelCatalog.Supports(definition), definition.Name);
     }
+
+    [TestMethod]
+    public void LinksWithoutAKernel_AreToldApart_ByTheLinksAndNotByTheName()
+    {
+        var parameter = new ParameterSpec("w", ElementType.Float, [2], true);
+        UpdateDefinition Of(params UpdateLink[] links) => UpdateDefinition.Of(new UpdateRule { Links = [.. links] }, parameter);
+        Assert.IsFalse(KernelCatalog.Supports(Of(new ClipGradientValue(1), new ScaleByAdam())));
+        Assert.IsFalse(KernelCatalog.Supports(Of(new ScaleByAdam(), new ConstrainNorm { EvaluateAt = EvaluateAt.Previous })));
+        Assert.IsFalse(KernelCatalog.Supports(Of(new AddCoupledDecay(0.1), new ScaleByAdam())));
+    }
+
+    [TestMethod]
+    public void UnknownSlot_IsRefused_ByName() => StringAssert.Contains(
+        Assert.ThrowsExactly<ArgumentException>(() => Gelu.Tanh.InputIndex("z")).Message, "ortcpr.GeluTanh has no input 'z'; it has x.");
 
     [TestMethod]
     public void SignatureOfTheLargestVariants_IsTheContract()
     {
-        CpuOperator operation = KernelCatalog.Get("AdamWCpr_std_inflection_point_amsgrad");
+        UpdateDefinition operation = UpdateVariant.Named("AdamWCpr_std_inflection_point_amsgrad").Definition;
         Assert.AreEqual(
             "parameter gradient exp_avg exp_avg_sq max_exp_avg_sq step parameter_index learning_rate group_index gradient_scale "
             + "apply beta1 one_minus_beta1 beta2 one_minus_beta2 half_log_beta1 half_log_beta2 epsilon weight_decay lambda kappa "
             + "detector matrix_index kappa_update constraint_rate sample_interval sample_decay max_wait_steps",
             string.Join(' ', operation.Inputs.Select(input => input.Name)));
         Assert.HasCount(7, operation.Outputs);
-        Assert.AreEqual("kappa_factor", KernelCatalog.Get("AdamCpr_l1_dependent").Inputs[^1].Name);
-        Assert.AreEqual("warm_start_steps", KernelCatalog.Get("AdamCpr_l1_warm_start").Inputs[^1].Name);
-        Assert.AreEqual("constraint_rate", KernelCatalog.Get("AdamCpr_l1_uniform").Inputs[^1].Name);
-        Assert.AreEqual("epsilon", KernelCatalog.Get("Adam").Inputs[^1].Name);
+        Assert.AreEqual("kappa_factor", UpdateVariant.Named("AdamCpr_l1_dependent").Definition.Inputs[^1].Name);
+        Assert.AreEqual("warm_start_steps", UpdateVariant.Named("AdamCpr_l1_warm_start").Definition.Inputs[^1].Name);
+        Assert.AreEqual("constraint_rate", UpdateVariant.Named("AdamCpr_l1_uniform").Definition.Inputs[^1].Name);
+        Assert.AreEqual("epsilon", UpdateVariant.Named("Adam").Definition.Inputs[^1].Name);
     }
 
     [TestMethod]
     public void TwoDomains_ServeTheirSessions_SideBySide()
     {
-        using OperatorSession first = new("SquaredNorm");
-        using (new OperatorSession("SquaredNorm"))
+        using OperatorSession first = new(SquaredNorm.Definition);
+        using (new OperatorSession(SquaredNorm.Definition))
         {
         }
         float[] norm = new float[1];
@@ -70,14 +70,14 @@ public sealed class CustomOpDomainTests
         using OrtValue output = OperatorSession.Value(norm, 1);
         first.Run(
             new Dictionary<string, OrtValue> { ["gradient"] = input },
-            new Dictionary<string, OrtValue> { ["squared_norm"] = output });
+            new Dictionary<string, OrtValue> { ["new_squared_norm"] = output });
         Assert.AreEqual(25, norm[0]);
     }
 
     [TestMethod]
     public void DisposedDomain_CannotBeAdded()
     {
-        CustomOpDomain domain = new(["Adam"]);
+        CustomOpDomain domain = new([KernelCatalog.Find(UpdateVariant.Named("Adam").Definition)!]);
         domain.Dispose();
         domain.Dispose();
         using SessionOptions options = new();
@@ -87,9 +87,9 @@ public sealed class CustomOpDomainTests
     [TestMethod]
     public void WrongNumberOfInputs_IsRefused_WhenTheSessionIsMade()
     {
-        CpuOperator described = KernelCatalog.Get("Adam");
-        byte[] model = OperatorModel.Of("Adam", [.. described.Inputs.SkipLast(1)], described.Outputs);
-        using CustomOpDomain domain = new(["Adam"]);
+        UpdateDefinition described = UpdateVariant.Named("Adam").Definition;
+        byte[] model = OperatorModel.Of(described, [.. described.Inputs.SkipLast(1)]);
+        using CustomOpDomain domain = new([KernelCatalog.Find(UpdateVariant.Named("Adam").Definition)!]);
         using SessionOptions options = new() { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
         domain.AddTo(options);
         Assert.ThrowsExactly<OnnxRuntimeException>(() => new InferenceSession(model, options));

@@ -1,5 +1,6 @@
 using System.Text;
 using OrtCpr.CustomOps;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Tests.CustomOps;
 
@@ -12,41 +13,41 @@ internal static class OperatorModel
     private const int IrVersion = 8;
     private const int OnnxOpset = 18;
 
-    public static byte[] Of(string operatorName)
-    {
-        CpuOperator described = KernelCatalog.Get(operatorName);
-        return Of(operatorName, described.Inputs, described.Outputs);
-    }
+    public static byte[] Of(OperatorDefinition definition) => Of(definition, definition.Inputs);
 
-    public static byte[] Of(string operatorName, IReadOnlyList<Operand> inputs, IReadOnlyList<Operand> outputs)
+    /// <summary>What an output is called, since an input may have its name.</summary>
+    public static string NameOfOutput(OperatorSlot output) => $"new_{output.Name}";
+
+    public static byte[] Of(OperatorDefinition definition, IReadOnlyList<OperatorSlot> inputs)
     {
+        IReadOnlyList<OperatorSlot> outputs = definition.Outputs;
         byte[] node =
         [
             .. inputs.SelectMany(input => Text(1, input.Name)),
-            .. outputs.SelectMany(output => Text(2, output.Name)),
+            .. outputs.SelectMany(output => Text(2, NameOfOutput(output))),
             .. Text(3, "update"),
-            .. Text(4, operatorName),
-            .. Text(7, CustomOpDomain.Name),
+            .. Text(4, definition.Name),
+            .. Text(7, OperatorDefinition.Domain),
         ];
         byte[] graph =
         [
             .. Message(1, node),
             .. Text(2, "graph"),
-            .. inputs.SelectMany(input => Message(11, ValueInfo(input))),
-            .. outputs.SelectMany(output => Message(12, ValueInfo(output))),
+            .. inputs.SelectMany(input => Message(11, ValueInfo(input, input.Name))),
+            .. outputs.SelectMany(output => Message(12, ValueInfo(output, NameOfOutput(output)))),
         ];
         return
         [
             .. Number(1, IrVersion),
             .. Message(7, graph),
             .. Message(8, [.. Text(1, ""), .. Number(2, OnnxOpset)]),
-            .. Message(8, [.. Text(1, CustomOpDomain.Name), .. Number(2, 1)]),
+            .. Message(8, [.. Text(1, OperatorDefinition.Domain), .. Number(2, 1)]),
         ];
     }
 
     /// <summary>ValueInfoProto { name, type { tensor_type { elem_type } } }.</summary>
-    private static byte[] ValueInfo(Operand operand) =>
-        [.. Text(1, operand.Name), .. Message(2, Message(1, Number(1, (int)operand.Type)))];
+    private static byte[] ValueInfo(OperatorSlot slot, string name) =>
+        [.. Text(1, name), .. Message(2, Message(1, Number(1, (int)CpuOperator.TypeOf(slot))))];
 
     private static byte[] Text(int field, string text) => Message(field, Encoding.UTF8.GetBytes(text));
 

@@ -1,23 +1,24 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.CustomOps;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Tests.CustomOps;
 
 /// <summary>A session of one operator, run with arrays by operand name. Owns session, options and, unless given, domain.</summary>
 internal sealed class OperatorSession : IDisposable
 {
-    private readonly CpuOperator _operator;
+    private readonly OperatorDefinition _operator;
     private readonly CustomOpDomain? _ownDomain;
     private readonly SessionOptions _options;
     private readonly InferenceSession _session;
 
-    public OperatorSession(string name, int threads = 1, CustomOpDomain? domain = null)
+    public OperatorSession(OperatorDefinition definition, int threads = 1, CustomOpDomain? domain = null)
     {
-        _operator = KernelCatalog.Get(name);
-        _ownDomain = domain is null ? new([name]) : null;
+        _operator = definition;
+        _ownDomain = domain is null ? new([KernelCatalog.Find(definition)!]) : null;
         _options = new() { IntraOpNumThreads = threads, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
         (domain ?? _ownDomain!).AddTo(_options);
-        _session = new(OperatorModel.Of(name), _options);
+        _session = new(OperatorModel.Of(definition), _options);
     }
 
     /// <summary>A value over the array's own memory.</summary>
@@ -30,7 +31,7 @@ internal sealed class OperatorSession : IDisposable
     {
         using RunOptions options = new();
         string[] inputNames = [.. _operator.Inputs.Select(operand => operand.Name)];
-        string[] outputNames = [.. _operator.Outputs.Select(operand => operand.Name)];
+        string[] outputNames = [.. _operator.Outputs.Select(OperatorModel.NameOfOutput)];
         _session.Run(
             options,
             inputNames,

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Tests.CustomOps;
 
@@ -33,13 +34,13 @@ public sealed class SquaredNormOperatorTests
 
     private static float NormOf(float[] values, params long[] shape)
     {
-        using OperatorSession session = new("SquaredNorm", threads: 2);
+        using OperatorSession session = new(SquaredNorm.Definition, threads: 2);
         float[] norm = [-1];
         using OrtValue input = OperatorSession.Value(values, shape);
         using OrtValue output = OperatorSession.Value(norm, 1);
         session.Run(
             new Dictionary<string, OrtValue> { ["gradient"] = input },
-            new Dictionary<string, OrtValue> { ["squared_norm"] = output });
+            new Dictionary<string, OrtValue> { ["new_squared_norm"] = output });
         return norm[0];
     }
 }

@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.CustomOps;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Kernels;
 using OrtCpr.Tests.Kernels;
 
@@ -12,13 +13,13 @@ public sealed class UpdateOperatorTests
     public void EveryOperator_FollowsTheSpecification_InASession()
     {
         // Every base rule, every regularizer and every bound; not all of their combinations, which the kernel's own test goes through.
-        UpdateVariant[] variants = [.. UpdateVariant.All.Where(v => v.Base.Name == "Adam" || v.Method is null || v is { Regularizer: "l2", Method: "warm_start" })];
-        using CustomOpDomain domain = new(variants.Select(v => v.Name));
+        UpdateVariant[] variants = [.. UpdateVariant.All.Where(v => v.Base.Name == "Adam" || v.Method is null || v is { Regularizer: Regularizer.L2, Method: KappaInitMethod.WarmStart })];
+        using CustomOpDomain domain = new(variants.Select(v => KernelCatalog.Find(v.Definition)!));
         foreach (UpdateVariant variant in variants)
         {
             UpdateScenario scenario = new(variant, 50);
             ReferenceUpdate expected = new(scenario);
-            using OperatorSession session = new(variant.Name, domain: domain);
+            using OperatorSession session = new(variant.Definition, domain: domain);
             using UpdateFeeds feeds = new(scenario, inPlace: false);
             for (int t = 1; t <= UpdateScenario.Steps; t++)
             {
@@ -34,9 +35,9 @@ public sealed class UpdateOperatorTests
     {
         foreach (string name in new[] { "Adam", "AdamWCpr_l2_uniform_amsgrad", "AdamCpr_std_inflection_point" })
         {
-            UpdateScenario scenario = new(UpdateVariant.All.Single(variant => variant.Name == name), (9 * Chunks.Length) + 5);
-            using OperatorSession alone = new(name, threads: 1);
-            using OperatorSession together = new(name, threads: 2);
+            UpdateScenario scenario = new(UpdateVariant.Named(name), (9 * Chunks.Length) + 5);
+            using OperatorSession alone = new(UpdateVariant.Named(name).Definition, threads: 1);
+            using OperatorSession together = new(UpdateVariant.Named(name).Definition, threads: 2);
             using UpdateFeeds expected = new(scenario, inPlace: false);
             using UpdateFeeds actual = new(scenario, inPlace: true);
             for (int t = 1; t <= UpdateScenario.Steps; t++)
@@ -55,8 +56,8 @@ public sealed class UpdateOperatorTests
     public void StepThatIsNotApplied_ChangesNothing_AndDoesNotLookAtTheGradient(bool inPlace)
     {
         const string name = "AdamWCpr_l2_dependent_amsgrad";
-        UpdateScenario scenario = new(UpdateVariant.All.Single(variant => variant.Name == name), 50);
-        using OperatorSession session = new(name);
+        UpdateScenario scenario = new(UpdateVariant.Named(name), 50);
+        using OperatorSession session = new(UpdateVariant.Named(name).Definition);
         using UpdateFeeds feeds = new(scenario, inPlace);
         for (int t = 1; t <= 3; t++)
             feeds.Step(session, t);
@@ -74,8 +75,8 @@ public sealed class UpdateOperatorTests
     {
         foreach (string name in new[] { "Adam", "AdamCpr_l2_dependent", "AdamCpr_std_dependent_amsgrad" })
         {
-            using OperatorSession session = new(name, threads: 2);
-            using UpdateFeeds feeds = new(new(UpdateVariant.All.Single(variant => variant.Name == name), 0), inPlace: false);
+            using OperatorSession session = new(UpdateVariant.Named(name).Definition, threads: 2);
+            using UpdateFeeds feeds = new(new(UpdateVariant.Named(name), 0), inPlace: false);
             feeds.Step(session, 1);
             Assert.AreEqual(0, feeds.Constraint.Lambda);
         }
@@ -84,7 +85,7 @@ public sealed class UpdateOperatorTests
     [TestMethod]
     public void BetaZero_HasNoBiasToCorrect()
     {
-        using OperatorSession session = new("Adam");
+        using OperatorSession session = new(UpdateVariant.Named("Adam").Definition);
         using UpdateFeeds feeds = new(new(UpdateVariant.All.First(), 5), inPlace: true);
         foreach (string name in new[] { "1", "2" })
         {
@@ -128,8 +129,8 @@ public sealed class UpdateOperatorTests
     private static string ErrorOf(string input, OrtValue value)
     {
         const string name = "AdamCpr_l2_inflection_point";
-        using OperatorSession session = new(name);
-        using UpdateFeeds feeds = new(new(UpdateVariant.All.Single(variant => variant.Name == name), 50), inPlace: false);
+        using OperatorSession session = new(UpdateVariant.Named(name).Definition);
+        using UpdateFeeds feeds = new(new(UpdateVariant.Named(name), 50), inPlace: false);
         feeds.Overrides[input] = value;
         return Assert.ThrowsExactly<OnnxRuntimeException>(() => feeds.Step(session, 1)).Message;
     }

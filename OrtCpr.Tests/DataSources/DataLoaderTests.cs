@@ -153,7 +153,7 @@ public sealed class DataLoaderTests
         });
         TrainingDriver Create() => new(TrainingGraphBuilder.Build(TestModels.Linear()), new DriverOptions { Threads = 1 });
         using TrainingDriver whole = Create(), first = Create(), second = Create();
-        var loader = new DataLoader(source, whole.Graphs.BatchInputs, new DataLoaderOptions { BatchSize = 3 });
+        var loader = new DataLoader(source, whole.Plan.BatchInputs, new DataLoaderOptions { BatchSize = 3 });
         new Trainer(whole).Fit(loader.Batches, new FitOptions { Epochs = 2 });
         var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
         new Trainer(first).Fit(loader.Batches, new FitOptions { Epochs = 2, MaxSteps = 10, Checkpoint = checkpoint });

@@ -17,7 +17,7 @@ public sealed class DeviceTrainingTests
 
     private static OptimizerOptions Cpr => new() { Groups = [UpdateRule.AdamCpr(1e-3, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.9 })], MaxGradientNorm = 1 };
 
-    private static TrainingGraphs Grokking => TrainingGraphBuilder.Build(TestModels.Grokking, new TrainingOptions { Optimizer = Cpr, Parameters = new() { RegularizeEmbeddings = true } });
+    private static TrainingPlan Grokking => TrainingGraphBuilder.Build(TestModels.Grokking, new TrainingOptions { Optimizer = Cpr, Parameters = new() { RegularizeEmbeddings = true } });
 
     private static Batch GrokkingBatch(int step)
     {
@@ -52,7 +52,7 @@ public sealed class DeviceTrainingTests
         return graph.AddInitializer(name, TensorData.From<float>([.. Enumerable.Range(0, 64).Select(_ => (float)(0.2 * (random.NextDouble() - 0.5)))], 8, 8));
     }
 
-    private static (double[] Losses, ConstraintInfo[] Constraints) Train(TrainingGraphs graphs, Func<int, Batch> batches, string device)
+    private static (double[] Losses, ConstraintInfo[] Constraints) Train(TrainingPlan graphs, Func<int, Batch> batches, string device)
     {
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = device });
         double[] losses = new double[Steps];
@@ -67,7 +67,7 @@ public sealed class DeviceTrainingTests
         return (losses, [.. driver.Optimizer.GetConstraints()]);
     }
 
-    private static void Agrees(TrainingGraphs graphs, Func<int, Batch> batches)
+    private static void Agrees(TrainingPlan graphs, Func<int, Batch> batches)
     {
         (double[] expected, ConstraintInfo[] bounds) = Train(graphs, batches, "cpu");
         (double[] actual, ConstraintInfo[] found) = Train(graphs, batches, SoftwareAdapter.DeviceOfChoice);
@@ -86,15 +86,15 @@ public sealed class DeviceTrainingTests
     [TestMethod]
     public void LeNet_TrainsOnTheDevice_AsOnTheCpu()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Case("models/lenet.onnx"), new TrainingOptions { Optimizer = Cpr });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Case("models/lenet.onnx"), new TrainingOptions { Optimizer = Cpr });
         Agrees(graphs, Images);
     }
 
     [TestMethod]
     public void ThirtyConstrainedMatrices_TrainOnTheDevice_AsOnTheCpu()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(Deep(), new TrainingOptions { Optimizer = Cpr });
-        Assert.HasCount(30, graphs.Optimizer.Constrained);
+        TrainingPlan graphs = TrainingGraphBuilder.Build(Deep(), new TrainingOptions { Optimizer = Cpr });
+        Assert.HasCount(30, graphs.Constrained);
         Agrees(graphs, t => TestModels.Batch(5, inputs: 8, classes: 8, seed: t));
     }
 
@@ -102,7 +102,7 @@ public sealed class DeviceTrainingTests
     public void RunningStatistics_Accumulation_AndCheckpoints_WorkOnTheDevice()
     {
         using var folder = new TemporaryFolder();
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions { Optimizer = Cpr });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions { Optimizer = Cpr });
         using var cpu = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         using var device = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice });
         foreach (TrainingDriver driver in new[] { cpu, device })
@@ -165,7 +165,7 @@ public sealed class DeviceTrainingTests
         Value y = g.Op("MatMul", [x, Small(model.Graph, "weight", 1)]);
         model.Graph.Outputs.Add(g.Named(y, "y"));
         model.Graph.Outputs.Add(g.Named(g.ReduceSum(g.Mul(y, y), false), "loss"));
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OutputLoss { Output = "loss" }, TrainingOutputs = ["y", "loss"] });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OutputLoss { Output = "loss" }, TrainingOutputs = ["y", "loss"] });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice });
         using Batch batch = new Batch().Add("x", [.. Enumerable.Range(0, 24).Select(i => i / 24f)], 3, 8);
         double loss = driver.TrainStep(batch);
@@ -176,7 +176,7 @@ public sealed class DeviceTrainingTests
     [TestMethod]
     public void NonFiniteGradient_ChangesNothingOnTheDevice_AndIsCounted()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = Cpr });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = Cpr });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice });
         double[] before = driver.ToBuffer().ToDoubles();
         using Batch bad = new Batch().Add("x", [.. Enumerable.Repeat(float.PositiveInfinity, 8)], 2, 4).Add("labels", new long[2], 2);
@@ -189,7 +189,7 @@ public sealed class DeviceTrainingTests
     [TestMethod]
     public void SeveralDrivers_ShareTheDevice_AndAreDisposedInAnyOrder()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = Cpr });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = Cpr });
         var options = new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice };
         var first = new TrainingDriver(graphs, options);
         var second = new TrainingDriver(graphs, options);

@@ -12,7 +12,7 @@ namespace OrtCpr.Tests.Devices;
 [DoNotParallelize]
 public sealed class DeviceTrapTests
 {
-    private static OptimizerGraph Optimizer(int matrices = 2) => OptimizerGraph.Build(
+    private static TrainingPlan Optimizer(int matrices = 2) => TrainingPlan.ForOptimizer(
         [.. Enumerable.Range(0, matrices).Select(i => new ParameterSpec($"w{i}", ElementType.Float, [3, 2], true))],
         new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 2 })] });
 
@@ -29,7 +29,7 @@ public sealed class DeviceTrapTests
     [TestMethod]
     public void ChangedBatchesAndRates_ReachTheDevice()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = new() { Groups = [UpdateRule.Sgd(0)] } });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = new() { Groups = [UpdateRule.Sgd(0)] } });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.Device() });
         float[] x = new float[8];
         using Batch batch = new Batch().Add("x", x, 2, 4).Add("labels", [1L, 2], 2);
@@ -53,8 +53,8 @@ public sealed class DeviceTrapTests
     [TestMethod]
     public void NoNode_ReadsTheStateThatItWrites()
     {
-        OptimizerGraph optimizer = Optimizer();
-        OnnxModel adapted = AdaptToDevice.Run(optimizer.Model, DeviceCapabilities.WebGpu);
+        TrainingPlan optimizer = Optimizer();
+        OnnxModel adapted = AdaptToDevice.Run(optimizer.OptimizerModel, DeviceCapabilities.WebGpu);
         foreach (Value output in adapted.Graph.Outputs.Where(o => o.Name.EndsWith(".updated", StringComparison.Ordinal)))
         {
             string state = output.Name[..^".updated".Length];
@@ -106,7 +106,7 @@ public sealed class DeviceTrapTests
     [TestMethod]
     public void Float64_IsRefused_OnADeviceWithoutIt()
     {
-        OptimizerGraph graph = OptimizerGraph.Build([new("w", ElementType.Double, [2], true)], new OptimizerOptions());
+        TrainingPlan graph = TrainingPlan.ForOptimizer([new("w", ElementType.Double, [2], true)], new OptimizerOptions());
         var options = new DriverOptions { Device = SoftwareAdapter.Device() };
         StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => new OptimizerDriver(graph, new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([1, 2], 2) }, options)).Message, "no float64");
     }

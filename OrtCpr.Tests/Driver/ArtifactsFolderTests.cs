@@ -51,7 +51,7 @@ public sealed class ArtifactsFolderTests
         ArtifactsFolder.Save(first, folder["job"], new TrainingProgress { Epoch = 3 });
         using TrainingDriver second = ArtifactsFolder.Load(folder["job"], new DriverOptions { Threads = 1 }, out TrainingProgress progress);
         Assert.AreEqual(3, progress.Epoch);
-        Assert.AreEqual(first.Graphs.Parameters.ToString(), second.Graphs.Parameters.ToString());
+        Assert.AreEqual(first.Plan.Parameters.ToString(), second.Plan.Parameters.ToString());
         Steps(second, 4, 8);
         CollectionAssert.AreEqual(whole.ToBuffer().ToDoubles(), second.ToBuffer().ToDoubles());
         Assert.AreEqual(whole.Optimizer.GetLearningRate(1), second.Optimizer.GetLearningRate(1));

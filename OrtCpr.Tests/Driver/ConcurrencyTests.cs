@@ -11,12 +11,12 @@ public sealed class ConcurrencyTests
 {
     private const int Steps = 40;
 
-    private static TrainingGraphs Graphs => TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions
+    private static TrainingPlan Graphs => TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions
     {
         Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.9 })] },
     });
 
-    private static double[] Train(TrainingGraphs graphs, int threads, int seed)
+    private static double[] Train(TrainingPlan graphs, int threads, int seed)
     {
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = threads });
         for (int t = 0; t < Steps; t++)
@@ -34,7 +34,7 @@ public sealed class ConcurrencyTests
     [DataRow(2)]
     public void TwoTrainersAndAnInferenceSession_AtOnce_GiveTheResultsOfSeparateRuns(int threads)
     {
-        TrainingGraphs graphs = Graphs;
+        TrainingPlan graphs = Graphs;
         double[] first = Train(graphs, threads, 1), second = Train(graphs, threads, 1000);
         using var folder = new TemporaryFolder();
         using (var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 })) driver.ExportModel(folder["model.onnx"]);
@@ -65,7 +65,7 @@ public sealed class ConcurrencyTests
     [TestMethod]
     public void Disposal_InAnyOrder_AndTwice_IsHarmless()
     {
-        TrainingGraphs graphs = Graphs;
+        TrainingPlan graphs = Graphs;
         var first = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         var second = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         Batch batch = TestModels.Batch(4);
@@ -88,7 +88,7 @@ public sealed class ConcurrencyTests
     [TestMethod]
     public void TwoHundredRounds_OfCreateTrainDispose_LeaveNothing()
     {
-        TrainingGraphs graphs = Graphs;
+        TrainingPlan graphs = Graphs;
         void Round()
         {
             using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });

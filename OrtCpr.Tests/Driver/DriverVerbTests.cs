@@ -39,7 +39,7 @@ public sealed class DriverVerbTests
         Step(driver);
         CollectionAssert.AreNotEqual(before[0], driver.GetParameter("fc1.weight").ToDoubles());
         long[] steps = driver.Optimizer.Get("step").ToInt64s();
-        int index = driver.Graphs.Optimizer.Parameters.ToList().FindIndex(p => p.Name == "fc1.weight");
+        int index = driver.Plan.Trained.ToList().FindIndex(p => p.Name == "fc1.weight");
         Assert.AreEqual(2, steps[index], "the frozen step does not count");
         StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Optimizer.Freeze("nothing*")).Message, "'nothing*' fit no trained parameter");
     }
@@ -127,7 +127,7 @@ public sealed class DriverVerbTests
         var constraint = new ConstrainNorm { KappaInitMethod = KappaInitMethod.Uniform, KappaInitParam = 1, EvaluateAt = EvaluateAt.Previous };
         ParameterSpec[] parameters = [new("w", ElementType.Double, [1], true)];
         OptimizerOptions options = new() { Groups = [UpdateRule.Sgd(0.5, constraint: constraint)] };
-        using var driver = new OptimizerDriver(OptimizerGraph.Build(parameters, options), new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([2], 1) });
+        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, options), new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([2], 1) });
         driver.Set("w_grad", TensorData.From<double>([1], 1));
         driver.Step();
         Assert.AreEqual(3, driver.GetConstraints()[0].Lambda, 1e-12);
@@ -142,7 +142,7 @@ public sealed class DriverVerbTests
     {
         var constraint = new ConstrainNorm { Regularizer = regularizer, KappaInitMethod = KappaInitMethod.Uniform, KappaInitParam = 1.5, KappaScale = KappaScale.Mean };
         ParameterSpec[] parameters = [new("w", ElementType.Float, [4], true)];
-        using var driver = new OptimizerDriver(OptimizerGraph.Build(parameters, new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: constraint)] }), new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([1, 2, 3, 4], 4) });
+        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: constraint)] }), new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([1, 2, 3, 4], 4) });
         Assert.AreEqual(expected, driver.GetConstraints()[0].Kappa, 1e-6);
     }
 
@@ -151,7 +151,7 @@ public sealed class DriverVerbTests
     {
         ParameterSpec[] parameters = [new("w", ElementType.Float, [3], false)];
         OptimizerOptions options = new() { Groups = [UpdateRule.Sgd(1)], MaxGradientValue = 0.5 };
-        using var driver = new OptimizerDriver(OptimizerGraph.Build(parameters, options), new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([0, 0, 0], 3) });
+        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, options), new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([0, 0, 0], 3) });
         driver.Set("w_grad", TensorData.From<float>([3, -2, 0.25f], 3));
         driver.Step();
         CollectionAssert.AreEqual(new[] { -0.5f, 0.5f, -0.25f }, driver.Get("w").ToArray<float>());

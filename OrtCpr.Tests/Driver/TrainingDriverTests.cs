@@ -110,7 +110,7 @@ public sealed class TrainingDriverTests
         Assert.IsFalse(driver.OptimizerStep());
         Assert.AreEqual(1, driver.Optimizer.SkippedSteps);
         Assert.IsFalse(double.IsFinite(driver.Optimizer.GradientNorm));
-        string[] transient = [OptimizerGraph.StepAppliedOutput, OptimizerGraph.GradientNormOutput, OptimizerGraph.SkippedStepsState, "loss"];
+        string[] transient = ["step_applied", "grad_norm", "skipped_steps", "loss"];
         foreach ((string name, byte[] bytes) in Everything(driver).Where(t => !t.Key.EndsWith("_grad", StringComparison.Ordinal) && !transient.Contains(t.Key)))
             CollectionAssert.AreEqual(before[name], bytes, name);
         Step(driver, good);
@@ -204,7 +204,7 @@ public sealed class TrainingDriverTests
     {
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = TrainingDriver.Create(TestModels.Case("models/mlp_float16.onnx"), new TrainingOptions { Optimizer = Dependent }, new DriverOptions { Threads = 1 });
-        Assert.AreEqual(ElementType.Float, driver.GetParameter(driver.Graphs.Parameters.Trained[0].Name).Type);
+        Assert.AreEqual(ElementType.Float, driver.GetParameter(driver.Plan.Parameters.Trained[0].Name).Type);
         driver.ExportModel(folder["half.onnx"]);
         using var session = new InferenceSession(folder["half.onnx"]);
         Assert.AreEqual(typeof(Float16), session.InputMetadata.Values.Single().ElementType);

@@ -1,7 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Devices;
 using OrtCpr.Graph;
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Sessions;
 
@@ -52,12 +52,12 @@ public sealed class ConvKernelTests
         Value Input(string name, long[] dims) => model.Graph.AddInput(name, ElementType.Float, Shape.Of(dims));
         Value xs = Input("x", image), ws = Input("w", weight), dys = Input("dy", sizes), biases = Input("bias", [job.M]);
         var g = new GraphBuilder(model.Graph);
-        model.Graph.Outputs.Add(FunctionLibrary.ConvWeightGrad(g, xs, ws, dys, job.Strides, job.Dilations, job.Pads));
-        model.Graph.Outputs.Add(FunctionLibrary.ConvInputGrad(g, xs, ws, dys, job.Strides, job.Dilations, job.Pads));
+        model.Graph.Outputs.Add(Convolution.WeightGradOf(g, xs, ws, dys, job.Strides, job.Dilations, job.Pads));
+        model.Graph.Outputs.Add(Convolution.InputGradOf(g, xs, ws, dys, job.Strides, job.Dilations, job.Pads));
         (string, object)[] geometry = [("strides", job.Strides), ("dilations", job.Dilations), ("pads", job.Pads)];
-        model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{FunctionLibrary.Domain}.ConvForward", [xs, ws], geometry), dys));
-        model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{FunctionLibrary.Domain}.ConvForwardBias", [xs, ws, biases], geometry), dys));
-        FunctionLibrary.Attach(model);
+        model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{OperatorDefinition.Domain}.ConvForward", [xs, ws], geometry), dys));
+        model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{OperatorDefinition.Domain}.ConvForwardBias", [xs, ws, biases], geometry), dys));
+        OperatorTable.Attach(model);
         using var device = new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
         using Batch batch = new Batch().Add("x", x, image).Add("w", w, weight).Add("dy", dy, sizes).Add("bias", bias, job.M);
@@ -122,8 +122,8 @@ public sealed class ConvKernelTests
     {
         OnnxModel model = OnnxModel.Create("function", 18);
         Value[] inputs = [.. new[] { "x", "w", "dy" }.Select(n => model.Graph.AddInput(n, ElementType.Float, Shape.Of(1, 1, 3, 3)))];
-        model.Graph.Outputs.Add(FunctionLibrary.ConvWeightGrad(new GraphBuilder(model.Graph), inputs[0], inputs[1], inputs[2], [1, 1], [1, 1], [0, 0, 0, 0]));
-        FunctionLibrary.Attach(model);
+        model.Graph.Outputs.Add(Convolution.WeightGradOf(new GraphBuilder(model.Graph), inputs[0], inputs[1], inputs[2], [1, 1], [1, 1], [0, 0, 0, 0]));
+        OperatorTable.Attach(model);
         using var device = new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = 1 }, device);
         using Batch batch = new Batch().Add("x", new float[9], 1, 1, 3, 3).Add("w", new float[9], 1, 1, 3, 3).Add("dy", new float[9], 1, 1, 3, 3);

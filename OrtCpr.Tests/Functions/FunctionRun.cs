@@ -1,7 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Devices;
 using OrtCpr.Graph;
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Sessions;
 
@@ -23,8 +23,8 @@ internal sealed record FunctionRun(string Name, int Outputs, params (string Name
         OnnxModel model = OnnxModel.Create("function", 18);
         Value[] values = [.. inputs.Select((x, i) => model.Graph.AddInput($"x{i}", x.Type, Shape.Of(x.Dimensions)))];
         var g = new GraphBuilder(model.Graph);
-        foreach (Value output in g.Ops($"{FunctionLibrary.Domain}.{Name}", Outputs, values, Attributes)) model.Graph.Outputs.Add(GraphBuilder.Typed(output, inputs[0].Type, null));
-        FunctionLibrary.Attach(model);
+        foreach (Value output in g.Ops($"{OperatorDefinition.Domain}.{Name}", Outputs, values, Attributes)) model.Graph.Outputs.Add(GraphBuilder.Typed(output, inputs[0].Type, null));
+        OperatorTable.Attach(model);
         using var device = new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
         using var batch = new Batch();

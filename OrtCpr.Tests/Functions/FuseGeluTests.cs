@@ -12,7 +12,7 @@ public sealed class FuseGeluTests
     [DataRow("gpt2_legacy")]
     public void GeluWrittenOut_AndCrossEntropy_BecomeOneOperatorEachWay(string model)
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Case($"models/{model}.onnx"), new TrainingOptions { Loss = new CrossEntropyLoss() });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Case($"models/{model}.onnx"), new TrainingOptions { Loss = new CrossEntropyLoss() });
         string[] types = [.. graphs.Training.Graph.Nodes.Select(n => n.QualifiedType)];
         int gelus = types.Count(t => t == "ortcpr.GeluTanh");
         Assert.IsGreaterThan(0, gelus);

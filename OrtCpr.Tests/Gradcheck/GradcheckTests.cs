@@ -17,9 +17,9 @@ public sealed class GradcheckTests
         string path = TestModels.Case("models/physics_mlp.onnx");
         var options = new TrainingOptions { Rules = rules, Loss = new MseLoss() };
         using var driver = new TrainingDriver(isDouble ? TrainingGraphBuilder.Build(DoubleModel.Of(path), options) : TrainingGraphBuilder.Build(path, options), new DriverOptions { Threads = 1 });
-        using Batch batch = new SampleInputs([], [], [], 1).For(driver.Graphs.BatchInputs);
+        using Batch batch = new SampleInputs([], [], [], 1).For(driver.Plan.BatchInputs);
         var check = new DifferenceCheck(driver, batch, isDouble, 1);
-        return [.. driver.Graphs.Parameters.Trained.SelectMany(p => check.Of(p.Name, 2).Where(d => !d.Passed).Select(d => $"{p.Name}: {d}"))];
+        return [.. driver.Plan.Parameters.Trained.SelectMany(p => check.Of(p.Name, 2).Where(d => !d.Passed).Select(d => $"{p.Name}: {d}"))];
     }
 
     [TestMethod]
@@ -37,8 +37,8 @@ public sealed class GradcheckTests
     public void Parameters_AreAsTheyWere_AfterTheCheck()
     {
         using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Case("models/mlp_legacy.onnx")), new DriverOptions { Threads = 1 });
-        using Batch batch = new SampleInputs([], [], [], 1).For(driver.Graphs.BatchInputs);
-        foreach (ParameterInfo p in driver.Graphs.Parameters.Trained)
+        using Batch batch = new SampleInputs([], [], [], 1).For(driver.Plan.BatchInputs);
+        foreach (ParameterInfo p in driver.Plan.Parameters.Trained)
         {
             byte[] before = driver.GetParameter(p.Name).Bytes.ToArray();
             _ = new DifferenceCheck(driver, batch, isDouble: false, 1).Of(p.Name, 1).Count();
@@ -51,7 +51,7 @@ public sealed class GradcheckTests
     {
         using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Case("models/mlp_legacy.onnx")), new DriverOptions { Threads = 1 });
         StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() => new SampleInputs(["batch"], [], [], 1)).Message, "batch=4");
-        StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() => new SampleInputs([], ["labels=5..1"], [], 1).For(driver.Graphs.BatchInputs)).Message, "FIRST..LAST");
-        StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() => new SampleInputs([], ["nothing=0..1"], [], 1).For(driver.Graphs.BatchInputs)).Message, "'nothing'");
+        StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() => new SampleInputs([], ["labels=5..1"], [], 1).For(driver.Plan.BatchInputs)).Message, "FIRST..LAST");
+        StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() => new SampleInputs([], ["nothing=0..1"], [], 1).For(driver.Plan.BatchInputs)).Message, "'nothing'");
     }
 }

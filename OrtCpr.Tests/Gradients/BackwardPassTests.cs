@@ -38,7 +38,7 @@ public sealed class BackwardPassTests
         GradientRules rules = GradientRules.Default
             .Register("ai.onnx.ml", "Normalizer", (g, op, dy) => [null])
             .Register("ai.onnx.ml", "Scaler", (g, op, dy) => [g.Mul(dy, 2)]);
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(Unsupported(), new TrainingOptions { Loss = new OutputLoss(), Rules = rules });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(Unsupported(), new TrainingOptions { Loss = new OutputLoss(), Rules = rules });
         Assert.IsNotEmpty(graphs.Parameters.Trained);
         Assert.DoesNotContain("ai.onnx.ml.Scaler", GradientRules.Default.Operators);
     }
@@ -46,7 +46,7 @@ public sealed class BackwardPassTests
     [TestMethod]
     public void FrozenParameters_NeedNoRule()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Case("models/lenet.onnx"), new TrainingOptions { Parameters = new() { TrainOnly = ["fc3.*"] } });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Case("models/lenet.onnx"), new TrainingOptions { Parameters = new() { TrainOnly = ["fc3.*"] } });
         Assert.IsFalse(graphs.Training.Graph.Nodes.Any(n => n.OpType is "ConvTranspose" or "ScatterElements" && n.Name.Contains("conv", StringComparison.Ordinal)), "nothing is differentiated below the frozen part");
         Assert.HasCount(2, graphs.Parameters.Trained);
     }
@@ -54,7 +54,7 @@ public sealed class BackwardPassTests
     [TestMethod]
     public void BackwardGraph_HasNoDeadNodes_AndNoDoubleTransposes()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Case("models/gpt2_legacy.onnx"));
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Case("models/gpt2_legacy.onnx"));
         OnnxGraph graph = graphs.Training.Graph;
         Dictionary<Value, List<Node>> readers = graph.Readers();
         foreach (Node node in graph.Nodes)

@@ -25,12 +25,12 @@ public sealed class BadInputTests
         return GraphWriter.ToBytes(model);
     }
 
-    private static TrainingGraphs Build(string output) => TrainingGraphBuilder.Build(Disconnected(), new TrainingOptions { Loss = new OutputLoss { Output = output } });
+    private static TrainingPlan Build(string output) => TrainingGraphBuilder.Build(Disconnected(), new TrainingOptions { Loss = new OutputLoss { Output = output } });
 
     [TestMethod]
     public void ParameterOfTheOtherModel_IsNotTrained_AndSaidSo()
     {
-        TrainingGraphs graphs = Build("a");
+        TrainingPlan graphs = Build("a");
         CollectionAssert.AreEqual(new[] { "first" }, graphs.Parameters.Trained.Select(p => p.Name).ToArray());
         Assert.IsTrue(graphs.Warnings.Any(w => w.Contains("'second'", StringComparison.Ordinal) && w.Contains("no path to the loss", StringComparison.Ordinal)), string.Join('\n', graphs.Warnings));
     }

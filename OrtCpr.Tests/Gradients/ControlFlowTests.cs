@@ -27,12 +27,12 @@ public sealed class ControlFlowTests
         return GraphWriter.ToBytes(model);
     }
 
-    private static TrainingGraphs Build(Func<GraphBuilder, Value, Value> write) => TrainingGraphBuilder.Build(Loop(write), new TrainingOptions { Loss = new OutputLoss() });
+    private static TrainingPlan Build(Func<GraphBuilder, Value, Value> write) => TrainingGraphBuilder.Build(Loop(write), new TrainingOptions { Loss = new OutputLoss() });
 
     [TestMethod]
     public void WeightsOfABody_AreTrained_AndExported()
     {
-        TrainingGraphs graphs = Build((b, state) => b.Op("Tanh", [b.Mul(state, TestModels.Weight(b.Graph, "inner", 3))]));
+        TrainingPlan graphs = Build((b, state) => b.Op("Tanh", [b.Mul(state, TestModels.Weight(b.Graph, "inner", 3))]));
         CollectionAssert.AreEquivalent(new[] { "inner", "outer" }, graphs.Parameters.Trained.Select(p => p.Name).ToArray());
         using var driver = new TrainingDriver(graphs);
         using Batch batch = new Batch().Add("x", [1f, 2, 3, 4, 5, 6], 2, 3);
@@ -40,7 +40,7 @@ public sealed class ControlFlowTests
         driver.OptimizerStep();
         using var file = new MemoryStream();
         driver.ExportModel(file);
-        TrainingGraphs again = TrainingGraphBuilder.Build(file.ToArray(), new TrainingOptions { Loss = new OutputLoss() });
+        TrainingPlan again = TrainingGraphBuilder.Build(file.ToArray(), new TrainingOptions { Loss = new OutputLoss() });
         CollectionAssert.AreEqual(driver.GetParameter("inner").ToDoubles(), again.InitialParameters["inner"].ToDoubles());
         Assert.AreNotEqual(graphs.InitialParameters["inner"].ToDoubles()[0], again.InitialParameters["inner"].ToDoubles()[0]);
         using var second = new TrainingDriver(again);

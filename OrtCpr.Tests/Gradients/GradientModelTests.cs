@@ -1,6 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Graph;
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Optimizers;
@@ -87,7 +87,7 @@ public sealed class GradientModelTests
         Dictionary<string, TensorData> at = new() { ["x"] = Draw(2, 2, 7, 6), ["w"] = Draw(3, 2, 3, 2) };
         TensorData direction = Draw([.. at[name].Dimensions]);
         byte[] gradient = GradientModel.Build(GraphWriter.ToBytes(model), "energy", [name]).ToBytes();
-        Assert.IsTrue(GraphReader.Read(ModelFile.Load(gradient)).Graph.Nodes.Any(n => n.Domain == FunctionLibrary.Domain));
+        Assert.IsTrue(GraphReader.Read(ModelFile.Load(gradient)).Graph.Nodes.Any(n => n.Domain == OperatorDefinition.Domain));
         GradientModel second = GradientModel.Build(gradient, [$"{name}_grad"], ["x", "w"]);
         foreach (string wrt in new[] { "x", "w" })
         {
@@ -107,7 +107,7 @@ public sealed class GradientModelTests
     public void ModelWithDerivatives_IsTrained()
     {
         byte[] derivatives = GradientModel.Build(Network(), ["u"], ["x"]).ToBytes();
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(derivatives, new TrainingOptions
+        TrainingPlan graphs = TrainingGraphBuilder.Build(derivatives, new TrainingOptions
         {
             Loss = new OrtCpr.Graph.Losses.MseLoss { Output = "x_grad" },
             Optimizer = new OptimizerOptions { Groups = [UpdateRule.Adam(0.02)] },
@@ -146,7 +146,7 @@ public sealed class GradientModelTests
             {
                 continue;
             }
-            foreach (Node node in Nodes(model.Graph).Where(n => !known.Contains(n.QualifiedType) && FunctionLibrary.GradientOf(n) is null)) found.Add($"{row.Op} → {node.QualifiedType}");
+            foreach (Node node in Nodes(model.Graph).Where(n => !known.Contains(n.QualifiedType) && OperatorTable.GradientOf(n) is null)) found.Add($"{row.Op} → {node.QualifiedType}");
         }
         CollectionAssert.AreEqual(Once, found.ToArray(), string.Join(", ", found));
     }

@@ -54,7 +54,7 @@ public sealed class SparseAttentionTests
                 return [g.ReduceMean(g.Ops(row.Op, 3, x, row.Attributes)[0], false)];
             },
         };
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(RuleCheck.Write(weighted, dynamic: false, ElementType.Float).Model, new TrainingOptions { Loss = new OutputLoss() });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(RuleCheck.Write(weighted, dynamic: false, ElementType.Float).Model, new TrainingOptions { Loss = new OutputLoss() });
         using var driver = new TrainingDriver(graphs);
         using var batch = new Batch();
         foreach ((string name, Feed feed) in RuleCheck.Named(row.Inputs)) batch.Add(name, feed.ToTensor(ElementType.Float));

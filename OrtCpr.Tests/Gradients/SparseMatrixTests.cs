@@ -95,7 +95,7 @@ public sealed class SparseMatrixTests
         model.Graph.Initializer.Add(TensorSerializer.Write("B", Tensor(b, ElementType.Float, 4, 5)));
         Assert.ThrowsExactly<OnnxRuntimeException>(() => RuleCheck.Open(model.ToByteArray()).Dispose());
 
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(model.ToByteArray(), new TrainingOptions { Loss = new OutputLoss(Reduction.Sum) });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(model.ToByteArray(), new TrainingOptions { Loss = new OutputLoss(Reduction.Sum) });
         CollectionAssert.AreEqual(new[] { "B" }, graphs.Parameters.Trained.Select(p => p.Name).ToArray());
         using var driver = new TrainingDriver(graphs);
         using var batch = new Batch();

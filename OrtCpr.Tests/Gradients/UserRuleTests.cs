@@ -29,7 +29,7 @@ public sealed class UserRuleTests
 
     private static float[] Gradient(GradientRules rules)
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(Reversal(), new TrainingOptions { Loss = new OutputLoss(Reduction.Sum), Rules = rules });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(Reversal(), new TrainingOptions { Loss = new OutputLoss(Reduction.Sum), Rules = rules });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         using Batch batch = new Batch().Add("x", new float[] { 1, 2, 3, 4, 5, 6 }, 2, 3);
         driver.TrainStep(batch);

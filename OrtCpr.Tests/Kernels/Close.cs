@@ -43,7 +43,7 @@ internal static class Close
 
     private static void AssertConstraint(ReferenceUpdate expected, in ConstraintState actual, UpdateScenario scenario, string where)
     {
-        double measure = ReferenceRegularizer.Value(scenario.Variant.Regularizer!, expected.Parameter);
+        double measure = ReferenceRegularizer.Value(scenario.Variant.Regularizer!.Value, expected.Parameter);
         double tolerance = (OfMeasure * measure)
             + (OfParameter * expected.Parameter.Select(Math.Abs).DefaultIfEmpty().Max());
         Assert.AreEqual(expected.IsSet, actual.IsSet, where + "set");

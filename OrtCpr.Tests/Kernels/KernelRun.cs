@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.Tests.Kernels;
@@ -41,20 +42,11 @@ internal sealed unsafe class KernelRun
                 Gradient = gradient,
                 NewParameter = newParameter,
             };
-            if (_scenario.Variant.Base.IsAdam)
-            {
-                tensors.ExpAvg = first;
-                tensors.ExpAvgSq = second;
-                tensors.MaxExpAvgSq = maximum;
-                tensors.NewExpAvg = newFirst;
-                tensors.NewExpAvgSq = newSecond;
-                tensors.NewMaxExpAvgSq = newMaximum;
-            }
-            else if (_scenario.Variant.Base.HasMomentum)
-            {
-                tensors.MomentumBuffer = first;
-                tensors.NewMomentumBuffer = newFirst;
-            }
+            int states = _scenario.Variant.Base.IsAdam ? _scenario.Variant.AmsGrad ? 3 : 2
+                : _scenario.Variant.Base.HasMomentum || _scenario.Variant.Base.IsLion ? 1 : 0;
+            ReadOnlySpan<nint> old = [(nint)first, (nint)second, (nint)maximum], updated = [(nint)newFirst, (nint)newSecond, (nint)newMaximum];
+            for (int i = 0; i < states; i++)
+                (tensors.State[i], tensors.NewState[i]) = (old[i], updated[i]);
             Run(t, tensors, loop);
         }
         State = next;
@@ -85,27 +77,40 @@ internal sealed unsafe class KernelRun
             BufferRate = t == 1 ? 1 : 1 - _scenario.Dampening,
             Nesterov = _scenario.Variant.Base.Nesterov,
         };
-        BaseStep rule = _scenario.Variant.Base.IsAdam ? AdamStep.With(&coefficients) : SgdStep.With(&sgd);
-        if (_scenario.Method is not BoundMethod method)
+        LionCoefficients lion = new()
         {
-            UpdateKernel.Run(rule, tensors, loop);
-            return;
-        }
-        ConstraintSettings settings = new()
-        {
-            Method = method,
-            Adaptive = _scenario.Variant.Adaptive,
-            KappaUpdate = _scenario.KappaUpdate,
-            Rate = _scenario.ConstraintRate(t),
-            KappaFactor = UpdateScenario.KappaFactor,
-            WarmStartSteps = UpdateScenario.WarmStartSteps,
-            SampleInterval = UpdateScenario.SampleInterval,
-            SampleDecay = UpdateScenario.SampleDecay,
-            MaxWaitSteps = UpdateScenario.MaxWaitSteps,
+            GradientScale = UpdateScenario.GradientScale,
+            OneMinusBeta1 = (float)(1 - (double)UpdateScenario.Beta1),
+            OneMinusBeta2 = (float)(1 - (double)UpdateScenario.Beta2),
+            StepSize = UpdateScenario.LearningRate(t),
+            Decay = _scenario.Variant.Base.HasDecay ? UpdateScenario.LearningRate(t) * UpdateScenario.WeightDecay : 0,
         };
-        ConstraintState state = Constraint;
-        UpdateKernel.Run(
-            rule, tensors, Regularizer.ByName[_scenario.Variant.Regularizer!], settings, ref state, t, loop);
-        Constraint = state;
+        UpdateTask task = new()
+        {
+            Rule = _scenario.Variant.Base.IsAdam ? AdamStep.With(&coefficients)
+                : _scenario.Variant.Base.IsLion ? LionStep.With(&lion) : SgdStep.With(&sgd),
+            Tensors = tensors,
+            Step = t,
+            State = Constraint,
+        };
+        if (_scenario.Method is KappaInitMethod method)
+        {
+            task.IsConstrained = true;
+            task.Regularizer = RegularizerFormula.Of(_scenario.Variant.Regularizer!.Value);
+            task.Settings = new()
+            {
+                Method = method,
+                Adaptive = _scenario.Variant.Adaptive,
+                KappaUpdate = _scenario.KappaUpdate,
+                Rate = _scenario.ConstraintRate(t),
+                KappaFactor = UpdateScenario.KappaFactor,
+                WarmStartSteps = UpdateScenario.WarmStartSteps,
+                SampleInterval = UpdateScenario.SampleInterval,
+                SampleDecay = UpdateScenario.SampleDecay,
+                MaxWaitSteps = UpdateScenario.MaxWaitSteps,
+            };
+        }
+        UpdateKernel.Run(&task, 1, loop);
+        Constraint = task.State;
     }
 }

@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.Tests.Kernels;
@@ -11,7 +12,7 @@ public sealed class MeasurementTests
     [TestMethod]
     public void EveryRegularizer_MeasuresTheFormula_AtEveryLength()
     {
-        foreach (string name in Regularizer.ByName.Keys)
+        foreach (Regularizer name in Enum.GetValues<Regularizer>())
         {
             foreach (int length in new[] { 0, 1, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 64, 1000, 1024, 1025, 16_385, 100_003 })
             {
@@ -26,8 +27,8 @@ public sealed class MeasurementTests
     public void StandardDeviation_KeepsItsDigits_AroundTen()
     {
         float[] values = Uniform(1_000_003, middle: 10, width: 0.17f);
-        double expected = Reference("std", values);
-        Assert.AreEqual(expected, Value("std", values, default), Relative * expected);
+        double expected = Reference(Regularizer.Std, values);
+        Assert.AreEqual(expected, Value(Regularizer.Std, values, default), Relative * expected);
     }
 
     [TestMethod]
@@ -35,14 +36,14 @@ public sealed class MeasurementTests
     {
         float[] values = Uniform(5000, middle: 0, width: 1);
         values[0] = 1e4f;
-        double expected = Reference("std", values);
-        Assert.AreEqual(expected, Value("std", values, default), Relative * expected);
+        double expected = Reference(Regularizer.Std, values);
+        Assert.AreEqual(expected, Value(Regularizer.Std, values, default), Relative * expected);
     }
 
     [TestMethod]
     public unsafe void StandardDeviation_IsZeroWithAZeroGradient_ForOneElementAndForEqualOnes()
     {
-        Regularizer regularizer = Regularizer.ByName["std"];
+        RegularizerFormula regularizer = RegularizerFormula.Of(Regularizer.Std);
         foreach (int length in new[] { 0, 1, 2, 9, 1000, 50_000 })
         {
             float[] values = new float[length];
@@ -63,10 +64,10 @@ public sealed class MeasurementTests
         {
             float[] values = Uniform(50_000, middle: 0, width: 1);
             values[place] = float.NaN;
-            foreach (string name in Regularizer.ByName.Keys)
+            foreach (Regularizer name in Enum.GetValues<Regularizer>())
                 Assert.IsTrue(double.IsNaN(Value(name, values, default)), $"{name}, {place}");
             values[place] = float.NegativeInfinity;
-            Assert.IsTrue(double.IsPositiveInfinity(Value("l2", values, default)), $"{place}");
+            Assert.IsTrue(double.IsPositiveInfinity(Value(Regularizer.L2, values, default)), $"{place}");
         }
     }
 
@@ -74,8 +75,8 @@ public sealed class MeasurementTests
     public void Sums_AreTheSameBits_OnOneThreadAndTwo()
     {
         float[] values = Uniform(300_001, middle: 0.3f, width: 1);
-        foreach (string name in Regularizer.ByName.Keys)
-            Assert.AreEqual(Value(name, values, default), Value(name, values, TwoThreads.Loop), name);
+        foreach (Regularizer name in Enum.GetValues<Regularizer>())
+            Assert.AreEqual(Value(name, values, default), Value(name, values, TwoThreads.Loop), $"{name}");
     }
 
     /// <summary>More chunks than partial sums have room for on the stack.</summary>
@@ -84,17 +85,17 @@ public sealed class MeasurementTests
     {
         float[] values = new float[((PartialSums.StackChunks + 1) * Chunks.Length) + 1];
         values.AsSpan().Fill(1);
-        Assert.AreEqual(values.Length, Value("l2", values, TwoThreads.Loop));
+        Assert.AreEqual(values.Length, Value(Regularizer.L2, values, TwoThreads.Loop));
     }
 
-    private static unsafe double Value(string name, float[] values, ParallelLoop loop)
+    private static unsafe double Value(Regularizer name, float[] values, ParallelLoop loop)
     {
-        Regularizer regularizer = Regularizer.ByName[name];
+        RegularizerFormula regularizer = RegularizerFormula.Of(name);
         fixed (float* pointer = values)
             return regularizer.Value(Measurement.Of(regularizer, pointer, values.Length, loop));
     }
 
-    private static double Reference(string name, float[] values) =>
+    private static double Reference(Regularizer name, float[] values) =>
         ReferenceRegularizer.Value(name, Array.ConvertAll(values, value => (double)value));
 
     private static float[] Uniform(int length, float middle, float width)

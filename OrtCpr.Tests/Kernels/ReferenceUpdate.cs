@@ -1,4 +1,4 @@
-using OrtCpr.CustomOps;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.Tests.Kernels;
@@ -36,23 +36,25 @@ internal sealed class ReferenceUpdate
 
     public List<double> Samples { get; } = [];
 
-    private string Regularizer => _scenario.Variant.Regularizer!;
+    private Regularizer Measure => _scenario.Variant.Regularizer!.Value;
 
     public void Step(int t)
     {
-        if (!IsSet && _scenario.Method == BoundMethod.Dependent)
+        if (!IsSet && _scenario.Method == KappaInitMethod.Dependent)
         {
-            Kappa = UpdateScenario.KappaFactor * ReferenceRegularizer.Value(Regularizer, Parameter);
+            Kappa = UpdateScenario.KappaFactor * ReferenceRegularizer.Value(Measure, Parameter);
             IsSet = true;
         }
         if (_scenario.Variant.Base.IsAdam)
             Adam(t);
+        else if (_scenario.Variant.Base.IsLion)
+            Lion(t);
         else
             Sgd(t);
         if (_scenario.Method is null)
             return;
 
-        double value = ReferenceRegularizer.Value(Regularizer, Parameter);
+        double value = ReferenceRegularizer.Value(Measure, Parameter);
         if (IsSet)
             Constrain(t, value);
         else if (Sets(t, value))
@@ -75,6 +77,21 @@ internal sealed class ReferenceUpdate
             MaxExpAvgSq[i] = Math.Max(MaxExpAvgSq[i], ExpAvgSq[i]);
             double second = _scenario.Variant.AmsGrad ? MaxExpAvgSq[i] : ExpAvgSq[i];
             Parameter[i] -= rate / correction1 * ExpAvg[i] / ((Math.Sqrt(second) / Math.Sqrt(correction2)) + UpdateScenario.Epsilon);
+        }
+    }
+
+    private void Lion(int t)
+    {
+        float[] gradient = _scenario.Gradient(t);
+        double rate = UpdateScenario.LearningRate(t);
+        for (int i = 0; i < Parameter.Length; i++)
+        {
+            double g = (double)UpdateScenario.GradientScale * gradient[i];
+            double direction = (UpdateScenario.Beta1 * ExpAvg[i]) + ((1 - (double)UpdateScenario.Beta1) * g);
+            if (_scenario.Variant.Base.HasDecay)
+                Parameter[i] *= 1 - (rate * UpdateScenario.WeightDecay);
+            Parameter[i] -= rate * Math.Sign(direction);
+            ExpAvg[i] = (UpdateScenario.Beta2 * ExpAvg[i]) + ((1 - (double)UpdateScenario.Beta2) * g);
         }
     }
 
@@ -103,14 +120,14 @@ internal sealed class ReferenceUpdate
         Lambda = Math.Max(0, Lambda + (_scenario.KappaUpdate * (value - Kappa)));
         if (_scenario.Variant.Adaptive && before > 0 && Lambda == 0)
             Kappa = value;
-        double[] gradient = ReferenceRegularizer.Gradient(Regularizer, Parameter);
+        double[] gradient = ReferenceRegularizer.Gradient(Measure, Parameter);
         for (int i = 0; i < Parameter.Length; i++)
             Parameter[i] -= _scenario.ConstraintRate(t) * Lambda * gradient[i];
     }
 
     private bool Sets(int t, double value)
     {
-        if (_scenario.Method == BoundMethod.WarmStart)
+        if (_scenario.Method == KappaInitMethod.WarmStart)
             return t == UpdateScenario.WarmStartSteps;
         double decay = UpdateScenario.SampleDecay;
         Samples.Add(Samples.Count == 0 ? value : (decay * Samples[^1]) + ((1 - decay) * value));

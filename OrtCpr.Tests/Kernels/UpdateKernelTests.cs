@@ -1,4 +1,4 @@
-using OrtCpr.CustomOps;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.Tests.Kernels;
@@ -32,13 +32,13 @@ public sealed class UpdateKernelTests
     public void EveryBound_FollowsTheSpecification_OnManyChunks()
     {
         foreach (UpdateVariant variant in OnePerBound)
-            AssertFollowsReference(new(variant, variant.Method == "dependent" ? ManyChunks : SeveralChunks), TwoThreads.Loop);
+            AssertFollowsReference(new(variant, variant.Method == KappaInitMethod.Dependent ? ManyChunks : SeveralChunks), TwoThreads.Loop);
     }
 
     [TestMethod]
     public void StandardDeviation_FollowsTheSpecification_FarFromZero()
     {
-        foreach (UpdateVariant variant in UpdateVariant.All.Where(variant => variant.Regularizer == "std"))
+        foreach (UpdateVariant variant in UpdateVariant.All.Where(variant => variant.Regularizer == Regularizer.Std))
         {
             foreach (int length in new[] { 2, 3, 64, 1000, 50_001 })
                 AssertFollowsReference(new(variant, length, middle: 10, width: 0.17f), default);
@@ -85,7 +85,7 @@ public sealed class UpdateKernelTests
     [TestMethod]
     public void Parameter_StaysWhereAdamPutsIt_WhileLambdaIsZero()
     {
-        UpdateVariant constrained = UpdateVariant.All.First(variant => variant.Method == "warm_start");
+        UpdateVariant constrained = UpdateVariant.All.First(variant => variant.Method == KappaInitMethod.WarmStart);
         KernelRun plain = new(new(constrained with { Regularizer = null, Method = null }, 100), inPlace: true);
         KernelRun waiting = new(new(constrained, 100), inPlace: true);
         for (int t = 1; t <= UpdateScenario.WarmStartSteps; t++)
@@ -101,7 +101,7 @@ public sealed class UpdateKernelTests
     [TestMethod]
     public void Step_AllocatesNothing_OnTheManagedHeap()
     {
-        UpdateVariant variant = OnePerBound.First(variant => variant.Regularizer == "std");
+        UpdateVariant variant = OnePerBound.First(variant => variant.Regularizer == Regularizer.Std);
         UpdateScenario scenario = new(variant, (PartialSums.StackChunks + 1) * Chunks.Length);
         KernelRun run = new(scenario, inPlace: true);
         run.Step(1, default);

@@ -1,4 +1,4 @@
-using OrtCpr.CustomOps;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.Tests.Kernels;
@@ -32,16 +32,16 @@ internal sealed class UpdateScenario(UpdateVariant variant, int length, float mi
 
     public int Length { get; } = length;
 
-    public BoundMethod? Method { get; } = variant.Method is null ? null : UpdateVariant.Methods[variant.Method];
+    public KappaInitMethod? Method { get; } = variant.Method;
 
     /// <summary>Nesterov's form allows none.</summary>
     public float Dampening => Variant.Base.Nesterov ? 0 : 0.25f;
 
     /// <summary>μ divided by n, except for the standard deviation.</summary>
-    public float KappaUpdate { get; } = variant.Regularizer == "std" ? 0.5f : 0.5f / Math.Max(length, 1);
+    public float KappaUpdate { get; } = variant.Regularizer == Regularizer.Std ? 0.5f : 0.5f / Math.Max(length, 1);
 
     /// <summary>s: the learning rate for one regularizer, 1 for the others, so that both are met.</summary>
-    public float ConstraintRate(int step) => Variant.Regularizer == "l1" ? LearningRate(step) : 1;
+    public float ConstraintRate(int step) => Variant.Regularizer == Regularizer.L1 ? LearningRate(step) : 1;
 
     public static float LearningRate(int step) => LearningRates[step - 1];
 
@@ -55,10 +55,10 @@ internal sealed class UpdateScenario(UpdateVariant variant, int length, float mi
     /// <summary>Unset, or for a uniform bound a κ that half of R exceeds.</summary>
     public ConstraintState InitialConstraint()
     {
-        if (Method != BoundMethod.Uniform)
+        if (Method != KappaInitMethod.Uniform)
             return new() { Kappa = double.NaN };
         double[] values = Array.ConvertAll(InitialParameter(), value => (double)value);
-        return new() { Kappa = (float)(0.5 * ReferenceRegularizer.Value(Variant.Regularizer!, values)), IsSet = true };
+        return new() { Kappa = (float)(0.5 * ReferenceRegularizer.Value(Variant.Regularizer!.Value, values)), IsSet = true };
     }
 
     // Apart from its caller, which a test measures: a closure is allocated at the start of the method that has it.

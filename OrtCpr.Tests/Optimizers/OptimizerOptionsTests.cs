@@ -54,7 +54,7 @@ public sealed class OptimizerOptionsTests
     public void UnknownGroup_MixedTypes_AndDoubleNames_AreRefused_Together()
     {
         ParameterSpec[] parameters = [new("a", ElementType.Float, [2], true, 1), new("a", ElementType.Double, [2], true), new("b", ElementType.Int64, [2], true)];
-        string message = Assert.ThrowsExactly<OptionException>(() => OptimizerGraph.Build(parameters, new OptimizerOptions())).Message;
+        string message = Assert.ThrowsExactly<OptionException>(() => TrainingPlan.ForOptimizer(parameters, new OptimizerOptions())).Message;
         foreach (string part in new[] { "group 1", "several types", "'a' is given twice", "'b' is Int64" }) StringAssert.Contains(message, part);
     }
 
@@ -65,14 +65,14 @@ public sealed class OptimizerOptionsTests
     [TestMethod]
     public void OptimizerWithNothingToConstrain_SaysSo()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Parameters = new() { Unconstrain = ["*"] } });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Parameters = new() { Unconstrain = ["*"] } });
         StringAssert.Contains(string.Join('\n', graphs.Warnings), "no trained parameter is constrained");
     }
 
     [TestMethod]
     public void StateTakesAtMostSixteenAndAHalfBytesAParameter()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Grokking, new TrainingOptions { Parameters = new() { RegularizeEmbeddings = true } });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Grokking, new TrainingOptions { Parameters = new() { RegularizeEmbeddings = true } });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         long bytes = driver.Optimizer.Store.Names.Sum(n => (long)driver.Optimizer.Store.Read(n).Bytes.Length);
         Assert.IsLessThan(16.5, (double)bytes / graphs.Parameters.Trained.Sum(p => p.ElementCount));
@@ -87,7 +87,7 @@ public sealed class OptimizerOptionsTests
         UpdateRule rule = UpdateRule.Adam(1, new ScaleByAdam { Beta1 = 0, Beta2 = 0, Epsilon = 1 });
         float[] Step(double clip, float scale)
         {
-            using var driver = new OptimizerDriver(OptimizerGraph.Build(parameters, new OptimizerOptions { Groups = [rule], MaxGradientNorm = clip }), start, new DriverOptions { Threads = 1 });
+            using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, new OptimizerOptions { Groups = [rule], MaxGradientNorm = clip }), start, new DriverOptions { Threads = 1 });
             driver.Set("w_grad", TensorData.From<float>([3 * scale, 0, 4 * scale], 3));
             driver.Step();
             return driver.Get("w").ToArray<float>();

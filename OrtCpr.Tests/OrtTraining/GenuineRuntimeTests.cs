@@ -33,7 +33,7 @@ public sealed class GenuineRuntimeTests
     public void Checkpoint_CarriesTheStateOfTheConstraint()
     {
         OptimizerOptions options = new() { Groups = [UpdateRule.AdamCpr(constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.5 })] };
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions { Optimizer = options });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions { Optimizer = options });
         OrtCheckpoint checkpoint = OrtCheckpoint.Read(GenuineArtifacts.Checkpoint(graphs).ToBytes());
         CollectionAssert.AreEqual(new[] { "bn.running_mean", "bn.running_var" }, checkpoint.Frozen.Select(t => t.Name).ToArray());
         OrtParameterState weight = checkpoint.Optimizer!.States.Single(s => s.Parameter == "fc1.weight"), bias = checkpoint.Optimizer.States.Single(s => s.Parameter == "fc1.bias");
@@ -51,7 +51,7 @@ public sealed class GenuineRuntimeTests
             Groups = [new UpdateRule { Maximize = true, Links = [new ScaleByAdam { AmsGrad = true }, new AddDecayedWeights(0.1)] }],
             Rescaling = new RescaleWeights(),
         };
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = options });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = options });
         using var folder = new TemporaryFolder();
         string message = Assert.ThrowsExactly<OptionException>(() => GenuineArtifacts.Write(graphs, folder["out"])).Message;
         foreach (string part in new[] { "Maximize", "rescaling", "AmsGrad = True", "OnlyConstrained" }) StringAssert.Contains(message, part);

@@ -3,7 +3,6 @@ using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Onnx;
-using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.OrtTraining;
 
 namespace OrtCpr.Tests.OrtTraining;
@@ -19,7 +18,7 @@ public sealed class LoweringTests
         using TrainingDriver lowered = TrainingDriver.FromArtifacts(folder), plain = TrainingDriver.Create(Path.Combine(folder, "forward_model.onnx"), new TrainingOptions { Loss = new MseLoss() });
         var random = new Random(3);
         float[] x = [.. Enumerable.Range(0, 2 * 3 * 5 * 6).Select(_ => (float)random.NextDouble())], y = [.. Enumerable.Range(0, 2 * 20 * 24).Select(_ => (float)random.NextDouble())];
-        string label = plain.Graphs.BatchInputs.Single(i => i.IsLabel).Name;
+        string label = plain.Plan.BatchInputs.Single(i => i.IsLabel).Name;
         using Batch one = new Batch().Add("x", x, 2, 3, 5, 6).Add("target", y, 2, 1, 20, 24), two = new Batch().Add("x", x, 2, 3, 5, 6).Add(label, y, 2, 1, 20, 24);
         Assert.AreEqual(plain.TrainStep(two), lowered.TrainStep(one), 1e-6);
         foreach (string name in new[] { "ct_W", "ct_b", "c_W" })
@@ -63,8 +62,8 @@ public sealed class LoweringTests
         Value?[] inputs = [lr, step, .. sequences, signal is bool s ? g.Constant(TensorData.From<bool>([s], 1)) : null];
         source.Graph.Outputs.Add(g.Op("com.microsoft.AdamWOptimizer", inputs, ("alpha", (float)beta1), ("beta", (float)beta2), ("epsilon", (float)epsilon), ("weight_decay", (float)decay), ("adam_mode", mode), ("correct_bias", correct)));
         string[] names = ["w", "w_grad", "w.momentum0", "w.momentum1"];
-        var tensors = sequences.Zip(names).ToDictionary(p => p.First.Name, p => (IReadOnlyList<StateTensor>)[new StateTensor(p.Second, null, ElementType.Float, [2])], StringComparer.Ordinal);
-        OnnxModel lowered = LowerOptimizer.Run(source, tensors);
+        var tensors = sequences.Zip(names).ToDictionary(p => p.First.Name, p => (IReadOnlyList<SequenceTensor>)[new SequenceTensor(p.Second, ElementType.Float, [2])], StringComparer.Ordinal);
+        OnnxModel lowered = LowerOptimizer.Run(source, tensors).Model;
         using var session = new InferenceSession(GraphWriter.ToBytes(lowered));
 
         double[] w = [1, -2], gradient = [0.5, -0.25], m = [0, 0], v = [0, 0];

@@ -155,7 +155,7 @@ public sealed class TrainingSessionTests
         using TrainingDriver driver = TrainingDriver.FromArtifacts(folder["out"]);
         OrtCheckpoint checkpoint = OrtCheckpoint.Load(FileOf("checkpoint.step20"));
         CollectionAssert.AreEqual(checkpoint.Optimizer!.States[0].Momentums[0].Data!.ToDoubles(), driver.Optimizer.Get("0.bias.exp_avg").ToDoubles());
-        CollectionAssert.AreEqual(new[] { "0.weight", "2.weight" }, driver.Optimizer.Graph.Constrained.Order(StringComparer.Ordinal).ToArray());
+        CollectionAssert.AreEqual(new[] { "0.weight", "2.weight" }, driver.Optimizer.Plan.Constrained.Order(StringComparer.Ordinal).ToArray());
         Assert.AreEqual(20, driver.Optimizer.Get("step").ToInt64s()[0]);
         var data = new CaseData(FileOf("trajectory.safetensors"));
         for (int i = 0; i < 3; i++)

@@ -71,14 +71,14 @@ public sealed class ParameterClassifierTests
     [TestMethod]
     public void Groups_TakeTheirRules()
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(Model(), new TrainingOptions
+        TrainingPlan graphs = TrainingGraphBuilder.Build(Model(), new TrainingOptions
         {
             Loss = new OrtCpr.Graph.Losses.MseLoss(),
             Parameters = new ParameterOptions { Groups = [["proj*"]] },
             Optimizer = new() { Groups = [OrtCpr.Graph.Optimizers.UpdateRule.Adam(1e-3), OrtCpr.Graph.Optimizers.UpdateRule.AdamCpr(1e-2)] },
         });
-        Assert.AreEqual(1, graphs.Optimizer.Parameters.Single(p => p.Name == "proj").Group);
-        CollectionAssert.AreEqual(new[] { "proj" }, graphs.Optimizer.Constrained.ToArray());
+        Assert.AreEqual(1, graphs.Trained.Single(p => p.Name == "proj").Group);
+        CollectionAssert.AreEqual(new[] { "proj" }, graphs.Constrained.ToArray());
     }
 
     [TestMethod]

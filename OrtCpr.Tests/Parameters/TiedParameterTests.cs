@@ -26,7 +26,7 @@ public sealed class TiedParameterTests
         return GraphWriter.ToBytes(model);
     }
 
-    private static TrainingGraphs Build(bool tie, bool folded = false) => TrainingGraphBuilder.Build(Model(folded), new TrainingOptions
+    private static TrainingPlan Build(bool tie, bool folded = false) => TrainingGraphBuilder.Build(Model(folded), new TrainingOptions
     {
         Loss = new CrossEntropyLoss(),
         Parameters = new ParameterOptions { TieEqual = tie },
@@ -39,7 +39,7 @@ public sealed class TiedParameterTests
     public void TiedCopies_AreOneParameter_WithTheSumOfTheirGradients()
     {
         using TrainingDriver apart = new(Build(tie: false), new DriverOptions { Threads = 1 }), tied = new(Build(tie: true), new DriverOptions { Threads = 1 });
-        CollectionAssert.AreEqual(new[] { "embed.weight" }, tied.Graphs.Parameters.Trained.Select(p => p.Name).ToArray());
+        CollectionAssert.AreEqual(new[] { "embed.weight" }, tied.Plan.Parameters.Trained.Select(p => p.Name).ToArray());
         using Batch batch = Tokens();
         apart.TrainStep(batch);
         tied.TrainStep(batch);

@@ -47,7 +47,7 @@ public sealed class DropoutInBodiesTests
     private static Batch Ones(TrainingDriver driver)
     {
         Batch batch = new Batch().Add("x", Enumerable.Repeat(1f, Rows * Columns).ToArray(), Rows, Columns);
-        return driver.Graphs.BatchInputs.Any(i => i.Name == "go") ? batch.Add("go", new[] { true }) : batch;
+        return driver.Plan.BatchInputs.Any(i => i.Name == "go") ? batch.Add("go", new[] { true }) : batch;
     }
 
     // Elements of the iterations.
@@ -97,7 +97,7 @@ public sealed class DropoutInBodiesTests
             using Batch batch = Ones(driver);
             using Evaluation evaluation = driver.EvalStep(batch);
             Assert.AreEqual((op == "If" ? 1 : Iterations) * Rows * Columns, evaluation.Loss, 1e-3, "evaluation");
-            Assert.AreEqual(drops, driver.Graphs.DropoutSeed is not null);
+            Assert.AreEqual(drops, driver.Plan.DropoutSeed is not null);
         }
     }
 
@@ -128,7 +128,7 @@ public sealed class DropoutInBodiesTests
         {
             var moved = new Dictionary<string, TensorData>();
             if (weight.Length > 0) moved["weight"] = TensorData.From<double>([.. weight.Zip(direction, (w, d) => w + (t * d))], 3, 3).ConvertTo(ElementType.Float);
-            TrainingGraphs graphs = TrainingGraphBuilder.Build(Recurrence(scan), new TrainingOptions { Loss = new OutputLoss(Reduction.Sum), Dropout = DropoutMode.Training, InitialParameters = moved.ToImmutableDictionary() });
+            TrainingPlan graphs = TrainingGraphBuilder.Build(Recurrence(scan), new TrainingOptions { Loss = new OutputLoss(Reduction.Sum), Dropout = DropoutMode.Training, InitialParameters = moved.ToImmutableDictionary() });
             if (weight.Length == 0) weight = graphs.InitialParameters["weight"].ToDoubles();
             using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
             using Batch batch = new Batch().Add("x", [0.5f, -1, 1.5f, 1, 2, -0.5f], 2, 3);

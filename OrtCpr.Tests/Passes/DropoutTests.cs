@@ -148,7 +148,7 @@ public sealed class DropoutTests
             using Batch batch = Ones(3);
             using Evaluation evaluation = driver.EvalStep(batch);
             Assert.AreEqual(2.0 * 3 * Columns, evaluation.Loss, 1e-3, "evaluation");
-            Assert.AreEqual(drops, driver.Graphs.DropoutSeed is not null);
+            Assert.AreEqual(drops, driver.Plan.DropoutSeed is not null);
         }
     }
 

@@ -1,5 +1,5 @@
 using OrtCpr.Graph;
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Passes;
 
@@ -12,7 +12,7 @@ public sealed class FuseBatchNormTests
     private static Value Norm(OnnxModel model, GraphBuilder g, Value x, string name)
     {
         Value gain = model.Graph.AddInput($"{name}.gain", ElementType.Float, Shape.Of(3)), bias = model.Graph.AddInput($"{name}.bias", ElementType.Float, Shape.Of(3));
-        return FunctionLibrary.BatchNorm(g, x, gain, bias, 1e-5f, [0, 2]).Y;
+        return BatchNormalization.Of(g, x, gain, bias, 1e-5f, [0, 2]).Y;
     }
 
     private static string[] Fused(Func<OnnxModel, GraphBuilder, Value, Value> build)
@@ -22,7 +22,7 @@ public sealed class FuseBatchNormTests
         var g = new GraphBuilder(model.Graph);
         Value y = build(model, g, x);
         if (!model.Graph.Outputs.Contains(y)) model.Graph.Outputs.Add(y);
-        FunctionLibrary.Attach(model);
+        OperatorTable.Attach(model);
         FuseBatchNorm.Run(model);
         GraphChecker.Check(model, "fused");
         return [.. model.Graph.Nodes.Select(n => n.OpType)];

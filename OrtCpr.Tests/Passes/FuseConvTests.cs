@@ -1,5 +1,5 @@
 using OrtCpr.Graph;
-using OrtCpr.Graph.Functions;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Passes;
 
@@ -25,10 +25,10 @@ public sealed class FuseConvTests
     public void LargeTrainedWeights_OfThreeByThreePlaces_AreFused()
     {
         Node plain = Fused([40, 32, 3, 3]), same = Fused([32, 33, 3, 3], true, true, ("auto_pad", "SAME_UPPER"), ("kernel_shape", new long[] { 3, 3 }));
-        Assert.AreEqual($"{FunctionLibrary.Domain}.ConvForward", plain.QualifiedType);
+        Assert.AreEqual($"{OperatorDefinition.Domain}.ConvForward", plain.QualifiedType);
         CollectionAssert.AreEqual(new long[] { 0, 0, 0, 0 }, plain.Ints("pads"));
         CollectionAssert.AreEqual(new long[] { 1, 1 }, plain.Ints("strides"));
-        Assert.AreEqual($"{FunctionLibrary.Domain}.ConvForwardBias", same.QualifiedType);
+        Assert.AreEqual($"{OperatorDefinition.Domain}.ConvForwardBias", same.QualifiedType);
         CollectionAssert.AreEqual(new long[] { 1, 1, 1, 1 }, same.Ints("pads"));
         CollectionAssert.AreEquivalent(new[] { "strides", "dilations", "pads" }, same.Attributes.Keys.ToArray());
     }

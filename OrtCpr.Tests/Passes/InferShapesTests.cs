@@ -12,7 +12,7 @@ public sealed class InferShapesTests
 
     private static Dictionary<string, string> Inferred(string name, int partNodes)
     {
-        OnnxModel model = TrainingGraphBuilder.Regularise(ModelFile.Load(TestModels.Case($"models/{name}")), new Dictionary<string, TensorData>()).Item1;
+        OnnxModel model = RegulariseModel.Run(ModelFile.Load(TestModels.Case($"models/{name}")), new Dictionary<string, TensorData>()).Item1;
         InferShapes.Run(model, named: true, again: false, partNodes);
         return model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().ToDictionary(v => v.Name, v => v.ToString());
     }

@@ -31,7 +31,7 @@ public sealed class RecomputeActivationsTests
         return GraphWriter.ToBytes(model);
     }
 
-    private static Dictionary<string, double[]> Gradients(byte[] model, out TrainingGraphs graphs, params string[] recompute)
+    private static Dictionary<string, double[]> Gradients(byte[] model, out TrainingPlan graphs, params string[] recompute)
     {
         graphs = TrainingGraphBuilder.Build(model, new TrainingOptions { Recompute = [.. recompute], Loss = new CrossEntropyLoss(), Seed = 3 });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
@@ -41,7 +41,7 @@ public sealed class RecomputeActivationsTests
     }
 
     // Results of forward nodes in a layer that nodes of the way back read.
-    private static string[] Kept(TrainingGraphs graphs)
+    private static string[] Kept(TrainingPlan graphs)
     {
         bool IsOfLayer(Node n) => n.Name.StartsWith("/layers.", StringComparison.Ordinal) && !n.Name.Contains("recompute", StringComparison.Ordinal) && !n.Name.Contains("_grad", StringComparison.Ordinal);
         var made = graphs.Training.Graph.Nodes.Where(IsOfLayer).SelectMany(n => n.Outputs.OfType<Value>()).Where(v => v.Type.IsFloating()).ToHashSet();
@@ -52,7 +52,7 @@ public sealed class RecomputeActivationsTests
     public void Gradients_AreTheSame_AndLessIsKept()
     {
         byte[] model = Layers(3);
-        Dictionary<string, double[]> plain = Gradients(model, out TrainingGraphs all), again = Gradients(model, out TrainingGraphs few, "/layers.*/*");
+        Dictionary<string, double[]> plain = Gradients(model, out TrainingPlan all), again = Gradients(model, out TrainingPlan few, "/layers.*/*");
         foreach ((string name, double[] gradient) in plain) CollectionAssert.AreEqual(gradient, again[name], name);
         CollectionAssert.Contains(Kept(all), "LayerNormalization");
         CollectionAssert.AreEqual(new[] { "Add" }, Kept(few), $"only the sums that go from layer to layer: {string.Join(", ", Kept(few))}");
@@ -65,7 +65,7 @@ public sealed class RecomputeActivationsTests
         Dictionary<string, double[]> plain = Gradients(model, out _);
         foreach (string pattern in new[] { "/layers.1/*", "regex:/layers\\.([0-9])/.*", "regex:/layers\\.[02]/.*", "*LayerNormalization*" })
         {
-            Dictionary<string, double[]> again = Gradients(model, out TrainingGraphs graphs, pattern);
+            Dictionary<string, double[]> again = Gradients(model, out TrainingPlan graphs, pattern);
             foreach ((string name, double[] gradient) in plain) CollectionAssert.AreEqual(gradient, again[name], $"{pattern}: {name}");
             Assert.IsTrue(graphs.Training.Graph.Nodes.Any(n => n.Name.Contains("recompute", StringComparison.Ordinal)), pattern);
         }

@@ -9,7 +9,7 @@ namespace OrtCpr.Tests.Passes;
 public sealed class ShapePassesTests
 {
     private static OnnxModel Load(string name) =>
-        TrainingGraphBuilder.Regularise(ModelFile.Load(TestModels.Case($"models/{name}.onnx")), new Dictionary<string, TensorData>()).Item1;
+        RegulariseModel.Run(ModelFile.Load(TestModels.Case($"models/{name}.onnx")), new Dictionary<string, TensorData>()).Item1;
 
     // A fifth of an exported GPT2's values lose their symbols in ONNX Runtime's inference.
     [TestMethod]
@@ -34,7 +34,7 @@ public sealed class ShapePassesTests
     [DataRow("lenet")]
     public void NoBroadcastReduction_IsDecidedAtRunTime(string name)
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(TestModels.Case($"models/{name}.onnx"));
+        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Case($"models/{name}.onnx"));
         Assert.IsFalse(graphs.Training.Graph.Nodes.Any(n => n.Is("NonZero")), "SumTo falls back to NonZero");
     }
 
@@ -51,7 +51,7 @@ public sealed class ShapePassesTests
         Value cut = g.Op("Slice", [ids, g.Ints(0), g.Op("Shape", [tokens], ("start", 1)), g.Ints(1)]);
         Value placed = g.Op("Add", [rows, g.Op("Gather", [TestModels.Weight(graph, "positions", 6, 4), cut])]);
         graph.Outputs.Add(g.Named(placed, "out"));
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OrtCpr.Graph.Losses.MseLoss() });
+        TrainingPlan graphs = TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OrtCpr.Graph.Losses.MseLoss() });
         Assert.IsFalse(graphs.Training.Graph.Nodes.Any(n => n.Is("NonZero")));
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         foreach (int length in new[] { 1, 3, 6 })
@@ -85,7 +85,7 @@ public sealed class ShapePassesTests
     public void SelectionOfThePosition_MovesInFrontOfTheRowwiseOperators(string name)
     {
         OnnxModel model = Load(name);
-        TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));
+        PrepareGraph.Run(model, InferShapes.Run(model));
         Assert.IsFalse(model.Graph.Nodes.Any(n => n.Is("Relu") && n.Outputs[0]!.Shape is { Rank: 3 } s && s[1].Known != 1), "the MLP sees one position");
         Assert.IsTrue(model.Graph.Nodes.Where(n => n.Is("Softmax")).All(n => n.Outputs[0]!.Shape![2].Known == 1), "the attention has one query");
     }
@@ -94,7 +94,7 @@ public sealed class ShapePassesTests
     public void TransposesOfProducts_BecomeFlags_AndKeepInnerRowsWhole()
     {
         OnnxModel model = Load("grokking_legacy");
-        TrainingGraphBuilder.Prepare(model, InferShapes.Run(model));
+        PrepareGraph.Run(model, InferShapes.Run(model));
         Node[] products = [.. model.Graph.Nodes.Where(n => n.OpType is "MatMul" or "Gemm" or "FusedMatMul")];
         foreach (Node transpose in products.SelectMany(p => p.Inputs).Select(i => i!.Producer).OfType<Node>().Where(n => n.Is("Transpose")))
             Assert.AreEqual(transpose.Inputs[0]!.Shape!.Rank - 1, transpose.Ints("perm")![^1], transpose.ToString());

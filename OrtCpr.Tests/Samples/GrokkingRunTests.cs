@@ -84,7 +84,7 @@ public sealed class GrokkingRunTests
         TrainingOptions Given(string name, params long[] dims) => new() { InitialParameters = new TrainingOptions().InitialParameters.Add(name, TensorData.Create(ElementType.Float, dims, new byte[dims[0] * 4])) };
         StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(model, Given("head", 4))).Message, "'head' is no trained parameter");
         StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(model, Given("layers.0.mlp.0.bias", 4))).Message, "expected Float[512], found Float[4]");
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(model, Given("layers.0.mlp.0.bias", 512));
+        TrainingPlan graphs = TrainingGraphBuilder.Build(model, Given("layers.0.mlp.0.bias", 512));
         Assert.AreEqual(512, graphs.InitialParameters["layers.0.mlp.0.bias"].ElementCount);
     }
 

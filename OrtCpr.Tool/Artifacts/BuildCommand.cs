@@ -20,7 +20,7 @@ internal static class BuildCommand
         job.AddTo(command);
         command.SetAction(r =>
         {
-            TrainingGraphs graphs = TrainingGraphBuilder.Build(r.GetValue(model)!, job.Read(r, steps: null));
+            TrainingPlan graphs = TrainingGraphBuilder.Build(r.GetValue(model)!, job.Read(r, steps: null));
             foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
             string path = r.GetValue(folder)!;
             switch (r.GetValue(target))

@@ -44,7 +44,7 @@ internal static class FixturesCommand
         Dictionary<string, TensorData> batch = new[] { "input/", "target/" }.SelectMany(p => data.Names(p).Select(n => (Name: n, Tensor: data.Tensor(p + n)))).ToDictionary(t => t.Name, t => t.Tensor, StringComparer.Ordinal);
         foreach ((string name, OptimizerOptions options) in recipes)
         {
-            TrainingGraphs graphs = TrainingGraphBuilder.Build(data.ModelPath, new TrainingOptions
+            TrainingPlan graphs = TrainingGraphBuilder.Build(data.ModelPath, new TrainingOptions
             {
                 Loss = CaseLosses.Of(data),
                 Optimizer = options,
@@ -61,7 +61,7 @@ internal static class FixturesCommand
     // The same job on stock ONNX Runtime, and again from weights that differ in the last digit, in several ways. What Adam makes of that where a gradient is
     // rounding only, and an L1 bound of weights that change their sign, is what another build of the same kernels may differ by; ten times that distance is
     // allowed.
-    private static void Record(TrainingGraphs graphs, Dictionary<string, TensorData> batch, int steps, string path)
+    private static void Record(TrainingPlan graphs, Dictionary<string, TensorData> batch, int steps, string path)
     {
         Trajectory run = Run(graphs, batch, steps, seed: 0);
         Trajectory[] others = [.. Enumerable.Range(1, 3).Select(seed => Run(graphs, batch, steps, seed))];
@@ -82,7 +82,7 @@ internal static class FixturesCommand
         SafetensorsFile.Write(path, entries, new Dictionary<string, string> { ["kind"] = "genuine-replay", ["parameters"] = JsonSerializer.Serialize(GenuineArtifacts.ParameterOrder(graphs)) });
     }
 
-    private static Trajectory Run(TrainingGraphs graphs, Dictionary<string, TensorData> tensors, int steps, int seed)
+    private static Trajectory Run(TrainingPlan graphs, Dictionary<string, TensorData> tensors, int steps, int seed)
     {
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         using var batch = new Batch();
@@ -93,7 +93,7 @@ internal static class FixturesCommand
         float[] losses = new float[steps], evaluations = new float[steps];
         var values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
         var thrown = new Dictionary<string, double>(StringComparer.Ordinal);
-        bool signs = graphs.Optimizer.Options.Groups[0].Constraint is ConstrainNorm { Regularizer: Regularizer.L1 };
+        bool signs = graphs.Optimizer.Groups[0].Constraint is ConstrainNorm { Regularizer: Regularizer.L1 };
         for (int t = 0; t < steps; t++)
         {
             driver.LazyResetGrad();
@@ -105,19 +105,19 @@ internal static class FixturesCommand
             if (t != 0 && t != steps - 1) continue;
             foreach (string name in graphs.InitialParameters.Keys.Concat(graphs.InitialStatistics.Keys)) values[$"param/{name}/{(t == 0 ? "first" : "last")}"] = driver.GetParameter(name);
         }
-        foreach (string name in graphs.Optimizer.Constrained) values[$"state/{name}"] = State(driver, name);
+        foreach (string name in graphs.Constrained) values[$"state/{name}"] = State(driver, name);
         values["loss"] = TensorData.From<float>(losses, steps);
         values["eval_loss"] = TensorData.From<float>(evaluations, steps);
         return new Trajectory(values, thrown);
     }
 
-    private static double LambdaRate(TrainingGraphs graphs, int elements) =>
-        graphs.Optimizer.Options.Groups[0].Constraint is not ConstrainNorm c ? 0 : c.Regularizer == Regularizer.Std ? c.KappaUpdate : c.KappaUpdate / elements;
+    private static double LambdaRate(TrainingPlan graphs, int elements) =>
+        graphs.Optimizer.Groups[0].Constraint is not ConstrainNorm c ? 0 : c.Regularizer == Regularizer.Std ? c.KappaUpdate : c.KappaUpdate / elements;
 
     // As the genuine artifacts hold it in momentum1: v, λ, κ (0 while unset), the row of the detector, and 1 for a constrained parameter.
     private static TensorData State(TrainingDriver driver, string name)
     {
-        int row = driver.Graphs.Optimizer.Constrained.ToList().IndexOf(name);
+        int row = driver.Plan.Constrained.ToList().IndexOf(name);
         float[] kappa = driver.Optimizer.Get("cpr.kappa").ToArray<float>();
         float[] state = [.. driver.Optimizer.Get($"{name}.exp_avg_sq").ToArray<float>(), driver.Optimizer.Get("cpr.lambda").ToArray<float>()[row], float.IsNaN(kappa[row]) ? 0 : kappa[row],
             .. driver.Optimizer.Get("cpr.detector").ToArray<float>().AsSpan(row * 4, 4), 1];

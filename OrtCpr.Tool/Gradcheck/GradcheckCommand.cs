@@ -44,14 +44,14 @@ internal static class GradcheckCommand
     {
         if (directions < 1) throw new ToolException($"--directions is {directions}; expected at least 1.");
         using TrainingDriver driver = Open(path, options, out bool isDouble);
-        using Batch batch = inputs.For(driver.Graphs.BatchInputs);
+        using Batch batch = inputs.For(driver.Plan.BatchInputs);
         var check = new DifferenceCheck(driver, batch, isDouble, seed);
         Console.WriteLine(isDouble ? "float64 copy of the model" : "float32: an operator of the model has no kernel in float64. Its wide steps may cross a kink of Relu and the like: what fails with one --seed only is no wrong gradient");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"relative error allowed: {check.Tolerance:G2}\n"));
-        int width = Math.Max(9, driver.Graphs.Parameters.Trained.Max(p => p.Name.Length));
+        int width = Math.Max(9, driver.Plan.Parameters.Trained.Max(p => p.Name.Length));
         Console.WriteLine($"{"parameter".PadRight(width)}  {"analytic",14}  {"numeric",14}  {"rel. error",10}  verdict");
         int wrong = 0, all = 0;
-        foreach (ParameterInfo p in driver.Graphs.Parameters.Trained)
+        foreach (ParameterInfo p in driver.Plan.Parameters.Trained)
         {
             foreach (Difference d in check.Of(p.Name, directions))
             {

@@ -26,7 +26,7 @@ internal static class BenchCommand
             long start = Stopwatch.GetTimestamp();
             using TrainingDriver driver = TrainingDriver.Create(r.GetValue(model)!, job.Read(r, null), new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)!, Profiles = r.GetValue(profile) });
             double built = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            using Batch batch = new SampleInputs(r.GetValue(sizes) ?? [], r.GetValue(ranges) ?? [], [], job.Seed(r)).For(driver.Graphs.BatchInputs);
+            using Batch batch = new SampleInputs(r.GetValue(sizes) ?? [], r.GetValue(ranges) ?? [], [], job.Seed(r)).For(driver.Plan.BatchInputs);
             double first = Time(() => Step(driver, batch));
             double[] all = [.. Enumerable.Range(0, r.GetValue(runs)).Select(_ => Time(() => Step(driver, batch))).Order()];
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"building {built:F0} ms, first step {first:F1} ms"));

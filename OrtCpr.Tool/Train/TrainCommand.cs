@@ -87,7 +87,7 @@ internal sealed class TrainCommand
             LoraAdapters.Attach(model, adapted, LoraText.Parse(lora) with { Seed = seed });
             (model, options) = (adapted, options with { Parameters = options.Parameters with { TrainOnly = [LoraAdapters.Parameters] } });
         }
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(model, options);
+        TrainingPlan graphs = TrainingGraphBuilder.Build(model, options);
         DataLoader loader = _data.Load(r, training, graphs.BatchInputs, seed, training: true);
         DataLoader? held = validation is null ? null : _data.Load(r, validation, graphs.BatchInputs, seed, training: false);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
@@ -118,7 +118,7 @@ internal sealed class TrainCommand
     {
         if (result.SkippedSteps > 0) Console.Error.WriteLine($"warning: {result.SkippedSteps} steps were skipped since a gradient was not finite");
         ConstraintTable.Write(driver.Optimizer);
-        if (driver.Graphs.Optimizer.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
+        if (driver.Plan.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
         string last = result.Epochs.Count == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", last epoch's loss {result.Epochs[^1].Loss:G6}");
         if (result.Epochs.Count > 0 && result.Epochs[^1].Validation is EvaluationReport report)
             last += string.Concat(report.Metrics.Prepend(new("loss", report.Loss)).Select(m => string.Create(CultureInfo.InvariantCulture, $", validation {m.Key} {m.Value:G6}")));

@@ -14,7 +14,7 @@ internal static class ModelGradient
     {
         string[] trainable = [.. data.Json("trainable", "[]").EnumerateArray().Select(e => e.GetString()!)];
         string[] outputs = [.. data.Names("output/")];
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(data.ModelPath, new TrainingOptions
+        TrainingPlan graphs = TrainingGraphBuilder.Build(data.ModelPath, new TrainingOptions
         {
             Loss = CaseLosses.Of(data),
             Parameters = new ParameterOptions { TrainOnly = Exactly(trainable) },
@@ -45,7 +45,7 @@ internal static class ModelGradient
     }
 
     // A parameter that the loss does not reach has no gradient; that is a gradient of zeros.
-    private static TensorData GradientOf(TrainingDriver driver, TrainingGraphs graphs, string name, TensorData expected)
+    private static TensorData GradientOf(TrainingDriver driver, TrainingPlan graphs, string name, TensorData expected)
     {
         ParameterInfo info = graphs.Parameters.All.FirstOrDefault(p => p.Name == name) ?? throw new CaseException($"gradient/{name}: the model has no floating initializer of that name");
         if (info.Trained) return driver.GetGradient(name);

@@ -25,7 +25,7 @@ internal static class OptimizerTrajectory
                 parameters.Add(new ParameterSpec(name, start.Type, start.Dimensions, regularize, g));
             }
         }
-        OptimizerGraph graph = OptimizerGraph.Build(parameters, config.Options);
+        TrainingPlan graph = TrainingPlan.ForOptimizer(parameters, config.Options);
         using var driver = new OptimizerDriver(graph, initial, options);
         int steps = (int)data.Tensor($"grad/{parameters[0].Name}").Dimensions[0];
         double[]? rates = data.Has("lr") ? data.Tensor("lr").ToDoubles() : null;
@@ -35,7 +35,7 @@ internal static class OptimizerTrajectory
         {
             foreach (ParameterSpec p in parameters)
             {
-                driver.Set(OptimizerGraph.GradientOf(p.Name), Narrow(CaseData.Slice(data.Tensor($"grad/{p.Name}"), t), narrow));
+                driver.SetGradient(p.Name, Narrow(CaseData.Slice(data.Tensor($"grad/{p.Name}"), t), narrow));
                 if (data.Has($"present/{p.Name}")) driver.SetGradientPresent(p.Name, data.Tensor($"present/{p.Name}").ToInt64s()[t] != 0);
             }
             if (rates is not null)

@@ -54,7 +54,7 @@ internal static class OrtArtifacts
         using var state = CheckpointState.LoadCheckpoint(Path.Combine(folder, "checkpoint"));
         using TrainingSession session = Open(state, folder, options);
         int trained = OrtCheckpoint.Load(Path.Combine(folder, "checkpoint")).Trainable.Count;
-        check.Near("parameters", [session.Driver.Graphs.Parameters.Trained.Count], [trained], _ => 0, 0);
+        check.Near("parameters", [session.Driver.Plan.Parameters.Trained.Count], [trained], _ => 0, 0);
         using JsonDocument description = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "case.json")));
         string batches = Path.Combine(Path.GetDirectoryName(folder)!, "mlp_ce_adamw", "trajectory.safetensors");
         if (!description.RootElement.TryGetProperty("loss", out JsonElement losses) || !File.Exists(batches)) return;

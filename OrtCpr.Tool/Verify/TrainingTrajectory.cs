@@ -13,7 +13,7 @@ internal static class TrainingTrajectory
         JsonElement config = data.Json("config", "{}");
         IReadOnlyDictionary<string, bool> regularize = ModelGradient.Regularized(data.Json("regularize", "{}"));
         string[] trainable = [.. data.Json("trainable", "[]").EnumerateArray().Select(e => e.GetString()!)];
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(data.ModelPath, new TrainingOptions
+        TrainingPlan graphs = TrainingGraphBuilder.Build(data.ModelPath, new TrainingOptions
         {
             Loss = CaseLosses.Of(data),
             Parameters = new ParameterOptions

@@ -4,16 +4,53 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Buffers;
 
-// Owner of all tensors that live as long as a driver: parameters, gradients, optimizer state, running statistics. Each is allocated once on the
-// device and bound from then on; its address never changes. Small inputs that the host decides on (rates, flags) have a copy on the host too,
-// which goes to the device before a run when it has changed.
-internal sealed class TensorStore(Device device) : IDisposable
+/// <summary>
+/// Owner of all tensors that live as long as a driver: parameters, gradients, optimizer state, running statistics. Each is allocated once on
+/// the device, parameters and what belongs to them as slices of flat memory where the device's memory has addresses, and is bound from then
+/// on; its address never changes. Small inputs that the host decides on (rates, flags) have a copy on the host too, which goes to the device
+/// before a run when it has changed.
+/// </summary>
+internal sealed class TensorStore : IDisposable
 {
     private readonly Dictionary<string, OrtValue> _values = new(StringComparer.Ordinal);
     private readonly Dictionary<string, OrtValue> _hostCopies = new(StringComparer.Ordinal);
     private readonly HashSet<string> _changed = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _slices = new(StringComparer.Ordinal);
+    private readonly FlatMemory? _flat;
+    private readonly Device _device;
 
-    public Device Device => device;
+    /// <summary>Allocates every tensor of a plan.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="plan">The table of tensors.</param>
+    public TensorStore(Device device, TrainingPlan plan)
+    {
+        _device = device;
+        try
+        {
+            if (device.Memory is not null)
+            {
+                Layout = FlatLayout.Of(plan);
+                _flat = new FlatMemory(device, Layout);
+                foreach (FlatSegment segment in Layout.Segments) AddSlices(plan, segment);
+            }
+            foreach (TensorSlot slot in plan.Slots)
+            {
+                if (slot.IsHostInput) AllocateInput(slot);
+                else if (!_slices.Contains(slot.Key)) Allocate(slot);
+                if (slot.Initial is not null) Write(slot.Key, slot.Initial);
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public Device Device => _device;
+
+    /// <summary>Where tensors lie in flat memory; null where they do not.</summary>
+    public FlatLayout? Layout { get; }
 
     public IReadOnlyCollection<string> Names => _values.Keys;
 
@@ -21,24 +58,36 @@ internal sealed class TensorStore(Device device) : IDisposable
 
     public bool Contains(string name) => _values.ContainsKey(name);
 
-    public OrtValue Allocate(string name, ElementType type, IReadOnlyList<long> dims, TensorData? initial = null)
+    /// <summary>A kind of tensors of a segment as one tensor.</summary>
+    public OrtValue Segment(FlatSegment segment, TensorRole role, string kind) => _flat!.Segment(segment, role, kind);
+
+    private void AddSlices(TrainingPlan plan, FlatSegment segment)
     {
-        OrtValue value = device.Allocate(type, dims);
-        _values.Add(name, value);
-        if (initial is not null) Write(name, initial);
-        else if (device.IsHost) value.GetTensorMutableRawData().Clear();
-        else device.Write(value, new byte[value.GetTensorSizeInBytes()]);
-        return value;
+        foreach ((TensorRole role, string kind) in segment.Kinds)
+        {
+            for (int i = 0; i < segment.Owners.Count; i++)
+            {
+                TensorSlot slot = plan.Find(role, segment.Owners[i], kind)!;
+                _values.Add(slot.Key, _flat!.Slice(segment, slot, i));
+                _slices.Add(slot.Key);
+            }
+        }
     }
 
-    // An input that the host writes.
-    public void AllocateInput(string name, ElementType type, IReadOnlyList<long> dims)
+    private void Allocate(TensorSlot slot)
     {
-        Allocate(name, type, dims);
-        if (device.IsHost) return;
-        OrtValue copy = Device.AllocateOnHost(type, dims);
+        OrtValue value = _device.Allocate(slot.Type, slot.Dimensions);
+        _values.Add(slot.Key, value);
+        _device.Clear(value);
+    }
+
+    private void AllocateInput(TensorSlot slot)
+    {
+        Allocate(slot);
+        if (_device.IsHost) return;
+        OrtValue copy = Device.AllocateOnHost(slot.Type, slot.Dimensions);
         copy.GetTensorMutableRawData().Clear();
-        _hostCopies.Add(name, copy);
+        _hostCopies.Add(slot.Key, copy);
     }
 
     // The elements of an input that the host writes, for reading.
@@ -61,15 +110,15 @@ internal sealed class TensorStore(Device device) : IDisposable
     public void Flush()
     {
         if (_changed.Count == 0) return;
-        if (!device.IsHost)
+        if (!_device.IsHost)
         {
-            foreach (string name in _changed) device.Copy(_hostCopies[name], _values[name]);
+            foreach (string name in _changed) _device.Copy(_hostCopies[name], _values[name]);
         }
         _changed.Clear();
     }
 
     // A copy on the host.
-    public TensorData Read(string name) => device.Read(_values[name]);
+    public TensorData Read(string name) => _device.Read(_values[name]);
 
     public void Write(string name, TensorData data)
     {
@@ -79,28 +128,18 @@ internal sealed class TensorStore(Device device) : IDisposable
         if (data.Type != type && data.Type.IsFloating() && type.IsFloating()) data = data.ConvertTo(type);
         if (data.Type != type || !data.Dimensions.SequenceEqual(info.Shape))
             throw new DriverException($"Tensor '{name}' is {type}[{string.Join(',', info.Shape)}]; found {data}.");
-        device.Write(value, data.Bytes.Span);
+        _device.Write(value, data.Bytes.Span);
         if (_hostCopies.TryGetValue(name, out OrtValue? copy)) data.Bytes.Span.CopyTo(copy.GetTensorMutableRawData());
     }
 
-    // Overwrites part of a tensor, from a byte offset on.
-    public void WriteBytes(string name, int offset, ReadOnlySpan<byte> bytes)
-    {
-        if (device.IsHost)
-        {
-            bytes.CopyTo(_values[name].GetTensorMutableRawData()[offset..]);
-            return;
-        }
-        byte[] all = device.Read(_values[name]).Bytes.ToArray();
-        bytes.CopyTo(all.AsSpan(offset));
-        device.Write(_values[name], all);
-    }
+    // Overwrites a tensor.
+    public void WriteBytes(string name, ReadOnlySpan<byte> bytes) => _device.Write(_values[name], bytes);
 
     // One element of a tensor as a number, without a copy where the device is the host.
     public double Number(string name, int index = 0)
     {
         OrtValue value = _values[name];
-        if (!device.IsHost) return device.Read(value).ToDoubles()[index];
+        if (!_device.IsHost) return _device.Read(value).ToDoubles()[index];
         return (ElementType)(int)value.GetTensorTypeAndShape().ElementDataType switch
         {
             ElementType.Double => value.GetTensorDataAsSpan<double>()[index],
@@ -112,7 +151,12 @@ internal sealed class TensorStore(Device device) : IDisposable
 
     public void Dispose()
     {
-        foreach (OrtValue value in _values.Values.Concat(_hostCopies.Values)) value.Dispose();
+        foreach ((string name, OrtValue value) in _values)
+        {
+            if (!_slices.Contains(name)) value.Dispose();
+        }
+        foreach (OrtValue copy in _hostCopies.Values) copy.Dispose();
+        _flat?.Dispose();
         _values.Clear();
         _hostCopies.Clear();
     }

@@ -1,7 +1,5 @@
 using System.Text.Json;
-using OrtCpr.Buffers;
 using OrtCpr.Graph;
-using OrtCpr.Graph.Optimizers;
 using OrtCpr.Schedules;
 
 namespace OrtCpr.Checkpoints;
@@ -50,7 +48,7 @@ public static class TrainingCheckpoint
         using SafetensorsFile file = SafetensorsFile.Read(path);
         CheckpointHeader header = ReadHeader(file, path);
         RefuseMisfits(file, optimizer, header, path);
-        foreach (CheckpointTensor tensor in CheckpointTensor.All(optimizer)) tensor.Restore(optimizer.Store, file.Tensors[tensor.Name]);
+        CheckpointTensor.Restore(optimizer, file.Tensors);
         foreach ((string name, double[] values) in header.Scalars) values.CopyTo(optimizer.Scalars.Values[name], 0);
         foreach ((string name, Schedule?[] schedules) in header.Schedules) schedules.CopyTo(optimizer.Scalars.Schedules[name], 0);
         optimizer.Scalars.ManualSteps = header.SchedulerSteps;
@@ -99,7 +97,7 @@ public static class TrainingCheckpoint
         int groups = optimizer.Scalars.GroupCount;
         foreach (int found in header.Scalars.Values.Select(v => v.Length).Concat(header.Schedules.Values.Select(v => v.Length)).Where(n => n != groups).Distinct())
             problems.Add($"{found} optimizer group(s) in the file, {groups} here");
-        string[] strangers = [.. header.Frozen.Where(n => optimizer.Graph.Parameters.All(p => p.Name != n))];
+        string[] strangers = [.. header.Frozen.Where(n => optimizer.Plan.Trained.All(p => p.Name != n))];
         if (strangers.Length > 0) problems.Add($"frozen in the file, but no parameters here: {string.Join(", ", strangers)}");
         if (problems.Count == 0) return;
         string more = problems.Count > 10 ? $"; and {problems.Count - 10} more" : "";
@@ -123,47 +121,4 @@ internal sealed record CheckpointHeader
     public string[] Frozen { get; init; } = [];
 
     public TrainingProgress Progress { get; init; } = new();
-}
-
-// One tensor of a checkpoint: a whole tensor of the store, or one entry of a vector that the store keeps for all parameters together.
-internal sealed record CheckpointTensor(string Name, ElementType Type, IReadOnlyList<long> Dimensions, string Stored, int Offset, int Length)
-{
-    public static IEnumerable<CheckpointTensor> All(OptimizerDriver optimizer)
-    {
-        OptimizerGraph graph = optimizer.Graph;
-        foreach (ParameterSpec p in graph.Parameters) yield return Whole(p.Name, p.Type, p.Dimensions);
-        foreach (RunningStatistic s in graph.Statistics)
-        {
-            yield return Whole(s.Name, s.Type, s.Dimensions);
-            if (s.Pending != s.Name) yield return Whole(s.Pending, s.Type, s.Dimensions);
-        }
-        foreach (StateTensor s in graph.State)
-        {
-            IReadOnlyList<string>? owners = s.Name switch
-            {
-                "step" => [.. graph.Parameters.Select(p => p.Name)],
-                "cpr.lambda" or "cpr.kappa" or "cpr.detector" => graph.Constrained,
-                _ => null,
-            };
-            if (owners is null)
-            {
-                yield return Whole(s.Name, s.Type, s.Dimensions);
-                continue;
-            }
-            string suffix = s.Name.StartsWith("cpr.", StringComparison.Ordinal) ? s.Name["cpr.".Length..] : s.Name;
-            long[] row = [.. s.Dimensions.Skip(1).DefaultIfEmpty(1)];
-            int bytes = (int)row.Aggregate(1L, (n, d) => n * d) * s.Type.BitsPerElement() / 8;
-            for (int i = 0; i < owners.Count; i++) yield return new($"{owners[i]}.{suffix}", s.Type, row, s.Name, i * bytes, bytes);
-        }
-    }
-
-    public ReadOnlySpan<byte> Bytes(TensorStore store)
-    {
-        ReadOnlySpan<byte> all = store.Device.IsHost ? store[Stored].GetTensorMutableRawData() : store.Read(Stored).Bytes.Span;
-        return Length < 0 ? all : all.Slice(Offset, Length);
-    }
-
-    public void Restore(TensorStore store, TensorData data) => store.WriteBytes(Stored, Offset, data.Bytes.Span);
-
-    private static CheckpointTensor Whole(string name, ElementType type, IReadOnlyList<long> dims) => new(name, type, dims, name, 0, -1);
 }

@@ -1,11 +1,12 @@
 using System.Runtime.InteropServices;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
 /// <summary>A convolution of two spatial axes and one group, or a gradient of one. Attributes: strides, dilations, pads as in Conv.</summary>
 /// <remarks>Where tiles pay (<see cref="WinogradShape.Pays"/>) it goes by them, elsewhere by <see cref="RunDirect"/>.</remarks>
-internal abstract unsafe class ConvOperator(string name, string result, IReadOnlyList<Operand> inputs, ProductForm tiled) : CpuOperator(name, inputs, [new(result, OperandType.Float)])
+internal abstract unsafe class ConvOperator(OperatorDefinition definition, ProductForm tiled) : CpuOperator(definition)
 {
     private const int Spatial = 2;
 

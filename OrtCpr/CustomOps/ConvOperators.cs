@@ -1,17 +1,17 @@
+using OrtCpr.Graph.Operators;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
 /// <summary>The gradient with respect to the weight: x [N, C, H, W], weight [M, C, kh, kw], of which only the shape counts, dy [N, M, OH, OW] → [M, C, kh, kw].</summary>
-internal sealed unsafe class ConvWeightGradOperator() : ConvOperator(
-    "ConvWeightGrad", "gradient", [new("x", OperandType.Float), new("weight", OperandType.Float), new("dy", OperandType.Float)], ProductForm.FirstTransposed)
+internal sealed unsafe class ConvWeightGradOperator(OperatorDefinition definition) : ConvOperator(definition, ProductForm.FirstTransposed)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
-        InputTensor<float> x = context.Next<float>(), weight = context.Next<float>(), dy = context.Next<float>();
+        InputTensor<float> x = context.In<float>("x"), weight = context.In<float>("weight"), dy = context.In<float>("dy");
         ConvShape shape = Check(context.State, x.Shape, weight.Shape, dy.Shape);
-        Run(context, shape, x.Data, context.Output(0, weight.Shape), null, dy.Data);
+        Run(context, shape, x.Data, context.Out("gradient", weight.Shape), null, dy.Data);
     }
 
     /// <inheritdoc/>
@@ -34,18 +34,17 @@ internal sealed unsafe class ConvWeightGradOperator() : ConvOperator(
 }
 
 /// <summary>The gradient with respect to the input: dy [N, M, OH, OW], weight [M, C, kh, kw], the input's shape [4] → [N, C, H, W].</summary>
-internal sealed unsafe class ConvInputGradOperator() : ConvOperator(
-    "ConvInputGrad", "gradient", [new("dy", OperandType.Float), new("weight", OperandType.Float), new("shape", OperandType.Int64)], ProductForm.Plain)
+internal sealed unsafe class ConvInputGradOperator(OperatorDefinition definition) : ConvOperator(definition, ProductForm.Plain)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
-        InputTensor<float> dy = context.Next<float>(), weight = context.Next<float>();
-        InputTensor<long> sizes = context.Next<long>();
+        InputTensor<float> dy = context.In<float>("dy"), weight = context.In<float>("weight");
+        InputTensor<long> sizes = context.In<long>("shape");
         context.Expect(sizes, 4);
         ReadOnlySpan<long> x = new(sizes.Data, 4);
         ConvShape shape = Check(context.State, x, weight.Shape, dy.Shape);
-        Run(context, shape, context.Output(0, x), weight.Data, null, dy.Data);
+        Run(context, shape, context.Out("gradient", x), weight.Data, null, dy.Data);
     }
 
     /// <inheritdoc/>
@@ -68,27 +67,19 @@ internal sealed unsafe class ConvInputGradOperator() : ConvOperator(
 }
 
 /// <summary>The convolution itself: x [N, C, H, W], weight [M, C, kh, kw], bias [M] where there is one → [N, M, OH, OW]. Not by tiles it is ORT's own Conv.</summary>
-internal sealed unsafe class ConvForwardOperator(bool hasBias) : ConvOperator(
-    hasBias ? "ConvForwardBias" : "ConvForward",
-    "y",
-    [new("x", OperandType.Float), new("weight", OperandType.Float), .. hasBias ? new Operand[] { new("bias", OperandType.Float) } : []],
-    ProductForm.SecondTransposed)
+internal sealed unsafe class ConvForwardOperator(OperatorDefinition definition, bool hasBias) : ConvOperator(definition, ProductForm.SecondTransposed)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
-        InputTensor<float> x = context.Next<float>(), weight = context.Next<float>();
+        InputTensor<float> x = context.In<float>("x"), weight = context.In<float>("weight");
         float* bias = null;
         long* y = stackalloc long[4];
         if (!OutputShape(context.State, x.Shape, weight.Shape, new(y, 4)))
             throw new OperandException($"{Name}: shapes x [{string.Join(',', x.Shape.ToArray())}] and weight [{string.Join(',', weight.Shape.ToArray())}] do not belong to one convolution.");
         if (hasBias)
-        {
-            InputTensor<float> given = context.Next<float>();
-            context.Expect(given, (nint)y[1]);
-            bias = given.Data;
-        }
-        Run(context, Shape(context.State, x.Shape, weight.Shape, new(y, 4)), x.Data, weight.Data, bias, context.Output(0, new(y, 4)));
+            bias = context.Like("bias", (nint)y[1]);
+        Run(context, Shape(context.State, x.Shape, weight.Shape, new(y, 4)), x.Data, weight.Data, bias, context.Out("y", new(y, 4)));
     }
 
     /// <inheritdoc/>

@@ -1,20 +1,26 @@
+using OrtCpr.Graph.Operators;
+
 namespace OrtCpr.CustomOps;
 
-/// <summary>Name and element type of one input or output.</summary>
-internal sealed record Operand(string Name, OperandType Type);
-
 /// <summary>
-/// One operator of domain <c>ortcpr</c> with a kernel for the CPU provider. All inputs are required and all outputs named.
-/// It holds no state, so one object serves every session and every node; what a node's kernel has to keep lies behind <see cref="CreateState"/>.
+/// The CPU kernel of one operator of domain <c>ortcpr</c>, for float32. Operands are those of the definition, read by slot name.
+/// It holds no state, so one object serves every session and every node; what a node's kernel has to keep lies in <see cref="CreateState"/>.
 /// </summary>
-internal abstract class CpuOperator(string name, IReadOnlyList<Operand> inputs, IReadOnlyList<Operand> outputs)
+internal abstract class CpuOperator(OperatorDefinition definition)
 {
+    /// <summary>The operator.</summary>
+    public OperatorDefinition Definition { get; } = definition;
+
     /// <summary>The operator's type in a graph.</summary>
-    public string Name { get; } = name;
+    public string Name => Definition.Name;
 
-    public IReadOnlyList<Operand> Inputs { get; } = inputs;
-
-    public IReadOnlyList<Operand> Outputs { get; } = outputs;
+    /// <summary>Element type of an input or output as ORT's interface has it.</summary>
+    public static OperandType TypeOf(OperatorSlot slot) => slot.Type switch
+    {
+        SlotType.Int64 => OperandType.Int64,
+        SlotType.Bool => OperandType.Bool,
+        _ => OperandType.Float,
+    };
 
     /// <summary>What the kernel of one node keeps, made with it: attributes, operators of ORT's that it calls. 0 for nothing.</summary>
     /// <param name="info">OrtKernelInfo of the node.</param>

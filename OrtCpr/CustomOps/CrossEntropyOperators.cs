@@ -1,23 +1,14 @@
-using System.Runtime.InteropServices;
+using OrtCpr.Graph.Operators;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>What the operators of a cross-entropy have in common: the share of the target that is spread over the classes, attribute smoothing, where there is one.</summary>
-internal abstract unsafe class CrossEntropyOperator(string name, bool isSmooth, IReadOnlyList<Operand> inputs, IReadOnlyList<Operand> outputs) : CpuOperator(name, inputs, outputs)
+/// <summary>
+/// What the operators of a cross-entropy have in common: checked rows, and the share of the target that is spread over the classes,
+/// attribute smoothing, where the operator has it.
+/// </summary>
+internal abstract unsafe class CrossEntropyOperator(OperatorDefinition definition) : FloatAttributeOperator(definition, "smoothing")
 {
-    /// <inheritdoc/>
-    public override nint CreateState(nint info)
-    {
-        float smoothing = isSmooth ? OrtNative.GetFloat(info, "smoothing\0"u8) : 0;
-        float* made = (float*)NativeMemory.Alloc(sizeof(float));
-        *made = smoothing;
-        return (nint)made;
-    }
-
-    /// <inheritdoc/>
-    public override void DestroyState(nint state) => NativeMemory.Free((void*)state);
-
     /// <summary>Rows and classes; refuses labels outside of them, which would read other memory.</summary>
     protected (long Rows, long Classes) Check(in KernelContext context, in InputTensor<float> logits, in InputTensor<long> labels)
     {
@@ -34,40 +25,32 @@ internal abstract unsafe class CrossEntropyOperator(string name, bool isSmooth, 
     }
 }
 
-/// <summary>Cross-entropy of rows: logits [N, C], labels [N] → losses [N], logarithms of the sums [N].</summary>
-internal sealed unsafe class CrossEntropyRowsOperator(string name, bool isSmooth) : CrossEntropyOperator(
-    name,
-    isSmooth,
-    [new("logits", OperandType.Float), new("labels", OperandType.Int64)],
-    [new("losses", OperandType.Float), new("log_sums", OperandType.Float)])
+/// <summary>Cross-entropy of rows: losses and logarithms of the sums.</summary>
+internal sealed unsafe class CrossEntropyRowsOperator(OperatorDefinition definition) : CrossEntropyOperator(definition)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
-        InputTensor<float> logits = context.Next<float>();
-        InputTensor<long> labels = context.Next<long>();
+        InputTensor<float> logits = context.In<float>("logits");
+        InputTensor<long> labels = context.In<long>("labels");
         (long rows, long classes) = Check(context, logits, labels);
-        CrossEntropyKernel.Forward(logits.Data, labels.Data, *(float*)context.State, context.Output(0, [rows]), context.Output(1, [rows]), (nint)rows, (nint)classes, context.Threads);
+        float* losses = context.Out("losses", [rows]), sums = context.Out("log_sums", [rows]);
+        CrossEntropyKernel.Forward(
+            logits.Data, labels.Data, Attribute(context), losses, sums, (nint)rows, (nint)classes, context.Threads);
     }
 }
 
-/// <summary>The gradient of <see cref="CrossEntropyRowsOperator"/>: logits, labels, logarithms of the sums, dy [N] → [N, C].</summary>
-internal sealed unsafe class CrossEntropyRowsGradOperator(string name, bool isSmooth) : CrossEntropyOperator(
-    name,
-    isSmooth,
-    [new("logits", OperandType.Float), new("labels", OperandType.Int64), new("log_sums", OperandType.Float), new("dy", OperandType.Float)],
-    [new("gradient", OperandType.Float)])
+/// <summary>The gradient of <see cref="CrossEntropyRowsOperator"/>.</summary>
+internal sealed unsafe class CrossEntropyRowsGradOperator(OperatorDefinition definition) : CrossEntropyOperator(definition)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
-        InputTensor<float> logits = context.Next<float>();
-        InputTensor<long> labels = context.Next<long>();
+        InputTensor<float> logits = context.In<float>("logits");
+        InputTensor<long> labels = context.In<long>("labels");
         (long rows, long classes) = Check(context, logits, labels);
-        InputTensor<float> logSums = context.Next<float>();
-        context.Expect(logSums, (nint)rows);
-        InputTensor<float> dy = context.Next<float>();
-        context.Expect(dy, (nint)rows);
-        CrossEntropyKernel.Backward(logits.Data, labels.Data, *(float*)context.State, logSums.Data, dy.Data, context.Output(0, logits.Shape), (nint)rows, (nint)classes, context.Threads);
+        float* sums = context.Like("log_sums", (nint)rows), dy = context.Like("dy", (nint)rows), gradient = context.Out("gradient", logits.Shape);
+        CrossEntropyKernel.Backward(
+            logits.Data, labels.Data, Attribute(context), sums, dy, gradient, (nint)rows, (nint)classes, context.Threads);
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.CustomOps;
 
@@ -10,18 +11,14 @@ namespace OrtCpr.CustomOps;
 /// </summary>
 internal sealed unsafe class CustomOpDomain : IDisposable
 {
-    /// <summary>The domain of all operators of ours.</summary>
-    public const string Name = "ortcpr";
-
     private readonly List<nint> _operators = [];
     private nint _domain;
 
-    /// <param name="operatorNames">Names of <see cref="KernelCatalog"/>; a name given twice counts once.</param>
-    /// <exception cref="ArgumentException">A name has no kernel.</exception>
-    public CustomOpDomain(IEnumerable<string> operatorNames)
+    /// <param name="kernels">The kernels of <see cref="KernelCatalog"/> that the sessions may use, each once.</param>
+    public CustomOpDomain(IEnumerable<CpuOperator> kernels)
     {
-        CpuOperator[] chosen = [.. operatorNames.Distinct().Select(KernelCatalog.Get)];
-        nint name = Marshal.StringToCoTaskMemUTF8(Name);
+        CpuOperator[] chosen = [.. kernels];
+        nint name = Marshal.StringToCoTaskMemUTF8(OperatorDefinition.Domain);
         try
         {
             _domain = OrtNative.CreateDomain((byte*)name);

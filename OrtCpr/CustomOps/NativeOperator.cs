@@ -55,16 +55,16 @@ internal unsafe struct NativeOperator
     private static byte* GetProvider(CustomOpAbi* self) => null;
 
     [UnmanagedCallersOnly]
-    private static OperandType GetInputType(CustomOpAbi* self, nuint index) => Managed(self).Inputs[(int)index].Type;
+    private static OperandType GetInputType(CustomOpAbi* self, nuint index) => CpuOperator.TypeOf(Managed(self).Definition.Inputs[(int)index]);
 
     [UnmanagedCallersOnly]
-    private static nuint GetInputCount(CustomOpAbi* self) => (nuint)Managed(self).Inputs.Count;
+    private static nuint GetInputCount(CustomOpAbi* self) => (nuint)Managed(self).Definition.Inputs.Count;
 
     [UnmanagedCallersOnly]
-    private static OperandType GetOutputType(CustomOpAbi* self, nuint index) => Managed(self).Outputs[(int)index].Type;
+    private static OperandType GetOutputType(CustomOpAbi* self, nuint index) => CpuOperator.TypeOf(Managed(self).Definition.Outputs[(int)index]);
 
     [UnmanagedCallersOnly]
-    private static nuint GetOutputCount(CustomOpAbi* self) => (nuint)Managed(self).Outputs.Count;
+    private static nuint GetOutputCount(CustomOpAbi* self) => (nuint)Managed(self).Definition.Outputs.Count;
 
     /// <summary>Required operands in the provider's default memory.</summary>
     [UnmanagedCallersOnly]

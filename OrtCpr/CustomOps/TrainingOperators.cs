@@ -1,25 +1,17 @@
+using OrtCpr.Graph.Operators;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>A formula, element by element: x, or x and dy of x's shape → a tensor of x's shape.</summary>
-internal sealed unsafe class ElementOperator<TFormula>(string name) : CpuOperator(
-    name,
-    TFormula.HasSecond ? [new("x", OperandType.Float), new("dy", OperandType.Float)] : [new("x", OperandType.Float)],
-    [new("y", OperandType.Float)])
+/// <summary>A formula, element by element: the first input, or the first two of equal shape, to a tensor of that shape.</summary>
+internal sealed unsafe class ElementOperator<TFormula>(OperatorDefinition definition) : CpuOperator(definition)
     where TFormula : struct, IElementFormula
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
-        InputTensor<float> x = context.Next<float>();
-        float* dy = null;
-        if (TFormula.HasSecond)
-        {
-            InputTensor<float> gradient = context.Next<float>();
-            context.Expect(gradient, x.Length);
-            dy = gradient.Data;
-        }
-        ElementKernel.Run<TFormula>(x.Data, dy, context.Output(0, x.Shape), x.Length, context.Threads);
+        InputTensor<float> x = context.In<float>(Definition.Inputs[0].Name);
+        float* second = TFormula.HasSecond ? context.Like(Definition.Inputs[1].Name, x.Length) : null;
+        ElementKernel.Run<TFormula>(x.Data, second, context.Out(Definition.Outputs[0].Name, x.Shape), x.Length, context.Threads);
     }
 }

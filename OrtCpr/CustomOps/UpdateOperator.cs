@@ -1,252 +1,136 @@
+using OrtCpr.Graph.Operators;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>One step of one parameter by Adam, AdamW or SGD, with CPR or without: reads and checks operands, calls the kernel.</summary>
+/// <summary>One step of one parameter, or of all parameters that a joined node covers: reads and checks operands, calls the kernel.</summary>
+/// <remarks>What the operator does is read from the links of its definition; where an operand lies from its slots.</remarks>
 internal sealed unsafe class UpdateOperator : CpuOperator
 {
-    /// <summary>Columns of the detector: samples, e1, e2, whether κ is set.</summary>
-    private const int DetectorColumns = 4;
+    private readonly BaseKernel _kernel;
+    private readonly UpdateLink _rule;
+    private readonly ConstraintOperands? _constraint;
+    private readonly string[] _states;
+    private readonly bool _isJoined;
 
-    private readonly BaseRule _base;
-    private readonly bool _amsGrad;
-    private readonly bool _adaptive;
-    private readonly bool _isConstrained;
-    private readonly Regularizer _regularizer;
-    private readonly BoundMethod _method;
-
-    public UpdateOperator(UpdateVariant variant)
-        : base(variant.Name, UpdateSignature.InputsOf(variant), UpdateSignature.OutputsOf(variant))
+    private UpdateOperator(OperatorDefinition definition, UpdateDefinition single, BaseKernel kernel)
+        : base(definition)
     {
-        _base = variant.Base;
-        _amsGrad = variant.AmsGrad;
-        _adaptive = variant.Adaptive;
-        if (variant.Regularizer is null || variant.Method is null)
-            return;
-        _isConstrained = true;
-        _regularizer = Regularizer.ByName[variant.Regularizer];
-        _method = UpdateVariant.Methods[variant.Method];
+        _kernel = kernel;
+        _rule = single.Links.First(l => l.Stage == UpdateStage.Direction);
+        _constraint = single.Links.OfType<ConstrainNorm>().FirstOrDefault() is ConstrainNorm link ? new(link) : null;
+        _states = [.. single.Slots.Where(s => s.Slot.Role == SlotRole.State).Select(s => s.Name)];
+        _isJoined = definition != single;
+    }
+
+    /// <summary>The kernel of an update operator, joined or not; null where its links have none.</summary>
+    public static UpdateOperator? TryCreate(OperatorDefinition definition)
+    {
+        UpdateDefinition? single = definition as UpdateDefinition ?? (definition as JoinedDefinition)?.Single;
+        if (single is null || BaseKernel.Find(single.Links) is not BaseKernel kernel)
+            return null;
+        bool isFused = single.Links.Where(l => l.Stage == UpdateStage.NewParameter).All(l => l is ConstrainNorm { EvaluateAt: EvaluateAt.Updated });
+        return isFused ? new(definition, single, kernel) : null;
     }
 
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
     {
-        UpdateTensors tensors = ReadTensors(ref context, out InputTensor<float> gradient, out ReadOnlySpan<long> shape);
-        Common common = ReadCommon(ref context, out InputTensor<long> group);
-        AdamCoefficients adam = default;
-        SgdCoefficients sgd = default;
-        BaseStep rule;
-        if (_base.IsAdam)
-        {
-            adam = ReadAdam(ref context, common, group);
-            rule = AdamStep.With(&adam);
-        }
-        else
-        {
-            sgd = ReadSgd(ref context, common);
-            rule = SgdStep.With(&sgd);
-        }
-        ConstraintSettings settings = default;
-        Constraint constraint = default;
-        if (_isConstrained)
-        {
-            constraint = ReadConstraint(ref context);
-            settings = ReadSettings(ref context, constraint, group);
-        }
+        InputTensor<float> parameter = context.In<float>("parameter"), gradient = context.In<float>("gradient");
+        UpdateTensors whole = new() { Length = parameter.Length, Parameter = parameter.Data, Gradient = gradient.Data };
+        for (int i = 0; i < _states.Length; i++)
+            whole.State[i] = (nint)context.Like(_states[i], parameter.Length);
+        Parts parts = PartsOf(context, parameter);
 
         // All inputs are read before the first output is written: any output may be the memory of its input.
-        BindOutputs(context, ref tensors, shape);
-        if (common.Apply)
+        using UpdateTasks tasks = new(parts.Count);
+        int applied = 0;
+        for (int i = 0; i < parts.Count; i++)
         {
-            context.Expect(gradient, tensors.Length);
-            if (common.Step < 1)
-                throw new OperandException($"{Name}: 'step' is {common.Step}; it counts from 1 and is incremented before the update.");
-            if (_isConstrained)
-                UpdateKernel.Run(rule, tensors, _regularizer, settings, ref constraint.State, common.Step, context.Threads);
-            else
-                UpdateKernel.Run(rule, tensors, context.Threads);
+            parts.IsApplied[i] = Read(new UpdateSettings(context, i, parts.Count), tasks.Coefficients(applied), ref tasks.Items[applied]);
+            if (!parts.IsApplied[i])
+                continue;
+            tasks.Items[applied].Tensors.Length = parts.LengthOf(i);
+            tasks.Items[applied++].Part = i;
         }
-        else
+        if (applied > 0)
+            context.Expect(gradient, parameter.Length);
+
+        whole.NewParameter = context.Out("parameter", parameter.Shape);
+        for (int i = 0; i < _states.Length; i++)
+            whole.NewState[i] = (nint)context.Out(_states[i], parameter.Shape);
+        for (int i = 0; i < parts.Count; i++)
         {
-            tensors.CopyUnchanged();
+            if (!parts.IsApplied[i])
+                Slice(whole, parts.StartOf(i), parts.LengthOf(i)).CopyUnchanged();
         }
-        if (_isConstrained)
-            Write(context, constraint.State);
+        for (int i = 0; i < applied; i++)
+            tasks.Items[i].Tensors = Slice(whole, parts.StartOf(tasks.Items[i].Part), tasks.Items[i].Tensors.Length);
+        UpdateKernel.Run(tasks.Items, applied, context.Threads);
+        _constraint?.Write(context, tasks.Items, applied, _isJoined);
     }
 
-    private UpdateTensors ReadTensors(ref KernelContext context, out InputTensor<float> gradient, out ReadOnlySpan<long> shape)
+    // A node of one parameter is one part. Offsets are those of a plan of ours, but the file may have been changed.
+    private Parts PartsOf(in KernelContext context, in InputTensor<float> parameter)
     {
-        InputTensor<float> parameter = context.Next<float>();
-        shape = parameter.Shape;
-        gradient = context.Next<float>();
-        UpdateTensors tensors = new()
+        if (!_isJoined)
+            return new(null, null, 1, parameter.Length);
+        InputTensor<long> starts = context.In<long>("starts"), lengths = context.In<long>("lengths");
+        context.Expect(lengths, starts.Length);
+        for (nint i = 0; i < starts.Length; i++)
         {
-            Length = parameter.Length,
-            Parameter = parameter.Data,
-            Gradient = gradient.Data,
-        };
-        if (_base.IsAdam)
-        {
-            tensors.ExpAvg = ReadMoment(ref context, parameter.Length);
-            tensors.ExpAvgSq = ReadMoment(ref context, parameter.Length);
+            if (starts.Data[i] < 0 || lengths.Data[i] < 0 || starts.Data[i] > parameter.Length - lengths.Data[i])
+            {
+                throw new OperandException($"{Name}: parameter {i} is [{starts.Data[i]}, +{lengths.Data[i]}), "
+                    + $"outside of 'parameter', which has {parameter.Length} elements.");
+            }
         }
-        if (_base.HasMomentum)
-            tensors.MomentumBuffer = ReadMoment(ref context, parameter.Length);
-        if (_amsGrad)
-            tensors.MaxExpAvgSq = ReadMoment(ref context, parameter.Length);
-        return tensors;
+        return new(starts.Data, lengths.Data, starts.Length, 0);
     }
 
-    private static float* ReadMoment(ref KernelContext context, nint length)
+    // False where the parameter takes no part in this step.
+    private bool Read(in UpdateSettings settings, void* coefficients, ref UpdateTask task)
     {
-        InputTensor<float> moment = context.Next<float>();
-        context.Expect(moment, length);
-        return moment.Data;
+        long index = settings.Get<long>("parameter_index"), group = settings.Get<long>("group_index");
+        task.Step = settings.At<long>("step", "parameter_index", index);
+        StepScalars step = new(
+            task.Step, group, settings.At<float>("learning_rate", "group_index", group), settings.Get<float>("gradient_scale"));
+        _constraint?.Read(settings, group, ref task);
+        if (!settings.At<bool>("apply", "parameter_index", index))
+            return false;
+        if (task.Step < 1)
+            throw new OperandException($"{Name}: 'step' is {task.Step}; it counts from 1 and is incremented before the update.");
+        task.Rule = _kernel.Read(_rule, settings, step, coefficients);
+        return true;
     }
 
-    private static Common ReadCommon(ref KernelContext context, out InputTensor<long> group)
+    private static UpdateTensors Slice(in UpdateTensors whole, nint start, nint length)
     {
-        InputTensor<long> steps = context.Next<long>();
-        InputTensor<long> index = context.NextSingle<long>();
-        InputTensor<float> learningRates = context.Next<float>();
-        group = context.NextSingle<long>();
-        return new()
+        UpdateTensors part = new()
         {
-            Step = context.Element(steps, index),
-            LearningRate = context.Element(learningRates, group),
-            GradientScale = context.NextScalar<float>(),
-            Apply = context.Element(context.Next<bool>(), index),
+            Length = length,
+            Parameter = whole.Parameter + start,
+            Gradient = whole.Gradient + start,
+            NewParameter = whole.NewParameter + start,
         };
-    }
-
-    private AdamCoefficients ReadAdam(ref KernelContext context, in Common common, in InputTensor<long> group)
-    {
-        _ = context.NextScalar<float>(); // beta1: the kernel needs 1 − β1 only, a body may need both.
-        float oneMinusBeta1 = context.NextScalar<float>();
-        float beta2 = context.NextScalar<float>();
-        float oneMinusBeta2 = context.NextScalar<float>();
-        float halfLogBeta1 = context.NextScalar<float>();
-        float halfLogBeta2 = context.NextScalar<float>();
-        float epsilon = context.NextScalar<float>();
-        double decay = _base.HasDecay ? context.Element(context.Next<float>(), group) : 0;
-        return AdamCoefficients.At(common.Step, common.LearningRate, halfLogBeta1, halfLogBeta2, decay) with
+        for (int i = 0; i < UpdateTensors.MaxStates && whole.State[i] != 0; i++)
         {
-            GradientScale = common.GradientScale,
-            Beta2 = beta2,
-            OneMinusBeta1 = oneMinusBeta1,
-            OneMinusBeta2 = oneMinusBeta2,
-            Epsilon = epsilon,
-        };
-    }
-
-    private SgdCoefficients ReadSgd(ref KernelContext context, in Common common)
-    {
-        float decay = _base.HasCoupledDecay ? context.NextScalar<float>() : 0;
-        float momentum = _base.HasMomentum ? context.NextScalar<float>() : 0;
-        float rate = _base.HasMomentum ? context.NextScalar<float>() : 1;
-        bool isFirst = common.Step == 1;
-        return new()
-        {
-            GradientScale = common.GradientScale,
-            StepSize = common.LearningRate,
-            Decay = decay,
-            Momentum = momentum,
-            BufferDecay = isFirst ? 0 : momentum,
-            BufferRate = isFirst ? 1 : rate,
-            Nesterov = _base.Nesterov,
-        };
-    }
-
-    private Constraint ReadConstraint(ref KernelContext context)
-    {
-        InputTensor<float> lambda = context.Next<float>();
-        InputTensor<float> kappa = context.Next<float>();
-        InputTensor<float> detector = context.Next<float>();
-        InputTensor<long> matrix = context.NextSingle<long>();
-        context.Expect(kappa, lambda.Length);
-        context.Expect(detector, lambda.Length * DetectorColumns);
-        ConstraintState state = new()
-        {
-            Lambda = context.Element(lambda, matrix),
-            Kappa = context.Element(kappa, matrix),
-        };
-        float* row = detector.Data + (*matrix.Data * DetectorColumns);
-        state.Samples = row[0];
-        state.LastSample = row[1];
-        state.EarlierSample = row[2];
-        state.IsSet = row[3] != 0 || _method == BoundMethod.Uniform;
-        state.EverActive = row[3] > 1;
-        return new() { State = state, KappaUpdate = context.NextScalar<float>() };
-    }
-
-    private ConstraintSettings ReadSettings(ref KernelContext context, in Constraint constraint, in InputTensor<long> group)
-    {
-        double rate = context.Element(context.Next<float>(), group);
-        ConstraintSettings settings = new() { Method = _method, Adaptive = _adaptive, KappaUpdate = constraint.KappaUpdate, Rate = rate };
-        switch (_method)
-        {
-            case BoundMethod.Dependent:
-                return settings with { KappaFactor = context.NextScalar<float>() };
-            case BoundMethod.WarmStart:
-                return settings with { WarmStartSteps = context.NextScalar<long>() };
-            case BoundMethod.InflectionPoint:
-                long interval = context.NextScalar<long>();
-                if (interval < 1)
-                    throw new OperandException($"{Name}: 'sample_interval' is {interval}, expected 1 or more.");
-                return settings with
-                {
-                    SampleInterval = interval,
-                    SampleDecay = context.NextScalar<float>(),
-                    MaxWaitSteps = context.NextScalar<long>(),
-                };
-            default:
-                return settings;
+            part.State[i] = whole.State[i] + (start * sizeof(float));
+            part.NewState[i] = whole.NewState[i] + (start * sizeof(float));
         }
+        return part;
     }
 
-    private void BindOutputs(in KernelContext context, ref UpdateTensors tensors, ReadOnlySpan<long> shape)
+    /// <summary>Where the parameters of a node lie in its buffers, and which of them take part.</summary>
+    private readonly ref struct Parts(long* starts, long* lengths, nint count, nint length)
     {
-        int next = 0;
-        tensors.NewParameter = context.Output(next++, shape);
-        if (_base.IsAdam)
-        {
-            tensors.NewExpAvg = context.Output(next++, shape);
-            tensors.NewExpAvgSq = context.Output(next++, shape);
-        }
-        if (_amsGrad)
-            tensors.NewMaxExpAvgSq = context.Output(next++, shape);
-        if (_base.HasMomentum)
-            tensors.NewMomentumBuffer = context.Output(next, shape);
-    }
+        public nint Count { get; } = count;
 
-    private void Write(in KernelContext context, in ConstraintState state)
-    {
-        int next = Outputs.Count - 3;
-        *context.Output(next, [1]) = (float)state.Lambda;
-        *context.Output(next + 1, [1]) = (float)state.Kappa;
-        float* row = context.Output(next + 2, [1, DetectorColumns]);
-        row[0] = (float)state.Samples;
-        row[1] = (float)state.LastSample;
-        row[2] = (float)state.EarlierSample;
-        row[3] = state.EverActive ? 2 : state.IsSet ? 1 : 0;
-    }
+        public Span<bool> IsApplied { get; } = new bool[count];
 
-    /// <summary>What every rule reads in front of its own scalars.</summary>
-    private readonly struct Common
-    {
-        public long Step { get; init; }
+        public nint StartOf(nint part) => starts == null ? 0 : (nint)starts[part];
 
-        public float LearningRate { get; init; }
-
-        public float GradientScale { get; init; }
-
-        public bool Apply { get; init; }
-    }
-
-    /// <summary>What is read before the settings, in the order of the inputs.</summary>
-    private struct Constraint
-    {
-        public ConstraintState State;
-        public double KappaUpdate;
+        public nint LengthOf(nint part) => lengths == null ? length : (nint)lengths[part];
     }
 }

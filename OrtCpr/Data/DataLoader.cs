@@ -43,7 +43,7 @@ public sealed class DataLoader
 
     /// <summary>A loader.</summary>
     /// <param name="source">Stays the caller's.</param>
-    /// <param name="inputs">What a batch must hold, as a rule <see cref="TrainingGraphs.BatchInputs"/>.</param>
+    /// <param name="inputs">What a batch must hold, as a rule <see cref="TrainingPlan.BatchInputs"/>.</param>
     /// <param name="options">Null for the defaults.</param>
     /// <exception cref="OptionException">An option is out of range.</exception>
     /// <exception cref="DataFileException">The source's columns do not fit the inputs; all misfits are named.</exception>

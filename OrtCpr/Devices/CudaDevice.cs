@@ -32,6 +32,8 @@ internal sealed class CudaDevice : Device
         }
     }
 
+    public override OrtMemoryInfo Memory => _memory;
+
     public override void Configure(SessionOptions options)
     {
         try

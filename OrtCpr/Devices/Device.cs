@@ -31,6 +31,16 @@ internal abstract class Device : IDisposable
     // A tensor in its memory, contents undefined.
     public abstract OrtValue Allocate(ElementType type, IReadOnlyList<long> dims);
 
+    // What its memory is to ONNX Runtime; null where a tensor's memory has no address that one could add to, so that no tensor can be part of another.
+    public virtual OrtMemoryInfo? Memory => null;
+
+    // Fills a tensor with zeros.
+    public void Clear(OrtValue value)
+    {
+        if (IsHost) value.GetTensorMutableRawData().Clear();
+        else Write(value, new byte[value.GetTensorSizeInBytes()]);
+    }
+
     // Copies so far; a step in which nobody reads anything makes none.
     public long CopyCount { get; private set; }
 
@@ -87,6 +97,8 @@ internal abstract class Device : IDisposable
 internal sealed class CpuDevice() : Device("cpu", DeviceCapabilities.Cpu)
 {
     public override bool IsHost => true;
+
+    public override OrtMemoryInfo Memory => Host;
 
     public override void Configure(SessionOptions options)
     {

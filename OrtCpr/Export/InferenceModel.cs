@@ -10,20 +10,20 @@ namespace OrtCpr.Export;
 // switched off. Everything else in it stays as it was.
 internal static class InferenceModel
 {
-    public static void Save(TrainingGraphs graphs, TensorStore store, string path)
+    public static void Save(TrainingPlan graphs, TensorStore store, string path)
     {
         ModelProto model = Trained(graphs, store, out Dictionary<string, TensorData> values);
         ModelFile.Save(model, path, initializers: values, source: graphs.Source.Folder);
     }
 
     // Everything inline; references to external data of tensors that were not trained stay as they are.
-    public static void Save(TrainingGraphs graphs, TensorStore store, Stream stream)
+    public static void Save(TrainingPlan graphs, TensorStore store, Stream stream)
     {
         ModelProto model = Trained(graphs, store, out Dictionary<string, TensorData> values);
         ModelFile.Save(model, stream, values);
     }
 
-    private static ModelProto Trained(TrainingGraphs graphs, TensorStore store, out Dictionary<string, TensorData> values)
+    private static ModelProto Trained(TrainingPlan graphs, TensorStore store, out Dictionary<string, TensorData> values)
     {
         ModelProto model = graphs.Source.Proto.Clone();
         var types = ModelTensors.Initializers(model.Graph).DistinctBy(t => t.Name).ToDictionary(t => t.Name, t => (ElementType)t.DataType, StringComparer.Ordinal);

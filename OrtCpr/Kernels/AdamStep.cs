@@ -15,6 +15,9 @@ namespace OrtCpr.Kernels;
 /// </remarks>
 internal static unsafe class AdamStep
 {
+    /// <summary>State: m, v, and v̂ with amsgrad.</summary>
+    private const int First = 0, Second = 1, Maximum = 2;
+
     /// <summary>The rule with its scalars, which must stay where they are while it runs.</summary>
     public static BaseStep With(AdamCoefficients* coefficients) => new(&Run, coefficients);
 
@@ -25,7 +28,7 @@ internal static unsafe class AdamStep
         nint end = start + length;
         nint i = start;
         if (Vector.IsHardwareAccelerated)
-            i = t.MaxExpAvgSq == null ? Lanes<Plain>(c, t, i, end) : Lanes<AmsGrad>(c, t, i, end);
+            i = t.State[Maximum] == 0 ? Lanes<Plain>(c, t, i, end) : Lanes<AmsGrad>(c, t, i, end);
         for (; i < end; i++)
             One(c, t, i);
     }
@@ -33,17 +36,17 @@ internal static unsafe class AdamStep
     private static void One(in AdamCoefficients c, in UpdateTensors t, nint i)
     {
         float gradient = t.Gradient[i] * c.GradientScale;
-        float m = t.ExpAvg[i];
+        float m = ((float*)t.State[First])[i];
         m = MathF.FusedMultiplyAdd(c.OneMinusBeta1, gradient - m, m);
-        float v = MathF.FusedMultiplyAdd(c.OneMinusBeta2 * gradient, gradient, c.Beta2 * t.ExpAvgSq[i]);
+        float v = MathF.FusedMultiplyAdd(c.OneMinusBeta2 * gradient, gradient, c.Beta2 * ((float*)t.State[Second])[i]);
         float parameter = t.Parameter[i];
         parameter = MathF.FusedMultiplyAdd(-c.Decay, parameter, parameter);
-        t.NewExpAvg[i] = m;
-        t.NewExpAvgSq[i] = v;
-        if (t.MaxExpAvgSq != null)
+        ((float*)t.NewState[First])[i] = m;
+        ((float*)t.NewState[Second])[i] = v;
+        if (t.State[Maximum] != 0)
         {
-            v = MathF.Max(t.MaxExpAvgSq[i], v);
-            t.NewMaxExpAvgSq[i] = v;
+            v = MathF.Max(((float*)t.State[Maximum])[i], v);
+            ((float*)t.NewState[Maximum])[i] = v;
         }
         float denominator = MathF.FusedMultiplyAdd(MathF.Sqrt(v), c.SecondMomentScale, c.Epsilon);
         t.NewParameter[i] = MathF.FusedMultiplyAdd(-c.StepSize, m / denominator, parameter);
@@ -54,8 +57,9 @@ internal static unsafe class AdamStep
     private static nint Lanes<TVariant>(in AdamCoefficients c, in UpdateTensors t, nint i, nint end)
         where TVariant : struct
     {
-        float* parameters = t.Parameter, gradients = t.Gradient, firsts = t.ExpAvg, seconds = t.ExpAvgSq, maxima = t.MaxExpAvgSq;
-        float* newParameters = t.NewParameter, newFirsts = t.NewExpAvg, newSeconds = t.NewExpAvgSq, newMaxima = t.NewMaxExpAvgSq;
+        float* parameters = t.Parameter, gradients = t.Gradient, newParameters = t.NewParameter;
+        float* firsts = (float*)t.State[First], seconds = (float*)t.State[Second], maxima = (float*)t.State[Maximum];
+        float* newFirsts = (float*)t.NewState[First], newSeconds = (float*)t.NewState[Second], newMaxima = (float*)t.NewState[Maximum];
         Vector<float> gradientScale = Vector.Create(c.GradientScale);
         Vector<float> oneMinusBeta1 = Vector.Create(c.OneMinusBeta1);
         Vector<float> oneMinusBeta2 = Vector.Create(c.OneMinusBeta2);

@@ -1,25 +1,11 @@
+using OrtCpr.Graph.Optimizers;
+
 namespace OrtCpr.Kernels;
-
-/// <summary>How κ gets its value.</summary>
-internal enum BoundMethod
-{
-    /// <summary>κ is given; active from the first step.</summary>
-    Uniform,
-
-    /// <summary>κ = factor · R before the parameter's first step, active in that step.</summary>
-    Dependent,
-
-    /// <summary>κ = R after a given number of steps, active from the next one.</summary>
-    WarmStart,
-
-    /// <summary>κ = R where the growth of R begins to slow down, active from the next step.</summary>
-    InflectionPoint,
-}
 
 /// <summary>The scalars of one CPR stage; the last five matter to one method each.</summary>
 internal readonly struct ConstraintSettings
 {
-    public BoundMethod Method { get; init; }
+    public KappaInitMethod Method { get; init; }
 
     /// <summary>AdaCPR: κ ← R when an update takes λ from above 0 to 0.</summary>
     public bool Adaptive { get; init; }
@@ -66,7 +52,7 @@ internal static class BoundRules
 
     /// <summary>Whether κ waits for R of the parameter before this step.</summary>
     public static bool NeedsInitialMeasure(in ConstraintSettings settings, in ConstraintState state) =>
-        settings.Method == BoundMethod.Dependent && !state.IsSet;
+        settings.Method == KappaInitMethod.Dependent && !state.IsSet;
 
     /// <summary>Takes R of the parameter before its first step.</summary>
     public static void SetFromInitial(in ConstraintSettings settings, ref ConstraintState state, double measure)
@@ -79,8 +65,8 @@ internal static class BoundRules
     public static bool NeedsMeasure(in ConstraintSettings settings, in ConstraintState state, long step) =>
         state.IsSet || settings.Method switch
         {
-            BoundMethod.WarmStart => step == settings.WarmStartSteps,
-            BoundMethod.InflectionPoint => IsSampled(settings, step) || IsOverdue(settings, step),
+            KappaInitMethod.WarmStart => step == settings.WarmStartSteps,
+            KappaInitMethod.InflectionPoint => IsSampled(settings, step) || IsOverdue(settings, step),
             _ => false,
         };
 
@@ -97,7 +83,7 @@ internal static class BoundRules
                 state.Kappa = measure;
             return state.Lambda;
         }
-        bool sets = settings.Method == BoundMethod.WarmStart
+        bool sets = settings.Method == KappaInitMethod.WarmStart
             || (IsSampled(settings, step) && Sample(settings, ref state, measure))
             || IsOverdue(settings, step);
         if (sets)

@@ -47,7 +47,7 @@ internal static unsafe class SgdStep
         nint end = start + length;
         nint i = start;
         if (Vector.IsHardwareAccelerated)
-            i = t.MomentumBuffer == null ? Lanes<Plain>(c, t, i, end) : c.Nesterov ? Lanes<Nesterov>(c, t, i, end) : Lanes<Momentum>(c, t, i, end);
+            i = t.State[0] == 0 ? Lanes<Plain>(c, t, i, end) : c.Nesterov ? Lanes<Nesterov>(c, t, i, end) : Lanes<Momentum>(c, t, i, end);
         for (; i < end; i++)
             One(c, t, i);
     }
@@ -56,10 +56,10 @@ internal static unsafe class SgdStep
     {
         float parameter = t.Parameter[i];
         float direction = MathF.FusedMultiplyAdd(c.Decay, parameter, t.Gradient[i] * c.GradientScale);
-        if (t.MomentumBuffer != null)
+        if (t.State[0] != 0)
         {
-            float buffer = MathF.FusedMultiplyAdd(c.BufferDecay, t.MomentumBuffer[i], c.BufferRate * direction);
-            t.NewMomentumBuffer[i] = buffer;
+            float buffer = MathF.FusedMultiplyAdd(c.BufferDecay, ((float*)t.State[0])[i], c.BufferRate * direction);
+            ((float*)t.NewState[0])[i] = buffer;
             direction = c.Nesterov ? MathF.FusedMultiplyAdd(c.Momentum, buffer, direction) : buffer;
         }
         t.NewParameter[i] = MathF.FusedMultiplyAdd(-c.StepSize, direction, parameter);
@@ -70,7 +70,8 @@ internal static unsafe class SgdStep
     private static nint Lanes<TVariant>(in SgdCoefficients c, in UpdateTensors t, nint i, nint end)
         where TVariant : struct
     {
-        float* parameters = t.Parameter, gradients = t.Gradient, buffers = t.MomentumBuffer, newParameters = t.NewParameter, newBuffers = t.NewMomentumBuffer;
+        float* parameters = t.Parameter, gradients = t.Gradient, newParameters = t.NewParameter;
+        float* buffers = (float*)t.State[0], newBuffers = (float*)t.NewState[0];
         Vector<float> scale = Vector.Create(c.GradientScale);
         Vector<float> decay = Vector.Create(c.Decay);
         Vector<float> momentum = Vector.Create(c.Momentum);

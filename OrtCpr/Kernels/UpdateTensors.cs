@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace OrtCpr.Kernels;
 
 /// <summary>
@@ -6,31 +8,26 @@ namespace OrtCpr.Kernels;
 /// </summary>
 internal unsafe struct UpdateTensors
 {
+    /// <summary>State tensors that a base rule may have.</summary>
+    public const int MaxStates = 3;
+
     public nint Length;
     public float* Parameter;
     public float* Gradient;
-    public float* ExpAvg;
-    public float* ExpAvgSq;
-    /// <summary>Null without amsgrad.</summary>
-    public float* MaxExpAvgSq;
     public float* NewParameter;
-    public float* NewExpAvg;
-    public float* NewExpAvgSq;
-    /// <summary>Null exactly where <see cref="MaxExpAvgSq"/> is.</summary>
-    public float* NewMaxExpAvgSq;
-    /// <summary>SGD with momentum only, else null; Adam's moments are null under SGD.</summary>
-    public float* MomentumBuffer;
-    /// <summary>Null exactly where <see cref="MomentumBuffer"/> is.</summary>
-    public float* NewMomentumBuffer;
+
+    /// <summary>State before the step, in the order of the operator's slots; null from the first that the rule does not have on.</summary>
+    public Pointers State;
+
+    /// <summary>State after the step; null exactly where <see cref="State"/> is.</summary>
+    public Pointers NewState;
 
     /// <summary>The step that is not taken: state goes to outputs unchanged, and nothing moves where they are one memory.</summary>
     public readonly void CopyUnchanged()
     {
         Copy(Parameter, NewParameter);
-        Copy(ExpAvg, NewExpAvg);
-        Copy(ExpAvgSq, NewExpAvgSq);
-        Copy(MaxExpAvgSq, NewMaxExpAvgSq);
-        Copy(MomentumBuffer, NewMomentumBuffer);
+        for (int i = 0; i < MaxStates; i++)
+            Copy((float*)State[i], (float*)NewState[i]);
     }
 
     private readonly void Copy(float* from, float* to)
@@ -38,5 +35,12 @@ internal unsafe struct UpdateTensors
         long bytes = Length * sizeof(float);
         if (from != to)
             Buffer.MemoryCopy(from, to, bytes, bytes);
+    }
+
+    /// <summary>One address a state tensor.</summary>
+    [InlineArray(MaxStates)]
+    public struct Pointers
+    {
+        private nint _first;
     }
 }

@@ -19,7 +19,7 @@ public sealed class ConstraintLog(string path, int every = 10) : TrainerCallback
     public override void OnFitBegin(Trainer trainer, FitOptions options, long step)
     {
         ArgumentNullException.ThrowIfNull(trainer);
-        if (trainer.Driver.Optimizer.Graph.Constrained.Count == 0) return;
+        if (trainer.Driver.Optimizer.Plan.Constrained.Count == 0) return;
         _file = LogFile.Open(path, Head, step, line => line.Split(',') is { Length: >= 5 } cells && long.TryParse(cells[0], NumberStyles.None, CultureInfo.InvariantCulture, out long at) ? at : null);
     }
 

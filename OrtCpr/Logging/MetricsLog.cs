@@ -35,7 +35,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
         if (report.Step % _every != 0) return;
         OptimizerDriver optimizer = trainer.Driver.Optimizer;
         List<(string, double)> values = [("loss", _loss.Value), ("learning_rate", report.LearningRate)];
-        if (optimizer.Graph.Constrained.Count > 0) values.Add(("active_constraints", optimizer.GetConstraints().Count(c => c.Lambda > 0)));
+        if (optimizer.Plan.Constrained.Count > 0) values.Add(("active_constraints", optimizer.GetConstraints().Count(c => c.Lambda > 0)));
         _loss = default;
         Write(new LogEntry(report.Step, report.Epoch, report.Elapsed.TotalSeconds, values));
         WriteConstraints(trainer, report.Step);

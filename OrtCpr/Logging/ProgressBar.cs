@@ -61,7 +61,7 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
         if (_latest is null) return;
         string of = _total is long n ? $"/{n}" : "";
         double rate = (_last - _first) / Math.Max(1e-9, _clock.Elapsed.TotalSeconds);
-        int bounds = trainer.Driver.Optimizer.Graph.Constrained.Count;
+        int bounds = trainer.Driver.Optimizer.Plan.Constrained.Count;
         string active = bounds == 0 ? "" : $"  {trainer.Driver.Optimizer.GetConstraints().Count(c => c.Lambda > 0)}/{bounds} bounds active";
         string line = string.Create(CultureInfo.InvariantCulture,
             $"epoch {_latest.Epoch + 1}  step {_last}{of}  {Rate(rate)}{Left(rate)}  loss {(_loss.Weight > 0 ? _loss.Value : _latest.Loss):G5}  lr {_latest.LearningRate:G3}{active}{_evaluation}");

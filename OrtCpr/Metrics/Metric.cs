@@ -72,9 +72,9 @@ public sealed class MetricBatch
 {
     private readonly Batch _batch;
     private readonly Evaluation _evaluation;
-    private readonly TrainingGraphs _graphs;
+    private readonly TrainingPlan _graphs;
 
-    internal MetricBatch(TrainingGraphs graphs, Batch batch, Evaluation evaluation) => (_graphs, _batch, _evaluation) = (graphs, batch, evaluation);
+    internal MetricBatch(TrainingPlan graphs, Batch batch, Evaluation evaluation) => (_graphs, _batch, _evaluation) = (graphs, batch, evaluation);
 
     /// <summary>Loss of the batch.</summary>
     public double Loss => _evaluation.Loss;

@@ -17,8 +17,10 @@ internal static class ArtifactState
     {
         if (checkpoint.Optimizer is not OrtOptimizerGroup group) return;
         optimizer.Steps = group.Step;
-        if (optimizer.Store.Contains(LowerOptimizer.StepState)) optimizer.Store.Write(LowerOptimizer.StepState, TensorData.From<long>([group.Step], 1));
+        if (optimizer.Plan.Find(TensorRole.Shared, null, LowerOptimizer.StepState) is TensorSlot steps)
+            optimizer.Store.Write(steps.Key, TensorData.From<long>([group.Step], 1));
         var problems = new List<string>();
+        var found = new Dictionary<string, TensorData>(StringComparer.Ordinal);
         Dictionary<string, OrtParameterState> states = group.States.ToDictionary(s => s.Parameter, StringComparer.Ordinal);
         foreach ((CheckpointTensor tensor, string parameter, string key) in Tensors(optimizer))
         {
@@ -27,13 +29,14 @@ internal static class ArtifactState
             if (saved is null && key == $"{Prefix}step") saved = TensorData.From<long>([HasMoments(optimizer, parameter, states) ? group.Step : 0], 1);
             if (saved is null) continue;
             if (saved.Type != tensor.Type || !saved.Dimensions.SequenceEqual(tensor.Dimensions)) problems.Add($"'{key}' of '{parameter}' is {saved} in the file, {tensor.Type}[{string.Join(',', tensor.Dimensions)}] here");
-            else tensor.Restore(optimizer.Store, saved);
+            else found[tensor.Name] = saved;
         }
         if (problems.Count > 0) throw new CheckpointException($"The optimizer state of the checkpoint does not fit the optimizer model: {string.Join("; ", problems)}. Use the files of one folder.");
+        CheckpointTensor.Restore(optimizer, found);
     }
 
     private static bool HasMoments(OptimizerDriver optimizer, string parameter, Dictionary<string, OrtParameterState> states) =>
-        !optimizer.Store.Contains($"{parameter}.exp_avg_sq") || states.GetValueOrDefault(parameter)?.Momentums.Any(m => m.Name == "momentum1") == true;
+        optimizer.Plan.Find(TensorRole.State, parameter, "exp_avg_sq") is null || states.GetValueOrDefault(parameter)?.Momentums.Any(m => m.Name == "momentum1") == true;
 
     // The checkpoint with the driver's values in place of its own, sorted as the runtime saves it.
     public static OrtCheckpoint Capture(OptimizerDriver optimizer, OrtCheckpoint checkpoint, float initialRate, bool includeOptimizer)
@@ -48,20 +51,14 @@ internal static class ArtifactState
             if (!states.TryGetValue(parameter, out Dictionary<string, OrtTensor>? momentums)) states[parameter] = momentums = new(StringComparer.Ordinal);
             momentums[key] = new OrtTensor(key, TensorData.Create(tensor.Type, tensor.Dimensions, tensor.Bytes(optimizer.Store).ToArray()));
         }
-        long step = optimizer.Store.Contains(LowerOptimizer.StepState) ? (long)optimizer.Store.Number(LowerOptimizer.StepState) : optimizer.Steps - optimizer.SkippedSteps;
+        long step = optimizer.Plan.Find(TensorRole.Shared, null, LowerOptimizer.StepState) is TensorSlot steps
+            ? (long)optimizer.Store.Number(steps.Key) : optimizer.Steps - optimizer.SkippedSteps;
         var group = new OrtOptimizerGroup(OrtCheckpoint.DefaultGroup, step, initialRate, [.. states.Select(s => new OrtParameterState(s.Key, [.. s.Value.Values]))]);
         return (checkpoint with { Groups = [.. checkpoint.Groups.Where(g => g.Name != OrtCheckpoint.DefaultGroup), group] }).Sorted();
     }
 
     // State tensors of single parameters, with the keys that they have in a checkpoint.
-    private static IEnumerable<(CheckpointTensor Tensor, string Parameter, string Key)> Tensors(OptimizerDriver optimizer)
-    {
-        string[] names = [.. optimizer.Graph.Parameters.Select(p => p.Name).OrderByDescending(n => n.Length)];
-        foreach (CheckpointTensor tensor in CheckpointTensor.All(optimizer))
-        {
-            if (optimizer.Graph.Parameters.Any(p => p.Name == tensor.Name) || names.FirstOrDefault(n => tensor.Name.StartsWith($"{n}.", StringComparison.Ordinal)) is not string parameter) continue;
-            string own = tensor.Name[(parameter.Length + 1)..];
-            yield return (tensor, parameter, Keys.GetValueOrDefault(own, Prefix + own));
-        }
-    }
+    private static IEnumerable<(CheckpointTensor Tensor, string Parameter, string Key)> Tensors(OptimizerDriver optimizer) => CheckpointTensor.All(optimizer)
+        .Where(t => t.Owner is not null && (t.Row >= 0 || t.Slot.Role == TensorRole.State))
+        .Select(t => (t, t.Owner!, Keys.GetValueOrDefault(t.Slot.Kind, Prefix + t.Slot.Kind)));
 }

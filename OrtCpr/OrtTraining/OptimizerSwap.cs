@@ -57,7 +57,7 @@ public sealed class OptimizerSwap
         // Where Adam finds no moments it starts anew, and its steps with it.
         bool anew = options.Groups.Any(g => g.Links.Any(l => l is ScaleByAdam)) && _checkpoint.Optimizer?.States.All(s => s.Momentums.Any(m => m.Name == "momentum1")) != true;
         long past = anew ? 0 : Step;
-        var graph = OptimizerGraph.Build(Trained, options with { Groups = [.. options.Groups.Select(g => g with { Links = [.. g.Links.Select(l => FromNow(l, past))] })] });
+        var graph = TrainingPlan.ForOptimizer(Trained, options with { Groups = [.. options.Groups.Select(g => g with { Links = [.. g.Links.Select(l => FromNow(l, past))] })] });
         try
         {
             Directory.CreateDirectory(folder);

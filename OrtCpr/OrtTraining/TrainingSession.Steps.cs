@@ -73,7 +73,7 @@ public partial class TrainingSession
     {
         RefuseNominal();
         using Batch batch = BatchOf(inputValues, _artifacts.EvaluationInputs);
-        return Driver.Evaluate(batch, [Driver.Graphs.LossOutput, .. Driver.Graphs.ModelOutputs]);
+        return Driver.Evaluate(batch, [Driver.Plan.LossOutput, .. Driver.Plan.ModelOutputs]);
     }
 
     private static Batch BatchOf(IReadOnlyCollection<OrtValue> values, IReadOnlyList<string> names)

@@ -68,7 +68,7 @@ public partial class TrainingSession : IDisposable
     public void SetLearningRate(float learningRate)
     {
         if (_scheduled) throw new DriverException("A scheduler sets the learning rate. Call SetLearningRate without RegisterLinearLRScheduler.");
-        for (int g = 0; g < Driver.Optimizer.Graph.Options.Groups.Length; g++) Driver.Optimizer.SetLearningRate(learningRate, g);
+        for (int g = 0; g < Driver.Optimizer.Plan.Optimizer.Groups.Length; g++) Driver.Optimizer.SetLearningRate(learningRate, g);
     }
 
     /// <summary>The learning rate that the next step uses.</summary>
@@ -147,7 +147,7 @@ public partial class TrainingSession : IDisposable
         foreach (OrtParameter p in parts)
         {
             int bytes = checked((int)Count(p) * sizeof(float));
-            store.WriteBytes(p.Name, 0, left[..bytes]);
+            store.WriteBytes(p.Name, left[..bytes]);
             left = left[bytes..];
         }
         _nominal = false;

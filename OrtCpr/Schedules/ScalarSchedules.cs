@@ -1,4 +1,4 @@
-using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph;
 
 namespace OrtCpr.Schedules;
 
@@ -8,13 +8,13 @@ internal sealed class ScalarSchedules
     private readonly Dictionary<string, double[]> _values = new(StringComparer.Ordinal);
     private readonly Dictionary<string, Schedule?[]> _schedules = new(StringComparer.Ordinal);
 
-    public ScalarSchedules(OptimizerGraph graph)
+    public ScalarSchedules(TrainingPlan plan)
     {
-        GroupCount = graph.Options.Groups.Length;
-        foreach ((string name, IReadOnlyList<double> values) in graph.Schedulable)
+        GroupCount = plan.Optimizer.Groups.Length;
+        foreach (TensorSlot scalar in plan.Slots.Where(s => s.Role == TensorRole.GroupScalar))
         {
-            _values[name] = [.. values];
-            _schedules[name] = new Schedule?[GroupCount];
+            _values[scalar.Kind] = plan.Optimizer.ScalarOfGroups(scalar.Kind);
+            _schedules[scalar.Kind] = new Schedule?[GroupCount];
         }
     }
 

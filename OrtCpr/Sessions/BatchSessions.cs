@@ -61,7 +61,7 @@ internal sealed class BatchSessions : IDisposable
 
     private Entry Create(string key, IReadOnlyDictionary<string, long[]>? shapes)
     {
-        var session = new GraphSession(_model, key.Length == 0 ? _name : $"{_name}_{key.Replace(';', '_').Replace(',', 'x')}", _options, _device, shapes);
+        var session = new GraphSession(_model, key.Length == 0 ? _name : $"{_name}_{key.Replace(';', '_').Replace(',', 'x')}", _options, _device, shapes: shapes);
         OrtIoBinding? binding = null;
         try
         {

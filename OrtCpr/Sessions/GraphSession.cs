@@ -5,6 +5,8 @@ using OrtCpr.Devices;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Operators;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Sessions;
@@ -18,8 +20,10 @@ internal sealed class GraphSession : IDisposable
     private readonly HashSet<string> _onHost = new(StringComparer.Ordinal);
     private readonly bool _synchronizes;
 
-    // `shapes`: sizes of the batch's inputs, for a device that wants them fixed.
-    public GraphSession(OnnxModel model, string name, DriverOptions options, Device device, IReadOnlyDictionary<string, long[]>? shapes = null)
+    // `operators`: definitions of operators of ours by name; null for those of training graphs. `shapes`: sizes of the batch's inputs, for a device
+    // that wants them fixed.
+    public GraphSession(
+        OnnxModel model, string name, DriverOptions options, Device device, Func<string, OperatorDefinition?>? operators = null, IReadOnlyDictionary<string, long[]>? shapes = null)
     {
         if (!device.IsHost) model = AdaptToDevice.Run(model, device.Capabilities, shapes);
         byte[] bytes = GraphWriter.ToBytes(model);
@@ -39,8 +43,9 @@ internal sealed class GraphSession : IDisposable
             }
             // Several sessions take turns on the same cores: workers of one that still spin for work would hold up the next.
             _options.AddSessionConfigEntry("session.force_spinning_stop", "1");
-            string[] kernels = options.Kernels && device.Capabilities.Kernels ? [.. KernelsFor(model)] : [];
-            if (kernels.Length > 0)
+            string? off = !options.Kernels ? $"{nameof(DriverOptions)}.{nameof(DriverOptions.Kernels)} is off" : device.Capabilities.Kernels ? null : $"'{device.Name}' has none";
+            (Kernels, IReadOnlyList<CpuOperator> kernels) = KernelUse.Of(model, operators ?? OperatorTable.Find, off);
+            if (kernels.Count > 0)
             {
                 _kernels = new CustomOpDomain(kernels);
                 _kernels.AddTo(_options);
@@ -69,6 +74,9 @@ internal sealed class GraphSession : IDisposable
 
     public RunOptions RunOptions => _run;
 
+    // Which operators of ours run as kernels, and why the others do not.
+    public IReadOnlyList<KernelUse> Kernels { get; } = [];
+
     public void Run(OrtIoBinding binding)
     {
         Session.RunWithBinding(_run, binding);
@@ -87,6 +95,32 @@ internal sealed class GraphSession : IDisposable
         if (!store.IsInput(stored))
             throw new DeviceException($"The session keeps state '{stored}' on the CPU although it runs on '{store.Device.Name}': an operator that reads it has no kernel there. Use 'cpu', or another version of the provider.");
         binding.BindInput(input, store.HostSide(stored));
+    }
+
+    // Binds every tensor of a plan that this graph reads or writes; state is bound as input and output to one buffer, and so updated in place. What
+    // the plan has no tensor for is left: the batch, and outputs for the caller.
+    public void Bind(OrtIoBinding binding, PlanGraph graph, TrainingPlan plan, TensorStore store)
+    {
+        HashSet<string> outputs = [.. Session.OutputNames];
+        foreach (TensorSlot slot in plan.Slots)
+        {
+            foreach (TensorUse use in slot.Uses.Where(u => u.Graph == graph))
+            {
+                if (use.Input is not null && Inputs.Contains(use.Input)) BindStored(binding, use.Input, slot.Key, store);
+                if (use.Output is not null && outputs.Contains(use.Output)) binding.BindOutput(use.Output, store[slot.Key]);
+            }
+        }
+    }
+
+    // Binds flat buffers of a joined optimizer graph, in place.
+    public void Bind(OrtIoBinding binding, IEnumerable<FlatUse> uses, TensorStore store)
+    {
+        foreach (FlatUse use in uses)
+        {
+            OrtValue flat = store.Segment(use.Segment, use.Role, use.Kind);
+            if (Inputs.Contains(use.Input)) binding.BindInput(use.Input, flat);
+            if (use.Output is not null) binding.BindOutput(use.Output, flat);
+        }
     }
 
     public void Dispose()
@@ -136,11 +170,4 @@ internal sealed class GraphSession : IDisposable
 
         public void Dispose() => File.Delete(Path);
     }
-
-    // A registered kernel hides the body for every type, so only names whose every call is float32.
-    private static IEnumerable<string> KernelsFor(OnnxModel model) => model.Graph.NodesAndInner()
-        .Where(n => n.Domain == CustomOpDomain.Name && KernelCatalog.Supports(n.OpType))
-        .GroupBy(n => n.OpType)
-        .Where(calls => calls.All(n => n.Inputs[0]!.Type == ElementType.Float))
-        .Select(calls => calls.Key);
 }

@@ -36,7 +36,7 @@ internal static class Experiment
         using TrainingDriver driver = TrainingDriver.Create(Path.Combine(AppContext.BaseDirectory, "resnet18_cifar100.onnx"), settings.ToTraining(), new DriverOptions { Threads = settings.Threads, Device = settings.Device });
         driver.SetSchedule(settings.LearningRate);
         if (settings.Decay is not null) driver.Optimizer.SetSchedule(settings.Decay, scalar: "weight_decay");
-        DataLoader Loader(DataSource source, bool train) => new(source, driver.Graphs.BatchInputs, new DataLoaderOptions
+        DataLoader Loader(DataSource source, bool train) => new(source, driver.Plan.BatchInputs, new DataLoaderOptions
         {
             BatchSize = settings.BatchSize,
             Shuffle = train,
@@ -78,7 +78,7 @@ internal static class Experiment
             ["test_top5"] = last["top5"],
             ["seconds"] = result.Elapsed.TotalSeconds,
         }));
-        if (driver.Optimizer.Graph.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
+        if (driver.Optimizer.Plan.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{settings.Name}: test accuracy {last["accuracy"]:P2}, top 5 {last["top5"]:P2}, loss {last.Loss:F4}, {settings.MaxTrainSteps} steps in {result.Elapsed.TotalSeconds:F0} s{(settings.Synthetic ? ", SYNTHETIC data" : "")}"));
         return 0;
     }

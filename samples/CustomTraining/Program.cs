@@ -30,7 +30,7 @@ TrainingOptions options = new()
     },
 };
 using TrainingDriver driver = TrainingDriver.Create(Path.Combine(AppContext.BaseDirectory, "mlp.onnx"), options);
-Console.WriteLine(driver.Graphs.Parameters);
+Console.WriteLine(driver.Plan.Parameters);
 driver.SetSchedule(new CosineSchedule(Steps, WarmupSteps: 20), group: 0);
 driver.SetSchedule(new StepSchedule(100, 0.3), group: 1);
 

@@ -72,7 +72,7 @@ internal static class Experiment
             Parameters = new ParameterOptions { RegularizeEmbeddings = true },
         }, new DriverOptions { Threads = settings.Threads, Device = settings.Device });
         driver.SetSchedule(new CosineSchedule(recipe.Steps, settings.Warmup * recipe.Steps / settings.Steps, 0.1));
-        DataLoader Loader(TokenSource source, bool shuffle) => new(source, driver.Graphs.BatchInputs, new DataLoaderOptions { BatchSize = settings.BatchSize, Shuffle = shuffle, Seed = seed, DropLast = shuffle });
+        DataLoader Loader(TokenSource source, bool shuffle) => new(source, driver.Plan.BatchInputs, new DataLoaderOptions { BatchSize = settings.BatchSize, Shuffle = shuffle, Seed = seed, DropLast = shuffle });
         DataLoader batches = Loader(training, true), held = Loader(validation, false);
         try
         {

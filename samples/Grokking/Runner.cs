@@ -35,7 +35,7 @@ internal sealed class Runner : IDisposable
         _validation = new Evaluator(task.Validation);
         try
         {
-            TrainingGraphs graphs = TrainingGraphBuilder.Build(Path.Combine(AppContext.BaseDirectory, "grokking.onnx"), recipe.ToTrainingOptions(seed, _start.Weights));
+            TrainingPlan graphs = TrainingGraphBuilder.Build(Path.Combine(AppContext.BaseDirectory, "grokking.onnx"), recipe.ToTrainingOptions(seed, _start.Weights));
             _driver = new TrainingDriver(graphs, new DriverOptions { Threads = options.Threads, Device = options.Device });
         }
         catch
@@ -52,7 +52,7 @@ internal sealed class Runner : IDisposable
         if (_options.Resume && File.Exists(_files.Checkpoint)) (epoch, batch) = Load();
         _journal.CutBehind(_recipe.Name, _seed, epoch);
         Milestones milestones = Milestones.Of(_journal.Epochs.Of(_recipe.Name, _seed));
-        foreach (string warning in _driver.Graphs.Warnings) _progress.Say($"warning: {warning}");
+        foreach (string warning in _driver.Plan.Warnings) _progress.Say($"warning: {warning}");
         _progress.Begin(epoch);
         while (epoch < _options.Epochs && !milestones.Stands)
         {
@@ -68,7 +68,7 @@ internal sealed class Runner : IDisposable
         }
         Save(epoch, 0);
         _driver.ExportModel(_files.Model);
-        if (_driver.Optimizer.Graph.Constrained.Count > 0) _progress.Say(_driver.Optimizer.ConstraintSummary);
+        if (_driver.Optimizer.Plan.Constrained.Count > 0) _progress.Say(_driver.Optimizer.ConstraintSummary);
         if (_driver.Optimizer.SkippedSteps > 0) _progress.Say($"{_driver.Optimizer.SkippedSteps} steps were skipped: a gradient was not finite.");
         return new RunSummary(_recipe.Name, _seed, milestones, StepsPerSecond);
     }

@@ -16,7 +16,7 @@ using TrainingDriver driver = TrainingDriver.Create(Path.Combine(AppContext.Base
         Groups = [UpdateRule.AdamCpr(3e-3, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 200 })],
     },
 });
-Console.WriteLine(driver.Graphs.Parameters);
+Console.WriteLine(driver.Plan.Parameters);
 
 for (int step = 0; step <= 2000; step++)
 {

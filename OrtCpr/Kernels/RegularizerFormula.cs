@@ -1,18 +1,22 @@
 using System.Numerics;
+using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Kernels;
 
 /// <summary>One regularizer with its loops, as function pointers: passes over a tensor are then written once.</summary>
-internal readonly unsafe struct Regularizer
+internal readonly unsafe struct RegularizerFormula
 {
-    /// <summary>Every regularizer by its name in operator names. A new one is a formula and a row.</summary>
-    public static IReadOnlyDictionary<string, Regularizer> ByName { get; } = new Dictionary<string, Regularizer>
+    // A new regularizer is a formula and a row.
+    private static readonly Dictionary<Regularizer, RegularizerFormula> Table = new()
     {
-        ["l2"] = Of<SquaredL2>(),
-        ["l1"] = Of<L1>(),
-        ["std"] = Of<StandardDeviation>(),
-        ["huber"] = Of<Huber>(),
+        [Regularizer.L2] = Of<SquaredL2>(),
+        [Regularizer.L1] = Of<L1>(),
+        [Regularizer.Std] = Of<StandardDeviation>(),
+        [Regularizer.Huber] = Of<Huber>(),
     };
+
+    /// <summary>The formula of a regularizer.</summary>
+    public static RegularizerFormula Of(Regularizer regularizer) => Table[regularizer];
 
     /// <summary>See <see cref="IRegularizer.Measure"/>.</summary>
     public delegate*<float*, nint, RegularizerSum> Measure { get; private init; }
@@ -26,7 +30,7 @@ internal readonly unsafe struct Regularizer
     /// <summary>θ ← θ − rate · direction(θ), in place: (values, length, rate, mean).</summary>
     public delegate*<float*, nint, float, float, void> Descend { get; private init; }
 
-    private static Regularizer Of<TFormula>()
+    private static RegularizerFormula Of<TFormula>()
         where TFormula : struct, IRegularizer
         => new()
         {

@@ -1,0 +1,96 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Operators;
+
+/// <summary>
+/// Cross-entropy of rows of logits [N, C] with class indices [N], without log-probabilities in memory: the logarithm of each row's sum is
+/// enough for the backward pass. Labels must lie in the row.
+/// </summary>
+internal static class CrossEntropy
+{
+    private static readonly OperatorSlot Labels = new("labels", SlotType.Int64);
+
+    private static readonly OperatorSlot[] Results = [new("losses", ShapeOf: "labels"), new("log_sums", ShapeOf: "labels")];
+
+    private static readonly OperatorAttribute Smoothing = new("smoothing", AttributeKind.Float);
+
+    /// <summary>(log Σ exp z − z[label], log Σ exp z), [N] each.</summary>
+    public static OperatorDefinition Rows { get; } = new()
+    {
+        Name = "CrossEntropyRows",
+        Inputs = ["logits", Labels],
+        Outputs = Results,
+        Body = (g, x) => Forward(g, x["logits"], x["labels"]),
+        Gradient = (g, op, dy) => [RowsGrad!.Call(g, [op.In(0), op.In(1), op.Out(1), dy])[0], null],
+    };
+
+    /// <summary>(exp(z − log Σ exp z) − [c = label])·dy, dy [N].</summary>
+    public static OperatorDefinition RowsGrad { get; } = new()
+    {
+        Name = "CrossEntropyRowsGrad",
+        Inputs = ["logits", Labels, "log_sums", "dy"],
+        Outputs = [new("gradient", ShapeOf: "logits")],
+        Body = (g, x) =>
+        {
+            Value column = g.Unsqueeze(x["dy"], 1);
+            Value soft = g.Mul(g.Exp(g.Sub(x["logits"], g.Unsqueeze(x["log_sums"], 1))), column);
+            return [ScatterAdd(g, soft, x["labels"], g.Neg(column))];
+        },
+    };
+
+    /// <summary>With a share ε of the target spread evenly over the classes: log Σ exp z − (1 − ε)·z[label] − ε·mean(z).</summary>
+    public static OperatorDefinition SmoothRows { get; } = new()
+    {
+        Name = "CrossEntropySmoothRows",
+        Inputs = ["logits", Labels],
+        Outputs = Results,
+        Attributes = [Smoothing],
+        Body = (g, x) =>
+        {
+            Value[] plain = Forward(g, x["logits"], x["labels"]);
+            Value picked = g.Sub(plain[1], plain[0]), spread = g.Squeeze(g.ReduceMean(x["logits"], true, 1), 1);
+            return [g.Add(plain[0], g.Mul(g.Sub(picked, spread), x.Float("smoothing", x["logits"]))), plain[1]];
+        },
+        Gradient = (g, op, dy) =>
+        [
+            SmoothRowsGrad!.Call(g, [op.In(0), op.In(1), op.Out(1), dy], ("smoothing", op.Node.Float("smoothing", 0)))[0],
+            null,
+        ],
+    };
+
+    /// <summary>(exp(z − log Σ exp z) − (1 − ε)·[c = label] − ε/C)·dy.</summary>
+    public static OperatorDefinition SmoothRowsGrad { get; } = new()
+    {
+        Name = "CrossEntropySmoothRowsGrad",
+        Inputs = ["logits", Labels, "log_sums", "dy"],
+        Outputs = [new("gradient", ShapeOf: "logits")],
+        Attributes = [Smoothing],
+        Body = (g, x) =>
+        {
+            Value logits = x["logits"], column = g.Unsqueeze(x["dy"], 1), share = g.Mul(column, x.Float("smoothing", logits));
+            Value classes = g.Op("CastLike", [g.Op("Shape", [logits], ("start", 1), ("end", 2)), logits]);
+            Value soft = g.Mul(g.Exp(g.Sub(logits, g.Unsqueeze(x["log_sums"], 1))), column);
+            return [ScatterAdd(g, g.Sub(soft, g.Div(share, classes)), x["labels"], g.Sub(share, column))];
+        },
+    };
+
+    /// <summary>Loss of each row, [N].</summary>
+    /// <param name="g">Where to emit the call.</param>
+    /// <param name="logits">[N, C].</param>
+    /// <param name="labels">[N], classes that lie in the row.</param>
+    /// <param name="smoothing">The share of the target that is spread over the classes.</param>
+    public static Value LossOfRows(GraphBuilder g, Value logits, Value labels, float smoothing = 0) =>
+        (smoothing == 0 ? Rows.Call(g, [logits, labels]) : SmoothRows.Call(g, [logits, labels], ("smoothing", smoothing)))[0];
+
+    private static Value[] Forward(GraphBuilder g, Value logits, Value labels)
+    {
+        Value highest = g.Reduce("ReduceMax", logits, true, 1);
+        Value sum = g.Squeeze(g.Add(g.Log(g.ReduceSum(g.Exp(g.Sub(logits, highest)), true, 1)), highest), 1);
+        Value picked = g.Squeeze(g.Op("GatherElements", [logits, g.Unsqueeze(labels, 1)], ("axis", 1)), 1);
+        return [g.Sub(sum, picked), sum];
+    }
+
+    // Adds a number a row at the row's label.
+    private static Value ScatterAdd(GraphBuilder g, Value rows, Value labels, Value column) =>
+        g.Op("ScatterElements", [rows, g.Unsqueeze(labels, 1), column], ("axis", 1), ("reduction", "add"));
+}

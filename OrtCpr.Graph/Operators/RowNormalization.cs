@@ -1,0 +1,61 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Operators;
+
+/// <summary>Gradients of LayerNormalization and RMSNormalization.</summary>
+internal static class RowNormalization
+{
+    // axes: those that are normalised. leading: the others.
+    private static readonly OperatorAttribute Axes = new("axes", AttributeKind.Ints), Leading = new("leading", AttributeKind.Ints);
+
+    /// <summary>x̂ = (x − mean)·r, h = dy·γ: dx = r·(h − mean(h) − x̂·mean(h·x̂)), dγ = Σ dy·x̂, dβ = Σ dy, r being 1/σ.</summary>
+    public static OperatorDefinition LayerNormGrad { get; } = new()
+    {
+        Name = "LayerNormGrad",
+        Inputs = ["x", "gain", "mean", "inverse", "dy"],
+        Outputs = [new("dx", ShapeOf: "x"), new("dgain", ShapeOf: "gain"), new("dbias", ShapeOf: "gain")],
+        Attributes = [Axes, Leading],
+        Body = (g, x) =>
+        {
+            Value axes = x.Ints("axes"), leading = x.Ints("leading"), inverse = x["inverse"], dy = x["dy"];
+            Value normal = g.Mul(g.Sub(x["x"], x["mean"]), inverse), h = g.Mul(dy, x["gain"]);
+            Value inner = g.Sub(g.Sub(h, Mean(g, h, axes)), g.Mul(normal, Mean(g, g.Mul(h, normal), axes)));
+            return [g.Mul(inner, inverse), Sum(g, g.Mul(dy, normal), leading), Sum(g, dy, leading)];
+        },
+    };
+
+    /// <summary>The same without a mean, r = 1/√(mean(x²) + ε).</summary>
+    public static OperatorDefinition RmsNormGrad { get; } = new()
+    {
+        Name = "RmsNormGrad",
+        Inputs = ["x", "gain", "dy"],
+        Outputs = [new("dx", ShapeOf: "x"), new("dgain", ShapeOf: "gain")],
+        Attributes = [Axes, Leading, new("epsilon", AttributeKind.Float)],
+        Body = (g, x) =>
+        {
+            Value axes = x.Ints("axes"), leading = x.Ints("leading"), epsilon = x.Float("epsilon", x["x"]), dy = x["dy"];
+            Value inverse = g.Reciprocal(g.Sqrt(g.Add(Mean(g, g.Mul(x["x"], x["x"]), axes), epsilon)));
+            Value normal = g.Mul(x["x"], inverse), h = g.Mul(dy, x["gain"]);
+            Value inner = g.Sub(h, g.Mul(normal, Mean(g, g.Mul(h, normal), axes)));
+            return [g.Mul(inner, inverse), Sum(g, g.Mul(dy, normal), leading)];
+        },
+    };
+
+    /// <summary>dx, dγ, dβ of LayerNormalization over the axes from <paramref name="axis"/> on, with the forward node's statistics.</summary>
+    public static Value[] LayerNormGradOf(GraphBuilder g, Value x, Value gain, Value mean, Value inverse, Value dy, int axis) =>
+        LayerNormGrad.Call(g, [x, gain, mean, inverse, dy], RowAxes(x, axis));
+
+    /// <summary>dx, dγ of RMSNormalization over the axes from <paramref name="axis"/> on.</summary>
+    public static Value[] RmsNormGradOf(GraphBuilder g, Value x, Value gain, Value dy, int axis, float epsilon) =>
+        RmsNormGrad.Call(g, [x, gain, dy], [.. RowAxes(x, axis), ("epsilon", epsilon)]);
+
+    private static (string, object)[] RowAxes(Value x, int axis) => [("axes", Range(axis, x.Shape!.Rank)), ("leading", Range(0, axis))];
+
+    private static long[] Range(int from, int to) => [.. Enumerable.Range(from, to - from).Select(i => (long)i)];
+
+    private static Value Mean(GraphBuilder g, Value x, Value axes) => g.Op("ReduceMean", [x, axes], ("keepdims", 1));
+
+    // No leading axis: one row, whose sum is itself.
+    private static Value Sum(GraphBuilder g, Value x, Value leading) =>
+        g.Op("ReduceSum", [x, leading], ("keepdims", 0), ("noop_with_empty_axes", 1));
+}

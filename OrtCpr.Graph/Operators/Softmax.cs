@@ -1,0 +1,36 @@
+using OrtCpr.Graph.Ir;
+
+namespace OrtCpr.Graph.Operators;
+
+/// <summary>Softmax over the last axis.</summary>
+internal static class Softmax
+{
+    /// <summary>exp(x) / Σ exp(x).</summary>
+    public static OperatorDefinition Forward { get; } = new()
+    {
+        Name = "Softmax",
+        Inputs = ["x"],
+        Outputs = [new("y", ShapeOf: "x")],
+        Body = (g, x) => [g.Op("Softmax", [x["x"]], ("axis", -1))],
+        Gradient = (g, op, dy) => [GradOf(g, op.Out(0), dy)],
+    };
+
+    /// <summary>dx of <see cref="Forward"/> by its result.</summary>
+    public static OperatorDefinition Grad { get; } = new()
+    {
+        Name = "SoftmaxGrad",
+        Inputs = ["y", "dy"],
+        Outputs = [new("dx", ShapeOf: "y")],
+        Body = (g, x) => [Backward(g, x["y"], x["dy"], -1)],
+    };
+
+    /// <summary>A call of <see cref="Grad"/>.</summary>
+    public static Value GradOf(GraphBuilder g, Value y, Value dy) => Grad.Call(g, [y, dy])[0];
+
+    /// <summary>dx = y·(dy − Σ y·dy) in standard operators.</summary>
+    public static Value Backward(GraphBuilder g, Value y, Value dy, int axis)
+    {
+        Value weighted = g.Mul(y, dy);
+        return g.Sub(weighted, g.Mul(y, g.ReduceSum(weighted, true, axis)));
+    }
+}

@@ -1,0 +1,43 @@
+using OrtCpr.Graph.Gradients;
+using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Onnx;
+
+namespace OrtCpr.Graph.Passes;
+
+/// <summary>A model file as a graph in one form: no functions, no Constant nodes, opset 18 or later, no half precision.</summary>
+internal static class RegulariseModel
+{
+    /// <summary>Reads the graph.</summary>
+    /// <param name="file">The model.</param>
+    /// <param name="drawn">Weights that the file only describes.</param>
+    /// <param name="rules">Functions of the model that have a rule here stay calls.</param>
+    /// <returns>The model, and the values that were literals of the exporter rather than initializers.</returns>
+    public static (OnnxModel, HashSet<Value> Literals) Run(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn, GradientRules? rules = null)
+    {
+        OnnxModel model = GraphReader.Read(file, drawn);
+        model.Opsets.TryAdd("com.microsoft", 1);
+        InlineFunctions.Run(model, rules);
+        RefuseUnknownDomains(model, file.Name);
+        var literals = new HashSet<Value>();
+        ConstantsToInitializers.Run(model, literals);
+        SparseOperands.Run(model.Graph, literals);
+        UpgradeOpset.Run(model);
+        TimeFirst.Run(model.Graph);
+        MasterWeights.Run(model);
+        model.Graph.Sort();
+        GraphChecker.Check(model, "regularise");
+        return (model, literals);
+    }
+
+    private static void RefuseUnknownDomains(OnnxModel model, string name)
+    {
+        string[] problems =
+        [
+            .. model.Graph.Nodes.Where(n => !model.Opsets.ContainsKey(n.Domain))
+                .Select(n => $"node {n.Label}: the domain '{n.Domain}' is not among opset_import, and no function of the model has that name").Distinct(),
+        ];
+        if (problems.Length == 0) return;
+        ModelFormatException.Throw(
+            name, "uses operators that it neither imports nor defines", problems, "Export it again, or check it with onnx.checker.");
+    }
+}
