@@ -48,7 +48,7 @@ internal static class BatchNormBodies
     {
         Value? masked = skip && relu ? FunctionLibrary.ReluGrad(g, op.Out(0), dy) : null;
         Value?[] operands = relu && !skip ? [op.In(0), op.In(1), op.Out(1), op.Out(3), op.Out(0), dy] : [op.In(0), op.In(1), op.Out(1), op.Out(3), masked ?? dy];
-        Value[] results = g.Ops($"{FunctionLibrary.Domain}.{(relu && !skip ? "BatchNormReluGrad" : "BatchNormGrad")}", 3, operands, ("axes", op.Node.Ints("axes")!));
+        Term[] results = g.Ops($"{FunctionLibrary.Domain}.{(relu && !skip ? "BatchNormReluGrad" : "BatchNormGrad")}", 3, operands, ("axes", op.Node.Ints("axes")!));
         Value dx = GraphBuilder.Like(results[0], op.In(0));
         return [ThroughStatistics(g, op, dx), GraphBuilder.Like(results[1], op.In(1)), GraphBuilder.Like(results[2], op.In(2)), .. skip ? new[] { masked ?? dy } : []];
     };

@@ -59,7 +59,7 @@ internal static class FunctionLibrary
     // Batch normalisation by the batch's statistics; the statistics are [C], the variance divided by the count.
     public static (Value Y, Value Mean, Value Variance) BatchNorm(GraphBuilder g, Value x, Value gain, Value bias, float epsilon, long[] axes)
     {
-        Value[] results = g.Ops($"{Domain}.BatchNorm", 4, [x, gain, bias], ("epsilon", epsilon), ("axes", axes));
+        Term[] results = g.Ops($"{Domain}.BatchNorm", 4, [x, gain, bias], ("epsilon", epsilon), ("axes", axes));
         foreach (Value statistic in results) GraphBuilder.Typed(statistic, x.Type, gain.Shape);
         return (GraphBuilder.Like(results[0], x), results[1], results[2]);
     }
@@ -79,11 +79,11 @@ internal static class FunctionLibrary
     private static (string, object)[] RowAxes(Value x, int axis) =>
         [("axes", Enumerable.Range(axis, x.Shape!.Rank - axis).Select(i => (long)i).ToArray()), ("leading", Enumerable.Range(0, axis).Select(i => (long)i).ToArray())];
 
-    private static Value[] RowGradients(GraphBuilder g, Value[] results, Value x, Value gain)
+    private static Value[] RowGradients(GraphBuilder g, Term[] results, Value x, Value gain)
     {
         GraphBuilder.Like(results[0], x);
         foreach (Value sum in results.Skip(1)) GraphBuilder.Like(sum, gain);
-        return results;
+        return [.. results];
     }
 
     public static Value GeluTanhGrad(GraphBuilder g, Value x, Value dy) => GraphBuilder.Like(g.Op($"{Domain}.GeluTanhGrad", [x, dy]), x);
@@ -93,7 +93,7 @@ internal static class FunctionLibrary
     // Loss of each row, [N], from logits [N, C] and labels [N] that lie in the row. smoothing: the share of the target that is spread over the classes.
     public static Value CrossEntropyRows(GraphBuilder g, Value logits, Value labels, float smoothing = 0)
     {
-        Value[] results = smoothing == 0 ? g.Ops($"{Domain}.CrossEntropyRows", 2, [logits, labels]) : g.Ops($"{Domain}.CrossEntropySmoothRows", 2, [logits, labels], ("smoothing", smoothing));
+        Term[] results = smoothing == 0 ? g.Ops($"{Domain}.CrossEntropyRows", 2, [logits, labels]) : g.Ops($"{Domain}.CrossEntropySmoothRows", 2, [logits, labels], ("smoothing", smoothing));
         foreach (Value result in results) GraphBuilder.Typed(result, logits.Type, labels.Shape);
         return results[0];
     }
@@ -107,13 +107,13 @@ internal static class FunctionLibrary
         GraphBuilder.Like(g.Op($"{Domain}.ConvInputGrad", [dy, weight, g.ShapeOf(x)], ("strides", strides), ("dilations", dilations), ("pads", pads)), x);
 
     // Both are linear in each operand, and what they are to each other the way back from one takes of the other.
-    private static Value?[] OfWeightGradient(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] OfWeightGradient(GraphBuilder g, Forward op, Term dy)
     {
         (long[] strides, long[] dilations, long[] pads) = Geometry(op.Node);
         return [op.IsWanted(0) ? ConvInputGrad(g, op.In(0), dy, op.In(2), strides, dilations, pads) : null, null, op.IsWanted(2) ? Conv(g, op.In(0), dy, op.In(2), strides, dilations, pads) : null];
     }
 
-    private static Value?[] OfInputGradient(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] OfInputGradient(GraphBuilder g, Forward op, Term dy)
     {
         (long[] strides, long[] dilations, long[] pads) = Geometry(op.Node);
         return [op.IsWanted(0) ? Conv(g, dy, op.In(1), op.In(0), strides, dilations, pads) : null, op.IsWanted(1) ? ConvWeightGrad(g, dy, op.In(1), op.In(0), strides, dilations, pads) : null, null];
@@ -124,7 +124,7 @@ internal static class FunctionLibrary
 
     private static (long[] Strides, long[] Dilations, long[] Pads) Geometry(Node node) => (node.Ints("strides")!, node.Ints("dilations")!, node.Ints("pads")!);
 
-    private static Value?[] CrossEntropyGradient(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] CrossEntropyGradient(GraphBuilder g, Forward op, Term dy)
     {
         Value?[] operands = [op.In(0), op.In(1), op.Out(1), dy];
         Value logits = op.Node.Has("smoothing") ? g.Op($"{Domain}.CrossEntropySmoothRowsGrad", operands, ("smoothing", op.Node.Float("smoothing", 0))) : g.Op($"{Domain}.CrossEntropyRowsGrad", operands);

@@ -8,13 +8,13 @@ internal static class ActivationRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
     {
-        ["Relu"] = (g, op, dy) => [dy.Type == ElementType.Float ? FunctionLibrary.ReluGrad(g, op.Out(0), dy) : Kept(g, g.Greater(op.Out(0), g.Scalar(0, dy.Type)), dy)],
-        ["Sigmoid"] = (g, op, dy) => [g.Mul(dy, g.Mul(op.Out(0), g.Sub(1, op.Out(0))))],
-        ["Tanh"] = (g, op, dy) => [g.Mul(dy, g.Sub(1, g.Mul(op.Out(0), op.Out(0))))],
+        ["Relu"] = (g, op, dy) => [dy.Type == ElementType.Float ? FunctionLibrary.ReluGrad(g, op.Out(0), dy) : Kept(g, op.Out(0) > 0, dy)],
+        ["Sigmoid"] = (g, op, dy) => [dy * (op.Out(0) * (1 - op.Out(0)))],
+        ["Tanh"] = (g, op, dy) => [dy * (1 - op.Out(0) * op.Out(0))],
         ["Softmax"] = Softmax,
         ["LogSoftmax"] = LogSoftmax,
-        ["LeakyRelu"] = (g, op, dy) => [g.Where(g.Greater(op.In(0), g.Scalar(0, dy.Type)), dy, g.Mul(dy, op.Node.Float("alpha", 0.01f)))],
-        ["Softplus"] = (g, op, dy) => [g.Mul(dy, g.Sigmoid(op.In(0)))],
+        ["LeakyRelu"] = (g, op, dy) => [g.Where(op.In(0) > 0, dy, dy * op.Node.Float("alpha", 0.01f))],
+        ["Softplus"] = (g, op, dy) => [dy * g.Sigmoid(op.In(0))],
         ["Gelu"] = (g, op, dy) => [op.Node.Text("approximate", "none") == "tanh" ? GeluTanh(g, op.In(0), dy) : GeluErf(g, op.In(0), dy)],
         ["com.microsoft.Gelu"] = (g, op, dy) => [GeluErf(g, op.In(0), dy)],
         ["com.microsoft.FastGelu"] = WithBias(GeluTanh),
@@ -29,107 +29,109 @@ internal static class ActivationRules
         ["Mish"] = Mish,
         ["Softsign"] = Softsign,
         ["PRelu"] = PRelu,
-        ["Shrink"] = (g, op, dy) => [Kept(g, g.Greater(g.Abs(op.In(0)), g.Scalar(op.Node.Float("lambd", 0.5f), dy.Type)), dy)],
-        ["ThresholdedRelu"] = (g, op, dy) => [Kept(g, g.Greater(op.In(0), g.Scalar(op.Node.Float("alpha", 1), dy.Type)), dy)],
+        ["Shrink"] = (g, op, dy) => [Kept(g, g.Abs(op.In(0)) > op.Node.Float("lambd", 0.5f), dy)],
+        ["ThresholdedRelu"] = (g, op, dy) => [Kept(g, op.In(0) > op.Node.Float("alpha", 1), dy)],
         ["Dropout"] = Dropout,
     };
 
     // dx = y·(dy - Σ y·dy) along the axis.
-    private static Value?[] Softmax(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] Softmax(GraphBuilder g, Forward op, Term dy)
     {
-        Value y = op.Out(0);
+        Term y = op.Out(0);
         int axis = op.Axis("axis", -1);
         if (y.Type == ElementType.Float && axis == op.Rank(0) - 1) return [FunctionLibrary.SoftmaxGrad(g, y, dy)];
-        Value weighted = g.Mul(y, dy), total = g.ReduceSum(weighted, true, axis);
-        return [g.Sub(weighted, g.Mul(y, total))];
+        Term weighted = y * dy, total = g.ReduceSum(weighted, true, axis);
+        return [weighted - y * total];
     }
 
     // dx = dy - softmax(x)·Σ dy along the axis.
-    private static Value?[] LogSoftmax(GraphBuilder g, Forward op, Value dy) =>
-        [g.Sub(dy, g.Mul(g.Exp(op.Out(0)), g.ReduceSum(dy, true, op.Axis("axis", -1))))];
+    private static Value?[] LogSoftmax(GraphBuilder g, Forward op, Term dy) =>
+        [dy - g.Exp(op.Out(0)) * g.ReduceSum(dy, true, op.Axis("axis", -1))];
 
-    private static Value GeluErf(GraphBuilder g, Value x, Value dy) => x.Type == ElementType.Float ? FunctionLibrary.GeluErfGrad(g, x, dy) : GeluBodies.ErfBackward(g, x, dy);
+    private static Value GeluErf(GraphBuilder g, Value x, Value dy) =>
+        x.Type == ElementType.Float ? FunctionLibrary.GeluErfGrad(g, x, dy) : GeluBodies.ErfBackward(g, x, dy);
 
-    private static Value GeluTanh(GraphBuilder g, Value x, Value dy) => x.Type == ElementType.Float ? FunctionLibrary.GeluTanhGrad(g, x, dy) : GeluBodies.Backward(g, x, dy);
+    private static Value GeluTanh(GraphBuilder g, Value x, Value dy) =>
+        x.Type == ElementType.Float ? FunctionLibrary.GeluTanhGrad(g, x, dy) : GeluBodies.Backward(g, x, dy);
 
     private static GradientRule WithBias(Func<GraphBuilder, Value, Value, Value> gelu) => (g, op, dy) =>
     {
         if (op.TryIn(1) is not Value bias) return [gelu(g, op.In(0), dy)];
-        Value dx = gelu(g, g.Add(op.In(0), bias), dy);
+        Value dx = gelu(g, op.In(0) + bias, dy);
         return [dx, dx];
     };
 
     // y = x·σ(αx): dy/dx = σ + αx·σ(1 - σ).
-    private static Value ScaledSigmoid(GraphBuilder g, Value x, double alpha, Value dy)
+    private static Term ScaledSigmoid(GraphBuilder g, Term x, double alpha, Term dy)
     {
-        Value scaled = alpha == 1 ? x : g.Mul(x, alpha);
-        Value s = g.Sigmoid(scaled);
-        return g.Mul(dy, g.Add(s, g.Mul(g.Mul(scaled, s), g.Sub(1, s))));
+        Term scaled = alpha == 1 ? x : x * alpha;
+        Term s = g.Sigmoid(scaled);
+        return dy * (s + scaled * s * (1 - s));
     }
 
-    private static Value Kept(GraphBuilder g, Value condition, Value dy) => g.Where(condition, dy, g.Scalar(0, dy.Type));
+    private static Term Kept(GraphBuilder g, Value condition, Value dy) => g.Where(condition, dy, 0);
 
-    private static Value Positive(GraphBuilder g, Value x) => g.Greater(x, g.Scalar(0, x.Type));
+    private static Term Positive(GraphBuilder g, Term x) => x > 0;
 
     // y = γx above 0 and γα(eˣ - 1) below, whose slope is y + γα.
-    private static Value Exponential(GraphBuilder g, Forward op, double alpha, double gamma, Value dy)
+    private static Term Exponential(GraphBuilder g, Forward op, double alpha, double gamma, Term dy)
     {
-        Value above = gamma == 1 ? dy : g.Mul(dy, gamma);
-        return g.Where(Positive(g, op.In(0)), above, g.Mul(dy, g.Add(op.Out(0), gamma * alpha)));
+        Term above = gamma == 1 ? dy : dy * gamma;
+        return g.Where(Positive(g, op.In(0)), above, dy * (op.Out(0) + gamma * alpha));
     }
 
-    private static Value?[] Selu(GraphBuilder g, Forward op, Value dy) =>
+    private static Value?[] Selu(GraphBuilder g, Forward op, Term dy) =>
         [Exponential(g, op, op.Node.Float("alpha", 1.67326319217681884765625f), op.Node.Float("gamma", 1.05070102214813232421875f), dy)];
 
     // y = α(e^(x/α) - 1) below 0: the slope there is y/α + 1.
-    private static Value?[] Celu(GraphBuilder g, Forward op, Value dy) =>
-        [g.Where(Positive(g, op.In(0)), dy, g.Mul(dy, g.Add(g.Div(op.Out(0), op.Node.Float("alpha", 1)), 1)))];
+    private static Value?[] Celu(GraphBuilder g, Forward op, Term dy) =>
+        [g.Where(Positive(g, op.In(0)), dy, dy * (op.Out(0) / op.Node.Float("alpha", 1) + 1))];
 
     // y = αx + β strictly between 0 and 1, flat elsewhere.
-    private static Value?[] HardSigmoid(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] HardSigmoid(GraphBuilder g, Forward op, Term dy)
     {
         double alpha = op.Node.Float("alpha", 0.2f);
-        Value y = op.Out(0);
-        Value inside = g.And(g.Greater(y, g.Scalar(0, y.Type)), g.Less(y, g.Scalar(1, y.Type)));
-        return [Kept(g, inside, g.Mul(dy, alpha))];
+        Term y = op.Out(0);
+        Term inside = (y > 0) & (y < 1);
+        return [Kept(g, inside, dy * alpha)];
     }
 
     // y = x·clip(x/6 + ½, 0, 1): slope 0 below -3, x/3 + ½ up to 3, then 1.
-    private static Value?[] HardSwish(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] HardSwish(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0);
-        Value inner = g.Mul(dy, g.Add(g.Div(x, 3), 0.5));
-        Value upper = g.Where(g.Greater(x, g.Scalar(3, x.Type)), dy, inner);
-        return [Kept(g, g.GreaterOrEqual(x, g.Scalar(-3, x.Type)), upper)];
+        Term x = op.In(0);
+        Term inner = dy * (x / 3 + 0.5);
+        Term upper = g.Where(x > 3, dy, inner);
+        return [Kept(g, x >= -3, upper)];
     }
 
     // y = x·t, t = tanh(softplus(x)): dy/dx = t + x(1 - t²)·σ(x).
-    private static Value?[] Mish(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] Mish(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0), t = g.Tanh(g.Op("Softplus", [x]));
-        Value slope = g.Mul(g.Mul(x, g.Sigmoid(x)), g.Sub(1, g.Mul(t, t)));
-        return [g.Mul(dy, g.Add(t, slope))];
+        Term x = op.In(0), t = g.Tanh(g.Op("Softplus", [x]));
+        Term slope = x * g.Sigmoid(x) * (1 - t * t);
+        return [dy * (t + slope)];
     }
 
     // y = x / (1 + |x|): dy/dx = 1 / (1 + |x|)².
-    private static Value?[] Softsign(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] Softsign(GraphBuilder g, Forward op, Term dy)
     {
-        Value width = g.Add(g.Abs(op.In(0)), 1);
-        return [g.Div(dy, g.Mul(width, width))];
+        Term width = g.Abs(op.In(0)) + 1;
+        return [dy / (width * width)];
     }
 
-    private static Value?[] PRelu(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] PRelu(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0), positive = Positive(g, x);
-        return [g.Where(positive, dy, g.Mul(dy, op.In(1))), g.Where(positive, g.Scalar(0, dy.Type), g.Mul(dy, x))];
+        Term x = op.In(0), positive = Positive(g, x);
+        return [g.Where(positive, dy, dy * op.In(1)), g.Where(positive, 0, dy * x)];
     }
 
     // Without training the operator is the identity. With it the mask (output 1) tells what was kept.
-    private static Value?[] Dropout(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] Dropout(GraphBuilder g, Forward op, Term dy)
     {
         bool training = op.TryIn(2) is Value mode && mode.Data?.ToInt64s() is not [0];
         if (!training) return [dy];
-        Value ratio = g.Cast(op.TryIn(1) ?? g.Scalar(0.5, dy.Type), dy.Type);
-        return [g.Where(op.Out(1), g.Div(dy, g.Sub(1, ratio)), g.Scalar(0, dy.Type))];
+        Term ratio = g.Cast(op.TryIn(1) ?? g.Scalar(0.5, dy.Type), dy.Type);
+        return [g.Where(op.Out(1), dy / (1 - ratio), 0)];
     }
 }

@@ -6,29 +6,29 @@ namespace OrtCpr.Graph.Gradients;
 internal sealed class AttentionCore
 {
     private readonly GraphBuilder _g;
-    private readonly Value _v;
+    private readonly Term _v;
     private readonly List<Value> _added = [];
     private readonly List<(Value Keep, double? Filter)> _kept = [];
     private readonly Value?[] _stages = new Value?[4];
 
-    public AttentionCore(GraphBuilder g, Value q, Value k, Value v)
+    public AttentionCore(GraphBuilder g, Term q, Term k, Term v)
     {
         _g = g;
         Q = q;
         Keys = Repeated(k);
         _v = Repeated(v);
-        KeyPositions = g.Unsqueeze(Count(g.DimOf(Keys, 2)), 0, 1, 2);
-        QueryPositions = g.Unsqueeze(Count(g.DimOf(q, 2)), 0, 1, 3);
+        KeyPositions = g.Unsqueeze(g.Positions(g.DimOf(Keys, 2)), 0, 1, 2);
+        QueryPositions = g.Unsqueeze(g.Positions(g.DimOf(q, 2)), 0, 1, 3);
     }
 
-    public Value Q { get; }
+    public Term Q { get; }
 
-    public Value Keys { get; }
+    public Term Keys { get; }
 
     // 0, 1 … as [1,1,1,keys] and [1,1,queries,1]; moved by the past when there is one.
-    public Value KeyPositions { get; }
+    public Term KeyPositions { get; }
 
-    public Value QueryPositions { get; private set; }
+    public Term QueryPositions { get; private set; }
 
     // Null for 1/√width.
     public float? Scale { get; init; }
@@ -57,42 +57,40 @@ internal sealed class AttentionCore
     // A query sees the past, and the keys up to its own position.
     public void Causal(Value? past)
     {
-        if (past is not null) QueryPositions = _g.Add(QueryPositions, past);
-        Keep(_g.LessOrEqual(KeyPositions, QueryPositions));
+        if (past is not null) QueryPositions = QueryPositions + past;
+        Keep(KeyPositions <= QueryPositions);
     }
 
-    public Value Result()
+    public Term Result()
     {
-        Value scores = Scaled(_g.MatMul(Q, Keys, false, true));
+        Term scores = Scaled(_g.MatMul(Q, Keys, false, true));
         _stages[0] = scores;
         _stages[1] = scores = Capped(scores);
-        scores = _added.Aggregate(scores, _g.Add);
+        scores = _added.Aggregate(scores, (sum, mask) => sum + mask);
         foreach ((Value keep, double? filter) in _kept)
         {
-            Value other = _g.Scalar(filter ?? Lowest(scores.Type), scores.Type);
-            scores = filter is null ? _g.Where(keep, scores, other) : _g.Add(scores, _g.Where(keep, _g.Scalar(0, scores.Type), other));
+            Term other = _g.Scalar(filter ?? Lowest(scores.Type), scores.Type);
+            scores = filter is null ? _g.Where(keep, scores, other) : scores + _g.Where(keep, 0, other);
         }
         _stages[2] = scores;
         _stages[3] = _g.Softmax(scores, -1);
         return _g.MatMul(_stages[3]!, _v);
     }
 
-    private Value Capped(Value scores) => SoftCap > 0 ? _g.Mul(_g.Tanh(_g.Div(scores, SoftCap)), SoftCap) : scores;
+    private Term Capped(Term scores) => SoftCap > 0 ? _g.Tanh(scores / SoftCap) * SoftCap : scores;
 
-    private Value Scaled(Value scores)
+    private Term Scaled(Term scores)
     {
-        if (Scale is float scale) return _g.Mul(scores, scale);
-        return Q.Shape?[3].Known is long width ? _g.Div(scores, Math.Sqrt(width)) : _g.Div(scores, _g.Sqrt(_g.Cast(_g.Squeeze(_g.DimOf(Q, 3), 0), scores.Type)));
+        if (Scale is float scale) return scores * scale;
+        return Q.Shape?[3].Known is long width ? scores / Math.Sqrt(width) : scores / _g.Sqrt(_g.Cast(_g.Squeeze(_g.DimOf(Q, 3), 0), scores.Type));
     }
 
-    private Value Count(Value length) => _g.Op("Range", [_g.Int(0), _g.Squeeze(length, 0), _g.Int(1)]);
-
     // Keys and values of fewer heads than the queries serve several of them in a row.
-    private Value Repeated(Value x)
+    private Term Repeated(Term x)
     {
         if (Q.Shape is Shape q && x.Shape is Shape s && q[1].SurelyEquals(s[1])) return x;
-        Value heads = _g.DimOf(Q, 1), each = _g.Div(heads, _g.DimOf(x, 1));
-        Value wide = _g.Op("Expand", [_g.Unsqueeze(x, 2), _g.Concat(0, _g.Ints(1, 1), each, _g.Ints(1, 1))]);
+        Term heads = _g.DimOf(Q, 1), each = heads / _g.DimOf(x, 1);
+        Term wide = _g.Op("Expand", [_g.Unsqueeze(x, 2), _g.Concat(0, _g.Ints(1, 1), each, _g.Ints(1, 1))]);
         return _g.Reshape(wide, _g.Concat(0, _g.DimOf(x, 0), heads, _g.DimOf(x, 2), _g.DimOf(x, 3)));
     }
 }

@@ -83,7 +83,7 @@ internal sealed class BackwardPass
     {
         try
         {
-            return _rules.Find(node)!(_builder, forward, dy);
+            return _rules.Find(node)!(_builder, forward, _builder.Term(dy));
         }
         catch (Exception error) when (error is IndexOutOfRangeException or ArgumentException)
         {

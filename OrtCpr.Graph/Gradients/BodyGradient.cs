@@ -36,8 +36,8 @@ internal sealed class BodyGradient
         foreach ((Value of, Value seed) in seeds)
         {
             Value inner = Inner(of);
-            Value known = seed.Shape is Shape s && s.SurelyEquals(inner.Shape) ? seed : GraphBuilder.Like(Builder.Identity(seed), inner);
-            total[inner] = total.TryGetValue(inner, out Value? other) ? GraphBuilder.Like(Builder.Add(other, known), inner) : known;
+            Value known = seed.Shape is Shape s && s.SurelyEquals(inner.Shape) ? seed : Builder.Identity(seed).Like(inner);
+            total[inner] = total.TryGetValue(inner, out Value? other) ? Builder.Add(other, known).Like(inner) : known;
         }
         IReadOnlyDictionary<Value, Value> found = new BackwardPass(Graph, Builder, rules ?? _rules).Run(total, wanted.Select(Inner).ToHashSet());
         return wanted.Where(w => found.ContainsKey(Inner(w))).Distinct().ToDictionary(w => w, w => found[Inner(w)]);
@@ -47,7 +47,7 @@ internal sealed class BodyGradient
     public void AddOutput(Value value)
     {
         bool own = value.Producer is Node producer && Graph.Nodes.Contains(producer);
-        Graph.Outputs.Add(own && !Graph.Outputs.Contains(value) ? value : GraphBuilder.Like(Builder.Identity(value), value));
+        Graph.Outputs.Add(own && !Graph.Outputs.Contains(value) ? value : Builder.Identity(value).Like(value));
     }
 
     // Leaves what the outputs need; the inputs that it reads then.

@@ -10,6 +10,8 @@ internal static class ByDefinition
     public delegate Value[] Definition(GraphBuilder g, Forward op);
 
     // inputs: how many of the first inputs have a gradient; those after them are constants.
+    public static GradientRule Rule(Func<GraphBuilder, Forward, Term> definition, int inputs = int.MaxValue) => Rule((g, op) => [definition(g, op)], inputs);
+
     public static GradientRule Rule(Func<GraphBuilder, Forward, Value> definition, int inputs = int.MaxValue) => Rule((g, op) => [definition(g, op)], inputs);
 
     public static GradientRule Rule(Definition definition, int inputs = int.MaxValue) => (g, op, dy) =>

@@ -13,13 +13,13 @@ internal static class ControlFlowRules
     };
 
     // Another If, whose branches are the gradients of the branches: what the branch that ran has not read gets zeros.
-    private static Value?[] If(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] If(GraphBuilder g, Forward op, Term dy)
     {
         Value[] wanted = [.. op.Captured.Where(op.Active.Contains)];
         if (wanted.Length == 0) return [];
-        Value[] found = g.Ops("If", wanted.Length, [op.In(0)], ("then_branch", Branch(g, op, "then_branch", wanted)), ("else_branch", Branch(g, op, "else_branch", wanted)));
-        for (int i = 0; i < wanted.Length; i++) GraphBuilder.Like(found[i], wanted[i]);
-        return [null, .. op.Captured.Select(c => Array.IndexOf(wanted, c) is int i and >= 0 ? found[i] : null)];
+        Term[] found = g.Ops("If", wanted.Length, [op.In(0)], ("then_branch", Branch(g, op, "then_branch", wanted)), ("else_branch", Branch(g, op, "else_branch", wanted)));
+        for (int i = 0; i < wanted.Length; i++) found[i].Like(wanted[i]);
+        return [null, .. op.Captured.Select(c => Array.IndexOf(wanted, c) is int i and >= 0 ? found[i].Value : null)];
     }
 
     private static OnnxGraph Branch(GraphBuilder g, Forward op, string name, Value[] wanted)

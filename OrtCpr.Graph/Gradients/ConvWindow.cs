@@ -55,27 +55,27 @@ internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilatio
     }
 
     // Rows that windows of this kernel span, as a vector.
-    public Value ReachOf(GraphBuilder g, Value? weight) =>
+    public Term ReachOf(GraphBuilder g, Value? weight) =>
         Kernel is not null ? g.Ints([.. Enumerable.Range(0, Spatial).Select(Reach)])
-        : g.Add(g.Mul(g.Sub(g.SizesFrom(2, weight!), g.Ints(1)), g.Ints(Dilations)), g.Ints(1));
+        : (g.SizesFrom(2, weight!) - g.Ints(1)) * g.Ints(Dilations) + g.Ints(1);
 
     // Rows that `count` windows span together.
-    public Value SpanOf(GraphBuilder g, Value count, Value? weight) =>
-        g.Folded(g.Add(g.Mul(g.Sub(count, g.Ints(1)), g.Ints(Strides)), ReachOf(g, weight)));
+    public Term SpanOf(GraphBuilder g, Term count, Value? weight) =>
+        g.Folded((count - g.Ints(1)) * g.Ints(Strides) + ReachOf(g, weight));
 
     // Padding in front and behind as vectors.
-    public (Value Begin, Value End) PadsOf(GraphBuilder g, Value x, Value y, Value? weight)
+    public (Term Begin, Term End) PadsOf(GraphBuilder g, Value x, Value y, Value? weight)
     {
         if (PadsBegin is not null) return (g.Ints(PadsBegin), g.Ints(PadsEnd!));
-        Value total = g.Max(g.Sub(SpanOf(g, g.SizesFrom(2, y), weight), g.SizesFrom(2, x)), g.Ints(0));
-        Value less = g.Div(total, g.Ints(2)), more = g.Sub(total, less);
+        Term total = g.Max(SpanOf(g, g.SizesFrom(2, y), weight) - g.SizesFrom(2, x), g.Ints(0));
+        Term less = total / g.Ints(2), more = total - less;
         return Upper ? (less, more) : (more, less);
     }
 
     // A tensor over the windows' span -> one over the input: cuts the padding, adds zeros where the stride left rows over.
-    public Value FitTo(GraphBuilder g, Value full, Value x, Value y, Value? weight = null)
+    public Term FitTo(GraphBuilder g, Value full, Value x, Value y, Value? weight = null)
     {
-        Value begin = g.Neg(PadsOf(g, x, y, weight).Begin);
-        return g.PadFrom(2, full, begin, g.Sub(g.Sub(g.SizesFrom(2, x), g.SizesFrom(2, full)), begin));
+        Term begin = -PadsOf(g, x, y, weight).Begin;
+        return g.PadFrom(2, full, begin, g.SizesFrom(2, x) - g.SizesFrom(2, full) - begin);
     }
 }

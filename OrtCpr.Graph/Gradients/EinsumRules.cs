@@ -12,7 +12,7 @@ internal static class EinsumRules
         ["Einsum"] = Einsum,
     };
 
-    private static Value?[] Einsum(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] Einsum(GraphBuilder g, Forward op, Term dy)
     {
         (string[] terms, string result) = Terms(op);
         return [.. Enumerable.Range(0, op.InputCount).Select(i => Operand(g, op, dy, terms, result, i))];
@@ -20,9 +20,9 @@ internal static class EinsumRules
 
     // A label that only this operand has was summed: a vector of ones spreads dy along it. A label that it has twice picked the diagonal: an
     // identity matrix between the label and a fresh one puts dy back there.
-    private static Value Operand(GraphBuilder g, Forward op, Value dy, string[] terms, string result, int operand)
+    private static Term Operand(GraphBuilder g, Forward op, Value dy, string[] terms, string result, int operand)
     {
-        Value x = op.In(operand);
+        Term x = op.In(operand);
         List<Value> values = [dy, .. Enumerable.Range(0, op.InputCount).Where(i => i != operand).Select(op.In)];
         List<string> labels = [result, .. terms.Where((_, i) => i != operand)];
         string target = "";
@@ -42,7 +42,7 @@ internal static class EinsumRules
             }
             target += own;
         }
-        Value gradient = g.Op("Einsum", [.. values], ("equation", $"{string.Join(',', labels)}->{target}"));
+        Term gradient = g.Op("Einsum", [.. values], ("equation", $"{string.Join(',', labels)}->{target}"));
         gradient.Shape ??= new Shape(Enumerable.Repeat(Dim.Unknown, target.Length));
         return gradient;
     }

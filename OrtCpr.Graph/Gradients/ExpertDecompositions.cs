@@ -15,56 +15,56 @@ internal static class ExpertDecompositions
     private static Value?[] MoE(GraphBuilder g, Node node)
     {
         Check(node);
-        Value input = node.Inputs[0]!, x = g.Reshape(input, g.Concat(0, g.Ints(-1), g.DimOf(input, -1)));
-        Value weights = Weights(g, node, x.Type);
-        Value visits = g.ReduceSum(g.Cast(g.Greater(weights, g.Scalar(0, x.Type)), ElementType.Int64), false, 0);
-        Value[] busiest = g.Ops("TopK", 2, [g.Transpose(weights, 1, 0), g.Reduce("ReduceMax", visits, true)], ("axis", -1));
-        Value share = GraphBuilder.Typed(busiest[0], x.Type, Unknown(2)), token = GraphBuilder.Typed(busiest[1], ElementType.Int64, Unknown(2));
-        Value hidden = Activated(g, node, Layer(g, g.Gather(x, token), node.Inputs[2]!, node.In(3)));
-        Value y = g.Mul(Layer(g, hidden, node.Inputs[4]!, node.In(5)), g.Unsqueeze(share, -1));
-        Value sum = g.Op("ScatterND", [g.Filled(0, x), g.Unsqueeze(token, -1), y], ("reduction", "add"));
+        Term input = g.In(node, 0), x = g.Reshape(input, g.Concat(0, g.Ints(-1), g.DimOf(input, -1)));
+        Term weights = Weights(g, node, x.Type);
+        Term visits = g.ReduceSum(g.Cast(weights > 0, ElementType.Int64), false, 0);
+        Term[] busiest = g.Ops("TopK", 2, [g.Transpose(weights, 1, 0), g.Reduce("ReduceMax", visits, true)], ("axis", -1));
+        Term share = busiest[0].Typed(x.Type, Unknown(2)), token = busiest[1].Typed(ElementType.Int64, Unknown(2));
+        Term hidden = Activated(g, node, Layer(g, g.Gather(x, token), node.Inputs[2]!, node.In(3)));
+        Term y = Layer(g, hidden, node.Inputs[4]!, node.In(5)) * g.Unsqueeze(share, -1);
+        Term sum = g.Op("ScatterND", [g.Filled(0, x), g.Unsqueeze(token, -1), y], ("reduction", "add"));
         return [g.ReshapeLike(GraphBuilder.Like(sum, x), input)];
     }
 
     // [tokens, experts]: the k largest probabilities of a token, of a sum of 1 where they are normalized, and 0 for the other experts.
-    private static Value Weights(GraphBuilder g, Node node, ElementType type)
+    private static Term Weights(GraphBuilder g, Node node, ElementType type)
     {
-        Value all = g.Softmax(node.Inputs[1]!, -1);
-        Value[] top = g.Ops("TopK", 2, [all, g.Ints(node.Int("k", 1))], ("axis", -1));
-        Value share = GraphBuilder.Typed(top[0], type, Unknown(2)), expert = GraphBuilder.Typed(top[1], ElementType.Int64, Unknown(2));
-        if (node.Int("normalize_routing_weights", 0) != 0) share = g.Div(share, g.ReduceSum(share, true, -1));
-        return GraphBuilder.Like(g.Op("ScatterElements", [g.Filled(0, all), expert, share], ("axis", 1)), all);
+        Term all = g.Softmax(node.Inputs[1]!, -1);
+        Term[] top = g.Ops("TopK", 2, [all, g.Ints(node.Int("k", 1))], ("axis", -1));
+        Term share = top[0].Typed(type, Unknown(2)), expert = top[1].Typed(ElementType.Int64, Unknown(2));
+        if (node.Int("normalize_routing_weights", 0) != 0) share = share / g.ReduceSum(share, true, -1);
+        return g.Op("ScatterElements", [g.Filled(0, all), expert, share], ("axis", 1)).Like(all);
     }
 
     // [experts, tokens, in] times [experts, out, in], plus [experts, out].
-    private static Value Layer(GraphBuilder g, Value x, Value weight, Value? bias)
+    private static Term Layer(GraphBuilder g, Value x, Value weight, Value? bias)
     {
-        Value y = g.MatMul(x, weight, false, true);
+        Term y = g.MatMul(x, weight, false, true);
         y.Shape ??= Unknown(3);
-        return bias is null ? y : g.Add(y, g.Unsqueeze(bias, 1));
+        return bias is null ? y : y + g.Unsqueeze(bias, 1);
     }
 
     // ONNX Runtime loads no model with another activation, nor one of SwiGLU that is not interleaved.
-    private static Value Activated(GraphBuilder g, Node node, Value x) => node.Text("activation_type", "relu") switch
+    private static Term Activated(GraphBuilder g, Node node, Term x) => node.Text("activation_type", "relu") switch
     {
         "relu" => g.Op("Relu", [x]),
         "gelu" => g.Op("com.microsoft.FastGelu", [x]),
-        "silu" => g.Mul(x, g.Sigmoid(x)),
+        "silu" => x * g.Sigmoid(x),
         "identity" => x,
         _ => SwiGlu(g, node, x),
     };
 
     // G·σ(α·G)·(L + β) of neighbours (G, L), G limited from above and L on both sides.
-    private static Value SwiGlu(GraphBuilder g, Node node, Value x)
+    private static Term SwiGlu(GraphBuilder g, Node node, Value x)
     {
-        Value pairs = g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.Ints(-1, 2)));
-        Value gate = g.Gather(pairs, g.Int(0), -1), linear = g.Gather(pairs, g.Int(1), -1);
+        Term pairs = g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.Ints(-1, 2)));
+        Term gate = g.Gather(pairs, g.Int(0), -1), linear = g.Gather(pairs, g.Int(1), -1);
         if (node.Has("swiglu_limit"))
         {
-            Value Limit(int sign) => g.Scalar(sign * node.Float("swiglu_limit", 0), x.Type);
+            Term Limit(int sign) => g.Scalar(sign * node.Float("swiglu_limit", 0), x.Type);
             (gate, linear) = (g.Min(gate, Limit(1)), g.Op("Clip", [linear, Limit(-1), Limit(1)]));
         }
-        return g.Mul(g.Mul(gate, g.Sigmoid(g.Mul(gate, node.Float("activation_alpha", 1)))), g.Add(linear, node.Float("activation_beta", 0)));
+        return gate * g.Sigmoid(gate * node.Float("activation_alpha", 1)) * (linear + node.Float("activation_beta", 0));
     }
 
     // A layer that the CPU kernel does not run, and a mixer whose routing ONNX Runtime does not document.

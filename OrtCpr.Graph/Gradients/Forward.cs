@@ -27,7 +27,7 @@ public sealed class Forward
     public Node Node { get; }
 
     /// <summary>Input <paramref name="index"/>, which must be given.</summary>
-    public Value In(int index) => Node.Inputs[index]!;
+    public Term In(int index) => _builder.Term(Node.Inputs[index]!);
 
     /// <summary>Input <paramref name="index"/>; null where it is omitted.</summary>
     public Value? TryIn(int index) => Node.In(index);
@@ -36,9 +36,9 @@ public sealed class Forward
     public int InputCount => Node.Inputs.Count;
 
     /// <summary>Output <paramref name="index"/>. One that the model left out is added to the node.</summary>
-    public Value Out(int index)
+    public Term Out(int index)
     {
-        if (index < Node.Outputs.Count && Node.Outputs[index] is Value present) return present;
+        if (index < Node.Outputs.Count && Node.Outputs[index] is Value present) return _builder.Term(present);
         // Those in between are named too: not every kernel takes a gap.
         string name = Node.Outputs.First(o => o is not null)!.Name;
         for (int i = 0; i <= index; i++)
@@ -47,7 +47,7 @@ public sealed class Forward
             Node.Outputs[i] ??= new Value(_builder.Graph.Names.Unique($"{name}/out{i}")) { Producer = Node };
         }
         _builder.Known.Visit(Node);
-        return Node.Outputs[index]!;
+        return _builder.Term(Node.Outputs[index]!);
     }
 
     /// <summary>∂L/∂(output <paramref name="index"/>); null where nothing flows back through it.</summary>
@@ -76,4 +76,4 @@ public sealed class Forward
 /// <param name="dy">∂L/∂(output 0); zeros when only other outputs take part.</param>
 /// <returns>One entry per input (missing ones at the end count as null): its gradient, still in broadcast shape where the operator broadcasts,
 /// or null where the operator has no derivative. For an operator with bodies, then one per outer value that they read.</returns>
-public delegate Value?[] GradientRule(GraphBuilder g, Forward op, Value dy);
+public delegate Value?[] GradientRule(GraphBuilder g, Forward op, Term dy);

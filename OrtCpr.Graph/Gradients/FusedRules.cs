@@ -11,15 +11,15 @@ internal static class FusedRules
         ["com.microsoft.FusedGemm"] = ByDefinition.Rule(FusedGemm),
     };
 
-    private static Value FusedConv(GraphBuilder g, Forward op)
+    private static Term FusedConv(GraphBuilder g, Forward op)
     {
-        Value y = g.Op("Conv", [op.In(0), op.In(1), op.TryIn(2)], Own(op));
+        Term y = g.Op("Conv", [op.In(0), op.In(1), op.TryIn(2)], Own(op));
         y.Shape ??= op.Out(0).Shape;
-        if (op.TryIn(3) is Value z) y = g.Add(y, z);
+        if (op.TryIn(3) is Value z) y = y + z;
         return Activated(g, op, y, op.Node.Floats("activation_params") ?? []);
     }
 
-    private static Value FusedGemm(GraphBuilder g, Forward op)
+    private static Term FusedGemm(GraphBuilder g, Forward op)
     {
         float[] parameters = [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Where(op.Node.Has).Select(a => op.Node.Float(a, 0))];
         return Activated(g, op, g.Op("Gemm", [op.In(0), op.In(1), op.TryIn(2)], Own(op)), parameters);
@@ -29,7 +29,7 @@ internal static class FusedRules
         [.. op.Node.Attributes.Where(a => !a.Key.StartsWith("activation", StringComparison.Ordinal)).Select(a => (a.Key, a.Value))];
 
     // The parameters are the activation's attributes in order; Clip has bounds as inputs.
-    private static Value Activated(GraphBuilder g, Forward op, Value y, float[] parameters)
+    private static Term Activated(GraphBuilder g, Forward op, Term y, float[] parameters)
     {
         string activation = op.Node.Text("activation", "");
         if (activation.Length == 0) return y;

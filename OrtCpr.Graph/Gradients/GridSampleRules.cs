@@ -17,59 +17,59 @@ internal static class GridSampleRules
     // The cubic convolution kernel with a = -0.75.
     private static readonly double[][] Cubic = [[0, 1, 0, 0], [-0.75, 0, 0.75, 0], [1.5, -2.25, 1.5, -0.75], [-0.75, 1.25, -1.25, 0.75]];
 
-    private static Value Sampled(GraphBuilder g, Forward op) => Sampled(g, op.In(0), op.In(1), op.Rank(0) - 2,
+    private static Term Sampled(GraphBuilder g, Forward op) => Sampled(g, op.In(0), op.In(1), op.Rank(0) - 2,
         op.Node.Text("mode", "linear"), op.Node.Text("padding_mode", "zeros"), op.Node.Int("align_corners", 0) != 0);
 
     // y[n, out…, c] = Σ over taps of Π weights · x[n, taps…, c]: positions are [N, out…], taps get an axis for each spatial dimension behind them.
-    internal static Value Sampled(GraphBuilder g, Value x, Value grid, int dims, string mode = "linear", string padding = "zeros", bool corners = false)
+    internal static Term Sampled(GraphBuilder g, Value x, Value grid, int dims, string mode = "linear", string padding = "zeros", bool corners = false)
     {
         int rank = dims + 1;
         Value? weight = null, index = null;
         for (int i = 0; i < dims; i++)
         {
-            Value size = g.DimOf(x, i + 2);
-            (Value w, Value at) = Taps(g, g.Gather(grid, g.Int(dims - 1 - i), -1), g.Cast(size, x.Type), mode, padding, corners);
+            Term size = g.DimOf(x, i + 2);
+            (Term w, Term at) = Taps(g, g.Gather(grid, g.Int(dims - 1 - i), -1), g.Cast(size, x.Type), mode, padding, corners);
             long[] others = [.. Enumerable.Range(rank, dims).Where(a => a != rank + i).Select(a => (long)a)];
             if (others.Length > 0) (w, at) = (g.Unsqueeze(w, others), g.Unsqueeze(at, others));
-            weight = weight is null ? w : g.Mul(weight, w);
-            index = index is null ? at : g.Add(g.Mul(index, size), at);
+            weight = weight is null ? w : weight * w;
+            index = index is null ? at : index * size + at;
         }
         Shape unknown = new(Dim.Unknown, Dim.Unknown, Dim.Unknown);
-        Value pixels = GraphBuilder.Typed(g.Reshape(x, g.Concat(0, g.SizesTo(2, x), g.Ints(-1))), x.Type, unknown);
-        Value taps = g.Op("GatherND", [g.Transpose(pixels, 0, 2, 1), g.Unsqueeze(index!, -1)], ("batch_dims", 1));
+        Term pixels = g.Reshape(x, g.Concat(0, g.SizesTo(2, x), g.Ints(-1))).Typed(x.Type, unknown);
+        Term taps = g.Op("GatherND", [g.Transpose(pixels, 0, 2, 1), g.Unsqueeze(index!, -1)], ("batch_dims", 1));
         long[] behind = [.. Enumerable.Range(rank, dims).Select(a => (long)a)];
-        Value sum = g.ReduceSum(g.Mul(taps, g.Unsqueeze(weight!, -1)), false, behind);
+        Term sum = g.ReduceSum(taps * g.Unsqueeze(weight!, -1), false, behind);
         sum.Shape ??= new Shape(Enumerable.Repeat(Dim.Unknown, rank + 1));
         return g.Transpose(sum, [0, rank, .. Enumerable.Range(1, dims).Select(a => (long)a)]);
     }
 
     // Along one dimension: [N, out…, taps] weights and positions inside the image. What padding does to a position is done to each tap, which is the
     // same, since the image that it continues and the weights are symmetric.
-    private static (Value Weight, Value Index) Taps(GraphBuilder g, Value coordinate, Value size, string mode, string padding, bool corners)
+    private static (Term Weight, Term Index) Taps(GraphBuilder g, Value coordinate, Term size, string mode, string padding, bool corners)
     {
         bool nearest = mode == "nearest";
         double[][] powers = nearest ? Nearest : mode.EndsWith("cubic", StringComparison.Ordinal) ? Cubic : Linear;
         ElementType type = coordinate.Type;
-        Value from = g.Unsqueeze(coordinate, -1), last = g.Sub(size, 1);
-        Value position = corners ? g.Mul(g.Mul(g.Add(from, 1), 0.5), last) : g.Mul(g.Sub(g.Mul(g.Add(from, 1), size), 1), 0.5);
-        Value first = g.Op(nearest ? "Round" : "Floor", [position]), t = g.Sub(position, first);
+        Term from = g.Unsqueeze(coordinate, -1), last = size - 1;
+        Term position = corners ? (from + 1) * 0.5 * last : ((from + 1) * size - 1) * 0.5;
+        Term first = g.Op(nearest ? "Round" : "Floor", [position]), t = position - first;
         int taps = powers[0].Length;
-        Value at = g.Add(first, g.Constant(GraphBuilder.FloatVector(type, [.. Enumerable.Range(0, taps).Select(k => (double)(taps == 4 ? k - 1 : k))])));
-        Value weight = nearest ? g.Filled(1, at)
-            : powers.Reverse().Select(p => g.Constant(GraphBuilder.FloatVector(type, p))).Aggregate((sum, p) => g.Add(g.Mul(sum, t), p));
-        Value inside = g.Max(g.Min(at, last), g.Scalar(0, type));
-        if (padding == "zeros") weight = g.Where(g.Equal(inside, at), weight, g.Scalar(0, type));
-        if (padding == "reflection") inside = g.Max(g.Min(Reflected(g, at, size, corners), last), g.Scalar(0, type));
+        Term at = first + g.Constant(GraphBuilder.FloatVector(type, [.. Enumerable.Range(0, taps).Select(k => (double)(taps == 4 ? k - 1 : k))]));
+        Term weight = nearest ? g.Filled(1, at)
+            : powers.Reverse().Select(p => g.Constant(GraphBuilder.FloatVector(type, p))).Aggregate((sum, p) => sum * t + p);
+        Term inside = g.Max(g.Min(at, last), 0);
+        if (padding == "zeros") weight = g.Where(g.Equal(inside, at), weight, 0);
+        if (padding == "reflection") inside = g.Max(g.Min(Reflected(g, at, size, corners), last), 0);
         return (weight, g.Cast(inside, ElementType.Int64));
     }
 
     // Mirrored at the centres of the outer pixels or at their far edges: a triangle wave.
-    private static Value Reflected(GraphBuilder g, Value at, Value size, bool corners)
+    private static Term Reflected(GraphBuilder g, Term at, Term size, bool corners)
     {
         double low = corners ? 0 : -0.5;
-        Value range = corners ? g.Sub(size, 1) : size, period = g.Max(g.Mul(range, 2), g.Scalar(1, at.Type));
-        Value offset = g.Sub(at, low);
-        Value phase = g.Sub(offset, g.Mul(g.Op("Floor", [g.Div(offset, period)]), period));
-        return g.Add(g.Sub(range, g.Abs(g.Sub(phase, range))), low);
+        Term range = corners ? size - 1 : size, period = g.Max(range * 2, 1);
+        Term offset = at - low;
+        Term phase = offset - g.Op("Floor", [offset / period]) * period;
+        return range - g.Abs(phase - range) + low;
     }
 }

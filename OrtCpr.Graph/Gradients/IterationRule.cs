@@ -49,19 +49,19 @@ internal sealed class IterationRule
             AddSlices(product.A, 0, 1);
             AddSlices(product.Dy, 0, 1);
         }
-        Value[] results = Emit(surelyRuns);
+        Term[] results = Emit(surelyRuns);
 
         var gradients = new Value?[_loop.Node.Inputs.Count + captured.Length];
-        for (int i = 0; i < states.Length; i++) gradients[states[i].NodeInput] = GraphBuilder.Like(results[i], _loop.Node.Inputs[states[i].NodeInput]!);
-        for (int i = 0; i < cut.Length; i++) gradients[cut[i].NodeIndex] = GraphBuilder.Like(results[_states.Count + i], _loop.Node.Inputs[cut[i].NodeIndex]!);
+        for (int i = 0; i < states.Length; i++) gradients[states[i].NodeInput] = results[i].Like(_loop.Node.Inputs[states[i].NodeInput]!);
+        for (int i = 0; i < cut.Length; i++) gradients[cut[i].NodeIndex] = results[_states.Count + i].Like(_loop.Node.Inputs[cut[i].NodeIndex]!);
         foreach (Value value in activeCaptured)
         {
-            Value? sum = Array.IndexOf(sums, value) is int at and >= 0 ? GraphBuilder.Like(results[states.Length + at], value) : null;
+            Value? sum = Array.IndexOf(sums, value) is int at and >= 0 ? results[states.Length + at].Like(value) : null;
             for (int i = 0; i < _products.Count; i++)
             {
                 if (_products[i].Weight != value) continue;
                 Value part = WeightGradient(_products[i], results[_states.Count + cut.Length + (2 * i)], results[_states.Count + cut.Length + (2 * i) + 1]);
-                sum = sum is null ? part : GraphBuilder.Like(_g.Add(sum, part), value);
+                sum = sum is null ? part : _g.Add(sum, part).Like(value);
             }
             gradients[_loop.Node.Inputs.Count + Array.IndexOf(captured, value)] = sum;
         }
@@ -146,7 +146,7 @@ internal sealed class IterationRule
     {
         Value sum = _back.Graph.AddInput($"{outer.Name}_grad/sum", outer.Type, outer.Shape);
         _states.Add((sum, _g.Filled(0, outer)));
-        _back.AddOutput(GraphBuilder.Like(_back.Builder.Add(sum, gradient), outer));
+        _back.AddOutput(_back.Builder.Add(sum, gradient).Like(outer));
     }
 
     private void AddSlices(Value gradient, long axis, long direction)
@@ -156,7 +156,7 @@ internal sealed class IterationRule
     }
 
     // Writes the Scan that goes back. Scan does not run without an iteration; a loop that may have none has no slices to go back to, only states.
-    private Value[] Emit(bool surelyRuns)
+    private Term[] Emit(bool surelyRuns)
     {
         HashSet<Value> read = _back.Finish();
         foreach (Iteration.Slice slice in _loop.ScanInputs) _slices.Add((_back.Inner(slice.InBody), () => _loop.Node.Inputs[slice.NodeIndex]!, slice.Axis, 1 - slice.Direction));
@@ -166,33 +166,33 @@ internal sealed class IterationRule
         if (slices.Count == 0) slices.Add(_slices[^1]);
         foreach ((Value inBody, _, _, _) in slices) _back.Graph.Inputs.Add(inBody);
         Value?[] inputs = [.. _states.Select(s => s.Initial), .. slices.Select(s => s.Stack())];
-        Value[] results = surelyRuns ? Scan(_g, inputs, slices) : IfAny(inputs, slices);
+        Term[] results = surelyRuns ? Scan(_g, inputs, slices) : IfAny(inputs, slices);
         for (int i = 0; i < results.Length; i++)
         {
             Value inBody = _back.Graph.Outputs[i];
             Shape? shape = i < _states.Count ? inBody.Shape : inBody.Shape is Shape s ? Joined(s, _outputs[i - _states.Count].Axis) : null;
-            GraphBuilder.Typed(results[i], inBody.Type, shape);
+            results[i].Typed(inBody.Type, shape);
         }
         return results;
     }
 
-    private Value[] Scan(GraphBuilder g, Value?[] inputs, List<(Value InBody, Func<Value> Stack, long Axis, long Direction)> slices) =>
+    private Term[] Scan(GraphBuilder g, Value?[] inputs, List<(Value InBody, Func<Value> Stack, long Axis, long Direction)> slices) =>
         g.Ops("Scan", _back.Graph.Outputs.Count, inputs, ("body", _back.Graph), ("num_scan_inputs", slices.Count),
             ("scan_input_axes", Longs(slices, s => s.Axis)), ("scan_input_directions", Longs(slices, s => s.Direction)),
             ("scan_output_axes", Longs(_outputs, o => o.Axis)), ("scan_output_directions", Longs(_outputs, o => o.Direction)));
 
     // Without an iteration the gradients of the last states are those of the first, and nothing has been added to the sums.
-    private Value[] IfAny(Value?[] inputs, List<(Value InBody, Func<Value> Stack, long Axis, long Direction)> slices)
+    private Term[] IfAny(Value?[] inputs, List<(Value InBody, Func<Value> Stack, long Axis, long Direction)> slices)
     {
-        Value any = _g.Greater(_g.Squeeze(_g.DimOf(inputs[_states.Count]!, 0), 0), _g.Int(0));
+        Value any = _g.Squeeze(_g.DimOf(inputs[_states.Count]!, 0), 0) > 0;
         OnnxGraph Branch(string name, Func<GraphBuilder, Value[]> write)
         {
             var branch = new OnnxGraph(_g.Graph.Names.Unique(name), _g.Graph.Names);
             foreach (Value output in write(new GraphBuilder(branch) { Scope = branch.Name })) branch.Outputs.Add(output);
             return branch;
         }
-        OnnxGraph back = Branch("iterations", b => [.. Scan(b, inputs, slices).Select((r, i) => GraphBuilder.Like(r, _back.Graph.Outputs[i]))]);
-        OnnxGraph none = Branch("no_iteration", b => [.. _states.Select(s => GraphBuilder.Like(b.Identity(s.Initial), s.Initial))]);
+        OnnxGraph back = Branch("iterations", b => [.. Scan(b, inputs, slices).Select((r, i) => r.Like(_back.Graph.Outputs[i]))]);
+        OnnxGraph none = Branch("no_iteration", b => [.. _states.Select(s => b.Identity(s.Initial).Like(s.Initial))]);
         return _g.Ops("If", _states.Count, [any], ("then_branch", back), ("else_branch", none));
     }
 

@@ -20,26 +20,26 @@ internal static class NormalizationRules
     };
 
     // x̂ = (x - mean)·r with r = 1/√(var + ε), over the given axes.
-    private static (Value Normal, Value Inverse) Normalized(GraphBuilder g, Value x, double epsilon, long[] axes)
+    private static (Term Normal, Term Inverse) Normalized(GraphBuilder g, Term x, double epsilon, long[] axes)
     {
-        Value centred = g.Sub(x, g.ReduceMean(x, true, axes));
-        Value inverse = g.Reciprocal(g.Sqrt(g.Add(g.ReduceMean(g.Mul(centred, centred), true, axes), epsilon)));
-        return (g.Mul(centred, inverse), inverse);
+        Term centred = x - g.ReduceMean(x, true, axes);
+        Term inverse = g.Reciprocal(g.Sqrt(g.ReduceMean(centred * centred, true, axes) + epsilon));
+        return (centred * inverse, inverse);
     }
 
     // With h the gradient of x̂: dx = r·(h - mean(h) - x̂·mean(h·x̂)).
-    internal static Value ThroughStatistics(GraphBuilder g, Value h, Value normal, Value inverse, long[] axes)
+    internal static Term ThroughStatistics(GraphBuilder g, Term h, Term normal, Term inverse, long[] axes)
     {
-        Value slope = g.Mul(normal, g.ReduceMean(g.Mul(h, normal), true, axes));
-        return g.Mul(g.Sub(g.Sub(h, g.ReduceMean(h, true, axes)), slope), inverse);
+        Term slope = normal * g.ReduceMean(h * normal, true, axes);
+        return (h - g.ReduceMean(h, true, axes) - slope) * inverse;
     }
 
     private static long[] From(int axis, int rank) => [.. Enumerable.Range(axis, rank - axis).Select(i => (long)i)];
 
     // y = x̂·γ + β. The statistics' own gradients join in dx.
-    private static Value?[] LayerNormalization(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] LayerNormalization(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0);
+        Term x = op.In(0);
         int axis = op.Axis("axis", -1);
         long[] axes = From(axis, op.Rank(0));
         if (HasKernel(op, axis) && op.Dy(1) is null && op.Dy(2) is null)
@@ -48,13 +48,13 @@ internal static class NormalizationRules
             return [results[0], results[1], op.TryIn(2) is null ? null : results[2]];
         }
         // In float the kernel gives its own statistics for the asking.
-        (Value normal, Value inverse) = x.Type == ElementType.Float ? (g.Mul(g.Sub(x, op.Out(1)), op.Out(2)), op.Out(2))
+        (Term normal, Term inverse) = x.Type == ElementType.Float ? ((x - op.Out(1)) * op.Out(2), op.Out(2))
             : Normalized(g, x, op.Node.Float("epsilon", 1e-5f), axes);
-        Value dx = ThroughStatistics(g, g.Mul(dy, op.In(1)), normal, inverse, axes);
-        Value count = ReductionRules.CountOf(g, x, inverse);
-        if (op.Dy(1) is Value dMean) dx = g.Add(dx, g.Div(g.Cast(dMean, x.Type), count));
-        if (op.Dy(2) is Value dInverse) dx = g.Sub(dx, g.Mul(g.Mul(normal, g.Mul(inverse, inverse)), g.Div(g.Cast(dInverse, x.Type), count)));
-        return [dx, g.Mul(dy, normal), op.TryIn(2) is null ? null : dy];
+        Term dx = ThroughStatistics(g, dy * op.In(1), normal, inverse, axes);
+        Term count = ReductionRules.CountOf(g, x, inverse);
+        if (op.Dy(1) is Value dMean) dx = dx + g.Cast(dMean, x.Type) / count;
+        if (op.Dy(2) is Value dInverse) dx = dx - normal * (inverse * inverse) * (g.Cast(dInverse, x.Type) / count);
+        return [dx, dy * normal, op.TryIn(2) is null ? null : dy];
     }
 
     // Float32 rows with a gain for each of their elements.
@@ -62,99 +62,96 @@ internal static class NormalizationRules
         op.In(0).Type == ElementType.Float && op.In(1).Type == ElementType.Float && new Shape(op.In(0).Shape!.Skip(axis)).SurelyEquals(op.In(1).Shape);
 
     // Inference form: an affine map per channel with given statistics.
-    private static Value?[] BatchNormalization(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] BatchNormalization(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0);
+        Term x = op.In(0);
         int rank = op.Rank(0);
-        Value inverse = g.Reciprocal(g.Sqrt(g.Add(op.In(4), op.Node.Float("epsilon", 1e-5f))));
+        Term inverse = g.Reciprocal(g.Sqrt(op.In(4) + op.Node.Float("epsilon", 1e-5f)));
         long[] others = AllButChannels(rank);
-        Value gain = g.Mul(op.In(1), inverse), normal = g.Mul(g.Sub(x, PerChannel(g, op.In(3), rank)), PerChannel(g, inverse, rank));
-        Value dGain = g.ReduceSum(g.Mul(dy, normal), false, others), dBias = g.ReduceSum(dy, false, others);
+        Term gain = op.In(1) * inverse, normal = (x - g.PerChannel(op.In(3), rank)) * g.PerChannel(inverse, rank);
+        Term dGain = g.ReduceSum(dy * normal, false, others), dBias = g.ReduceSum(dy, false, others);
         // Statistics that are computed in the model: ∂y/∂mean = -γr, ∂y/∂var = -½·γ·x̂·r².
-        Value dVariance = g.Mul(g.Mul(g.Mul(dGain, gain), inverse), -0.5);
-        return [g.Mul(dy, PerChannel(g, gain, rank)), dGain, dBias, g.Neg(g.Mul(dBias, gain)), dVariance];
+        Term dVariance = dGain * gain * inverse * -0.5;
+        return [dy * g.PerChannel(gain, rank), dGain, dBias, -(dBias * gain), dVariance];
     }
 
     internal static long[] AllButChannels(int rank) => [.. Enumerable.Range(0, rank).Where(i => i != 1).Select(i => (long)i)];
 
-    internal static Value PerChannel(GraphBuilder g, Value vector, int rank) =>
-        rank == 2 ? vector : g.Reshape(vector, [.. Enumerable.Range(0, rank - 1).Select(i => i == 0 ? -1L : 1L)]);
-
     // Statistics of each channel of each sample.
-    private static Value?[] InstanceNormalization(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] InstanceNormalization(GraphBuilder g, Forward op, Term dy)
     {
         int rank = op.Rank(0);
         long[] axes = From(2, rank), others = AllButChannels(rank);
-        (Value normal, Value inverse) = Normalized(g, op.In(0), op.Node.Float("epsilon", 1e-5f), axes);
-        Value dx = ThroughStatistics(g, g.Mul(dy, PerChannel(g, op.In(1), rank)), normal, inverse, axes);
-        return [dx, g.ReduceSum(g.Mul(dy, normal), false, others), g.ReduceSum(dy, false, others)];
+        (Term normal, Term inverse) = Normalized(g, op.In(0), op.Node.Float("epsilon", 1e-5f), axes);
+        Term dx = ThroughStatistics(g, dy * g.PerChannel(op.In(1), rank), normal, inverse, axes);
+        return [dx, g.ReduceSum(dy * normal, false, others), g.ReduceSum(dy, false, others)];
     }
 
     // [N, C, …] as [N, groups, channels of a group, rest]. γ and β are one a group (version 18) or one a channel (21): as [groups, their number, 1]
     // both broadcast.
-    private static Value?[] GroupNormalization(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] GroupNormalization(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0), groups = g.Ints(op.Node.Int("num_groups", 1));
-        Value target = g.Folded(g.Concat(0, g.Ints(0), groups, g.Div(g.DimOf(x, 1), groups), g.Ints(-1)));
-        Value Grouped(Value v) => GraphBuilder.Typed(g.Op("Reshape", [v, target]), v.Type, new Shape(Dim.Unknown, op.Node.Int("num_groups", 1), Dim.Unknown, Dim.Unknown));
-        Value gain = g.Reshape(op.In(1), g.Concat(0, groups, g.Ints(-1, 1))), d = Grouped(dy);
-        (Value normal, Value inverse) = Normalized(g, Grouped(x), op.Node.Float("epsilon", 1e-5f), [2, 3]);
-        Value dx = ThroughStatistics(g, g.Mul(d, gain), normal, inverse, [2, 3]);
-        return [g.ReshapeLike(dx, x), g.ReshapeLike(g.SumTo(g.Mul(d, normal), gain), op.In(1)), g.ReshapeLike(g.SumTo(d, gain), op.In(2))];
+        Term x = op.In(0), groups = g.Ints(op.Node.Int("num_groups", 1));
+        Term target = g.Folded(g.Concat(0, g.Ints(0), groups, g.DimOf(x, 1) / groups, g.Ints(-1)));
+        Term Grouped(Value v) => g.Op("Reshape", [v, target]).Typed(v.Type, new Shape(Dim.Unknown, op.Node.Int("num_groups", 1), Dim.Unknown, Dim.Unknown));
+        Term gain = g.Reshape(op.In(1), g.Concat(0, groups, g.Ints(-1, 1))), d = Grouped(dy);
+        (Term normal, Term inverse) = Normalized(g, Grouped(x), op.Node.Float("epsilon", 1e-5f), [2, 3]);
+        Term dx = ThroughStatistics(g, d * gain, normal, inverse, [2, 3]);
+        return [g.ReshapeLike(dx, x), g.ReshapeLike(g.SumTo(d * normal, gain), op.In(1)), g.ReshapeLike(g.SumTo(d, gain), op.In(2))];
     }
 
     // y = x̂·γ, x̂ = x·r with r = 1/√(mean(x²) + ε): dx = r·(h - x̂·mean(h·x̂)); r itself may be an output: dr/dx = -x·r³/n.
-    private static Value?[] RootMeanSquare(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] RootMeanSquare(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0);
+        Term x = op.In(0);
         int axis = op.Axis("axis", -1);
         if (HasKernel(op, axis) && op.Dy(1) is null) return FunctionLibrary.RmsNormGrad(g, x, op.In(1), dy, axis, op.Node.Float("epsilon", 1e-5f));
         long[] axes = From(axis, op.Rank(0));
-        Value inverse = g.Reciprocal(g.Sqrt(g.Add(g.ReduceMean(g.Mul(x, x), true, axes), op.Node.Float("epsilon", 1e-5f))));
-        Value normal = g.Mul(x, inverse), h = g.Mul(dy, op.In(1));
-        Value dx = g.Mul(g.Sub(h, g.Mul(normal, g.ReduceMean(g.Mul(h, normal), true, axes))), inverse);
+        Term inverse = g.Reciprocal(g.Sqrt(g.ReduceMean(x * x, true, axes) + op.Node.Float("epsilon", 1e-5f)));
+        Term normal = x * inverse, h = dy * op.In(1);
+        Term dx = (h - normal * g.ReduceMean(h * normal, true, axes)) * inverse;
         if (op.Dy(1) is Value dInverse)
-            dx = g.Sub(dx, g.Mul(g.Mul(normal, g.Mul(inverse, inverse)), g.Div(g.Cast(dInverse, x.Type), ReductionRules.CountOf(g, x, inverse))));
-        return [dx, g.Mul(dy, normal)];
+            dx = dx - normal * (inverse * inverse) * (g.Cast(dInverse, x.Type) / ReductionRules.CountOf(g, x, inverse));
+        return [dx, dy * normal];
     }
 
     // y = (x - mean) / (σ + 10⁻⁹), the ε of the operator's definition.
-    private static Value?[] MeanVarianceNormalization(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] MeanVarianceNormalization(GraphBuilder g, Forward op, Term dy)
     {
         long[] axes = op.Node.Ints("axes") ?? [0, 2, 3];
-        (Value normal, Value inverse) = Normalized(g, op.In(0), 1e-18, axes);
+        (Term normal, Term inverse) = Normalized(g, op.In(0), 1e-18, axes);
         return [ThroughStatistics(g, dy, normal, inverse, axes)];
     }
 
     // y = x/‖x‖: dx = (dy - s·Σ dy·y)/‖x‖ with s = sign(x) for p = 1 and y for p = 2; 0 where the norm is 0.
-    private static Value?[] LpNormalization(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] LpNormalization(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0), y = op.Out(0), zero = g.Scalar(0, x.Type);
+        Term x = op.In(0), y = op.Out(0), zero = g.Scalar(0, x.Type);
         long axis = op.Axis("axis", -1);
         bool absolute = op.Node.Int("p", 2) == 1;
-        Value norm = g.Reduce(absolute ? "ReduceL1" : "ReduceL2", x, true, axis);
-        Value isZero = g.Equal(norm, zero), through = g.Mul(absolute ? g.Sign(x) : y, g.ReduceSum(g.Mul(dy, y), true, axis));
-        return [g.Where(isZero, zero, g.Div(g.Sub(dy, through), g.Where(isZero, g.Scalar(1, x.Type), norm)))];
+        Term norm = g.Reduce(absolute ? "ReduceL1" : "ReduceL2", x, true, axis);
+        Term isZero = g.Equal(norm, zero), through = (absolute ? g.Sign(x) : y) * g.ReduceSum(dy * y, true, axis);
+        return [g.Where(isZero, zero, (dy - through) / g.Where(isZero, 1, norm))];
     }
 
     // y = x·s^-β, s = k + α/n·W(x²) with W the sum over n neighbouring channels: dx = dy·s^-β - 2αβ/n · x·Wᵀ(dy·x·s^(-β-1)).
-    private static Value?[] LocalResponse(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] LocalResponse(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0);
+        Term x = op.In(0);
         long size = op.Node.Int("size", 1);
         double alpha = op.Node.Float("alpha", 1e-4f), beta = op.Node.Float("beta", 0.75f), bias = op.Node.Float("bias", 1);
         int rank = op.Rank(0);
-        Value s = g.Add(g.Mul(ChannelSum(g, g.Mul(x, x), rank, (size - 1) / 2, size / 2), alpha / size), bias);
-        Value scaled = g.Mul(dy, g.Pow(s, g.Scalar(-beta, x.Type)));
-        Value back = ChannelSum(g, g.Div(g.Mul(scaled, x), s), rank, size / 2, (size - 1) / 2);
-        return [g.Sub(scaled, g.Mul(g.Mul(x, back), 2 * alpha * beta / size))];
+        Term s = ChannelSum(g, x * x, rank, (size - 1) / 2, size / 2) * (alpha / size) + bias;
+        Term scaled = dy * g.Pow(s, -beta);
+        Term back = ChannelSum(g, scaled * x / s, rank, size / 2, (size - 1) / 2);
+        return [scaled - x * back * (2 * alpha * beta / size)];
     }
 
     // Sums over channels from `before` in front to `after` behind.
-    private static Value ChannelSum(GraphBuilder g, Value v, int rank, long before, long after)
+    private static Term ChannelSum(GraphBuilder g, Value v, int rank, long before, long after)
     {
         long[] others = new long[rank - 2];
-        Value padded = g.PadFrom(1, v, g.Ints([before, .. others]), g.Ints([after, .. others]));
+        Term padded = g.PadFrom(1, v, g.Ints([before, .. others]), g.Ints([after, .. others]));
         long last = before + after;
         return g.Op("Sum", [.. Enumerable.Range(0, (int)last + 1).Select(i => (Value?)g.Slice(padded, [i], [i == last ? long.MaxValue : i - last], [1]))]);
     }

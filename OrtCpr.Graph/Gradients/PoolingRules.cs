@@ -18,72 +18,72 @@ internal static class PoolingRules
     };
 
     // The indices count over the whole tensor in row-major order; a tie is the first of the window.
-    private static Value?[] MaxPool(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] MaxPool(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0), indices = op.Node.Int("storage_order", 0) == 0 ? op.Out(1) : RowMajor(g, op);
-        Value zeros = g.FilledOf(0, g.Folded(g.Reshape(g.SizeOf(x), 1)), x.Type);
-        Value sum = g.Op("ScatterElements", [zeros, g.Reshape(indices, -1), g.Reshape(dy, -1)], ("axis", 0), ("reduction", "add"));
+        Term x = op.In(0), indices = op.Node.Int("storage_order", 0) == 0 ? op.Out(1) : RowMajor(g, op);
+        Term zeros = g.FilledOf(0, g.Folded(g.Reshape(g.SizeOf(x), 1)), x.Type);
+        Term sum = g.Op("ScatterElements", [zeros, g.Reshape(indices, -1), g.Reshape(dy, -1)], ("axis", 0), ("reduction", "add"));
         return [g.ReshapeLike(sum, x)];
     }
 
     // Column-major indices are of no use here; the pooling is done once more for the others.
-    private static Value RowMajor(GraphBuilder g, Forward op)
+    private static Term RowMajor(GraphBuilder g, Forward op)
     {
         (string, object)[] attributes = [.. op.Node.Attributes.Where(a => a.Key != "storage_order").Select(a => (a.Key, a.Value))];
         return g.Ops("MaxPool", 2, [op.In(0)], attributes)[1];
     }
 
     // What the mask hides is below everything.
-    private static Value MaxpoolWithMask(GraphBuilder g, Forward op)
+    private static Term MaxpoolWithMask(GraphBuilder g, Forward op)
     {
         (string, object)[] attributes = [.. op.Node.Attributes.Select(a => (a.Key, a.Value))];
-        Value hidden = g.Equal(op.In(1), g.Scalar(0, op.In(1).Type));
-        return g.Op("MaxPool", [GraphBuilder.Like(g.Where(hidden, g.Scalar(float.MinValue, op.In(0).Type), op.In(0)), op.In(0))], attributes);
+        Term hidden = g.Equal(op.In(1), 0);
+        return g.Op("MaxPool", [g.Where(hidden, float.MinValue, op.In(0)).Like(op.In(0))], attributes);
     }
 
     // Each output spreads evenly over its window.
-    private static Value?[] AveragePool(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] AveragePool(GraphBuilder g, Forward op, Term dy)
     {
         var window = ConvWindow.Of(op);
-        Value share = g.Div(dy, Counts(g, window, op.In(0), dy, op.Node.Int("count_include_pad", 0) != 0, op.Node.Int("ceil_mode", 0) != 0));
+        Term share = dy / Counts(g, window, op.In(0), dy, op.Node.Int("count_include_pad", 0) != 0, op.Node.Int("ceil_mode", 0) != 0);
         return [Spread(g, window, share, op.In(0))];
     }
 
     // y = (Σ |x|ᵖ)^(1/p): dx = sign(x)·|x|ᵖ⁻¹ · Σ dy·y¹⁻ᵖ over the windows with x.
-    private static Value?[] LpPool(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] LpPool(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0);
+        Term x = op.In(0);
         double p = op.Node.Int("p", 2);
-        return [g.Mul(PowerSlope(g, x, p), Spread(g, ConvWindow.Of(op), g.Mul(dy, NormSlope(g, op.Out(0), p)), x))];
+        return [PowerSlope(g, x, p) * Spread(g, ConvWindow.Of(op), dy * NormSlope(g, op.Out(0), p), x)];
     }
 
-    private static Value?[] GlobalLpPool(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] GlobalLpPool(GraphBuilder g, Forward op, Term dy)
     {
         double p = op.Node.Int("p", 2);
-        return [g.Mul(PowerSlope(g, op.In(0), p), g.Mul(dy, NormSlope(g, op.Out(0), p)))];
+        return [PowerSlope(g, op.In(0), p) * (dy * NormSlope(g, op.Out(0), p))];
     }
 
-    private static Value PowerSlope(GraphBuilder g, Value x, double p) =>
-        p == 1 ? g.Sign(x) : p == 2 ? x : g.Mul(g.Sign(x), g.Pow(g.Abs(x), g.Scalar(p - 1, x.Type)));
+    private static Term PowerSlope(GraphBuilder g, Term x, double p) =>
+        p == 1 ? g.Sign(x) : p == 2 ? x : g.Sign(x) * g.Pow(g.Abs(x), p - 1);
 
     // y¹⁻ᵖ, and 0 where the norm is 0.
-    private static Value NormSlope(GraphBuilder g, Value y, double p)
+    private static Term NormSlope(GraphBuilder g, Value y, double p)
     {
         if (p == 1) return g.Filled(1, y);
-        Value isZero = g.Equal(y, g.Scalar(0, y.Type));
-        return g.Where(isZero, g.Scalar(0, y.Type), g.Pow(g.Where(isZero, g.Scalar(1, y.Type), y), g.Scalar(1 - p, y.Type)));
+        Term isZero = g.Equal(y, 0);
+        return g.Where(isZero, 0, g.Pow(g.Where(isZero, 1, y), 1 - p));
     }
 
     // Sums what each window holds over the elements in it: a ConvTranspose with a kernel of ones, channel by channel.
-    private static Value Spread(GraphBuilder g, ConvWindow window, Value share, Value x)
+    private static Term Spread(GraphBuilder g, ConvWindow window, Value share, Value x)
     {
-        Value ones = g.Constant(Ones([1, 1, .. window.Kernel!], share.Type));
-        Value full = g.Op("ConvTranspose", [Alone(g, share, window.Spatial), ones], ("strides", window.Strides), ("dilations", window.Dilations));
+        Term ones = g.Constant(Ones([1, 1, .. window.Kernel!], share.Type));
+        Term full = g.Op("ConvTranspose", [Alone(g, share, window.Spatial), ones], ("strides", window.Strides), ("dilations", window.Dilations));
         return g.ReshapeLike(window.FitTo(g, full, x, share), x);
     }
 
     // [N, C, …] -> [N·C, 1, …].
-    private static Value Alone(GraphBuilder g, Value v, int spatial)
+    private static Term Alone(GraphBuilder g, Value v, int spatial)
     {
         long?[] sizes = [.. Enumerable.Range(2, spatial).Select(i => v.Shape?[i].Known)];
         return sizes.All(s => s is not null) ? g.Reshape(v, [-1, 1, .. sizes.Select(s => s!.Value)])
@@ -91,33 +91,33 @@ internal static class PoolingRules
     }
 
     // How many elements each window averages: a number where all windows are alike, else counted by a convolution over ones.
-    private static Value Counts(GraphBuilder g, ConvWindow window, Value x, Value dy, bool includePad, bool ceil)
+    private static Term Counts(GraphBuilder g, ConvWindow window, Value x, Value dy, bool includePad, bool ceil)
     {
         double area = window.Kernel!.Aggregate(1.0, (p, k) => p * k);
         if (!ceil && (includePad || window.Pads?.All(p => p == 0) == true)) return g.Scalar(area, dy.Type);
         int n = window.Spatial;
-        (Value begin, Value end) = window.PadsOf(g, x, dy, null);
-        Value size = g.SizesFrom(2, x), padded = g.Add(g.Add(size, begin), end);
-        Value counted = g.FilledOf(1, g.Concat(0, g.Ints(1, 1), includePad ? padded : size), dy.Type);
+        (Term begin, Term end) = window.PadsOf(g, x, dy, null);
+        Term size = g.SizesFrom(2, x), padded = size + begin + end;
+        Term counted = g.FilledOf(1, g.Concat(0, g.Ints(1, 1), includePad ? padded : size), dy.Type);
         if (!includePad) counted = g.PadFrom(2, counted, begin, end);
         // ceil_mode lets the last window reach behind the end, where nothing counts.
-        if (ceil) counted = g.PadFrom(2, counted, g.Ints(new long[n]), g.Sub(window.SpanOf(g, g.SizesFrom(2, dy), null), padded));
+        if (ceil) counted = g.PadFrom(2, counted, g.Ints(new long[n]), window.SpanOf(g, g.SizesFrom(2, dy), null) - padded);
         return g.Op("Conv", [counted, g.Constant(Ones([1, 1, .. window.Kernel!], dy.Type))], ("strides", window.Strides), ("dilations", window.Dilations));
     }
 
     private static TensorData Ones(long[] dims, ElementType type) =>
         GraphBuilder.Reshaped(GraphBuilder.FloatVector(type, [.. Enumerable.Repeat(1.0, (int)dims.Aggregate(1L, (p, d) => p * d))]), dims);
 
-    private static Value?[] GlobalAveragePool(GraphBuilder g, Forward op, Value dy) =>
-        [g.ExpandLike(g.Div(dy, ReductionRules.CountOf(g, op.In(0), dy)), op.In(0))];
+    private static Value?[] GlobalAveragePool(GraphBuilder g, Forward op, Term dy) =>
+        [g.ExpandLike(dy / ReductionRules.CountOf(g, op.In(0), dy), op.In(0))];
 
     // To the first maximum of a channel, as MaxPool.
-    private static Value?[] GlobalMaxPool(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] GlobalMaxPool(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0);
-        Value flat = g.Reshape(x, g.Concat(0, g.Ints(-1), g.Op("ReduceProd", [g.SizesFrom(2, x)], ("keepdims", 1))));
-        Value first = g.Op("ArgMax", [flat], ("axis", 1), ("keepdims", 1));
-        Value dx = g.Op("ScatterElements", [g.Filled(0, flat), first, g.Reshape(dy, -1, 1)], ("axis", 1));
+        Term x = op.In(0);
+        Term flat = g.Reshape(x, g.Concat(0, g.Ints(-1), g.Op("ReduceProd", [g.SizesFrom(2, x)], ("keepdims", 1))));
+        Term first = g.Op("ArgMax", [flat], ("axis", 1), ("keepdims", 1));
+        Term dx = g.Op("ScatterElements", [g.Filled(0, flat), first, g.Reshape(dy, -1, 1)], ("axis", 1));
         return [g.ReshapeLike(dx, x)];
     }
 }

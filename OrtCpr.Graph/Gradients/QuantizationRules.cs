@@ -31,27 +31,28 @@ internal static class QuantizationRules
         && (node.OpType is "QuantizeLinear" or "DynamicQuantizeLinear" or "MatMulInteger" or "ConvInteger" or "QGemm" || node.OpType.StartsWith("QLinear", StringComparison.Ordinal));
 
     // q = round(x / s) + z, cut to the range of its type: dx = dy inside; ds = -dy·x / s inside, what Dequantize adds being dy·(q - z).
-    private static Value?[] Quantize(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] Quantize(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0), scale = Along(g, op, op.In(1));
-        Value ratio = g.Div(x, g.Cast(scale, x.Type)), inside = dy;
+        Value scale = Along(g, op, op.In(1));
+        Term x = op.In(0);
+        Term ratio = x / g.Cast(scale, x.Type), inside = dy;
         if (Ranges.TryGetValue(op.Out(0).Type, out (double Low, double High) range))
         {
-            Value q = g.Op("Round", [ratio]);
-            if (op.TryIn(2) is Value zero) q = g.Add(q, g.Cast(Along(g, op, zero), x.Type));
-            Value kept = g.And(g.GreaterOrEqual(q, g.Scalar(range.Low, x.Type)), g.LessOrEqual(q, g.Scalar(range.High, x.Type)));
-            inside = g.Where(kept, dy, g.Scalar(0, dy.Type));
+            Term q = g.Op("Round", [ratio]);
+            if (op.TryIn(2) is Value zero) q += g.Cast(Along(g, op, zero), x.Type);
+            Term kept = (q >= range.Low) & (q <= range.High);
+            inside = g.Where(kept, dy, 0);
         }
-        return [inside, op.Active.Contains(op.In(1)) ? Summed(g, op, g.Neg(g.Mul(inside, ratio))) : null];
+        return [inside, op.Active.Contains(op.In(1)) ? Summed(g, op, -(inside * ratio)) : null];
     }
 
     // y = (q - z)·s: the gradient of q is that of what it stands for; ds = dy·(q - z).
-    private static Value?[] Dequantize(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] Dequantize(GraphBuilder g, Forward op, Term dy)
     {
         if (!op.Active.Contains(op.In(1))) return [dy];
-        Value q = g.Cast(op.In(0), dy.Type);
-        if (op.TryIn(2) is Value zero) q = g.Sub(q, g.Cast(Along(g, op, zero), dy.Type));
-        return [dy, Summed(g, op, g.Mul(dy, q))];
+        Term q = g.Cast(op.In(0), dy.Type);
+        if (op.TryIn(2) is Value zero) q -= g.Cast(Along(g, op, zero), dy.Type);
+        return [dy, Summed(g, op, dy * q)];
     }
 
     // One scale for all, or one for each position of an axis: brought to where it broadcasts.
@@ -63,9 +64,9 @@ internal static class QuantizationRules
         return v.Shape is not { Rank: 1 } shape || shape[0].Known == 1 || trailing <= 0 ? v : g.Reshape(v, [-1, .. Enumerable.Repeat(1L, trailing)]);
     }
 
-    private static Value Summed(GraphBuilder g, Forward op, Value gradient)
+    private static Term Summed(GraphBuilder g, Forward op, Term gradient)
     {
-        Value scale = op.In(1);
+        Term scale = op.In(1);
         if (scale.Shape is not { Rank: 1 } shape || shape[0].Known == 1) return gradient;
         int axis = op.Axis("axis", 1);
         return g.Cast(g.ReduceSum(gradient, false, [.. Enumerable.Range(0, op.Rank(0)).Where(i => i != axis).Select(i => (long)i)]), scale.Type);

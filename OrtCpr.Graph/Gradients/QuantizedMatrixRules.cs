@@ -16,23 +16,23 @@ internal static class QuantizedMatrixRules
     };
 
     // W[n, k] = (q - z)·s with one z and s a block of k, or the ones that g_idx names.
-    private static Value FromBits(GraphBuilder g, Forward op)
+    private static Term FromBits(GraphBuilder g, Forward op)
     {
         long bits = op.Node.Int("bits", 4), n = op.Node.Int("N", 0), k = op.Node.Int("K", 0), block = op.Node.Int("block_size", 0);
         RefuseTrained(op, 2);
         long blocks = (k + block - 1) / block;
-        Value scales = g.Reshape(op.In(2), n, blocks);
-        Value zeros = op.TryIn(3) is not Value given ? g.Scalar(1L << (int)(bits - 1), scales.Type)
+        Term scales = g.Reshape(op.In(2), n, blocks);
+        Term zeros = op.TryIn(3) is not Value given ? g.Scalar(1L << (int)(bits - 1), scales.Type)
             : given.Type.IsFloating() ? g.Reshape(given, n, blocks)
             : g.Cast(g.Slice(g.Reshape(Unpacked(g, given, bits), n, -1), [0], [blocks], [1]), scales.Type);
-        Value q = g.Cast(g.Reshape(Unpacked(g, op.In(1), bits), n, blocks * block), scales.Type);
+        Term q = g.Cast(g.Reshape(Unpacked(g, op.In(1), bits), n, blocks * block), scales.Type);
         if (op.TryIn(4) is Value groups)
         {
-            Value Chosen(Value v) => v.Shape is { Rank: 0 } ? v : g.Gather(v, groups, 1);
-            return g.Mul(g.Sub(g.Slice(q, [0], [k], [1]), Chosen(zeros)), Chosen(scales));
+            Term Chosen(Term v) => v.Shape is { Rank: 0 } ? v : g.Gather(v, groups, 1);
+            return (g.Slice(q, [0], [k], [1]) - Chosen(zeros)) * Chosen(scales);
         }
-        Value Wide(Value v) => v.Shape is { Rank: 0 } ? v : g.Unsqueeze(v, 2);
-        Value w = g.Reshape(g.Mul(g.Sub(g.Reshape(q, n, blocks, block), Wide(zeros)), Wide(scales)), n, blocks * block);
+        Term Wide(Term v) => v.Shape is { Rank: 0 } ? v : g.Unsqueeze(v, 2);
+        Term w = g.Reshape((g.Reshape(q, n, blocks, block) - Wide(zeros)) * Wide(scales), n, blocks * block);
         return blocks * block == k ? w : g.Slice(w, [0], [k], [1]);
     }
 
@@ -41,19 +41,19 @@ internal static class QuantizedMatrixRules
     {
         if (bits == 8) return bytes;
         byte[] shifts = [.. Enumerable.Range(0, (int)(8 / bits)).Select(i => (byte)(i * bits))];
-        Value moved = g.Op("BitShift", [g.Unsqueeze(bytes, -1), g.Constant(TensorData.From<byte>(shifts, shifts.Length))], ("direction", "RIGHT"));
+        Term moved = g.Op("BitShift", [g.Unsqueeze(bytes, -1), g.Constant(TensorData.From<byte>(shifts, shifts.Length))], ("direction", "RIGHT"));
         return g.Op("BitwiseAnd", [moved, g.Constant(TensorData.Scalar((byte)((1 << (int)bits) - 1)))]);
     }
 
     // W[k, n] = (q - z)·s, z and s one for all or one a column.
-    private static Value Scaled(GraphBuilder g, Forward op, int scale, int zero)
+    private static Term Scaled(GraphBuilder g, Forward op, int scale, int zero)
     {
         RefuseTrained(op, scale);
-        Value s = op.In(scale), q = g.Cast(op.In(1), s.Type);
-        return g.Mul(op.TryIn(zero) is Value z ? g.Sub(q, g.Cast(z, s.Type)) : q, s);
+        Term s = op.In(scale), q = g.Cast(op.In(1), s.Type);
+        return (op.TryIn(zero) is Value z ? q - g.Cast(z, s.Type) : q) * s;
     }
 
-    private static Value Unit(GraphBuilder g, Forward op)
+    private static Term Unit(GraphBuilder g, Forward op)
     {
         long k = op.Node.Int("K", 0);
         return g.Op("EyeLike", [g.Op("ConstantOfShape", [g.Ints(k, k)])]);

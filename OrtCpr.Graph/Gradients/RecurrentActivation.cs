@@ -5,7 +5,7 @@ namespace OrtCpr.Graph.Gradients;
 // An activation of LSTM, GRU or RNN, named by the attribute `activations`. Alphas and betas are lists in the order of those functions that have them.
 internal sealed record RecurrentActivation(string Name, double Alpha, double Beta)
 {
-    private sealed record Kind(double? Alpha, double? Beta, Func<GraphBuilder, Value, double, double, Value> Apply);
+    private sealed record Kind(double? Alpha, double? Beta, Func<GraphBuilder, Term, double, double, Term> Apply);
 
     // Names in lower case: their case is not significant.
     private static readonly Dictionary<string, Kind> Kinds = new(StringComparer.Ordinal)
@@ -13,17 +13,17 @@ internal sealed record RecurrentActivation(string Name, double Alpha, double Bet
         ["sigmoid"] = new(null, null, (g, x, a, b) => g.Sigmoid(x)),
         ["tanh"] = new(null, null, (g, x, a, b) => g.Tanh(x)),
         ["relu"] = new(null, null, (g, x, a, b) => g.Op("Relu", [x])),
-        ["softsign"] = new(null, null, (g, x, a, b) => g.Div(x, g.Add(g.Abs(x), 1))),
+        ["softsign"] = new(null, null, (g, x, a, b) => x / (g.Abs(x) + 1)),
         ["softplus"] = new(null, null, (g, x, a, b) => g.Op("Softplus", [x])),
         ["leakyrelu"] = new(0.01, null, (g, x, a, b) => g.Op("LeakyRelu", [x], ("alpha", (float)a))),
-        ["thresholdedrelu"] = new(1, null, (g, x, a, b) => g.Where(g.Greater(x, g.Scalar(a, x.Type)), x, g.Scalar(0, x.Type))),
-        ["elu"] = new(1, null, (g, x, a, b) => g.Where(g.Greater(x, g.Scalar(0, x.Type)), x, g.Mul(g.Sub(g.Exp(g.Min(x, g.Scalar(0, x.Type))), 1), a))),
-        ["affine"] = new(1, 0, (g, x, a, b) => g.Add(g.Mul(x, a), b)),
-        ["scaledtanh"] = new(1, 1, (g, x, a, b) => g.Mul(g.Tanh(g.Mul(x, b)), a)),
-        ["hardsigmoid"] = new(0.2, 0.5, (g, x, a, b) => g.Op("Clip", [g.Add(g.Mul(x, a), b), g.Scalar(0, x.Type), g.Scalar(1, x.Type)])),
+        ["thresholdedrelu"] = new(1, null, (g, x, a, b) => g.Where(x > a, x, 0)),
+        ["elu"] = new(1, null, (g, x, a, b) => g.Where(x > 0, x, (g.Exp(g.Min(x, 0)) - 1) * a)),
+        ["affine"] = new(1, 0, (g, x, a, b) => x * a + b),
+        ["scaledtanh"] = new(1, 1, (g, x, a, b) => g.Tanh(x * b) * a),
+        ["hardsigmoid"] = new(0.2, 0.5, (g, x, a, b) => g.Op("Clip", [x * a + b, g.Scalar(0, x.Type), g.Scalar(1, x.Type)])),
     };
 
-    public Value Apply(GraphBuilder g, Value x) => Kinds[Name].Apply(g, x, Alpha, Beta);
+    public Term Apply(GraphBuilder g, Term x) => Kinds[Name].Apply(g, x, Alpha, Beta);
 
     // The functions of one direction: f, g and h of the operator's equations.
     public static RecurrentActivation[] Of(Node node, int direction, int count)

@@ -6,7 +6,8 @@ namespace OrtCpr.Graph.Gradients;
 // The step after sees it beside its input.
 internal sealed class RecurrentAttention
 {
-    private readonly Value _keys, _memory, _query, _vector;
+    private readonly Term _keys, _memory, _vector;
+    private readonly Value _query;
     private readonly Value? _inside, _hiddenLayer, _contextLayer;
 
     // Part takes an input of the node for this direction.
@@ -17,11 +18,11 @@ internal sealed class RecurrentAttention
         Value weights = part(1)!, size = g.DimOf(x, 2), hidden = g.DimOf(part(2)!, 1);
         InputWeights = Rows(g, weights, 1, g.Ints(0), size);
         StateWeights = Rows(g, weights, 1, size, g.Ints(long.MaxValue));
-        _memory = node.Inputs[11]!;
+        _memory = g.In(node, 11);
         _query = part(8)!;
         _keys = g.MatMul(_memory, part(9)!);
         _vector = g.Unsqueeze(part(10)!, 1);
-        if (node.In(12) is Value lengths) _inside = g.Unsqueeze(g.Less(g.Cast(g.Positions(g.DimOf(_memory, 1)), lengths.Type), g.Unsqueeze(lengths, 1)), 2);
+        if (node.In(12) is Value lengths) _inside = g.Unsqueeze(g.Cast(g.Positions(g.DimOf(_memory, 1)), lengths.Type) < g.Unsqueeze(lengths, 1), 2);
         Value? layer = part(13);
         if (layer is not null) (_hiddenLayer, _contextLayer) = (Rows(g, layer, 0, g.Ints(0), hidden), Rows(g, layer, 0, hidden, g.Ints(long.MaxValue)));
         First = g.FilledOf(0, g.Concat(0, g.DimOf(x, 1), g.DimOf(layer ?? _memory, -1)), x.Type);
@@ -36,13 +37,13 @@ internal sealed class RecurrentAttention
     // Zeros, with initial states too.
     public Value First { get; }
 
-    public Value After(GraphBuilder g, Value h)
+    public Term After(GraphBuilder g, Value h)
     {
-        Value scores = g.MatMul(g.Tanh(g.Add(_keys, g.Unsqueeze(g.MatMul(h, _query), 1))), _vector);
-        if (_inside is not null) scores = g.Where(_inside, scores, g.Scalar(AttentionCore.Lowest(scores.Type), scores.Type));
-        Value context = g.ReduceSum(g.Mul(g.Softmax(scores, 1), _memory), false, 1);
-        return _hiddenLayer is null ? context : g.Add(g.MatMul(h, _hiddenLayer), g.MatMul(context, _contextLayer!));
+        Term scores = g.MatMul(g.Tanh(_keys + g.Unsqueeze(g.MatMul(h, _query), 1)), _vector);
+        if (_inside is not null) scores = g.Where(_inside, scores, AttentionCore.Lowest(scores.Type));
+        Term context = g.ReduceSum(g.Softmax(scores, 1) * _memory, false, 1);
+        return _hiddenLayer is null ? context : g.MatMul(h, _hiddenLayer) + g.MatMul(context, _contextLayer!);
     }
 
-    private static Value Rows(GraphBuilder g, Value x, long axis, Value from, Value to) => g.Op("Slice", [x, from, to, g.Ints(axis)]);
+    private static Term Rows(GraphBuilder g, Value x, long axis, Value from, Value to) => g.Op("Slice", [x, from, to, g.Ints(axis)]);
 }

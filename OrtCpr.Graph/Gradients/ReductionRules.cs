@@ -9,19 +9,19 @@ internal static class ReductionRules
     {
         ["ReduceSum"] = (g, op, dy) => [g.ExpandLike(Wide(g, op, dy), op.In(0))],
         ["ReduceMean"] = ReduceMean,
-        ["ReduceSumSquare"] = (g, op, dy) => [g.Mul(Wide(g, op, dy), g.Mul(op.In(0), 2))],
-        ["ReduceL1"] = (g, op, dy) => [g.Mul(Wide(g, op, dy), g.Sign(op.In(0)))],
+        ["ReduceSumSquare"] = (g, op, dy) => [Wide(g, op, dy) * (op.In(0) * 2)],
+        ["ReduceL1"] = (g, op, dy) => [Wide(g, op, dy) * g.Sign(op.In(0))],
         ["ReduceL2"] = ReduceL2,
-        ["ReduceLogSum"] = (g, op, dy) => [g.ExpandLike(Wide(g, op, g.Div(dy, g.Exp(op.Out(0)))), op.In(0))],
-        ["ReduceLogSumExp"] = (g, op, dy) => [g.Mul(Wide(g, op, dy), g.Exp(g.Sub(op.In(0), Wide(g, op, op.Out(0)))))],
+        ["ReduceLogSum"] = (g, op, dy) => [g.ExpandLike(Wide(g, op, dy / g.Exp(op.Out(0))), op.In(0))],
+        ["ReduceLogSumExp"] = (g, op, dy) => [Wide(g, op, dy) * g.Exp(op.In(0) - Wide(g, op, op.Out(0)))],
         ["ReduceProd"] = ReduceProd,
         ["ReduceMax"] = Extremum,
         ["ReduceMin"] = Extremum,
     };
 
-    private static Value Wide(GraphBuilder g, Forward op, Value reduced)
+    private static Term Wide(GraphBuilder g, Forward op, Term reduced)
     {
-        Value x = op.In(0);
+        Term x = op.In(0);
         if (op.Node.Int("keepdims", 1) != 0) return reduced;
         if (op.TryIn(1) is null || op.Constants(1) is { Length: 0 })
         {
@@ -32,52 +32,52 @@ internal static class ReductionRules
         return g.Op("Unsqueeze", [reduced, op.In(1)]);
     }
 
-    private static Value?[] ReduceMean(GraphBuilder g, Forward op, Value dy) =>
-        [g.ExpandLike(Wide(g, op, g.Div(dy, CountOf(g, op.In(0), dy))), op.In(0))];
+    private static Value?[] ReduceMean(GraphBuilder g, Forward op, Term dy) =>
+        [g.ExpandLike(Wide(g, op, dy / CountOf(g, op.In(0), dy)), op.In(0))];
 
     // How many elements of `all` went into each of `reduced`, as a scalar of the latter's type.
-    internal static Value CountOf(GraphBuilder g, Value all, Value reduced)
+    internal static Term CountOf(GraphBuilder g, Value all, Value reduced)
     {
         SymbolicInt? ratio = all.Shape?.ElementCount is SymbolicInt many && reduced.Shape?.ElementCount is SymbolicInt few && few.Constant != 0 ? many / few : null;
         return ratio?.Constant is long n ? g.Scalar(n, reduced.Type)
-            : g.Div(g.Cast(g.SizeOf(all), reduced.Type), g.Cast(g.SizeOf(reduced), reduced.Type));
+            : g.Cast(g.SizeOf(all), reduced.Type) / g.Cast(g.SizeOf(reduced), reduced.Type);
     }
 
     // x / ‖x‖, and 0 where the norm is 0.
-    private static Value?[] ReduceL2(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] ReduceL2(GraphBuilder g, Forward op, Term dy)
     {
-        Value norm = Wide(g, op, op.Out(0)), zero = g.Scalar(0, dy.Type);
-        Value isZero = g.Equal(norm, zero);
-        Value direction = g.Div(op.In(0), g.Where(isZero, g.Scalar(1, dy.Type), norm));
-        return [g.Mul(Wide(g, op, dy), direction)];
+        Term norm = Wide(g, op, op.Out(0)), zero = g.Scalar(0, dy.Type);
+        Term isZero = g.Equal(norm, zero);
+        Term direction = op.In(0) / g.Where(isZero, 1, norm);
+        return [Wide(g, op, dy) * direction];
     }
 
     // Equal shares to all elements that are equal to the extremum (PyTorch's amax and amin).
-    private static Value?[] Extremum(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] Extremum(GraphBuilder g, Forward op, Term dy)
     {
-        Value winners = g.Cast(g.Equal(op.In(0), Wide(g, op, op.Out(0))), dy.Type);
-        Value count = Reduced(g, op, "ReduceSum", winners);
-        return [g.Mul(winners, g.Div(Wide(g, op, dy), count))];
+        Term winners = g.Cast(g.Equal(op.In(0), Wide(g, op, op.Out(0))), dy.Type);
+        Term count = Reduced(g, op, "ReduceSum", winners);
+        return [winners * (Wide(g, op, dy) / count)];
     }
 
     // The product of the others: y/x without zeros; with one zero it is that element's alone; with more it is 0 for all.
-    private static Value?[] ReduceProd(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] ReduceProd(GraphBuilder g, Forward op, Term dy)
     {
-        Value isZero = g.Equal(op.In(0), g.Scalar(0, dy.Type)), safe = g.Where(isZero, g.Scalar(1, dy.Type), op.In(0));
-        Value zeros = Reduced(g, op, "ReduceSum", g.Cast(isZero, dy.Type)), product = Reduced(g, op, "ReduceProd", safe);
-        return [g.Mul(Wide(g, op, dy), OtherFactors(g, isZero, safe, zeros, product))];
+        Term isZero = g.Equal(op.In(0), 0), safe = g.Where(isZero, 1, op.In(0));
+        Term zeros = Reduced(g, op, "ReduceSum", g.Cast(isZero, dy.Type)), product = Reduced(g, op, "ReduceProd", safe);
+        return [Wide(g, op, dy) * OtherFactors(g, isZero, safe, zeros, product)];
     }
 
     // From an element, its group's number of zeros and the product of what is not zero: the product of all but the element.
-    internal static Value OtherFactors(GraphBuilder g, Value isZero, Value safe, Value zeros, Value product)
+    internal static Term OtherFactors(GraphBuilder g, Value isZero, Term safe, Value zeros, Term product)
     {
-        Value none = g.Scalar(0, safe.Type);
-        Value wanted = g.Cast(isZero, safe.Type);
-        return g.Where(g.Equal(zeros, wanted), g.Div(product, safe), none);
+        Term none = g.Scalar(0, safe.Type);
+        Term wanted = g.Cast(isZero, safe.Type);
+        return g.Where(g.Equal(zeros, wanted), product / safe, none);
     }
 
     // The same reduction of another tensor, with the axes kept.
-    private static Value Reduced(GraphBuilder g, Forward op, string reduction, Value value)
+    private static Term Reduced(GraphBuilder g, Forward op, string reduction, Value value)
     {
         Value?[] inputs = [value, op.TryIn(1)];
         return g.Op(reduction, inputs, ("keepdims", 1), ("noop_with_empty_axes", op.Node.Int("noop_with_empty_axes", 0)));

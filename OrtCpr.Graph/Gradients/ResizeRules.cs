@@ -11,17 +11,17 @@ internal static class ResizeRules
         ["Resize"] = Resize,
     };
 
-    private static Value?[] Resize(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] Resize(GraphBuilder g, Forward op, Term dy)
     {
-        Value x = op.In(0);
+        Term x = op.In(0);
         int rank = op.Rank(0);
         long[] axes = Axes(op, rank);
         if (Repeats(op, axes, rank) is long[] times) return [Summed(g, x, dy, times)];
-        Value dx = dy;
+        Term dx = dy;
         for (int i = 0; i < axes.Length; i++)
         {
             if (IsUntouched(g, op, dy, axes, i)) continue;
-            Value matrix = KeepsAspect(op) ? MatrixOfCommonScale(g, op, axes, i) : Matrix(g, op, axes, i);
+            Term matrix = KeepsAspect(op) ? MatrixOfCommonScale(g, op, axes, i) : Matrix(g, op, axes, i);
             dx = g.OnLastAxis(dx, (int)axes[i], rows => g.MatMul(rows, matrix));
         }
         return [GraphBuilder.Like(dx, x)];
@@ -41,7 +41,7 @@ internal static class ResizeRules
     }
 
     // Each axis d repeated r times is [d, r]; sum over the r.
-    private static Value Summed(GraphBuilder g, Value x, Value dy, long[] times)
+    private static Term Summed(GraphBuilder g, Value x, Term dy, long[] times)
     {
         var sizes = new List<Value>();
         var summed = new List<long>();
@@ -53,7 +53,7 @@ internal static class ResizeRules
             sizes.Add(g.Ints(times[axis]));
         }
         if (summed.Count == 0) return dy;
-        return GraphBuilder.Like(g.ReduceSum(g.Reshape(dy, g.Folded(g.Concat(0, [.. sizes]))), false, [.. summed]), x);
+        return g.ReduceSum(g.Reshape(dy, g.Folded(g.Concat(0, [.. sizes]))), false, [.. summed]).Like(x);
     }
 
     private static long[] Axes(Forward op, int rank) =>
@@ -68,17 +68,17 @@ internal static class ResizeRules
     }
 
     // [out, in]: the axis as the third of four, which every mode takes, beside columns that stay as they are.
-    private static Value Matrix(GraphBuilder g, Forward op, long[] axes, int i)
+    private static Term Matrix(GraphBuilder g, Forward op, long[] axes, int i)
     {
-        Value x = op.In(0), size = g.DimOf(x, (int)axes[i]), at = g.Ints(i);
-        Value identity = g.Unsqueeze(g.Eye(size, x.Type), 0, 1);
+        Term x = op.In(0), size = g.DimOf(x, (int)axes[i]), at = g.Ints(i);
+        Term identity = g.Unsqueeze(g.Eye(size, x.Type), 0, 1);
         Value? region = null, scale = null, target = null;
         if (op.TryIn(1) is Value roi && op.Node.Text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize")
         {
-            Value zero = g.Constant(GraphBuilder.FloatVector(roi.Type, 0)), one = g.Constant(GraphBuilder.FloatVector(roi.Type, 1));
+            Term zero = g.Constant(GraphBuilder.FloatVector(roi.Type, 0)), one = g.Constant(GraphBuilder.FloatVector(roi.Type, 1));
             region = g.Concat(0, zero, zero, g.Gather(roi, at), zero, one, one, g.Gather(roi, g.Ints(axes.Length + i)), one);
         }
-        Value alike = g.Constant(GraphBuilder.FloatVector(ElementType.Float, 1));
+        Term alike = g.Constant(GraphBuilder.FloatVector(ElementType.Float, 1));
         if (op.TryIn(3) is Value sizes) target = g.Concat(0, g.Ints(1, 1), g.Gather(sizes, at), size);
         if (target is null) scale = g.Concat(0, alike, alike, g.Gather(op.In(2), at), alike);
         return g.Squeeze(g.Op("Resize", [identity, region, scale, target], Attributes(op)), 0, 1);
@@ -91,19 +91,19 @@ internal static class ResizeRules
 
     // One scale for all axes, decided by the one that is to grow least (or most): it comes along as the last axis, which holds copies. The rows of
     // the identity are samples of a batch.
-    private static Value MatrixOfCommonScale(GraphBuilder g, Forward op, long[] axes, int i)
+    private static Term MatrixOfCommonScale(GraphBuilder g, Forward op, long[] axes, int i)
     {
-        Value x = op.In(0), sizes = op.In(3), size = g.DimOf(x, (int)axes[i]), one = g.Ints(1);
+        Term x = op.In(0), sizes = op.In(3), size = g.DimOf(x, (int)axes[i]), one = g.Ints(1);
         if (op.Node.Text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize")
             throw new UnsupportedGradientException($"Node {op.Node.Label} crops (tf_crop_and_resize) and keeps the aspect ratio, which has no gradient rule. Export it with sizes that have the ratio and without the policy.");
         string policy = op.Node.Text("keep_aspect_ratio_policy", "");
-        Value resized = g.Gather(g.ShapeOf(x), g.Ints(axes)), ratios = g.Div(g.Cast(sizes, ElementType.Float), g.Cast(resized, ElementType.Float));
-        Value decisive = g.Op(policy == "not_larger" ? "ArgMin" : "ArgMax", [ratios], ("axis", 0));
-        Value rows = g.Reshape(g.Eye(size, x.Type), g.Concat(0, size, one, size, one));
-        Value copies = g.Op("Expand", [rows, g.Concat(0, size, one, size, g.Gather(resized, decisive))]);
-        Value target = g.Concat(0, g.Gather(sizes, g.Ints(i)), g.Gather(sizes, decisive));
-        Value result = g.Op("Resize", [copies, null, null, target], Attributes(op, ("axes", new long[] { 2, 3 }), ("keep_aspect_ratio_policy", policy)));
-        Value matrix = GraphBuilder.Typed(g.Gather(result, g.Int(0), 3), x.Type, new Shape(Dim.Unknown, 1, Dim.Unknown));
+        Term resized = g.Gather(g.ShapeOf(x), g.Ints(axes)), ratios = g.Cast(sizes, ElementType.Float) / g.Cast(resized, ElementType.Float);
+        Term decisive = g.Op(policy == "not_larger" ? "ArgMin" : "ArgMax", [ratios], ("axis", 0));
+        Term rows = g.Reshape(g.Eye(size, x.Type), g.Concat(0, size, one, size, one));
+        Term copies = g.Op("Expand", [rows, g.Concat(0, size, one, size, g.Gather(resized, decisive))]);
+        Term target = g.Concat(0, g.Gather(sizes, g.Ints(i)), g.Gather(sizes, decisive));
+        Term result = g.Op("Resize", [copies, null, null, target], Attributes(op, ("axes", new long[] { 2, 3 }), ("keep_aspect_ratio_policy", policy)));
+        Term matrix = g.Gather(result, g.Int(0), 3).Typed(x.Type, new Shape(Dim.Unknown, 1, Dim.Unknown));
         return g.Transpose(g.Squeeze(matrix, 1), 1, 0);
     }
 }

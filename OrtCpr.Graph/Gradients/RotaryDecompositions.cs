@@ -13,16 +13,16 @@ internal static class RotaryDecompositions
     };
 
     // x is [batch, heads, positions, width], or [batch, positions, heads·width].
-    private static Value Embedding(GraphBuilder g, Node node, Value? positions, Value cos, Value sin, float scale)
+    private static Term Embedding(GraphBuilder g, Node node, Value? positions, Value cos, Value sin, float scale)
     {
-        Value x = node.Inputs[0]!;
+        Term x = g.In(node, 0);
         int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
         bool interleaved = node.Int("interleaved", 0) != 0;
         long turned = node.Int("rotary_embedding_dim", 0), heads = node.Int("num_heads", 0);
         if (rank == 3)
         {
             // com.microsoft takes the width of a head from the tables when the number of heads is not given.
-            Value width = heads > 0 ? g.Ints(-1) : turned > 0 ? g.Ints(turned) : g.Mul(g.DimOf(cos, -1), g.Ints(2));
+            Term width = heads > 0 ? g.Ints(-1) : turned > 0 ? g.Ints(turned) : g.DimOf(cos, -1) * g.Ints(2);
             x = g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), heads > 0 ? g.Ints(heads) : g.Ints(-1), width));
         }
         int positionAxis = rank == 3 ? 1 : 2;
@@ -32,63 +32,63 @@ internal static class RotaryDecompositions
             rest = g.Op("Slice", [x, g.Ints(turned), g.Ints(long.MaxValue), g.Ints(-1)]);
             x = g.Slice(x, [0], [turned], [-1]);
         }
-        Value y = Rotate(g, x, positions, cos, sin, interleaved, positionAxis);
+        Term y = Rotate(g, x, positions, cos, sin, interleaved, positionAxis);
         if (rest is not null) y = g.Concat(-1, y, rest);
-        if (scale != 1) y = g.Mul(y, scale);
+        if (scale != 1) y = y * scale;
         return rank == 3 ? g.Reshape(y, g.Concat(0, g.DimOf(y, 0), g.DimOf(y, 1), g.Ints(-1))) : y;
     }
 
     // (a, b) -> (a·cos - b·sin, a·sin + b·cos) for pairs of the last axis: neighbours when interleaved, else the two halves.
-    public static Value Rotate(GraphBuilder g, Value x, Value? positions, Value cos, Value sin, bool interleaved, int positionAxis)
+    public static Term Rotate(GraphBuilder g, Value x, Value? positions, Value cos, Value sin, bool interleaved, int positionAxis)
     {
-        Value c = Angles(g, cos, positions, x, positionAxis), s = Angles(g, sin, positions, x, positionAxis);
-        Value a, b;
+        Term c = Angles(g, cos, positions, x, positionAxis), s = Angles(g, sin, positions, x, positionAxis);
+        Term a, b;
         if (interleaved)
         {
-            Value pairs = g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.DimOf(x, 2), g.Ints(-1, 2)));
+            Term pairs = g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.DimOf(x, 2), g.Ints(-1, 2)));
             (a, b) = (g.Gather(pairs, g.Int(0), -1), g.Gather(pairs, g.Int(1), -1));
         }
         else
         {
-            Value[] halves = g.Ops("Split", 2, [x], ("axis", -1), ("num_outputs", 2));
+            Term[] halves = g.Ops("Split", 2, [x], ("axis", -1), ("num_outputs", 2));
             (a, b) = (halves[0], halves[1]);
         }
-        Value first = g.Sub(g.Mul(a, c), g.Mul(b, s)), second = g.Add(g.Mul(a, s), g.Mul(b, c));
+        Term first = a * c - b * s, second = a * s + b * c;
         return interleaved ? g.ReshapeLike(g.Concat(-1, g.Unsqueeze(first, -1), g.Unsqueeze(second, -1)), x) : g.Concat(-1, first, second);
     }
 
     // As Rotate for [·, ·, ·, width] with a table for fewer than width / 2 pairs: the elements behind them stay.
-    public static Value RotateFirst(GraphBuilder g, Value x, Value? positions, Value cos, Value sin, bool interleaved, int positionAxis)
+    public static Term RotateFirst(GraphBuilder g, Value x, Value? positions, Value cos, Value sin, bool interleaved, int positionAxis)
     {
         if (x.Shape?[3].Known is long width && cos.Shape?[1].Known * 2 == width) return Rotate(g, x, positions, cos, sin, interleaved, positionAxis);
-        Value turned = g.Mul(g.DimOf(cos, 1), g.Ints(2));
-        Value first = g.Op("Slice", [x, g.Ints(0), turned, g.Ints(-1)]), rest = g.Op("Slice", [x, turned, g.Ints(long.MaxValue), g.Ints(-1)]);
+        Term turned = g.DimOf(cos, 1) * g.Ints(2);
+        Term first = g.Op("Slice", [x, g.Ints(0), turned, g.Ints(-1)]), rest = g.Op("Slice", [x, turned, g.Ints(long.MaxValue), g.Ints(-1)]);
         return g.Concat(-1, Rotate(g, first, positions, cos, sin, interleaved, positionAxis), rest);
     }
 
     // A token has three positions, each for a section of the table's columns: the sections one behind the other, or interleaved (every third column from 1
     // and from 2 on for the second and the third as far as they reach, the others for the first).
-    private static Value OfThree(GraphBuilder g, Node node, Value table)
+    private static Term OfThree(GraphBuilder g, Node node, Value table)
     {
         long[] sections = node.Ints("mrope_section")!;
         bool interleaved = node.Int("mrope_layout", 0) != 0;
         bool In(int section, long column) => interleaved ? column % 3 == section && column < 3 * sections[section]
             : column >= sections.Take(section).Sum() && column < sections.Take(section + 1).Sum();
-        Value Columns(int section) => g.Constant(TensorData.From<bool>([.. Enumerable.Range(0, (int)sections.Sum()).Select(c => In(section, c))], sections.Sum()));
-        Value Rows(int section) => g.Gather(table, g.Gather(node.Inputs[1]!, g.Int(section)));
+        Term Columns(int section) => g.Constant(TensorData.From<bool>([.. Enumerable.Range(0, (int)sections.Sum()).Select(c => In(section, c))], sections.Sum()));
+        Term Rows(int section) => g.Gather(table, g.Gather(node.Inputs[1]!, g.Int(section)));
         return g.Where(Columns(1), Rows(1), g.Where(Columns(2), Rows(2), Rows(0)));
     }
 
     // Rows of a table for the positions, with an axis for the heads: [batch or 1, positions, 1, half], or heads in front of the positions. One position for
     // a whole batch is the first of its row; without positions the table has one row a position of the batch already, or starts at 0.
-    private static Value Angles(GraphBuilder g, Value table, Value? positions, Value x, int positionAxis)
+    private static Term Angles(GraphBuilder g, Value table, Value? positions, Value x, int positionAxis)
     {
-        Value length = g.DimOf(x, positionAxis);
-        Value rows = table;
+        Term length = g.DimOf(x, positionAxis);
+        Term rows = g.Term(table);
         if (positions is { Shape.Rank: <= 1 })
         {
-            Value count = g.Op("Range", [g.Int(0), g.Squeeze(length, 0), g.Int(1)]);
-            rows = g.Gather(table, g.Add(g.Unsqueeze(count, 0), g.Cast(g.Reshape(positions, -1, 1), ElementType.Int64)));
+            Term count = g.Op("Range", [g.Int(0), g.Squeeze(length, 0), g.Int(1)]);
+            rows = g.Gather(table, g.Unsqueeze(count, 0) + g.Cast(g.Reshape(positions, -1, 1), ElementType.Int64));
         }
         else if (positions is not null)
         {

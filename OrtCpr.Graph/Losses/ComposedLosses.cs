@@ -13,9 +13,9 @@ public sealed record WeightedSumLoss(params ImmutableArray<(Loss Loss, double We
         Value? sum = null;
         foreach ((Loss loss, double weight) in Terms)
         {
-            Value value = loss.Attach(context);
-            if (weight != 1) value = context.G.Mul(value, weight);
-            sum = sum is null ? value : context.G.Add(sum, value);
+            Term value = context.G.Term(loss.Attach(context));
+            if (weight != 1) value *= weight;
+            sum = sum is null ? value : sum + value;
         }
         return sum!;
     }

@@ -51,34 +51,34 @@ public sealed record CrossEntropyLoss : Loss
     }
 
     // Logits [N, C], labels [N].
-    private Value Rows(GraphBuilder g, Value logits, Value labels)
+    private Term Rows(GraphBuilder g, Value logits, Value labels)
     {
         ElementType type = logits.Type;
-        Value counts = g.Not(g.Equal(labels, g.Int(IgnoreIndex)));
-        Value safe = g.Where(counts, labels, g.Int(0));
+        Term counts = !g.Equal(labels, g.Int(IgnoreIndex));
+        Term safe = g.Where(counts, labels, 0);
         // Attributes of operators are float32, too coarse a share for other types.
         if (ClassWeights.IsDefaultOrEmpty && (LabelSmoothing == 0 || type == ElementType.Float))
         {
             // Selected, not multiplied: the loss of a row that does not count may be infinite.
-            Value each = g.Where(counts, FunctionLibrary.CrossEntropyRows(g, logits, safe, (float)LabelSmoothing), g.Scalar(0, type));
-            Value total = g.ReduceSum(each, false);
-            return Reduction == Reduction.Sum ? total : g.Div(total, g.ReduceSum(g.Cast(counts, type), false));
+            Term each = g.Where(counts, FunctionLibrary.CrossEntropyRows(g, logits, safe, (float)LabelSmoothing), 0);
+            Term total = g.ReduceSum(each, false);
+            return Reduction == Reduction.Sum ? total : total / g.ReduceSum(g.Cast(counts, type), false);
         }
-        Value logProbability = g.LogSoftmax(logits, -1);
-        Value picked = g.Squeeze(g.Op("GatherElements", [logProbability, g.Unsqueeze(safe, 1)], ("axis", 1)), 1);
-        Value weight = g.Cast(counts, type);
+        Term logProbability = g.LogSoftmax(logits, -1);
+        Term picked = g.Squeeze(g.Op("GatherElements", [logProbability, g.Unsqueeze(safe, 1)], ("axis", 1)), 1);
+        Term weight = g.Cast(counts, type);
         Value? classes = ClassWeights.IsDefaultOrEmpty ? null : g.Constant(GraphBuilder.FloatVector(type, [.. ClassWeights.Select(w => (double)w)]));
-        if (classes is not null) weight = g.Mul(weight, g.Gather(classes, safe));
-        Value loss = g.Neg(g.ReduceSum(g.Mul(picked, weight), false));
+        if (classes is not null) weight = weight * g.Gather(classes, safe);
+        Term loss = -g.ReduceSum(picked * weight, false);
         if (LabelSmoothing != 0)
         {
-            Value spread = classes is null ? logProbability : g.Mul(logProbability, classes);
-            Value perRow = g.ReduceSum(spread, false, -1);
-            Value smooth = g.Neg(g.ReduceSum(g.Mul(perRow, g.Cast(counts, type)), false));
-            Value n = logits.Shape?[1].Known is long c ? g.Scalar(c, type) : g.Cast(g.Squeeze(g.DimOf(logits, 1), 0), type);
-            loss = g.Add(g.Mul(loss, 1 - LabelSmoothing), g.Mul(g.Div(smooth, n), LabelSmoothing));
+            Term spread = classes is null ? logProbability : logProbability * classes;
+            Term perRow = g.ReduceSum(spread, false, -1);
+            Term smooth = -g.ReduceSum(perRow * g.Cast(counts, type), false);
+            Term n = logits.Shape?[1].Known is long c ? g.Scalar(c, type) : g.Cast(g.Squeeze(g.DimOf(logits, 1), 0), type);
+            loss = loss * (1 - LabelSmoothing) + smooth / n * LabelSmoothing;
         }
-        return Reduction == Reduction.Sum ? loss : g.Div(loss, g.ReduceSum(weight, false));
+        return Reduction == Reduction.Sum ? loss : loss / g.ReduceSum(weight, false);
     }
 
     internal override IEnumerable<string> Problems()

@@ -281,7 +281,7 @@ internal sealed class OptimizerGraphBuilder
             _functions[name] = function;
             _model.Functions.Add(function);
         }
-        return _g.Ops($"{Domain}.{name}", outputs, [.. inputs]);
+        return [.. _g.Ops($"{Domain}.{name}", outputs, [.. inputs])];
     }
 
     private TensorData InitialKappa(ParameterSpec[] constrained) =>

@@ -9,22 +9,22 @@ internal static class AdaptToDevice
     // Operator → its replacement, one output each; null leaves the node alone.
     private static readonly Dictionary<string, Func<GraphBuilder, Node, Value?>> Replacements = new(StringComparer.Ordinal)
     {
-        ["com.microsoft.FusedMatMul"] = FusedMatMul,
-        ["LogSoftmax"] = LogSoftmax,
-        ["OneHot"] = OneHot,
+        ["com.microsoft.FusedMatMul"] = (g, n) => FusedMatMul(g, n),
+        ["LogSoftmax"] = (g, n) => LogSoftmax(g, n),
+        ["OneHot"] = (g, n) => OneHot(g, n),
         ["ConstantOfShape"] = (g, n) => g.Op("Expand", [g.Constant(n.Tensor("value") is TensorData value ? GraphBuilder.Reshaped(value) : TensorData.Scalar(0f)), n.Inputs[0]!]),
         ["BatchNormalization"] = BatchNormalization,
         ["MaxPool"] = MaxPoolIndices.Write,
         ["Size"] = Size,
-        ["Sum"] = (g, n) => n.Inputs.Skip(1).Aggregate(n.Inputs[0]!, (sum, next) => g.Add(sum, next!)),
-        ["Mean"] = (g, n) => g.Div(n.Inputs.Skip(1).Aggregate(n.Inputs[0]!, (sum, next) => g.Add(sum, next!)), n.Inputs.Count),
+        ["Sum"] = (g, n) => Sum(g, n),
+        ["Mean"] = (g, n) => Sum(g, n) / n.Inputs.Count,
         ["Mod"] = Mod,
-        ["Sign"] = (g, n) => Sign(g, n.Inputs[0]!),
+        ["Sign"] = (g, n) => Sign(g, g.In(n, 0)),
         ["Tanh"] = Tanh,
-        ["Tan"] = (g, n) => g.Div(g.Op("Sin", [n.Inputs[0]!]), g.Op("Cos", [n.Inputs[0]!])),
-        ["Sinh"] = (g, n) => Sinh(g, n.Inputs[0]!),
-        ["Cosh"] = (g, n) => g.Mul(g.Add(g.Exp(n.Inputs[0]!), g.Exp(g.Neg(n.Inputs[0]!))), 0.5),
-        ["Or"] = (g, n) => g.Not(g.And(g.Not(n.Inputs[0]!), g.Not(n.Inputs[1]!))),
+        ["Tan"] = (g, n) => g.Op("Sin", [n.Inputs[0]!]) / g.Op("Cos", [n.Inputs[0]!]),
+        ["Sinh"] = (g, n) => Sinh(g, g.In(n, 0)),
+        ["Cosh"] = (g, n) => (g.Exp(n.Inputs[0]!) + g.Exp(-g.In(n, 0))) * 0.5,
+        ["Or"] = (g, n) => !(!g.In(n, 0) & !g.In(n, 1)),
     };
 
     // `shapes`: the sizes of some inputs, where the graph is made for one size of batch.
@@ -106,22 +106,26 @@ internal static class AdaptToDevice
             if (output.Producer is null || output.Type == ElementType.Bool) continue;
             g.Scope = output.Name;
             // An Identity of integers may have no kernel, and a neutral element would be optimized away; x + (x − x) is exact for integers.
-            Value copy = GraphBuilder.Like(output.Type.IsFloating() ? g.Identity(output) : g.Add(output, g.Sub(output, output)), output);
+            Term x = g.Term(output);
+            Value copy = (output.Type.IsFloating() ? g.Identity(x) : x + (x - x)).Like(x);
             (copy.Name, output.Name) = (output.Name, copy.Name);
             graph.Outputs[i] = copy;
         }
     }
 
-    private static Value FusedMatMul(GraphBuilder g, Node node)
+    private static Term Sum(GraphBuilder g, Node node) =>
+        node.Inputs.Skip(1).Aggregate(g.In(node, 0), (sum, next) => sum + next!);
+
+    private static Term FusedMatMul(GraphBuilder g, Node node)
     {
-        Value a = Operand(g, node, node.Inputs[0]!, "transA", "transBatchA"), b = Operand(g, node, node.Inputs[1]!, "transB", "transBatchB");
-        Value product = g.MatMul(a, b);
+        Term a = Operand(g, node, node.Inputs[0]!, "transA", "transBatchA"), b = Operand(g, node, node.Inputs[1]!, "transB", "transBatchB");
+        Term product = g.MatMul(a, b);
         float alpha = node.Float("alpha", 1);
-        return alpha == 1 ? product : g.Mul(product, alpha);
+        return alpha == 1 ? product : product * alpha;
     }
 
     // transBatch exchanges the batch axes in front with the row: [B…, M, K] is stored as [M, B…, K].
-    private static Value Operand(GraphBuilder g, Node node, Value x, string last, string batch)
+    private static Term Operand(GraphBuilder g, Node node, Value x, string last, string batch)
     {
         int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {node.Label}, is unknown, and its replacement needs it. Use 'cpu', or export the model with known ranks.");
         long[] perm = [.. Enumerable.Range(0, rank).Select(i => (long)i)];
@@ -132,76 +136,76 @@ internal static class AdaptToDevice
 
     private static Value? Size(GraphBuilder g, Node node)
     {
-        Value x = node.Inputs[0]!;
+        Term x = g.In(node, 0);
         if (x.Shape is null or { Rank: 0 }) return x.Shape is null ? null : g.Int(1);
-        return g.Squeeze(Enumerable.Range(0, x.Shape.Rank).Select(i => g.DimOf(x, i)).Aggregate(g.Mul), 0);
+        return g.Squeeze(Enumerable.Range(0, x.Shape.Rank).Select(i => g.DimOf(x, i)).Aggregate((size, d) => size * d), 0);
     }
 
     // With stored statistics: the provider's kernel gives wrong results for inputs without spatial axes.
     private static Value? BatchNormalization(GraphBuilder g, Node node)
     {
-        Value x = node.Inputs[0]!;
+        Term x = g.In(node, 0);
         if (x.Shape is not Shape shape || node.Outputs.Count > 1) return null;
-        Value Channel(Value vector) => Gradients.NormalizationRules.PerChannel(g, vector, shape.Rank);
-        Value factor = g.Div(node.Inputs[1]!, g.Sqrt(g.Add(node.Inputs[4]!, node.Float("epsilon", 1e-5f))));
-        return g.Add(g.Mul(g.Sub(x, Channel(node.Inputs[3]!)), Channel(factor)), Channel(node.Inputs[2]!));
+        Term Channel(Value vector) => g.PerChannel(vector, shape.Rank);
+        Term factor = node.Inputs[1]! / g.Sqrt(g.In(node, 4) + node.Float("epsilon", 1e-5f));
+        return (x - Channel(node.Inputs[3]!)) * Channel(factor) + Channel(node.Inputs[2]!);
     }
 
     // By its series near 0, where the exponentials cancel; the first term left out is below 1e-16 of the result.
-    private static Value Sinh(GraphBuilder g, Value x)
+    private static Term Sinh(GraphBuilder g, Term x)
     {
-        Value square = g.Mul(x, x), series = g.Scalar(1, x.Type);
-        foreach (double c in new[] { 156.0, 110, 72, 42, 20, 6 }) series = g.Add(g.Mul(series, g.Mul(square, 1 / c)), 1);
-        Value far = g.Mul(g.Sub(g.Exp(x), g.Exp(g.Neg(x))), 0.5);
-        return g.Where(g.Less(g.Abs(x), g.Scalar(0.5, x.Type)), g.Mul(x, series), far);
+        Term square = x * x, series = g.Scalar(1, x.Type);
+        foreach (double c in new[] { 156.0, 110, 72, 42, 20, 6 }) series = series * (square * (1 / c)) + 1;
+        Term far = (g.Exp(x) - g.Exp(-x)) * 0.5;
+        return g.Where(g.Abs(x) < 0.5, x * series, far);
     }
 
-    private static Value Sign(GraphBuilder g, Value x)
+    private static Term Sign(GraphBuilder g, Term x)
     {
-        Value zero = g.Scalar(0, x.Type);
-        return g.Where(g.Greater(x, zero), g.Scalar(1, x.Type), g.Where(g.Less(x, zero), g.Scalar(-1, x.Type), x));
+        Term zero = g.Scalar(0, x.Type);
+        return g.Where(x > zero, 1, g.Where(x < zero, -1, x));
     }
 
     // Integers, the sign being the divisor's.
     private static Value? Mod(GraphBuilder g, Node node)
     {
-        Value a = node.Inputs[0]!, b = node.Inputs[1]!;
+        Term a = g.In(node, 0), b = g.In(node, 1);
         if (a.Type.IsFloating()) return null;
-        Value rest = g.Sub(a, g.Mul(g.Div(a, b), b));
-        return g.Where(g.Less(g.Mul(rest, b), g.Scalar(0, a.Type)), g.Add(rest, b), rest);
+        Term rest = a - a / b * b;
+        return g.Where(rest * b < 0, rest + b, rest);
     }
 
     // Scalars only: bias corrections of optimizers are built on tanh, and a shader's is good to 1e-5 only. By its series near 0, where the other
     // form cancels; the first term left out is below 1e-8 of the result.
     private static Value? Tanh(GraphBuilder g, Node node)
     {
-        Value x = node.Inputs[0]!;
+        Term x = g.In(node, 0);
         if (x.Shape?.ElementCount?.Constant != 1) return null;
-        Value square = g.Mul(x, x), series = g.Scalar(62.0 / 2835, x.Type);
-        foreach (double c in new[] { -17.0 / 315, 2.0 / 15, -1.0 / 3, 1 }) series = g.Add(g.Mul(series, square), c);
-        Value size = g.Abs(x), e = g.Exp(g.Mul(size, -2));
-        Value far = g.Mul(g.Div(g.Sub(1, e), g.Add(e, 1)), Sign(g, x));
-        return g.Where(g.Less(size, g.Scalar(0.25, x.Type)), g.Mul(x, series), far);
+        Term square = x * x, series = g.Scalar(62.0 / 2835, x.Type);
+        foreach (double c in new[] { -17.0 / 315, 2.0 / 15, -1.0 / 3, 1 }) series = series * square + c;
+        Term size = g.Abs(x), e = g.Exp(size * -2);
+        Term far = (1 - e) / (e + 1) * Sign(g, x);
+        return g.Where(size < 0.25, x * series, far);
     }
 
-    private static Value LogSoftmax(GraphBuilder g, Node node)
+    private static Term LogSoftmax(GraphBuilder g, Node node)
     {
-        Value x = node.Inputs[0]!;
+        Term x = g.In(node, 0);
         long axis = node.Int("axis", -1);
-        Value shifted = g.Sub(x, g.Reduce("ReduceMax", x, true, axis));
-        return g.Sub(shifted, g.Log(g.ReduceSum(g.Exp(shifted), true, axis)));
+        Term shifted = x - g.Reduce("ReduceMax", x, true, axis);
+        return shifted - g.Log(g.ReduceSum(g.Exp(shifted), true, axis));
     }
 
     // values[0] everywhere but values[1] where the index, counted from the front, is that of the position.
-    private static Value OneHot(GraphBuilder g, Node node)
+    private static Term OneHot(GraphBuilder g, Node node)
     {
-        Value indices = g.Cast(node.Inputs[0]!, ElementType.Int64), depth = g.Squeeze(g.Reshape(g.Cast(node.Inputs[1]!, ElementType.Int64), 1), 0), values = node.Inputs[2]!;
+        Term indices = g.Cast(node.Inputs[0]!, ElementType.Int64), depth = g.Squeeze(g.Reshape(g.Cast(node.Inputs[1]!, ElementType.Int64), 1), 0), values = g.In(node, 2);
         int rank = indices.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{indices.Name}', input of node {node.Label}, is unknown. Use 'cpu', or export the model with known ranks.");
         long axis = node.Int("axis", -1);
         if (axis < 0) axis += rank + 1;
-        Value wrapped = g.Where(g.Less(indices, g.Int(0)), g.Add(indices, depth), indices);
-        Value positions = g.Reshape(g.Op("Range", [g.Int(0), depth, g.Int(1)]), [-1, .. Enumerable.Repeat(1L, rank - (int)axis)]);
-        Value hit = g.Equal(g.Unsqueeze(wrapped, axis), positions);
+        Term wrapped = g.Where(indices < 0, indices + depth, indices);
+        Term positions = g.Reshape(g.Op("Range", [g.Int(0), depth, g.Int(1)]), [-1, .. Enumerable.Repeat(1L, rank - (int)axis)]);
+        Term hit = g.Equal(g.Unsqueeze(wrapped, axis), positions);
         return g.Where(hit, g.Gather(values, g.Int(1)), g.Gather(values, g.Int(0)));
     }
 }

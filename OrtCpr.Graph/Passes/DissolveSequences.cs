@@ -122,7 +122,7 @@ internal sealed class DissolveSequences
             : shape[axis].Known is long length && (node.In(1) is null ? [1] : _known.Constants(node.In(1))) is [long size and > 0]
             ? [.. Enumerable.Range(0, (int)((length + size - 1) / size)).Select(i => Math.Min(size, length - (i * size)))] : null;
         if (sizes is null || sizes.Length == 0) return null;
-        Value[] parts = _builder.Ops("Split", sizes.Length, [x, _builder.Ints(sizes)], ("axis", axis));
+        Value[] parts = [.. _builder.Ops("Split", sizes.Length, [x, _builder.Ints(sizes)], ("axis", axis))];
         Insert(node);
         return node.In(1) is null && node.Int("keepdims", 1) == 0 ? Squeezed(node, parts, axis) : parts;
     }

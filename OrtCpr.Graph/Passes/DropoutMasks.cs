@@ -74,11 +74,11 @@ internal static class DropoutMasks
     // y = x · kept / (1 − ratio).
     private static void Write(GraphBuilder g, Node node, Value key, int index)
     {
-        Value x = node.Inputs[0]!, y = node.Outputs[0]!;
+        Term x = g.In(node, 0);
         double ratio = Ratio(node);
-        Value kept = GraphBuilder.Typed(g.Op("GreaterOrEqual", [Hash(g, x, key, index), Number(g, (int)Math.Round(ratio * Prime))]), ElementType.Bool, x.Shape);
-        Value scaled = g.Mul(g.Cast(kept, x.Type), 1 / (1 - ratio));
-        Replace(GraphBuilder.Like(g.Mul(x, scaled), x), y);
+        Term kept = g.Op("GreaterOrEqual", [Hash(g, x, key, index), Number(g, (int)Math.Round(ratio * Prime))]).Typed(ElementType.Bool, x.Shape);
+        Term scaled = g.Cast(kept, x.Type) * (1 / (1 - ratio));
+        Replace((x * scaled).Like(x), node.Outputs[0]!);
         if (node.Outputs.Count > 1 && node.Outputs[1] is Value mask) Replace(g.Identity(kept), mask);
     }
 
@@ -92,44 +92,44 @@ internal static class DropoutMasks
     }
 
     // A number below the prime for every element, in the shape of x: the last axis gives the columns, everything in front of it the rows.
-    private static Value Hash(GraphBuilder g, Value x, Value key, int node)
+    private static Term Hash(GraphBuilder g, Value x, Value key, int node)
     {
-        Value size = g.Reshape(g.SizeOf(x), 1), last = x.Shape is { Rank: 0 } ? g.Ints(1) : g.DimOf(x, -1);
-        Value rows = g.Div(size, g.Max(last, g.Ints(1)));
-        Value Count(Value count) => g.Cast(g.Positions(count), ElementType.Int32);
-        (Value a, Value d) = Digits(g, Count(rows), key, node, 0);
-        (Value b, Value e) = Digits(g, Count(last), key, node, 1);
-        Value line = g.Unsqueeze(a, 1), shift = g.Unsqueeze(d, 1);
+        Term size = g.Reshape(g.SizeOf(x), 1), last = x.Shape is { Rank: 0 } ? g.Ints(1) : g.DimOf(x, -1);
+        Term rows = size / g.Max(last, g.Ints(1));
+        Term Count(Value count) => g.Cast(g.Positions(count), ElementType.Int32);
+        (Term a, Term d) = Digits(g, Count(rows), key, node, 0);
+        (Term b, Term e) = Digits(g, Count(last), key, node, 1);
+        Term line = g.Unsqueeze(a, 1), shift = g.Unsqueeze(d, 1);
         // a·b ≤ (p − 1)² leaves room for d + e below 2³¹.
-        Value mixed = Mod(g, g.Add(g.Add(g.Mul(line, b), shift), e));
+        Term mixed = Mod(g, line * b + shift + e);
         return g.Reshape(Cube(g, mixed), g.ShapeOf(x));
     }
 
     // The key of an iteration: its number after the rounds, so that no two iterations of a node have one key.
-    public static Value KeyOf(GraphBuilder g, Value iteration, Value key, int node)
+    public static Term KeyOf(GraphBuilder g, Value iteration, Value key, int node)
     {
-        (Value left, Value right) = Digits(g, g.Cast(g.Reshape(iteration, 1), ElementType.Int32), key, node, 2);
+        (Term left, Term right) = Digits(g, g.Cast(g.Reshape(iteration, 1), ElementType.Int32), key, node, 2);
         return g.Concat(0, left, right);
     }
 
     // Two numbers for each position: its digits after the rounds.
-    private static (Value, Value) Digits(GraphBuilder g, Value position, Value key, int node, int axis)
+    private static (Term, Term) Digits(GraphBuilder g, Term position, Value key, int node, int axis)
     {
-        Value right = Mod(g, position), left = g.Div(position, Number(g, Prime));
+        Term right = Mod(g, position), left = position / Number(g, Prime);
         for (int round = 0; round < Rounds; round++)
         {
-            Value secret = g.Slice(key, [round % KeyLength], [(round % KeyLength) + 1], [0]);
-            Value mixed = Cube(g, Mod(g, g.Add(g.Add(right, secret), Number(g, Mix(node, axis, round)))));
-            (left, right) = (right, Mod(g, g.Add(left, mixed)));
+            Term secret = g.Slice(key, [round % KeyLength], [(round % KeyLength) + 1], [0]);
+            Term mixed = Cube(g, Mod(g, right + secret + Number(g, Mix(node, axis, round))));
+            (left, right) = (right, Mod(g, left + mixed));
         }
         return (left, right);
     }
 
-    private static Value Cube(GraphBuilder g, Value value) => Mod(g, g.Mul(Mod(g, g.Mul(value, value)), value));
+    private static Term Cube(GraphBuilder g, Term value) => Mod(g, Mod(g, value * value) * value);
 
-    private static Value Mod(GraphBuilder g, Value value) => g.Op("Mod", [value, Number(g, Prime)]);
+    private static Term Mod(GraphBuilder g, Value value) => g.Op("Mod", [value, Number(g, Prime)]);
 
-    private static Value Number(GraphBuilder g, int value) => g.Constant(TensorData.Scalar(value));
+    private static Term Number(GraphBuilder g, int value) => g.Constant(TensorData.Scalar(value));
 
     // A constant of a round, different for each node.
     private static int Mix(int node, int axis, int round) => Below(Scramble(((ulong)node << 8) | ((ulong)axis << 4) | (uint)round));

@@ -18,11 +18,11 @@ internal static class MaxPoolIndices
             int rank = node.Ints("kernel_shape")!.Length + 2;
             long[] swap = [.. Enumerable.Range(0, rank - 2).Select(i => (long)i), rank - 1, rank - 2];
             (string, object)[] attributes = [.. node.Attributes.Where(a => a.Key != "storage_order").Select(a => (a.Key, a.Value is long[] each ? Swapped(each, rank - 2) : a.Value))];
-            Value found = g.Transpose(g.Ops("MaxPool", 2, [g.Transpose(x, swap)], attributes)[1], swap);
+            Term found = g.Transpose(g.Ops("MaxPool", 2, [g.Transpose(x, swap)], attributes)[1], swap);
             // plane·HW + w·H + h to plane·HW + h·W + w.
-            Value height = g.DimOf(x, rank - 2), width = g.DimOf(x, rank - 1), column = g.Div(found, height), row = g.Sub(found, g.Mul(column, height));
-            Value planes = g.Mul(g.Div(column, width), width);
-            Value index = GraphBuilder.Like(g.Add(g.Add(g.Mul(planes, height), g.Mul(row, width)), g.Sub(column, planes)), old);
+            Term height = g.DimOf(x, rank - 2), width = g.DimOf(x, rank - 1), column = found / height, row = found - column * height;
+            Term planes = column / width * width;
+            Value index = (planes * height + row * width + (column - planes)).Like(old);
             graph.Nodes.InsertRange(graph.Nodes.IndexOf(node) + 1, nodes);
             graph.ReplaceReaders(old, index);
             if (graph.Outputs.Contains(index)) (index.Name, old.Name) = (old.Name, index.Name);
@@ -56,19 +56,19 @@ internal static class MaxPoolIndices
         foreach (long[] offset in Offsets(window.Kernel!).Reverse())
         {
             long[] start = [.. offset.Select((k, i) => k * window.Dilations[i])];
-            Value position = g.Constant(Positions(start, begin, window.Strides, size, count));
+            Term position = g.Constant(Positions(start, begin, window.Strides, size, count));
             if (index is null)
             {
                 index = position;
                 continue;
             }
-            Value seen = g.Op("Slice", [padded, g.Ints(start), g.Ints([.. start.Select((s, i) => s + ((count[i + 2] - 1) * window.Strides[i]) + 1)]),
+            Term seen = g.Op("Slice", [padded, g.Ints(start), g.Ints([.. start.Select((s, i) => s + ((count[i + 2] - 1) * window.Strides[i]) + 1)]),
                 g.Ints([.. Enumerable.Range(2, n).Select(i => (long)i)]), g.Ints(window.Strides)]);
             index = g.Where(g.Equal(seen, y), position, index);
         }
         long plane = size.Skip(2).Aggregate(1L, (p, d) => p * d);
         long[] bases = [.. Enumerable.Range(0, (int)(size[0] * size[1])).Select(i => i * plane)];
-        Value all = GraphBuilder.Like(g.Add(index!, g.Constant(TensorData.From<long>(bases, [size[0], size[1], .. Enumerable.Repeat(1L, n)]))), old);
+        Term all = (index! + g.Constant(TensorData.From<long>(bases, [size[0], size[1], .. Enumerable.Repeat(1L, n)]))).Like(old);
         g.Graph.ReplaceReaders(old, all);
         node.Outputs.RemoveAt(1);
         return null;

@@ -80,7 +80,7 @@ internal static class TrainingMode
         Value x = node.Inputs[0]!, y = node.Outputs[0]!;
         int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
         // A vector is a batch of one channel.
-        if (rank == 1) x = GraphBuilder.Typed(g.Unsqueeze(x, 1), x.Type, null);
+        if (rank == 1) x = g.Unsqueeze(x, 1).Typed(x.Type, null);
         long[] axes = [.. Enumerable.Range(0, Math.Max(rank, 2)).Where(i => i != 1).Select(i => (long)i)];
         (Value result, Value mean, Value variance) = FunctionLibrary.BatchNorm(g, x, node.Inputs[1]!, node.Inputs[2]!, node.Float("epsilon", 1e-5f), axes);
         if (rank == 1) result = g.Squeeze(result, 1);
@@ -92,8 +92,8 @@ internal static class TrainingMode
         Value kept = variance;
         if (unbiased)
         {
-            Value count = g.Cast(g.Div(g.SizeOf(x), g.SizeOf(mean)), x.Type);
-            kept = g.Mul(variance, g.Div(count, g.Max(g.Sub(count, 1), g.Scalar(1, x.Type))));
+            Term count = g.Cast(g.SizeOf(x) / g.SizeOf(mean), x.Type);
+            kept = variance * (count / g.Max(count - 1, 1));
         }
         Replace(g, node, 1, Update(g, node.Inputs[3]!, mean, momentum, statistics));
         Replace(g, node, 2, Update(g, node.Inputs[4]!, kept, momentum, statistics));
@@ -103,7 +103,7 @@ internal static class TrainingMode
     private static void Replace(GraphBuilder g, Node node, int output, Value updated)
     {
         if (output >= node.Outputs.Count || node.Outputs[output] is not Value old) return;
-        Value copy = GraphBuilder.Like(g.Identity(updated), updated);
+        Value copy = g.Identity(updated).Like(updated);
         g.Graph.ReplaceReaders(old, copy);
         copy.Name = old.Name;
     }
@@ -119,8 +119,8 @@ internal static class TrainingMode
         Value pending = g.Graph.AddInput(statistic.Pending, running.Type, shape);
         string scope = g.Scope;
         g.Scope = running.Name;
-        Value updated = g.Add(g.Mul(pending, momentum), g.Mul(g.ReshapeLike(batch, pending), 1 - (double)momentum));
-        g.Graph.Outputs.Add(GraphBuilder.Like(g.Named(updated, OptimizerGraph.UpdatedOf(statistic.Pending)), pending));
+        Value updated = g.Term(pending) * momentum + g.ReshapeLike(batch, pending) * (1 - (double)momentum);
+        g.Graph.Outputs.Add(g.Named(updated, OptimizerGraph.UpdatedOf(statistic.Pending)).Like(pending));
         g.Scope = scope;
         return updated;
     }
