@@ -6,7 +6,7 @@ namespace OrtCpr.Graph.Gradients;
 // The step after sees it beside its input.
 internal sealed class RecurrentAttention
 {
-    private readonly Term _keys, _memory, _vector;
+    private readonly Value _keys, _memory, _vector;
     private readonly Value _query;
     private readonly Value? _inside, _hiddenLayer, _contextLayer;
 
@@ -18,7 +18,7 @@ internal sealed class RecurrentAttention
         Value weights = part(1)!, size = g.DimOf(x, 2), hidden = g.DimOf(part(2)!, 1);
         InputWeights = Rows(g, weights, 1, g.Ints(0), size);
         StateWeights = Rows(g, weights, 1, size, g.Ints(long.MaxValue));
-        _memory = g.In(node, 11);
+        _memory = node.Inputs[11]!;
         _query = part(8)!;
         _keys = g.MatMul(_memory, part(9)!);
         _vector = g.Unsqueeze(part(10)!, 1);

@@ -70,7 +70,7 @@ public sealed class QuantizationTests
     {
         UnsupportedGradientException error = Assert.ThrowsExactly<UnsupportedGradientException>(() => Gradient([0.3f, -1.2f], (g, x) =>
         {
-            Value[] q = g.Ops("DynamicQuantizeLinear", 3, [x]);
+            Term[] q = g.Ops("DynamicQuantizeLinear", 3, [x]);
             Value product = g.Op("MatMulInteger", [q[0], g.Constant(TensorData.From<sbyte>([2, 4, 2, 0], 2, 2)), q[2]]);
             return g.Mul(GraphBuilder.Typed(g.Op("Cast", [product], ("to", 1)), ElementType.Float, null), q[1]);
         }));

@@ -41,7 +41,7 @@ internal static partial class RuleCases
     {
         OnnxGraph then = Body(g, "then", [], b => inner is null ? [b.Mul(x[1]!, x[2]!), b.Identity(x[1]!)] : inner(b, x));
         OnnxGraph otherwise = Body(g, "else", [], b => [b.Add(b.Exp(x[2]!), b.Filled(0, x[1]!)), b.Neg(x[1]!)]);
-        return g.Ops("If", 2, [x[0]], ("then_branch", then), ("else_branch", otherwise));
+        return [.. g.Ops("If", 2, [x[0]], ("then_branch", then), ("else_branch", otherwise))];
     }
 
     internal static Value[] Loop(GraphBuilder g, Value? count, Value? condition, Value[] first, Func<GraphBuilder, Value, Value[], (Value? Next, Value[] States, Value[] Slices)> write)
@@ -55,7 +55,7 @@ internal static partial class RuleCases
             outputs = after.Length + slices.Length;
             return [next ?? b.Identity(go), .. after, .. slices];
         });
-        return g.Ops("Loop", outputs, [count, condition, .. first], ("body", body));
+        return [.. g.Ops("Loop", outputs, [count, condition, .. first], ("body", body))];
     }
 
     internal static Value[] Scan(GraphBuilder g, Value[] first, Value[] scanned, Func<GraphBuilder, Value[], Value[], (Value[] States, Value[] Slices)> write, params (string, object)[] attributes)
@@ -70,7 +70,7 @@ internal static partial class RuleCases
             outputs = after.Length + given.Length;
             return [.. after, .. given];
         });
-        return g.Ops("Scan", outputs, [.. first, .. scanned], [("body", body), ("num_scan_inputs", scanned.Length), .. attributes]);
+        return [.. g.Ops("Scan", outputs, [.. first, .. scanned], [("body", body), ("num_scan_inputs", scanned.Length), .. attributes])];
     }
 
     internal static OnnxGraph Body(GraphBuilder g, string name, Value[] inputs, Func<GraphBuilder, Value[]> write)

@@ -158,7 +158,7 @@ internal sealed class RuleCheck
             Shape shape = dynamic && !feed.Constant ? new Shape(Enumerable.Range(0, feed.Shape.Length).Select(d => (Dim)SymbolicInt.Symbol($"x{i}d{d}"))) : Shape.Of(feed.Shape);
             inputs[i] = feed.Constant ? model.Graph.AddInitializer($"x{i}", data) : model.Graph.AddInput($"x{i}", data.Type, shape);
         }
-        Value[] outputs = row.Body?.Invoke(g, inputs) ?? g.Ops(row.Op, row.Outputs, inputs, row.Attributes);
+        Value[] outputs = row.Body?.Invoke(g, inputs) ?? [.. g.Ops(row.Op, row.Outputs, inputs, row.Attributes)];
         for (int i = 0; i < outputs.Length; i++) model.Graph.Outputs.Add(GraphBuilder.Typed(g.Named(outputs[i], $"y{i}"), ElementType.Undefined, null));
         return (GraphWriter.ToBytes(model), [.. outputs.Select(o => o.Name)]);
     }

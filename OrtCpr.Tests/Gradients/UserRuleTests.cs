@@ -40,6 +40,6 @@ public sealed class UserRuleTests
     public void RegisteredRule_WinsOverTheFunctionsBody()
     {
         CollectionAssert.AreEqual(new[] { 5f, 7f, 9f }, Gradient(GradientRules.Default));
-        CollectionAssert.AreEqual(new[] { -5f, -7f, -9f }, Gradient(GradientRules.Default.Register("my.own", "Reverse", (g, op, dy) => [g.Neg(dy)])));
+        CollectionAssert.AreEqual(new[] { -5f, -7f, -9f }, Gradient(GradientRules.Default.Register("my.own", "Reverse", (g, op, dy) => [-dy])));
     }
 }

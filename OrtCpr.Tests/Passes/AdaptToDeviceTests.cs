@@ -29,7 +29,7 @@ public sealed class AdaptToDeviceTests
         var g = new GraphBuilder(model.Graph);
         // A free first axis, as a batch's.
         Value[] values = [.. inputs.Select((x, i) => model.Graph.AddInput($"x{i}", x.Type, new Shape([SymbolicInt.Symbol("batch"), .. x.Dimensions.ToArray().Skip(1).Select(d => (Dim)d)])))];
-        Value[] results = g.Ops(op, outputs, values, attributes);
+        Term[] results = g.Ops(op, outputs, values, attributes);
         for (int i = 0; i < outputs; i++) model.Graph.Outputs.Add(g.Named(GraphBuilder.Typed(results[i], i == 0 ? ElementType.Float : ElementType.Int64, null), $"y{i}"));
         return model;
     }

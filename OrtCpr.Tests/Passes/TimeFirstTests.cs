@@ -17,7 +17,7 @@ public sealed class TimeFirstTests
         Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(2, 3, 4)), h = TestModels.Weight(model.Graph, "state", 2, 2, 5);
         Value w = TestModels.Weight(model.Graph, "w", 2, gates * 5, 4), r = TestModels.Weight(model.Graph, "rr", 2, gates * 5, 5);
         Value Swapped(Value v) => batchFirst ? v : g.Op("Transpose", [v], ("perm", new long[] { 1, 0, 2 }));
-        Value[] y = g.Ops(op, 2, [Swapped(x), w, r, null, null, Swapped(h)], ("hidden_size", 5), ("direction", "bidirectional"), ("layout", batchFirst));
+        Value[] y = [.. g.Ops(op, 2, [Swapped(x), w, r, null, null, Swapped(h)], ("hidden_size", 5), ("direction", "bidirectional"), ("layout", batchFirst))];
         if (!batchFirst) y = [g.Op("Transpose", [y[0]], ("perm", new long[] { 2, 0, 1, 3 })), Swapped(y[1])];
         for (int i = 0; i < 2; i++) model.Graph.Outputs.Add(GraphBuilder.Typed(g.Named(y[i], $"y{i}"), ElementType.Undefined, null));
 
