@@ -3,7 +3,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Activations, softmax family and Gelu in all spellings. Subgradients at kinks follow PyTorch.
+/// <summary>Activations, softmax family and Gelu in all spellings. Subgradients at kinks follow PyTorch.</summary>
 internal static class ActivationRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -34,7 +34,7 @@ internal static class ActivationRules
         ["Dropout"] = Dropout,
     };
 
-    // dx = y·(dy - Σ y·dy) along the axis.
+    /// <summary>dx = y·(dy - Σ y·dy) along the axis.</summary>
     private static Value?[] Softmax(GraphBuilder g, Forward op, Term dy)
     {
         Term y = op.Out(0);
@@ -44,7 +44,7 @@ internal static class ActivationRules
         return [weighted - y * total];
     }
 
-    // dx = dy - softmax(x)·Σ dy along the axis.
+    /// <summary>dx = dy - softmax(x)·Σ dy along the axis.</summary>
     private static Value?[] LogSoftmax(GraphBuilder g, Forward op, Term dy) =>
         [dy - g.Exp(op.Out(0)) * g.ReduceSum(dy, true, op.Axis("axis", -1))];
 
@@ -61,7 +61,7 @@ internal static class ActivationRules
         return [dx, dx];
     };
 
-    // y = x·σ(αx): dy/dx = σ + αx·σ(1 - σ).
+    /// <summary>y = x·σ(αx): dy/dx = σ + αx·σ(1 - σ).</summary>
     private static Term ScaledSigmoid(GraphBuilder g, Term x, double alpha, Term dy)
     {
         Term scaled = alpha == 1 ? x : x * alpha;
@@ -73,7 +73,7 @@ internal static class ActivationRules
 
     private static Term Positive(GraphBuilder g, Term x) => x > 0;
 
-    // y = γx above 0 and γα(eˣ - 1) below, whose slope is y + γα.
+    /// <summary>y = γx above 0 and γα(eˣ - 1) below, whose slope is y + γα.</summary>
     private static Term Exponential(GraphBuilder g, Forward op, double alpha, double gamma, Term dy)
     {
         Term above = gamma == 1 ? dy : dy * gamma;
@@ -83,11 +83,11 @@ internal static class ActivationRules
     private static Value?[] Selu(GraphBuilder g, Forward op, Term dy) =>
         [Exponential(g, op, op.Node.Float("alpha", 1.67326319217681884765625f), op.Node.Float("gamma", 1.05070102214813232421875f), dy)];
 
-    // y = α(e^(x/α) - 1) below 0: the slope there is y/α + 1.
+    /// <summary>y = α(e^(x/α) - 1) below 0: the slope there is y/α + 1.</summary>
     private static Value?[] Celu(GraphBuilder g, Forward op, Term dy) =>
         [g.Where(Positive(g, op.In(0)), dy, dy * (op.Out(0) / op.Node.Float("alpha", 1) + 1))];
 
-    // y = αx + β strictly between 0 and 1, flat elsewhere.
+    /// <summary>y = αx + β strictly between 0 and 1, flat elsewhere.</summary>
     private static Value?[] HardSigmoid(GraphBuilder g, Forward op, Term dy)
     {
         double alpha = op.Node.Float("alpha", 0.2f);
@@ -96,7 +96,7 @@ internal static class ActivationRules
         return [Kept(g, inside, dy * alpha)];
     }
 
-    // y = x·clip(x/6 + ½, 0, 1): slope 0 below -3, x/3 + ½ up to 3, then 1.
+    /// <summary>y = x·clip(x/6 + ½, 0, 1): slope 0 below -3, x/3 + ½ up to 3, then 1.</summary>
     private static Value?[] HardSwish(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0);
@@ -105,7 +105,7 @@ internal static class ActivationRules
         return [Kept(g, x >= -3, upper)];
     }
 
-    // y = x·t, t = tanh(softplus(x)): dy/dx = t + x(1 - t²)·σ(x).
+    /// <summary>y = x·t, t = tanh(softplus(x)): dy/dx = t + x(1 - t²)·σ(x).</summary>
     private static Value?[] Mish(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0), t = g.Tanh(g.Op("Softplus", [x]));
@@ -113,7 +113,7 @@ internal static class ActivationRules
         return [dy * (t + slope)];
     }
 
-    // y = x / (1 + |x|): dy/dx = 1 / (1 + |x|)².
+    /// <summary>y = x / (1 + |x|): dy/dx = 1 / (1 + |x|)².</summary>
     private static Value?[] Softsign(GraphBuilder g, Forward op, Term dy)
     {
         Term width = g.Abs(op.In(0)) + 1;
@@ -126,7 +126,8 @@ internal static class ActivationRules
         return [g.Where(positive, dy, dy * op.In(1)), g.Where(positive, 0, dy * x)];
     }
 
-    // Without training the operator is the identity. With it the mask (output 1) tells what was kept.
+    /// <summary>Without training the operator is the identity. With it the mask (output 1) tells what was
+    /// kept.</summary>
     private static Value?[] Dropout(GraphBuilder g, Forward op, Term dy)
     {
         bool training = op.TryIn(2) is Value mode && mode.Data?.ToInt64s() is not [0];

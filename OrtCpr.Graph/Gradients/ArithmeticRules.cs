@@ -2,7 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Element-wise arithmetic and mathematics. Results are in the shape of the output; the walker sums broadcast axes.
+/// <summary>Element-wise arithmetic and mathematics. Results are in the shape of the output; the walker sums broadcast
+/// axes.</summary>
 internal static class ArithmeticRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -44,14 +45,15 @@ internal static class ArithmeticRules
         ["Clip"] = Clip,
     };
 
-    // y = a / b: da = dy / b, db = -dy · y / b.
+    /// <summary>y = a / b: da = dy / b, db = -dy · y / b.</summary>
     private static Value?[] Div(GraphBuilder g, Forward op, Term dy)
     {
         Term da = dy / op.In(1);
         return [da, -(da * op.Out(0))];
     }
 
-    // Folded from the left as PyTorch does: at each step the winner takes the gradient, a tie shares it by halves.
+    /// <summary>Folded from the left as PyTorch does: at each step the winner takes the gradient, a tie shares it by
+    /// halves.</summary>
     private static Value?[] Selected(GraphBuilder g, Forward op, Term dy)
     {
         int n = op.InputCount;
@@ -74,7 +76,8 @@ internal static class ArithmeticRules
         return results;
     }
 
-    // y = x^e. dx = e·x^(e-1), written without Pow for the exponents that exporters make; de = y·ln x, 0 where x is 0.
+    /// <summary>y = x^e. dx = e·x^(e-1), written without Pow for the exponents that exporters make; de = y·ln x, 0
+    /// where x is 0.</summary>
     private static Value?[] Pow(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0), e = op.In(1);
@@ -101,7 +104,8 @@ internal static class ArithmeticRules
         return [dx, g.Cast(dy * op.Out(0) * g.Log(safe), e.Type)];
     }
 
-    // y = a - b·trunc(a/b), the only form that takes floating numbers: da = dy, db = -dy·trunc(a/b).
+    /// <summary>y = a - b·trunc(a/b), the only form that takes floating numbers: da = dy, db =
+    /// -dy·trunc(a/b).</summary>
     private static Value?[] Mod(GraphBuilder g, Forward op, Term dy)
     {
         Term ratio = op.In(0) / op.In(1);
@@ -109,7 +113,7 @@ internal static class ArithmeticRules
         return [dy, -(dy * truncated)];
     }
 
-    // y[i] = start + i·delta; the limit only decides how many there are.
+    /// <summary>y[i] = start + i·delta; the limit only decides how many there are.</summary>
     private static Value?[] Range(GraphBuilder g, Forward op, Term dy)
     {
         Term dStart = g.ReshapeLike(g.ReduceSum(dy, false), op.In(0));
@@ -124,7 +128,7 @@ internal static class ArithmeticRules
         return [null, g.Where(op.In(0), dy, zero), g.Where(op.In(0), zero, dy)];
     }
 
-    // 1 at a bound, as PyTorch; what lies beyond goes to the bound that was reached.
+    /// <summary>1 at a bound, as PyTorch; what lies beyond goes to the bound that was reached.</summary>
     private static Value?[] Clip(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0), zero = g.Scalar(0, dy.Type);

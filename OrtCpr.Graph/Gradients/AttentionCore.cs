@@ -2,7 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// softmax(q·kᵀ·scale, capped and masked)·v for operands [batch, heads, positions, width]. Masks are given first, then Result writes the operators.
+/// <summary>softmax(q·kᵀ·scale, capped and masked)·v for operands [batch, heads, positions, width]. Masks are given
+/// first, then Result writes the operators.</summary>
 internal sealed class AttentionCore
 {
     private readonly GraphBuilder _g;
@@ -25,24 +26,25 @@ internal sealed class AttentionCore
 
     public Term Keys { get; }
 
-    // 0, 1 … as [1,1,1,keys] and [1,1,queries,1]; moved by the past when there is one.
+    /// <summary>0, 1 … as [1,1,1,keys] and [1,1,queries,1]; moved by the past when there is one.</summary>
     public Term KeyPositions { get; }
 
     public Term QueryPositions { get; private set; }
 
-    // Null for 1/√width.
+    /// <summary>Null for 1/√width.</summary>
     public float? Scale { get; init; }
 
-    // 0 for none: c·tanh(x / c).
+    /// <summary>0 for none: c·tanh(x / c).</summary>
     public float SoftCap { get; init; }
 
-    // The scores: as they come from the product, capped, masked, and normalised. The kernels cap first, so that a mask stays minus infinity.
+    /// <summary>The scores: as they come from the product, capped, masked, and normalised. The kernels cap first, so
+    /// that a mask stays minus infinity.</summary>
     public IReadOnlyList<Value?> Stages => _stages;
 
-    // What the kernels put for minus infinity, so that a row without any key stays finite.
+    /// <summary>What the kernels put for minus infinity, so that a row without any key stays finite.</summary>
     public static double Lowest(ElementType type) => type == ElementType.Double ? double.MinValue : float.MinValue;
 
-    // A boolean mask keeps, a floating one is added. Broadcast from the right.
+    /// <summary>A boolean mask keeps, a floating one is added. Broadcast from the right.</summary>
     public void Mask(Value mask)
     {
         if (mask.Type == ElementType.Bool) Keep(mask);
@@ -51,10 +53,10 @@ internal sealed class AttentionCore
 
     public void Keep(Value keep) => _kept.Add((keep, null));
 
-    // As Keep, but what is not kept gets a number added.
+    /// <summary>As Keep, but what is not kept gets a number added.</summary>
     public void Filter(Value keep, double filter) => _kept.Add((keep, filter));
 
-    // A query sees the past, and the keys up to its own position.
+    /// <summary>A query sees the past, and the keys up to its own position.</summary>
     public void Causal(Value? past)
     {
         if (past is not null) QueryPositions = QueryPositions + past;
@@ -82,10 +84,11 @@ internal sealed class AttentionCore
     private Term Scaled(Term scores)
     {
         if (Scale is float scale) return scores * scale;
-        return Q.Shape?[3].Known is long width ? scores / Math.Sqrt(width) : scores / _g.Sqrt(_g.Cast(_g.Squeeze(_g.DimOf(Q, 3), 0), scores.Type));
+        return Q.Shape?[3].Known is long width ? scores / Math.Sqrt(width)
+            : scores / _g.Sqrt(_g.Cast(_g.Squeeze(_g.DimOf(Q, 3), 0), scores.Type));
     }
 
-    // Keys and values of fewer heads than the queries serve several of them in a row.
+    /// <summary>Keys and values of fewer heads than the queries serve several of them in a row.</summary>
     private Term Repeated(Term x)
     {
         if (Q.Shape is Shape q && x.Shape is Shape s && q[1].SurelyEquals(s[1])) return x;

@@ -2,8 +2,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Scaled dot-product attention in its ONNX form and the forms that optimizers and exporters write. Every one brings its operands to
-// [batch, heads, positions, width] and is softmax(q·kᵀ·scale, masked)·v from there on.
+/// <summary>Scaled dot-product attention in its ONNX form and the forms that optimizers and exporters write. Every one
+/// brings its operands to [batch, heads, positions, width] and is softmax(q·kᵀ·scale, masked)·v from there
+/// on.</summary>
 internal static class AttentionDecompositions
 {
     public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
@@ -13,11 +14,13 @@ internal static class AttentionDecompositions
         // Inputs: bias, padding mask, added mask, past keys and values.
         ["com.microsoft.MultiHeadAttention"] = (g, n) => MultiHead(g, n, n.In(3), n.In(4), n.In(5), n.In(6), n.In(7)),
         ["com.microsoft.DecoderMaskedMultiHeadAttention"] = (g, n) => n.Int("past_present_share_buffer", 0) != 0 || n.In(9) is not null
-            ? throw Refused(n, "a shared cache", "Train with the model that was not prepared for generation.") : MultiHead(g, n, n.In(10), n.In(3), n.In(4), n.In(5), n.In(6)),
+            ? throw Refused(n, "a shared cache", "Train with the model that was not prepared for generation.")
+            : MultiHead(g, n, n.In(10), n.In(3), n.In(4), n.In(5), n.In(6)),
         ["com.microsoft.GroupQueryAttention"] = GroupQuery,
     };
 
-    // ONNX Attention. Outputs: result, keys and values with the past in front, and the scores at the stage that qk_matmul_output_mode names.
+    /// <summary>ONNX Attention. Outputs: result, keys and values with the past in front, and the scores at the stage
+    /// that qk_matmul_output_mode names.</summary>
     private static Value?[] Attention(GraphBuilder g, Node node)
     {
         bool flat = Rank(node, 0) == 3;
@@ -25,8 +28,9 @@ internal static class AttentionDecompositions
         Term q = g.In(node, 0), k = g.In(node, 1), v = g.In(node, 2);
         if (flat) (q, k, v) = (Heads(g, q, heads), Heads(g, k, keyHeads), Heads(g, v, keyHeads));
         Value? past = node.In(4) is Value p ? g.DimOf(p, 2) : null;
-        (k, v) = (Behind(g, node.In(4), k), Behind(g, node.In(5), v));
-        var core = new AttentionCore(g, q, k, v) { Scale = node.Has("scale") ? node.Float("scale", 0) : null, SoftCap = node.Float("softcap", 0) };
+        (k, v) = (AfterPast(g, node.In(4), k), AfterPast(g, node.In(5), v));
+        var core = new AttentionCore(g, q, k, v)
+        { Scale = node.Has("scale") ? node.Float("scale", 0) : null, SoftCap = node.Float("softcap", 0) };
         if (node.In(3) is Value mask) core.Mask(PaddedMask(g, mask, core.Keys));
         if (node.In(6) is Value lengths) core.Keep(core.KeyPositions < g.Reshape(lengths, -1, 1, 1, 1));
         if (node.Int("is_causal", 0) != 0) core.Causal(past);
@@ -34,7 +38,7 @@ internal static class AttentionDecompositions
         return [flat ? Merge(g, y) : y, k, v, core.Stages[(int)node.Int("qk_matmul_output_mode", 0)]];
     }
 
-    // com.microsoft Attention: one product gives queries, keys and values.
+    /// <summary>com.microsoft Attention: one product gives queries, keys and values.</summary>
     private static Value?[] PackedWeights(GraphBuilder g, Node node)
     {
         int heads = (int)node.Int("num_heads", 0);
@@ -49,7 +53,7 @@ internal static class AttentionDecompositions
         if (node.In(4) is Value pair)
         {
             past = g.DimOf(pair, 3);
-            (k, v) = (Behind(g, g.Gather(pair, g.Int(0)), k), Behind(g, g.Gather(pair, g.Int(1)), v));
+            (k, v) = (AfterPast(g, g.Gather(pair, g.Int(0)), k), AfterPast(g, g.Gather(pair, g.Int(1)), v));
         }
         var core = new AttentionCore(g, parts[0], k, v) { Scale = Scale(node) };
         if (node.In(5) is Value added) core.Mask(added);
@@ -59,7 +63,8 @@ internal static class AttentionDecompositions
         return [Merge(g, core.Result()), present];
     }
 
-    // com.microsoft MultiHeadAttention: queries, keys and values apart, or packed as [batch, positions, heads, 3 or 2, width], with a bias for all three.
+    /// <summary>com.microsoft MultiHeadAttention: queries, keys and values apart, or packed as [batch, positions,
+    /// heads, 3 or 2, width], with a bias for all three.</summary>
     private static Value?[] MultiHead(GraphBuilder g, Node node, Value? bias, Value? mask, Value? added, Value? pastKeys, Value? pastValues)
     {
         int heads = (int)node.Int("num_heads", 0);
@@ -84,7 +89,7 @@ internal static class AttentionDecompositions
         }
         Value keys = k!.Shape is { Rank: 4 } ? k : Heads(g, k, heads), values = v!.Shape is { Rank: 4 } ? v : Heads(g, v, heads);
         Value? past = pastKeys is null ? null : g.DimOf(pastKeys, 2);
-        (keys, values) = (Behind(g, pastKeys, keys), Behind(g, pastValues, values));
+        (keys, values) = (AfterPast(g, pastKeys, keys), AfterPast(g, pastValues, values));
         var core = new AttentionCore(g, Heads(g, q, heads), g.Term(keys), g.Term(values)) { Scale = Scale(node) };
         if (added is not null) core.Mask(added);
         if (mask is not null) PaddingMask(g, node, core, mask);
@@ -93,12 +98,16 @@ internal static class AttentionDecompositions
         return [y, keys, values, core.Stages[0]];
     }
 
-    // com.microsoft GroupQueryAttention: always causal, over a cache of which seqlens_k tells how much holds (the last position, from 0).
+    /// <summary>com.microsoft GroupQueryAttention: always causal, over a cache of which seqlens_k tells how much holds
+    /// (the last position, from 0).</summary>
     private static Value?[] GroupQuery(GraphBuilder g, Node node)
     {
-        if (node.Text("k_quant_type", "NONE") != "NONE" || node.Text("v_quant_type", "NONE") != "NONE") throw Refused(node, "a quantized cache", "Export the model with a floating cache.");
-        if (node.In(11) is not null || node.Int("smooth_softmax", 0) == 1) throw Refused(node, "head_sink or smooth_softmax", "Export the model with plain softmax.");
-        if (node.In(3) is Value { Shape: not null } cache && cache.Shape[2].Known != 0) throw Refused(node, "a past", "Train without a cache: give past_key and past_value of length 0, or leave them out.");
+        if (node.Text("k_quant_type", "NONE") != "NONE" || node.Text("v_quant_type", "NONE") != "NONE")
+            throw Refused(node, "a quantized cache", "Export the model with a floating cache.");
+        if (node.In(11) is not null || node.Int("smooth_softmax", 0) == 1)
+            throw Refused(node, "head_sink or smooth_softmax", "Export the model with plain softmax.");
+        if (node.In(3) is Value { Shape: not null } cache && cache.Shape[2].Known != 0)
+            throw Refused(node, "a past", "Train without a cache: give past_key and past_value of length 0, or leave them out.");
         int heads = (int)node.Int("num_heads", 0), keyHeads = (int)node.Int("kv_num_heads", 0);
         Term q, k, v;
         if (node.In(1) is Value key)
@@ -113,7 +122,9 @@ internal static class AttentionDecompositions
         }
         if (node.Int("do_rotary", 0) != 0)
         {
-            Term Turn(Value x) => RotaryDecompositions.RotateFirst(g, x, node.In(9), node.Inputs[7]!, node.Inputs[8]!, node.Int("rotary_interleaved", 0) != 0, 2);
+            Term Turn(Value x) =>
+                RotaryDecompositions.RotateFirst(g, x, node.In(9), node.Inputs[7]!, node.Inputs[8]!, node.Int(
+                    "rotary_interleaved", 0) != 0, 2);
             (q, k) = (Turn(q), Turn(k));
         }
         var core = new AttentionCore(g, q, k, v) { Scale = Scale(node), SoftCap = node.Float("softcap", 0) };
@@ -124,18 +135,21 @@ internal static class AttentionDecompositions
         return [Merge(g, core.Result()), k, v];
     }
 
-    // 0 says "the usual one" in these operators.
+    /// <summary>0 says "the usual one" in these operators.</summary>
     private static float? Scale(Node node) => node.Float("scale", 0) is float scale and not 0 ? scale : null;
 
-    // key_padding_mask and mask_index: 1 (or a length, or first and last position) keeps a key. Others get mask_filter_value added.
+    /// <summary>key_padding_mask and mask_index: 1 (or a length, or first and last position) keeps a key. Others get
+    /// mask_filter_value added.</summary>
     private static void PaddingMask(GraphBuilder g, Node node, AttentionCore core, Value mask)
     {
-        int rank = mask.Shape?.Rank ?? throw Refused(node, "a mask of unknown rank", "Give the mask input a known rank and export the model again.");
+        int rank = mask.Shape?.Rank
+            ?? throw Refused(node, "a mask of unknown rank", "Give the mask input a known rank and export the model again.");
         double filter = node.Float("mask_filter_value", -10000);
         if (rank == 1)
         {
             Term batch = g.DimOf(core.Q, 0), positions = g.Squeeze(g.Cast(core.KeyPositions, mask.Type), 1, 2);
-            if (mask.Shape[0].Known is long n && core.Q.Shape?[0].Known is long b && n != b) throw Refused(node, $"a mask of {n} numbers for {b} sequences", "Use a mask of the shape [batch, keys].");
+            if (mask.Shape[0].Known is long n && core.Q.Shape?[0].Known is long b && n != b)
+                throw Refused(node, $"a mask of {n} numbers for {b} sequences", "Use a mask of the shape [batch, keys].");
             Term keep = positions < g.Unsqueeze(g.Op("Slice", [mask, g.Ints(0), batch]), 1);
             core.Filter(g.Unsqueeze(keep, 1, 2), filter);
             return;
@@ -145,30 +159,40 @@ internal static class AttentionDecompositions
         core.Filter(rank switch { 2 => g.Unsqueeze(on, 1, 2), 3 => g.Unsqueeze(on, 1), _ => on }, filter);
     }
 
-    // From opset 24 on a mask may be shorter than the keys; what it does not reach is masked.
+    /// <summary>From opset 24 on a mask may be shorter than the keys; what it does not reach is masked.</summary>
     private static Value PaddedMask(GraphBuilder g, Value mask, Value keys)
     {
-        if (mask.Shape is not Shape shape || shape[shape.Rank - 1].SurelyEquals(keys.Shape?[2] ?? Dim.Unknown) || shape[shape.Rank - 1].Known == 1) return mask;
+        if (mask.Shape is not Shape shape || shape[shape.Rank - 1].SurelyEquals(keys.Shape?[2] ?? Dim.Unknown)
+            || shape[shape.Rank - 1].Known == 1)
+        {
+            return mask;
+        }
         Term missing = g.Max(g.DimOf(keys, 2) - g.DimOf(mask, shape.Rank - 1), g.Ints(0));
         bool boolean = mask.Type == ElementType.Bool;
         Term pads = g.Concat(0, [.. Enumerable.Repeat(g.Ints(0), (2 * shape.Rank) - 1), missing]);
-        Term wide = g.Op("Pad", [boolean ? g.Cast(mask, ElementType.Int32) : mask, pads, boolean ? null : g.Scalar(AttentionCore.Lowest(mask.Type), mask.Type)]);
-        return (boolean ? g.Cast(wide, ElementType.Bool) : wide).Typed(mask.Type, shape.With(shape.Rank - 1, keys.Shape?[2] ?? Dim.Unknown));
+        Term wide = g.Op(
+            "Pad", [boolean ? g.Cast(mask, ElementType.Int32) : mask, pads, boolean ? null
+                : g.Scalar(AttentionCore.Lowest(mask.Type), mask.Type)]);
+        return (boolean ? g.Cast(wide, ElementType.Bool)
+            : wide).Typed(mask.Type, shape.With(shape.Rank - 1, keys.Shape?[2] ?? Dim.Unknown));
     }
 
-    // [batch, positions, heads·width] -> [batch, heads, positions, width].
+    /// <summary>[batch, positions, heads·width] → [batch, heads, positions, width].</summary>
     internal static Term Heads(GraphBuilder g, Value x, int heads) =>
         g.Transpose(g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.Ints(heads, -1))), 0, 2, 1, 3);
 
-    // The way back: [batch, heads, positions, width] -> [batch, positions, heads·width].
-    internal static Term Merge(GraphBuilder g, Value x) => g.Reshape(g.Transpose(x, 0, 2, 1, 3), g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 2), g.Ints(-1)));
+    /// <summary>The backward pass: [batch, heads, positions, width] → [batch, positions, heads·width].</summary>
+    internal static Term Merge(GraphBuilder g, Value x) =>
+        g.Reshape(g.Transpose(x, 0, 2, 1, 3), g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 2), g.Ints(-1)));
 
     private static Term Unpacked(GraphBuilder g, Value x) => g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.Ints(-1)));
 
-    private static Term Behind(GraphBuilder g, Value? past, Value x) => past is null ? g.Term(x) : g.Concat(2, past, x);
+    private static Term AfterPast(GraphBuilder g, Value? past, Value x) => past is null ? g.Term(x) : g.Concat(2, past, x);
 
     private static int Rank(Node node, int input) => node.In(input) is not Value x ? 0
-        : x.Shape?.Rank ?? throw Refused(node, $"the input '{x.Name}' of unknown rank", "Give the model's inputs a known rank and export it again.");
+        : x.Shape?.Rank
+        ?? throw Refused(node, $"the input '{x.Name}' of unknown rank", "Give the model's inputs a known rank and export it again.");
 
-    private static UnsupportedGradientException Refused(Node node, string found, string remedy) => new($"Node {node.Label} has {found}, which is not differentiated. {remedy}");
+    private static UnsupportedGradientException Refused(Node node, string found, string remedy) =>
+        new($"Node {node.Label} has {found}, which is not differentiated. {remedy}");
 }

@@ -4,8 +4,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Reverse-mode differentiation of a graph. Knows no operator: it owns what the rules share. It visits only nodes on a path from a source to a
-// seed, adds up fan-out, sums broadcast gradients back to their source's shape and checks what a rule returns.
+/// <summary>Reverse-mode differentiation of a graph. Knows no operator: it owns what the rules share. It visits only
+/// nodes on a path from a source to a seed, adds up fan-out, sums broadcast gradients back to their source's shape and
+/// checks what a rule returns.</summary>
 internal sealed class BackwardPass
 {
     private readonly IReadOnlyList<Node> _nodes;
@@ -17,7 +18,7 @@ internal sealed class BackwardPass
     {
     }
 
-    // nodes: in graph order; what lies outside them is constant.
+    /// <summary>nodes: in graph order; what lies outside them is constant.</summary>
     public BackwardPass(IReadOnlyList<Node> nodes, GraphBuilder builder, GradientRules rules)
     {
         _nodes = nodes;
@@ -25,12 +26,17 @@ internal sealed class BackwardPass
         _rules = rules;
     }
 
-    // seeds: value -> ∂L/∂value. sources: what to differentiate with respect to. Sources without a path to a seed are absent from the result.
+    /// <summary>seeds: value → ∂L/∂value. sources: what to differentiate with respect to. Sources without a path to a
+    /// seed are absent from the result.</summary>
     public IReadOnlyDictionary<Value, Value> Run(IReadOnlyDictionary<Value, Value> seeds, IReadOnlySet<Value> sources)
     {
         List<Node> path = NodesBetween(sources, seeds.Keys, out HashSet<Value> active);
         // What a decomposition writes may be decomposed in turn.
-        while (ReferenceEquals(_nodes, _builder.Graph.Nodes) && Decompositions.Run(_builder.Graph, _builder.Known, path.Where(n => _rules.Find(n) is null))) path = NodesBetween(sources, seeds.Keys, out active);
+        while (ReferenceEquals(_nodes, _builder.Graph.Nodes)
+            && Decompositions.Run(_builder.Graph, _builder.Known, path.Where(n => _rules.Find(n) is null)))
+        {
+            path = NodesBetween(sources, seeds.Keys, out active);
+        }
         RefuseMissingRules(path, sources);
         ForwardNodes = _builder.Graph.Nodes.Count;
         foreach ((Value value, Value seed) in seeds)
@@ -48,10 +54,10 @@ internal sealed class BackwardPass
         return result;
     }
 
-    // How many of the graph's nodes, in front, are the forward graph as it was differentiated.
+    /// <summary>How many of the graph's nodes, in front, are the forward graph as it was differentiated.</summary>
     public int ForwardNodes { get; private set; }
 
-    // ∂L/∂value of the values whose producers have been visited, after a run.
+    /// <summary>∂L/∂value of the values whose producers have been visited, after a run.</summary>
     public IReadOnlyDictionary<Value, Value> Totals => _pending.Where(p => p.Value.Count == 1).ToDictionary(p => p.Key, p => p.Value[0]);
 
     private void Differentiate(Node node, HashSet<Value> active)
@@ -70,7 +76,8 @@ internal sealed class BackwardPass
         Value dy = gradients[0] ?? _builder.Filled(0, node.Outputs[0]!);
         var forward = new Forward(node, _builder, gradients) { Rules = _rules, Active = active };
         Value?[] results = Apply(node, forward, dy), inputs = [.. node.Inputs, .. forward.Captured];
-        Debug.Assert(results.Skip(inputs.Length).All(r => r is null), $"The rule of {node.OpType} returned {results.Length} gradients for {inputs.Length} inputs.");
+        Debug.Assert(results.Skip(inputs.Length)
+            .All(r => r is null), $"The rule of {node.OpType} returned {results.Length} gradients for {inputs.Length} inputs.");
         for (int i = 0; i < Math.Min(results.Length, inputs.Length); i++)
         {
             if (results[i] is not Value gradient || inputs[i] is not Value input || !active.Contains(input)) continue;
@@ -88,7 +95,11 @@ internal sealed class BackwardPass
         catch (Exception error) when (error is IndexOutOfRangeException or ArgumentException)
         {
             // A rule may rely on the ranks that the operator demands; shapes written into the file can contradict them.
-            throw new UnsupportedGradientException($"The shapes around node {node.Label} contradict its operator (inputs {string.Join(", ", node.Inputs.Select(i => i?.ToString() ?? "none"))}; outputs {string.Join(", ", node.Outputs.Select(o => o?.ToString() ?? "none"))}): {error.Message} Check the value_info of the model with onnx.checker, or export it again.");
+            throw new UnsupportedGradientException(
+                $"The shapes around node {node.Label} contradict its operator (inputs "
+                + $"{string.Join(", ", node.Inputs.Select(i => i?.ToString() ?? "none"))}; "
+                + $"outputs {string.Join(", ", node.Outputs.Select(o => o?.ToString() ?? "none"))}): "
+                + $"{error.Message} Check the value_info of the model with onnx.checker, or export it again.");
         }
     }
 
@@ -112,7 +123,7 @@ internal sealed class BackwardPass
         return parts[0];
     }
 
-    // Nodes through which a gradient can flow, in graph order, and the values on those ways.
+    /// <summary>Nodes through which a gradient can flow, in graph order, and the values on those ways.</summary>
     private List<Node> NodesBetween(IReadOnlySet<Value> sources, IEnumerable<Value> seeds, out HashSet<Value> active)
     {
         var fromSources = new HashSet<Value>(sources);
@@ -142,8 +153,9 @@ internal sealed class BackwardPass
         return path;
     }
 
-    // Undefined covers sequences and values whose type inference gave up on.
-    private static bool MayCarryGradient(Value value) => value.Type.IsFloating() || value.Type == ElementType.Undefined || QuantizationRules.IsQuantized(value);
+    /// <summary>Undefined covers sequences and values whose type inference gave up on.</summary>
+    private static bool MayCarryGradient(Value value) =>
+        value.Type.IsFloating() || value.Type == ElementType.Undefined || QuantizationRules.IsQuantized(value);
 
     private void RefuseMissingRules(List<Node> path, IReadOnlySet<Value> sources)
     {
@@ -156,11 +168,13 @@ internal sealed class BackwardPass
                 text.Append("  ").Append(node.Label).Append(" blocks ").AppendJoin(", ", Blocked(node, sources)).Append('\n');
             if (WaysOut.Of(group.First()) is string way) text.Append("    ").Append(way).Append('\n');
         }
-        text.Append("Ways out: freeze the parameters named above; register a rule with GradientRules.Register; or cut the graph, making an output in front of the node the loss.");
+        text.Append(
+            "Ways out: freeze the parameters named above; register a rule with GradientRules.Register; "
+            + "or cut the graph, making an output in front of the node the loss.");
         throw new UnsupportedGradientException(text.ToString());
     }
 
-    // The sources from which a node can be reached, at most three by name.
+    /// <summary>The sources from which a node can be reached, at most three by name.</summary>
     private static IEnumerable<string> Blocked(Node node, IReadOnlySet<Value> sources)
     {
         var seen = new HashSet<Value>();

@@ -3,7 +3,8 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph.Gradients;
 
-// A copy of a body that computes its forward values again and goes back through them. The rules of If, Loop and Scan make its inputs and outputs.
+/// <summary>A copy of a body that computes its forward values again and goes back through them. The rules of If, Loop
+/// and Scan make its inputs and outputs.</summary>
 internal sealed class BodyGradient
 {
     private readonly GraphCopier _copier;
@@ -25,11 +26,12 @@ internal sealed class BodyGradient
 
     public GraphBuilder Builder { get; }
 
-    // The copy of a value of the body; an outer value is itself.
+    /// <summary>The copy of a value of the body; an outer value is itself.</summary>
     public Value Inner(Value value) => _copier.Map.GetValueOrDefault(value, value);
 
-    // Gradients by the body's own values. Seeds may name one value twice.
-    public IReadOnlyDictionary<Value, Value> Differentiate(IEnumerable<(Value Of, Value Seed)> seeds, IEnumerable<Value> sources, GradientRules? rules = null)
+    /// <summary>Gradients by the body's own values. Seeds may name one value twice.</summary>
+    public IReadOnlyDictionary<Value, Value> Differentiate(IEnumerable<(Value Of, Value Seed)> seeds, IEnumerable<Value> sources,
+        GradientRules? rules = null)
     {
         Value[] wanted = [.. sources];
         var total = new Dictionary<Value, Value>();
@@ -39,27 +41,34 @@ internal sealed class BodyGradient
             Value known = seed.Shape is Shape s && s.SurelyEquals(inner.Shape) ? seed : Builder.Identity(seed).Like(inner);
             total[inner] = total.TryGetValue(inner, out Value? other) ? Builder.Add(other, known).Like(inner) : known;
         }
-        IReadOnlyDictionary<Value, Value> found = new BackwardPass(Graph, Builder, rules ?? _rules).Run(total, wanted.Select(Inner).ToHashSet());
+        IReadOnlyDictionary<Value, Value> found =
+            new BackwardPass(Graph, Builder, rules ?? _rules).Run(total, wanted.Select(Inner).ToHashSet());
         return wanted.Where(w => found.ContainsKey(Inner(w))).Distinct().ToDictionary(w => w, w => found[Inner(w)]);
     }
 
-    // An output of a body is made by a node of that body, and by no other output's.
+    /// <summary>An output of a body is made by a node of that body, and by no other output's.</summary>
     public void AddOutput(Value value)
     {
         bool own = value.Producer is Node producer && Graph.Nodes.Contains(producer);
         Graph.Outputs.Add(own && !Graph.Outputs.Contains(value) ? value : Builder.Identity(value).Like(value));
     }
 
-    // Leaves what the outputs need; the inputs that it reads then.
+    /// <summary>Leaves what the outputs need; the inputs that it reads then.</summary>
     public HashSet<Value> Finish()
     {
         RemoveDeadNodes.Run(Graph);
         if (Graph.Nodes.FirstOrDefault(IsRandom) is Node random)
-            throw new UnsupportedGradientException($"Node {random.Label} draws random numbers in the body '{Graph.Name}', and the way back, which computes the body again, would draw others. Draw them in front of the node that has the body (one slice an iteration), or feed them to the model.");
+        {
+            throw new UnsupportedGradientException(
+                $"Node {random.Label} draws random numbers in the body '{Graph.Name}', and the backward pass, which computes "
+                + "the body again, would draw others. Draw them in front of the node that has the body (one slice an iteration), "
+                + "or feed them to the model.");
+        }
         return Graph.Nodes.SelectMany(OnnxGraph.ReadBy).ToHashSet();
     }
 
-    private static bool IsRandom(Node node) => node.OpType is "RandomNormal" or "RandomNormalLike" or "RandomUniform" or "RandomUniformLike" or "Bernoulli" or "Multinomial"
+    private static bool IsRandom(Node node) =>
+        node.OpType is "RandomNormal" or "RandomNormalLike" or "RandomUniform" or "RandomUniformLike" or "Bernoulli" or "Multinomial"
         || (node.Is("Dropout") && node.In(2) is Value training && training.Data?.ToInt64s() is not [0])
         || node.Subgraphs.Any(b => b.Nodes.Any(IsRandom));
 }

@@ -2,17 +2,20 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Rules for composite operators: the operator's definition in operators that have rules. The forward operator stays as it is; the definition is
-// computed again for the gradient and differentiated.
+/// <summary>Rules for composite operators: the operator's definition in operators that have rules. The forward operator
+/// stays as it is; the definition is computed again for the gradient and differentiated.</summary>
 internal static class ByDefinition
 {
-    // One output for each of the operator's that may take part, written in terms of its inputs alone.
+    /// <summary>One output for each of the operator's that may take part, written in terms of its inputs
+    /// alone.</summary>
     public delegate Value[] Definition(GraphBuilder g, Forward op);
 
-    // inputs: how many of the first inputs have a gradient; those after them are constants.
-    public static GradientRule Rule(Func<GraphBuilder, Forward, Term> definition, int inputs = int.MaxValue) => Rule((g, op) => [definition(g, op)], inputs);
+    /// <summary>inputs: how many of the first inputs have a gradient; those after them are constants.</summary>
+    public static GradientRule Rule(Func<GraphBuilder, Forward, Term> definition, int inputs = int.MaxValue) =>
+        Rule((g, op) => [definition(g, op)], inputs);
 
-    public static GradientRule Rule(Func<GraphBuilder, Forward, Value> definition, int inputs = int.MaxValue) => Rule((g, op) => [definition(g, op)], inputs);
+    public static GradientRule Rule(Func<GraphBuilder, Forward, Value> definition, int inputs = int.MaxValue) =>
+        Rule((g, op) => [definition(g, op)], inputs);
 
     public static GradientRule Rule(Definition definition, int inputs = int.MaxValue) => (g, op, dy) =>
     {

@@ -2,21 +2,21 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Geometry of a convolution or pooling window, with automatic padding made explicit where sizes are known. The kernel's size may be unknown for a
-// Conv whose weight has symbolic dimensions.
+/// <summary>Geometry of a convolution or pooling window, with automatic padding made explicit where sizes are known.
+/// The kernel's size may be unknown for a Conv whose weight has symbolic dimensions.</summary>
 internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilations, long[]? PadsBegin, long[]? PadsEnd, long Group)
 {
-    // An odd automatic padding has its larger half at the end.
+    /// <summary>An odd automatic padding has its larger half at the end.</summary>
     private bool Upper { get; init; }
 
     public int Spatial => Strides.Length;
 
-    // Null where automatic padding depends on sizes that only a run knows.
+    /// <summary>Null where automatic padding depends on sizes that only a run knows.</summary>
     public long[]? Pads => PadsBegin is null ? null : [.. PadsBegin, .. PadsEnd!];
 
     public bool HasUnitStrides => Strides.All(s => s == 1);
 
-    // Rows that a window spans, its gaps included.
+    /// <summary>Rows that a window spans, its gaps included.</summary>
     public long Reach(int axis) => ((Kernel![axis] - 1) * Dilations[axis]) + 1;
 
     public static ConvWindow Of(Forward op)
@@ -25,13 +25,15 @@ internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilatio
         int n = window.Spatial;
         string auto = op.Node.Text("auto_pad", "NOTSET");
         if (auto is "VALID") return window;
-        if (auto is "NOTSET") return op.Node.Ints("pads") is long[] pads ? window with { PadsBegin = pads[..n], PadsEnd = pads[n..] } : window;
+        if (auto is "NOTSET")
+            return op.Node.Ints("pads") is long[] pads ? window with { PadsBegin = pads[..n], PadsEnd = pads[n..] } : window;
         long[] total = new long[n];
         for (int i = 0; i < n; i++)
         {
             // With stride 1 the padding does not depend on the size.
             long? size = window.Strides[i] == 1 ? 0 : op.In(0).Shape?[i + 2].Known;
-            if (window.Kernel is null || size is not long s) return window with { PadsBegin = null, PadsEnd = null, Upper = auto is "SAME_UPPER" };
+            if (window.Kernel is null || size is not long s)
+                return window with { PadsBegin = null, PadsEnd = null, Upper = auto is "SAME_UPPER" };
             long stride = window.Strides[i];
             total[i] = stride == 1 ? window.Reach(i) - 1 : Math.Max(0, ((((s + stride - 1) / stride) - 1) * stride) + window.Reach(i) - s);
         }
@@ -39,31 +41,37 @@ internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilatio
         return auto is "SAME_UPPER" ? window with { PadsBegin = less, PadsEnd = more } : window with { PadsBegin = more, PadsEnd = less };
     }
 
-    // The geometry with no padding, whatever the node says of it.
+    /// <summary>The geometry with no padding, whatever the node says of it.</summary>
     public static ConvWindow WithoutPads(Forward op)
     {
         Node node = op.Node;
         Dim[]? sizes = op.TryIn(1)?.Shape?.Skip(2).ToArray();
-        long[]? kernel = node.Ints("kernel_shape") ?? (sizes is not null && sizes.All(d => d.Known is not null) ? [.. sizes.Select(d => d.Known!.Value)] : null);
+        long[]? kernel = node.Ints("kernel_shape")
+            ?? (sizes is not null && sizes.All(d => d.Known is not null) ? [.. sizes.Select(d => d.Known!.Value)] : null);
         int n = kernel?.Length ?? sizes?.Length ?? op.Rank(0) - 2;
         long[] strides = node.Ints("strides") ?? [.. Enumerable.Repeat(1L, n)];
         long[] dilations = node.Ints("dilations") ?? [.. Enumerable.Repeat(1L, n)];
         int pads = node.Ints("pads")?.Length ?? 2 * n;
         if (strides.Length != n || dilations.Length != n || pads != 2 * n || (op.In(0).Shape is Shape image && image.Rank != n + 2))
-            throw new ModelFormatException($"Node {node.Label}: kernel, strides, dilations and pads must have {n}, {n}, {n} and {2 * n} entries for an input of rank {n + 2}; found {kernel?.Length ?? n}, {strides.Length}, {dilations.Length}, {pads} and {op.In(0).Shape?.ToString() ?? "an unknown rank"}. Export the model again.");
+        {
+            throw new ModelFormatException(
+                $"Node {node.Label}: kernel, strides, dilations and pads must have {n}, {n}, {n} and {2 * n} entries for an input of rank "
+                + $"{n + 2}; found {kernel?.Length ?? n}, {strides.Length}, {dilations.Length}, {pads} and "
+                + $"{op.In(0).Shape?.ToString() ?? "an unknown rank"}. Export the model again.");
+        }
         return new(kernel, strides, dilations, new long[n], new long[n], node.Int("group", 1));
     }
 
-    // Rows that windows of this kernel span, as a vector.
+    /// <summary>Rows that windows of this kernel span, as a vector.</summary>
     public Term ReachOf(GraphBuilder g, Value? weight) =>
         Kernel is not null ? g.Ints([.. Enumerable.Range(0, Spatial).Select(Reach)])
         : (g.SizesFrom(2, weight!) - g.Ints(1)) * g.Ints(Dilations) + g.Ints(1);
 
-    // Rows that `count` windows span together.
+    /// <summary>Rows that <c>count</c> windows span together.</summary>
     public Term SpanOf(GraphBuilder g, Term count, Value? weight) =>
         g.Folded((count - g.Ints(1)) * g.Ints(Strides) + ReachOf(g, weight));
 
-    // Padding in front and behind as vectors.
+    /// <summary>Padding at the begin and at the end of each axis, as vectors.</summary>
     public (Term Begin, Term End) PadsOf(GraphBuilder g, Value x, Value y, Value? weight)
     {
         if (PadsBegin is not null) return (g.Ints(PadsBegin), g.Ints(PadsEnd!));
@@ -72,7 +80,8 @@ internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilatio
         return Upper ? (less, more) : (more, less);
     }
 
-    // A tensor over the windows' span -> one over the input: cuts the padding, adds zeros where the stride left rows over.
+    /// <summary>A tensor over the windows' span → one over the input: cuts the padding, adds zeros where the stride
+    /// left rows over.</summary>
     public Term FitTo(GraphBuilder g, Value full, Value x, Value y, Value? weight = null)
     {
         Term begin = -PadsOf(g, x, y, weight).Begin;

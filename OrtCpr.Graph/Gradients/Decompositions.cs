@@ -2,12 +2,13 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Writes what an operator does in operators that have gradient rules.
-// Returns one value an output of the node; null for an output that the node does not have.
+/// <summary>Writes what an operator does in operators that have gradient rules. Returns one value an output of the
+/// node; null for an output that the node does not have.</summary>
 internal delegate Value?[] Decomposition(GraphBuilder g, Node node);
 
-// The table operator -> decomposition, for operators that are compositions of others and gain nothing by a rule of their own. A node is decomposed only
-// where a gradient passes through it and no rule is registered for it; everywhere else it stays the fast kernel that it is.
+/// <summary>The table operator → decomposition, for operators that are compositions of others and gain nothing by a
+/// rule of their own. A node is decomposed only where a gradient passes through it and no rule is registered for it;
+/// everywhere else it stays the fast kernel that it is.</summary>
 internal static class Decompositions
 {
     private static readonly Dictionary<string, Decomposition> Table = BuildTable();
@@ -17,7 +18,9 @@ internal static class Decompositions
     private static Dictionary<string, Decomposition> BuildTable()
     {
         var table = new Dictionary<string, Decomposition>(StringComparer.Ordinal);
-        foreach (IReadOnlyDictionary<string, Decomposition> family in new[] { AttentionDecompositions.Table, ExpertDecompositions.Table, FusedDecompositions.Table, RecurrentDecompositions.Table, RotaryDecompositions.Table, SparseAttentionDecomposition.Table,
+        foreach (IReadOnlyDictionary<string, Decomposition> family in new[]
+            { AttentionDecompositions.Table, ExpertDecompositions.Table, FusedDecompositions.Table, RecurrentDecompositions.Table,
+                RotaryDecompositions.Table, SparseAttentionDecomposition.Table,
             StreamDecompositions.Table })
         {
             foreach ((string op, Decomposition decomposition) in family) table.Add(op, decomposition);
@@ -25,7 +28,7 @@ internal static class Decompositions
         return table;
     }
 
-    // Decomposes those of the nodes that the table knows, in place. False when there was none.
+    /// <summary>Decomposes those of the nodes that the table knows, in place. False when there was none.</summary>
     public static bool Run(OnnxGraph graph, ShapeInference known, IEnumerable<Node> nodes)
     {
         var found = nodes.Where(n => Table.ContainsKey(n.QualifiedType)).ToList();
@@ -37,11 +40,12 @@ internal static class Decompositions
         return found.Count > 0;
     }
 
-    // Puts what a decomposition writes in the place of a node. The builder writes to a list of its own.
+    /// <summary>Puts what a decomposition writes in the place of a node. The builder writes to a list of its
+    /// own.</summary>
     internal static void Rewrite(GraphBuilder builder, Node node, Decomposition decomposition) =>
         builder.Graph.Splice(new Dictionary<Node, IReadOnlyList<Node>> { [node] = Piece(builder, node, decomposition) });
 
-    // What stands for a node; its outputs are the node's own.
+    /// <summary>What stands for a node; its outputs are the node's own.</summary>
     private static List<Node> Piece(GraphBuilder builder, Node node, Decomposition decomposition)
     {
         List<Node> written = builder.Emitted;
@@ -56,7 +60,8 @@ internal static class Decompositions
         return piece;
     }
 
-    // The node that made a result makes the old output instead, which thereby keeps its name, its readers and its identity.
+    /// <summary>The node that made a result makes the old output instead, which thereby keeps its name, its readers and
+    /// its identity.</summary>
     private static void Adopt(GraphBuilder builder, List<Node> written, Value made, Value output)
     {
         // A result that stands for two outputs, or that is an input, needs a node of its own.

@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Einsum. The gradient of an operand is an Einsum of dy and the other operands.
+/// <summary>Einsum. The gradient of an operand is an Einsum of dy and the other operands.</summary>
 internal static class EinsumRules
 {
     private const string Letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -18,8 +18,9 @@ internal static class EinsumRules
         return [.. Enumerable.Range(0, op.InputCount).Select(i => Operand(g, op, dy, terms, result, i))];
     }
 
-    // A label that only this operand has was summed: a vector of ones spreads dy along it. A label that it has twice picked the diagonal: an
-    // identity matrix between the label and a fresh one puts dy back there.
+    /// <summary>A label that only this operand has was summed: a vector of ones spreads dy along it. A label that it
+    /// has twice picked the diagonal: an identity matrix between the label and a fresh one puts dy back
+    /// there.</summary>
     private static Term Operand(GraphBuilder g, Forward op, Value dy, string[] terms, string result, int operand)
     {
         Term x = op.In(operand);
@@ -47,10 +48,12 @@ internal static class EinsumRules
         return gradient;
     }
 
-    // Subscripts with one letter an axis: an ellipsis becomes letters of its own, aligned at the right; an implicit result is what occurs once, sorted.
+    /// <summary>Subscripts with one letter an axis: an ellipsis becomes letters of its own, aligned at the right; an
+    /// implicit result is what occurs once, sorted.</summary>
     private static (string[] Terms, string Result) Terms(Forward op)
     {
-        string equation = op.Node.Text("equation", "").Replace(" ", "", StringComparison.Ordinal).Replace("...", ".", StringComparison.Ordinal);
+        string equation = op.Node.Text("equation", "").Replace(" ", "", StringComparison.Ordinal)
+            .Replace("...", ".", StringComparison.Ordinal);
         string[] sides = equation.Split("->"), terms = sides[0].Split(',');
         string free = new([.. Letters.Where(l => !equation.Contains(l, StringComparison.Ordinal))]);
         string result = sides.Length > 1 ? sides[1] : new([.. terms.SelectMany(t => t).Where(c => c == '.').Take(1),

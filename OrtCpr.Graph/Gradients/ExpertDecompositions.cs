@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Layers of experts of which each token visits a few.
+/// <summary>Layers of experts of which each token visits a few.</summary>
 internal static class ExpertDecompositions
 {
     public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
@@ -10,8 +10,9 @@ internal static class ExpertDecompositions
         ["com.microsoft.MoE"] = MoE,
     };
 
-    // y = Σ over the k most probable experts e of p[e]·(W2[e]·f(W1[e]·x + b1[e]) + b2[e]). The choice is a constant, the probabilities are not.
-    // An expert computes as many tokens as the busiest one has, so that all are one batched product; those beyond its own weigh 0.
+    /// <summary>y = Σ over the k most probable experts e of p[e]·(W2[e]·f(W1[e]·x + b1[e]) + b2[e]). The choice is a
+    /// constant, the probabilities are not. An expert computes as many tokens as the busiest one has, so that all are
+    /// one batched product; those beyond its own weigh 0.</summary>
     private static Value?[] MoE(GraphBuilder g, Node node)
     {
         Check(node);
@@ -26,7 +27,8 @@ internal static class ExpertDecompositions
         return [g.ReshapeLike(GraphBuilder.Like(sum, x), input)];
     }
 
-    // [tokens, experts]: the k largest probabilities of a token, of a sum of 1 where they are normalized, and 0 for the other experts.
+    /// <summary>[tokens, experts]: the k largest probabilities of a token, of a sum of 1 where they are normalized, and
+    /// 0 for the other experts.</summary>
     private static Term Weights(GraphBuilder g, Node node, ElementType type)
     {
         Term all = g.Softmax(node.Inputs[1]!, -1);
@@ -36,7 +38,7 @@ internal static class ExpertDecompositions
         return g.Op("ScatterElements", [g.Filled(0, all), expert, share], ("axis", 1)).Like(all);
     }
 
-    // [experts, tokens, in] times [experts, out, in], plus [experts, out].
+    /// <summary>[experts, tokens, in] times [experts, out, in], plus [experts, out].</summary>
     private static Term Layer(GraphBuilder g, Value x, Value weight, Value? bias)
     {
         Term y = g.MatMul(x, weight, false, true);
@@ -44,7 +46,8 @@ internal static class ExpertDecompositions
         return bias is null ? y : y + g.Unsqueeze(bias, 1);
     }
 
-    // ONNX Runtime loads no model with another activation, nor one of SwiGLU that is not interleaved.
+    /// <summary>ONNX Runtime loads no model with another activation, nor one of SwiGLU that is not
+    /// interleaved.</summary>
     private static Term Activated(GraphBuilder g, Node node, Term x) => node.Text("activation_type", "relu") switch
     {
         "relu" => g.Op("Relu", [x]),
@@ -54,7 +57,7 @@ internal static class ExpertDecompositions
         _ => SwiGlu(g, node, x),
     };
 
-    // G·σ(α·G)·(L + β) of neighbours (G, L), G limited from above and L on both sides.
+    /// <summary>G·σ(α·G)·(L + β) of neighbours (G, L), G limited from above and L on both sides.</summary>
     private static Term SwiGlu(GraphBuilder g, Node node, Value x)
     {
         Term pairs = g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.Ints(-1, 2)));
@@ -67,14 +70,17 @@ internal static class ExpertDecompositions
         return gate * g.Sigmoid(gate * node.Float("activation_alpha", 1)) * (linear + node.Float("activation_beta", 0));
     }
 
-    // A layer that the CPU kernel does not run, and a mixer whose routing ONNX Runtime does not document.
+    /// <summary>A layer that the CPU kernel does not run, and a mixer whose routing ONNX Runtime does not
+    /// document.</summary>
     private static void Check(Node node)
     {
-        if (node.In(6) is not null || node.In(7) is not null) throw Refused(node, "a third layer (fc3)", "Interleave its rows with those of fc1, as swiglu with swiglu_fusion 1.");
+        if (node.In(6) is not null || node.In(7) is not null)
+            throw Refused(node, "a third layer (fc3)", "Interleave its rows with those of fc1, as swiglu with swiglu_fusion 1.");
         if (node.Int("use_sparse_mixer", 0) != 0) throw Refused(node, "use_sparse_mixer", "Export the model with plain top-k routing.");
     }
 
     private static Shape Unknown(int rank) => new(Enumerable.Repeat(Dim.Unknown, rank));
 
-    private static UnsupportedGradientException Refused(Node node, string found, string remedy) => new($"Node {node.Label} has {found}, which is not differentiated. {remedy}");
+    private static UnsupportedGradientException Refused(Node node, string found, string remedy) =>
+        new($"Node {node.Label} has {found}, which is not differentiated. {remedy}");
 }

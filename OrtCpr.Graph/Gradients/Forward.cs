@@ -15,12 +15,13 @@ public sealed class Forward
         _gradients = gradients;
     }
 
-    // What a rule needs to differentiate a body: the table in force, and the values that a gradient reaches.
+    /// <summary>What a rule needs to differentiate a body: the table in force, and the values that a gradient
+    /// reaches.</summary>
     internal GradientRules Rules { get; init; } = GradientRules.Default;
 
     internal IReadOnlySet<Value> Active { get; init; } = new HashSet<Value>();
 
-    // Outer values that the node's bodies read.
+    /// <summary>Outer values that the node's bodies read.</summary>
     internal IReadOnlyList<Value> Captured => [.. Node.Subgraphs.SelectMany(b => b.Captured()).Distinct()];
 
     /// <summary>The forward node, for its attributes.</summary>
@@ -53,8 +54,9 @@ public sealed class Forward
     /// <summary>∂L/∂(output <paramref name="index"/>); null where nothing flows back through it.</summary>
     public Value? Dy(int index) => index < _gradients.Count ? _gradients[index] : null;
 
-    /// <summary>True when something needs the gradient of input <paramref name="index"/>. A rule may return null for the others, which saves building
-    /// nodes that would be dropped, and asking the forward operator for outputs.</summary>
+    /// <summary>True when something needs the gradient of input <paramref name="index"/>. A rule may return null for
+    /// the others, which saves building nodes that would be dropped, and asking the forward operator for
+    /// outputs.</summary>
     public bool IsWanted(int index) => TryIn(index) is Value input && (Active.Count == 0 || Active.Contains(input));
 
     /// <summary>Known elements of a small integer input; null when the input is omitted or not constant.</summary>
@@ -63,7 +65,9 @@ public sealed class Forward
     /// <summary>Number of dimensions of input <paramref name="index"/>.</summary>
     /// <exception cref="UnsupportedGradientException">It is not known.</exception>
     public int Rank(int index) => In(index).Shape?.Rank
-        ?? throw new UnsupportedGradientException($"The rank of '{In(index).Name}', input of node {Node.Label}, is unknown, and the gradient of {Node.OpType} needs it. Give the model's inputs a known rank and export it again.");
+        ?? throw new UnsupportedGradientException(
+            $"The rank of '{In(index).Name}', input of node {Node.Label}, is unknown, and the gradient of {Node.OpType} needs it. "
+            + "Give the model's inputs a known rank and export it again.");
 
     /// <summary>An axis attribute, counted from the front of input 0.</summary>
     /// <exception cref="UnsupportedGradientException">The rank of input 0 is not known.</exception>
@@ -74,6 +78,7 @@ public sealed class Forward
 /// <param name="g">Where to emit nodes.</param>
 /// <param name="op">The forward operator.</param>
 /// <param name="dy">∂L/∂(output 0); zeros when only other outputs take part.</param>
-/// <returns>One entry per input (missing ones at the end count as null): its gradient, still in broadcast shape where the operator broadcasts,
-/// or null where the operator has no derivative. For an operator with bodies, then one per outer value that they read.</returns>
+/// <returns>One entry per input (missing ones at the end count as null): its gradient, still in broadcast shape where
+/// the operator broadcasts, or null where the operator has no derivative. For an operator with bodies, then one per
+/// outer value that they read.</returns>
 public delegate Value?[] GradientRule(GraphBuilder g, Forward op, Term dy);

@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Operators that an optimizer fused out of others, taken apart again.
+/// <summary>Operators that an optimizer fused out of others, taken apart again.</summary>
 internal static class FusedDecompositions
 {
     public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
@@ -13,7 +13,8 @@ internal static class FusedDecompositions
         ["com.microsoft.WordConvEmbedding"] = WordConvEmbedding,
     };
 
-    // sum = input + skip (+ bias), y = normalised sum. The sum is output 3; outputs 1 and 2 are the statistics.
+    /// <summary>sum = input + skip (+ bias), y = normalised sum. The sum is output 3; outputs 1 and 2 are the
+    /// statistics.</summary>
     private static Value?[] SkipLayerNormalization(GraphBuilder g, Node node)
     {
         bool simplified = node.OpType.Contains("Simplified", StringComparison.Ordinal);
@@ -21,11 +22,14 @@ internal static class FusedDecompositions
         Term sum = g.In(node, 0) + node.Inputs[1]!;
         if (bias is not null) sum = sum + bias;
         (string, object)[] attributes = [("axis", -1), ("epsilon", node.Float("epsilon", 1e-12f))];
-        Term[] y = simplified ? g.Ops("SimplifiedLayerNormalization", 2, [sum, gamma], attributes) : g.Ops("LayerNormalization", 3, [sum, gamma, beta], attributes);
-        return simplified ? [y[0], node.Outputs.Count > 1 && node.Outputs[1] is not null ? g.ReduceMean(sum, true, -1) : null, y[1], sum] : [y[0], y[1], y[2], sum];
+        Term[] y = simplified ? g.Ops("SimplifiedLayerNormalization", 2, [sum, gamma], attributes)
+            : g.Ops("LayerNormalization", 3, [sum, gamma, beta], attributes);
+        return simplified ? [y[0], node.Outputs.Count > 1 && node.Outputs[1] is not null ? g.ReduceMean(sum, true, -1) : null, y[1], sum]
+            : [y[0], y[1], y[2], sum];
     }
 
-    // Rows of the tables, summed and normalised. mask_index counts the tokens that the mask keeps; embedding_sum is output 2.
+    /// <summary>Rows of the tables, summed and normalised. mask_index counts the tokens that the mask keeps;
+    /// embedding_sum is output 2.</summary>
     private static Value?[] EmbedLayerNormalization(GraphBuilder g, Node node)
     {
         Term ids = g.In(node, 0);
@@ -38,8 +42,9 @@ internal static class FusedDecompositions
         return [y, lengths, sum];
     }
 
-    // y[word, filter] = max over the windows t of tanh(conv(rows of C for the word's characters))[t]. 0 fills a word up; a word shorter than the window has one
-    // window. The kernel leaves the rows of words that start with 0 as they were in memory: they are zeros here.
+    /// <summary>y[word, filter] = max over the windows t of tanh(conv(rows of C for the word's characters))[t]. 0 fills
+    /// a word up; a word shorter than the window has one window. The kernel leaves the rows of words that start with 0
+    /// as they were in memory: they are zeros here.</summary>
     private static Value?[] WordConvEmbedding(GraphBuilder g, Node node)
     {
         Term words = g.In(node, 0), filters = g.In(node, 1);
@@ -47,7 +52,7 @@ internal static class FusedDecompositions
         conv.Shape ??= new Shape(Enumerable.Repeat(Dim.Unknown, 4));
         Term y = g.Tanh(g.Squeeze(conv, 3)), used = g.Cast(words > 0, ElementType.Int64);
         Term last = g.Max(g.ReduceSum(used, true, 1) - g.DimOf(filters, 2), g.Ints(0));
-        // Below every tanh, so that no window behind the word is the largest.
+        // Below every tanh, so that no window after the word is the largest.
         Term kept = g.Where(g.Unsqueeze(g.Positions(g.DimOf(conv, 2)), 0, 1) <= g.Unsqueeze(last, 2), y, -2);
         Term given = g.Cast(g.Slice(used, [0], [1], [1]), ElementType.Bool);
         return [g.Where(given, g.Reduce("ReduceMax", kept, false, 2), 0)];

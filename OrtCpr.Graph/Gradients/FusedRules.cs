@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// What ONNX Runtime's optimizer fuses, taken apart again.
+/// <summary>What ONNX Runtime's optimizer fuses, taken apart again.</summary>
 internal static class FusedRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -21,14 +21,15 @@ internal static class FusedRules
 
     private static Term FusedGemm(GraphBuilder g, Forward op)
     {
-        float[] parameters = [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Where(op.Node.Has).Select(a => op.Node.Float(a, 0))];
+        float[] parameters = [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Where(op.Node.Has)
+            .Select(a => op.Node.Float(a, 0))];
         return Activated(g, op, g.Op("Gemm", [op.In(0), op.In(1), op.TryIn(2)], Own(op)), parameters);
     }
 
     private static (string, object)[] Own(Forward op) =>
         [.. op.Node.Attributes.Where(a => !a.Key.StartsWith("activation", StringComparison.Ordinal)).Select(a => (a.Key, a.Value))];
 
-    // The parameters are the activation's attributes in order; Clip has bounds as inputs.
+    /// <summary>The parameters are the activation's attributes in order; Clip has bounds as inputs.</summary>
     private static Term Activated(GraphBuilder g, Forward op, Term y, float[] parameters)
     {
         string activation = op.Node.Text("activation", "");

@@ -2,19 +2,24 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-/// <summary>The table of gradient rules: operator → rule, "no gradient by nature", or nothing (an error when it stands in the way).</summary>
-/// <remarks>The built-in rows are in <see cref="Default"/>, a file per family beside this one. A table is immutable; <see cref="Register"/> gives a
-/// new one, so rules never leak from one trainer to another.</remarks>
+/// <summary>The table of gradient rules: operator → rule, "no gradient by nature", or nothing (an error when it stands
+/// in the way).</summary>
+/// <remarks>The built-in rows are in <see cref="Default"/>, a file per family beside this one. A table is immutable;
+/// <see cref="Register"/> gives a new one, so rules never leak from one trainer to another.</remarks>
 public sealed class GradientRules
 {
     private static readonly GradientRule Constant = (g, op, dy) => new Value?[op.InputCount];
 
-    // Sources, random draws, piecewise constant functions, and what gives integers, booleans or text.
+    /// <summary>Sources, random draws, piecewise constant functions, and what gives integers, booleans or
+    /// text.</summary>
     private static readonly string[] Constants =
     [
-        "And", "ArgMax", "ArgMin", "Bernoulli", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "BlackmanWindow", "Ceil", "Constant",
-        "ConstantOfShape", "Equal", "EyeLike", "Floor", "Greater", "GreaterOrEqual", "HammingWindow", "HannWindow", "Hardmax", "IsInf", "IsNaN", "Less",
-        "LessOrEqual", "MelWeightMatrix", "Multinomial", "NonMaxSuppression", "NonZero", "Not", "Or", "RandomNormal", "RandomNormalLike", "RandomUniform",
+        "And", "ArgMax", "ArgMin", "Bernoulli", "BitShift", "BitwiseAnd", "BitwiseNot", "BitwiseOr", "BitwiseXor", "BlackmanWindow", "Ceil",
+            "Constant",
+        "ConstantOfShape", "Equal", "EyeLike", "Floor", "Greater", "GreaterOrEqual", "HammingWindow", "HannWindow", "Hardmax", "IsInf",
+            "IsNaN", "Less",
+        "LessOrEqual", "MelWeightMatrix", "Multinomial", "NonMaxSuppression", "NonZero", "Not", "Or", "RandomNormal", "RandomNormalLike",
+            "RandomUniform",
         "RandomUniformLike", "Round", "Shape", "Sign", "Size", "Xor",
     ];
 
@@ -28,7 +33,7 @@ public sealed class GradientRules
     /// <summary>Operators of the table, as <c>Op</c> or <c>domain.Op</c>, sorted.</summary>
     public IReadOnlyList<string> Operators => [.. _table.Keys.Order(StringComparer.Ordinal)];
 
-    // Those that something flows through.
+    /// <summary>Those that something flows through.</summary>
     internal IEnumerable<string> Differentiable => Operators.Where(o => !ReferenceEquals(_table[o], Constant));
 
     /// <summary>A table with one more rule, or with a built-in one replaced.</summary>
@@ -40,10 +45,12 @@ public sealed class GradientRules
     {
         ArgumentNullException.ThrowIfNull(rule);
         ArgumentException.ThrowIfNullOrEmpty(opType);
-        return new(new Dictionary<string, GradientRule>(_table, StringComparer.Ordinal) { [string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}"] = rule });
+        return new(new Dictionary<string, GradientRule>(_table, StringComparer.Ordinal)
+        { [string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}"] = rule });
     }
 
-    /// <summary>A table in which Round passes its gradient on unchanged, instead of none: quantization-aware training of models that round by themselves.</summary>
+    /// <summary>A table in which Round passes its gradient on unchanged, instead of none: quantization-aware training
+    /// of models that round by themselves.</summary>
     /// <remarks>Pairs of QuantizeLinear and DequantizeLinear pass it on in every table, where the value was inside the range.</remarks>
     /// <returns>The new table; this one is unchanged.</returns>
     public GradientRules StraightThrough() => Register("", "Round", (g, op, dy) => [dy]);
@@ -52,15 +59,17 @@ public sealed class GradientRules
 
     internal GradientRule? Find(Node node) => _table.GetValueOrDefault(node.QualifiedType) ?? Functions.FunctionLibrary.GradientOf(node);
 
-    // No gradient by nature: nothing flows through the operator whatever its inputs.
+    /// <summary>No gradient by nature: nothing flows through the operator whatever its inputs.</summary>
     internal bool IsConstant(Node node) => ReferenceEquals(Find(node), Constant);
 
     private static Dictionary<string, GradientRule> BuildTable()
     {
         var table = new Dictionary<string, GradientRule>(StringComparer.Ordinal);
         foreach (IReadOnlyDictionary<string, GradientRule> family in new[]
-            { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table, ReductionRules.Table,
-              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, EinsumRules.Table, ResizeRules.Table, ScatterRules.Table,
+            { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table,
+                ReductionRules.Table,
+              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, EinsumRules.Table, ResizeRules.Table,
+                  ScatterRules.Table,
               LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, RegionRules.Table, SpectralRules.Table, FusedRules.Table,
               ControlFlowRules.Table, QuantizationRules.Table, QuantizedMatrixRules.Table })
         {

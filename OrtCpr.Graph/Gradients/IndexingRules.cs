@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Lookups by integer indices: contributions of repeated indices add up.
+/// <summary>Lookups by integer indices: contributions of repeated indices add up.</summary>
 internal static class IndexingRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -40,7 +40,7 @@ internal static class IndexingRules
         return [g.Transpose(GraphBuilder.Like(sum, front), back).Like(x)];
     }
 
-    // One known position: zeros before and behind, no scatter.
+    /// <summary>One known position: zeros before and after, no scatter.</summary>
     private static Term Placed(GraphBuilder g, Value x, Value row, int axis, long at)
     {
         int rank = x.Shape!.Rank;
@@ -64,7 +64,7 @@ internal static class IndexingRules
     private static Value?[] GatherElements(GraphBuilder g, Forward op, Term dy) =>
         [g.Op("ScatterElements", [g.Filled(0, op.In(0)), op.In(1), dy], ("axis", op.Axis("axis", 0)), ("reduction", "add")).Like(op.In(0))];
 
-    // With batch_dims the batch's own coordinates go in front of the indices.
+    /// <summary>With batch_dims the batch's own coordinates go in front of the indices.</summary>
     private static Value?[] GatherND(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0), indices = g.Cast(op.In(1), ElementType.Int64);
@@ -73,7 +73,10 @@ internal static class IndexingRules
         {
             int rank = op.Rank(1);
             Term one = g.Concat(0, g.Op("Shape", [indices], ("end", -1)), g.Ints(1));
-            Term Coordinate(int axis) => g.Op("Expand", [g.Reshape(g.Positions(g.DimOf(indices, axis)), [.. Enumerable.Range(0, rank).Select(i => i == axis ? -1L : 1)]), one]);
+            Term Coordinate(int axis) =>
+                g.Op(
+                    "Expand", [g.Reshape(g.Positions(g.DimOf(indices, axis)),
+                        [.. Enumerable.Range(0, rank).Select(i => i == axis ? -1L : 1)]), one]);
             indices = g.Concat(-1, [.. Enumerable.Range(0, batch).Select(Coordinate), indices]);
         }
         return [g.Op("ScatterND", [g.Filled(0, x), indices, dy], ("reduction", "add")).Like(x)];
@@ -82,15 +85,16 @@ internal static class IndexingRules
     private static Value?[] TopK(GraphBuilder g, Forward op, Term dy) =>
         [g.Op("ScatterElements", [g.Filled(0, op.In(0)), op.Out(1), dy], ("axis", op.Node.Int("axis", -1))).Like(op.In(0))];
 
-    // values = [off, on]: all of dy that is not on is off.
+    /// <summary>values = [off, on]: all of dy that is not on is off.</summary>
     private static Value?[] OneHot(GraphBuilder g, Forward op, Term dy)
     {
-        Term mask = g.Op("OneHot", [op.In(0), op.In(1), g.Constant(GraphBuilder.FloatVector(dy.Type, 0, 1))], ("axis", op.Node.Int("axis", -1)));
+        Term mask = g.Op("OneHot", [op.In(0), op.In(1), g.Constant(GraphBuilder.FloatVector(dy.Type, 0, 1))],
+            ("axis", op.Node.Int("axis", -1)));
         Term on = g.Reshape(g.ReduceSum(dy * mask, false), 1), all = g.Reshape(g.ReduceSum(dy, false), 1);
         return [null, null, g.Concat(0, all - on, on)];
     }
 
-    // Without an axis the input counts as flat.
+    /// <summary>Without an axis the input counts as flat.</summary>
     private static Term Compress(GraphBuilder g, Forward op)
     {
         Term x = op.Node.Has("axis") ? op.In(0) : g.Reshape(op.In(0), -1);
@@ -98,14 +102,14 @@ internal static class IndexingRules
         return g.Gather(x, GraphBuilder.Typed(chosen, ElementType.Int64, new Shape(Dim.Unknown)), op.Axis("axis", 0));
     }
 
-    // The second output says where each value occurred first.
+    /// <summary>The second output says where each value occurred first.</summary>
     private static Term Unique(GraphBuilder g, Forward op)
     {
         Term x = op.Node.Has("axis") ? op.In(0) : g.Reshape(op.In(0), -1);
         return g.Gather(x, GraphBuilder.Typed(op.Out(1), ElementType.Int64, new Shape(Dim.Unknown)), op.Axis("axis", 0));
     }
 
-    // Windows along an axis, each behind all others: y[…, w, …, i] = x[…, w·step + i, …].
+    /// <summary>Windows along an axis, each after all others: y[…, w, …, i] = x[…, w·step + i, …].</summary>
     private static Term UnfoldTensor(GraphBuilder g, Forward op)
     {
         int axis = op.Axis("dim", -1), rank = op.Rank(0);

@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Losses over classes on axis 1: scores [N, C, d…], labels [N, d…], class weights [C].
+/// <summary>Losses over classes on axis 1: scores [N, C, d…], labels [N, d…], class weights [C].</summary>
 internal static class LossRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -11,7 +11,7 @@ internal static class LossRules
         ["SoftmaxCrossEntropyLoss"] = SoftmaxCrossEntropyLoss,
     };
 
-    // With h the gradient of log p: dx = h - p·Σ h over the classes.
+    /// <summary>With h the gradient of log p: dx = h - p·Σ h over the classes.</summary>
     private static Value?[] SoftmaxCrossEntropyLoss(GraphBuilder g, Forward op, Term dy)
     {
         Term h = Picked(g, op, dy);
@@ -20,7 +20,8 @@ internal static class LossRules
         return [h - p * g.ReduceSum(h, true, 1)];
     }
 
-    // loss = -w[t]·x[t], w = 0 where the label is ignored; the mean divides by the sum of the weights.
+    /// <summary>loss = -w[t]·x[t], w = 0 where the label is ignored; the mean divides by the sum of the
+    /// weights.</summary>
     private static Term Picked(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0), labels = op.In(1);

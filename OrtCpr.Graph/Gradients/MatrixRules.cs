@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Matrix products.
+/// <summary>Matrix products.</summary>
 internal static class MatrixRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -17,7 +17,7 @@ internal static class MatrixRules
     private static Term Ranked(Forward op, int input) => op.Rank(input) > 0 ? op.In(input)
         : throw new ArgumentException($"'{op.In(input).Name}' has rank 0, a matrix product takes 1 or more.");
 
-    // y = α·op(a)·op(b), batched and broadcast over leading axes.
+    /// <summary>y = α·op(a)·op(b), batched and broadcast over leading axes.</summary>
     private static Value?[] Product(GraphBuilder g, Value a, Value b, Value dy, bool transA, bool transB, float alpha)
     {
         int ra = a.Shape!.Rank, rb = b.Shape!.Rank;
@@ -27,7 +27,7 @@ internal static class MatrixRules
             : transB ? g.MatMul(dy, a, true, transA, alpha) : g.MatMul(a, dy, !transA, false, alpha)];
     }
 
-    // A matrix under a batch: one product over all rows, instead of one per batch and a sum.
+    /// <summary>A matrix under a batch: one product over all rows, instead of one per batch and a sum.</summary>
     private static Term WeightGradient(GraphBuilder g, Value a, Value b, Value dy, bool transB, float alpha)
     {
         Value rows = Flat(g, a), dRows = Flat(g, dy);
@@ -42,7 +42,7 @@ internal static class MatrixRules
         return g.Op("Flatten", [v], ("axis", rank - 1));
     }
 
-    // Rank-1 operands: a row on the left, a column on the right.
+    /// <summary>Rank-1 operands: a row on the left, a column on the right.</summary>
     private static Value?[] WithVector(GraphBuilder g, Term a, Term b, int ra, int rb, Term dy, float alpha)
     {
         if (alpha != 1) dy = dy * alpha;
@@ -57,7 +57,8 @@ internal static class MatrixRules
         return [tall * g.Unsqueeze(b, 0), g.Squeeze(g.MatMul(a, tall, true, false), -1)];
     }
 
-    // With transBatchA or transBatchB the first axis stands behind the batch axes: [m, batch…, k] is [batch…, m, k].
+    /// <summary>With transBatchA or transBatchB the first axis comes before the batch axes: [m, batch…, k] is [batch…,
+    /// m, k].</summary>
     private static Value?[] FusedMatMul(GraphBuilder g, Forward op, Term dy)
     {
         bool movesA = op.Node.Int("transBatchA", 0) != 0, movesB = op.Node.Int("transBatchB", 0) != 0;
@@ -71,15 +72,18 @@ internal static class MatrixRules
 
     private static IEnumerable<long> Axes(int first, int count) => Enumerable.Range(first, count).Select(i => (long)i);
 
-    // y = α·op(a)·op(b) for a sparse matrix a, which has no gradient: db = α·op(a)ᵀ·dy by the operator itself, or its transpose.
+    /// <summary>y = α·op(a)·op(b) for a sparse matrix a, which has no gradient: db = α·op(a)ᵀ·dy by the operator
+    /// itself, or its transpose.</summary>
     private static Value?[] SparseToDense(GraphBuilder g, Forward op, Term dy)
     {
-        Term product = g.Op("com.microsoft.SparseToDenseMatMul", [op.In(0), dy], ("transA", op.Node.Int("transA", 0) == 0), ("alpha", op.Node.Float("alpha", 1)));
+        Term product =
+            g.Op("com.microsoft.SparseToDenseMatMul", [op.In(0), dy], ("transA", op.Node.Int("transA", 0) == 0),
+                ("alpha", op.Node.Float("alpha", 1)));
         product.Type = dy.Type;
         return [null, (op.Node.Int("transB", 0) != 0 ? g.Transpose(product, 1, 0) : product).Like(op.In(1))];
     }
 
-    // y = α·op(a)·op(b) + β·c. The walker sums dc back to c's shape.
+    /// <summary>y = α·op(a)·op(b) + β·c. The walker sums dc back to c's shape.</summary>
     private static Value?[] Gemm(GraphBuilder g, Forward op, Term dy)
     {
         bool transA = op.Node.Int("transA", 0) != 0, transB = op.Node.Int("transB", 0) != 0;

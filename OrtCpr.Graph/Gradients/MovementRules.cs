@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Operators that move elements without changing them: reshapes, transposes, joins, cuts, paddings.
+/// <summary>Operators that move elements without changing them: reshapes, transposes, joins, cuts, paddings.</summary>
 internal static class MovementRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -49,7 +49,8 @@ internal static class MovementRules
         if (n == 1) return [dy];
         Value[] inputs = [.. Enumerable.Range(0, n).Select(op.In)];
         long?[] sizes = [.. inputs.Select(i => i.Shape?[axis].Known)];
-        Term split = sizes.All(s => s is not null) ? g.Ints([.. sizes.Select(s => s!.Value)]) : g.Concat(0, [.. inputs.Select(i => g.DimOf(i, axis))]);
+        Term split = sizes.All(s => s is not null) ? g.Ints([.. sizes.Select(s => s!.Value)])
+            : g.Concat(0, [.. inputs.Select(i => g.DimOf(i, axis))]);
         Term[] parts = g.Ops("Split", n, [dy, split], ("axis", axis));
         return [.. parts.Select((p, i) => (Value?)GraphBuilder.Like(p, inputs[i]))];
     }
@@ -62,14 +63,18 @@ internal static class MovementRules
         return [n == 1 ? parts[0] : g.Concat(op.Axis("axis", 0), parts).Like(op.In(0))];
     }
 
-    // With step 1: zeros around. With other steps: scatter to the positions that the same slice of a counting vector gives.
+    /// <summary>With step 1: zeros around. With other steps: scatter to the positions that the same slice of a counting
+    /// vector gives.</summary>
     private static Value?[] Slice(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0), starts = op.In(1), ends = op.In(2);
         int rank = op.Rank(0);
-        int count = (int)(starts.Shape?[0].Known ?? g.Known.Integers(starts)?.Length ?? throw new UnsupportedGradientException($"The number of axes that node {op.Node.Label} slices is unknown."));
+        int count = (int)(starts.Shape?[0].Known ?? g.Known.Integers(starts)?.Length
+            ?? throw new UnsupportedGradientException($"The number of axes that node {op.Node.Label} slices is unknown."));
         long[] axes = op.TryIn(3) is null ? [.. Enumerable.Range(0, count).Select(i => (long)i)]
-            : op.Constants(3) ?? throw new UnsupportedGradientException($"The axes of node {op.Node.Label} are not constant. Export the model with constant axes.");
+            : op.Constants(3)
+            ?? throw new UnsupportedGradientException(
+                $"The axes of node {op.Node.Label} are not constant. Export the model with constant axes.");
         long[]? steps = op.TryIn(4) is null ? [.. Enumerable.Repeat(1L, count)] : op.Constants(4);
         if (steps is null || steps.Any(s => s != 1)) return [Scattered(g, op, dy, axes, rank)];
 
@@ -121,7 +126,7 @@ internal static class MovementRules
         return dy.Like(x);
     }
 
-    // Each axis d repeated r times is [r, d]; sum over the r.
+    /// <summary>Each axis d repeated r times is [r, d]; sum over the r.</summary>
     private static Value?[] Tile(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0);
@@ -131,7 +136,8 @@ internal static class MovementRules
         return [g.ReduceSum(split, false, [.. Enumerable.Range(0, rank).Select(i => (long)(2 * i))]).Like(x), null];
     }
 
-    // Constant mode: cut the padding off again (negative pads put zeros back). In the other modes y is x read at positions.
+    /// <summary>Constant mode: cut the padding off again (negative pads put zeros back). In the other modes y is x read
+    /// at positions.</summary>
     private static Value?[] Pad(GraphBuilder g, Forward op, Term dy)
     {
         if (op.Node.Text("mode", "constant") != "constant") return ReadAtPositions(g, op, dy);
@@ -144,13 +150,15 @@ internal static class MovementRules
 
     private static readonly GradientRule ReadAtPositions = ByDefinition.Rule(Gathered);
 
-    // The positions along an axis are what Pad itself makes of 0, 1, 2 …
+    /// <summary>The positions along an axis are what Pad itself makes of 0, 1, 2 …</summary>
     private static Term Gathered(GraphBuilder g, Forward op)
     {
         Term y = op.In(0), pads = g.Folded(op.In(1));
         int rank = op.Rank(0);
         long[] axes = op.TryIn(3) is null ? [.. Enumerable.Range(0, rank).Select(i => (long)i)]
-            : op.Constants(3) ?? throw new UnsupportedGradientException($"The axes of node {op.Node.Label} are not constant. Export the model with constant axes.");
+            : op.Constants(3)
+            ?? throw new UnsupportedGradientException(
+                $"The axes of node {op.Node.Label} are not constant. Export the model with constant axes.");
         for (int i = 0; i < axes.Length; i++)
         {
             Term own = g.Folded(g.Gather(pads, g.Ints(i, i + axes.Length)));
@@ -162,7 +170,7 @@ internal static class MovementRules
         return y;
     }
 
-    // Cropping and padding about the centre undo each other.
+    /// <summary>Cropping and padding about the centre undo each other.</summary>
     private static Value?[] CenterCropPad(GraphBuilder g, Forward op, Term dy)
     {
         Term sizes = g.ShapeOf(op.In(0));
@@ -170,7 +178,7 @@ internal static class MovementRules
         return [g.Op("CenterCropPad", [dy, g.Gather(sizes, g.Ints([.. axes.Select(a => (long)op.In(0).Shape!.Axis(a))]))], ("axes", axes))];
     }
 
-    // SpaceToDepth puts the block in front of the channels; mode CRD has it behind.
+    /// <summary>SpaceToDepth puts the block in front of the channels; mode CRD has it after them.</summary>
     private static Value?[] DepthToSpace(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0);
@@ -190,10 +198,13 @@ internal static class MovementRules
     private static Value?[] CumSum(GraphBuilder g, Forward op, Term dy) =>
         [g.Op("CumSum", [dy, op.In(1)], ("exclusive", op.Node.Int("exclusive", 0)), ("reverse", op.Node.Int("reverse", 0) == 0))];
 
-    // A product over [out, in] with 1 where an element takes no part, so that zeros among the factors stay exact.
+    /// <summary>A product over [out, in] with 1 where an element takes no part, so that zeros among the factors stay
+    /// exact.</summary>
     private static Term CumProd(GraphBuilder g, Forward op)
     {
-        long[] constant = op.Constants(1) ?? throw new UnsupportedGradientException($"The axis of node {op.Node.Label} is not constant. Export the model with a constant axis.");
+        long[] constant = op.Constants(1)
+            ?? throw new UnsupportedGradientException(
+                $"The axis of node {op.Node.Label} is not constant. Export the model with a constant axis.");
         int axis = op.In(0).Shape!.Axis(constant[0]);
         bool reverse = op.Node.Int("reverse", 0) != 0, exclusive = op.Node.Int("exclusive", 0) != 0;
         return g.OnLastAxis(op.In(0), axis, x =>
@@ -205,12 +216,16 @@ internal static class MovementRules
         });
     }
 
-    // Image to columns: each axis of the padded dy is read at block position + window position, [block, windows] of them.
+    /// <summary>Image to columns: each axis of the padded dy is read at block position + window position, [block,
+    /// windows] of them.</summary>
     private static Value?[] Col2Im(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0);
-        int n = op.Rank(0) == 3 && dy.Shape is Shape image ? image.Rank - 2 : throw new UnsupportedGradientException($"The rank of the output of node {op.Node.Label} is unknown. Export the model with a constant image_shape.");
-        long[] strides = op.Node.Ints("strides") ?? [.. Enumerable.Repeat(1L, n)], dilations = op.Node.Ints("dilations") ?? [.. Enumerable.Repeat(1L, n)];
+        int n = op.Rank(0) == 3 && dy.Shape is Shape image ? image.Rank - 2
+            : throw new UnsupportedGradientException(
+                $"The rank of the output of node {op.Node.Label} is unknown. Export the model with a constant image_shape.");
+        long[] strides = op.Node.Ints("strides") ?? [.. Enumerable.Repeat(1L, n)];
+        long[] dilations = op.Node.Ints("dilations") ?? [.. Enumerable.Repeat(1L, n)];
         long[] pads = op.Node.Ints("pads") ?? new long[2 * n];
         Term read = g.PadFrom(2, dy, g.Ints(pads[..n]), g.Ints(pads[n..]));
         for (int i = 0; i < n; i++)

@@ -3,7 +3,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Normalisations. Training-mode BatchNormalization never gets here: a pass decomposes it first.
+/// <summary>Normalisations. Training-mode BatchNormalization never gets here: a pass decomposes it first.</summary>
 internal static class NormalizationRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -19,7 +19,7 @@ internal static class NormalizationRules
         ["LRN"] = LocalResponse,
     };
 
-    // x̂ = (x - mean)·r with r = 1/√(var + ε), over the given axes.
+    /// <summary>x̂ = (x - mean)·r with r = 1/√(var + ε), over the given axes.</summary>
     private static (Term Normal, Term Inverse) Normalized(GraphBuilder g, Term x, double epsilon, long[] axes)
     {
         Term centred = x - g.ReduceMean(x, true, axes);
@@ -27,7 +27,7 @@ internal static class NormalizationRules
         return (centred * inverse, inverse);
     }
 
-    // With h the gradient of x̂: dx = r·(h - mean(h) - x̂·mean(h·x̂)).
+    /// <summary>With h the gradient of x̂: dx = r·(h - mean(h) - x̂·mean(h·x̂)).</summary>
     internal static Term ThroughStatistics(GraphBuilder g, Term h, Term normal, Term inverse, long[] axes)
     {
         Term slope = normal * g.ReduceMean(h * normal, true, axes);
@@ -36,7 +36,7 @@ internal static class NormalizationRules
 
     private static long[] From(int axis, int rank) => [.. Enumerable.Range(axis, rank - axis).Select(i => (long)i)];
 
-    // y = x̂·γ + β. The statistics' own gradients join in dx.
+    /// <summary>y = x̂·γ + β. The statistics' own gradients join in dx.</summary>
     private static Value?[] LayerNormalization(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0);
@@ -57,11 +57,12 @@ internal static class NormalizationRules
         return [dx, dy * normal, op.TryIn(2) is null ? null : dy];
     }
 
-    // Float32 rows with a gain for each of their elements.
+    /// <summary>Float32 rows with a gain for each of their elements.</summary>
     private static bool HasKernel(Forward op, int axis) =>
-        op.In(0).Type == ElementType.Float && op.In(1).Type == ElementType.Float && new Shape(op.In(0).Shape!.Skip(axis)).SurelyEquals(op.In(1).Shape);
+        op.In(0).Type == ElementType.Float && op.In(1).Type == ElementType.Float
+        && new Shape(op.In(0).Shape!.Skip(axis)).SurelyEquals(op.In(1).Shape);
 
-    // Inference form: an affine map per channel with given statistics.
+    /// <summary>Inference form: an affine map per channel with given statistics.</summary>
     private static Value?[] BatchNormalization(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0);
@@ -77,7 +78,7 @@ internal static class NormalizationRules
 
     internal static long[] AllButChannels(int rank) => [.. Enumerable.Range(0, rank).Where(i => i != 1).Select(i => (long)i)];
 
-    // Statistics of each channel of each sample.
+    /// <summary>Statistics of each channel of each sample.</summary>
     private static Value?[] InstanceNormalization(GraphBuilder g, Forward op, Term dy)
     {
         int rank = op.Rank(0);
@@ -87,25 +88,28 @@ internal static class NormalizationRules
         return [dx, g.ReduceSum(dy * normal, false, others), g.ReduceSum(dy, false, others)];
     }
 
-    // [N, C, …] as [N, groups, channels of a group, rest]. γ and β are one a group (version 18) or one a channel (21): as [groups, their number, 1]
-    // both broadcast.
+    /// <summary>[N, C, …] as [N, groups, channels of a group, rest]. γ and β are one a group (version 18) or one a
+    /// channel (21): as [groups, their number, 1] both broadcast.</summary>
     private static Value?[] GroupNormalization(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0), groups = g.Ints(op.Node.Int("num_groups", 1));
         Term target = g.Folded(g.Concat(0, g.Ints(0), groups, g.DimOf(x, 1) / groups, g.Ints(-1)));
-        Term Grouped(Value v) => g.Op("Reshape", [v, target]).Typed(v.Type, new Shape(Dim.Unknown, op.Node.Int("num_groups", 1), Dim.Unknown, Dim.Unknown));
+        Term Grouped(Value v) =>
+            g.Op("Reshape", [v, target]).Typed(v.Type, new Shape(Dim.Unknown, op.Node.Int("num_groups", 1), Dim.Unknown, Dim.Unknown));
         Term gain = g.Reshape(op.In(1), g.Concat(0, groups, g.Ints(-1, 1))), d = Grouped(dy);
         (Term normal, Term inverse) = Normalized(g, Grouped(x), op.Node.Float("epsilon", 1e-5f), [2, 3]);
         Term dx = ThroughStatistics(g, d * gain, normal, inverse, [2, 3]);
         return [g.ReshapeLike(dx, x), g.ReshapeLike(g.SumTo(d * normal, gain), op.In(1)), g.ReshapeLike(g.SumTo(d, gain), op.In(2))];
     }
 
-    // y = x̂·γ, x̂ = x·r with r = 1/√(mean(x²) + ε): dx = r·(h - x̂·mean(h·x̂)); r itself may be an output: dr/dx = -x·r³/n.
+    /// <summary>y = x̂·γ, x̂ = x·r with r = 1/√(mean(x²) + ε): dx = r·(h - x̂·mean(h·x̂)); r itself may be an output:
+    /// dr/dx = -x·r³/n.</summary>
     private static Value?[] RootMeanSquare(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0);
         int axis = op.Axis("axis", -1);
-        if (HasKernel(op, axis) && op.Dy(1) is null) return FunctionLibrary.RmsNormGrad(g, x, op.In(1), dy, axis, op.Node.Float("epsilon", 1e-5f));
+        if (HasKernel(op, axis) && op.Dy(1) is null)
+            return FunctionLibrary.RmsNormGrad(g, x, op.In(1), dy, axis, op.Node.Float("epsilon", 1e-5f));
         long[] axes = From(axis, op.Rank(0));
         Term inverse = g.Reciprocal(g.Sqrt(g.ReduceMean(x * x, true, axes) + op.Node.Float("epsilon", 1e-5f)));
         Term normal = x * inverse, h = dy * op.In(1);
@@ -115,7 +119,7 @@ internal static class NormalizationRules
         return [dx, dy * normal];
     }
 
-    // y = (x - mean) / (σ + 10⁻⁹), the ε of the operator's definition.
+    /// <summary>y = (x - mean) / (σ + 10⁻⁹), the ε of the operator's definition.</summary>
     private static Value?[] MeanVarianceNormalization(GraphBuilder g, Forward op, Term dy)
     {
         long[] axes = op.Node.Ints("axes") ?? [0, 2, 3];
@@ -123,7 +127,8 @@ internal static class NormalizationRules
         return [ThroughStatistics(g, dy, normal, inverse, axes)];
     }
 
-    // y = x/‖x‖: dx = (dy - s·Σ dy·y)/‖x‖ with s = sign(x) for p = 1 and y for p = 2; 0 where the norm is 0.
+    /// <summary>y = x/‖x‖: dx = (dy - s·Σ dy·y)/‖x‖ with s = sign(x) for p = 1 and y for p = 2; 0 where the norm is
+    /// 0.</summary>
     private static Value?[] LpNormalization(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0), y = op.Out(0), zero = g.Scalar(0, x.Type);
@@ -134,7 +139,8 @@ internal static class NormalizationRules
         return [g.Where(isZero, zero, (dy - through) / g.Where(isZero, 1, norm))];
     }
 
-    // y = x·s^-β, s = k + α/n·W(x²) with W the sum over n neighbouring channels: dx = dy·s^-β - 2αβ/n · x·Wᵀ(dy·x·s^(-β-1)).
+    /// <summary>y = x·s^-β, s = k + α/n·W(x²) with W the sum over n neighbouring channels: dx = dy·s^-β - 2αβ/n ·
+    /// x·Wᵀ(dy·x·s^(-β-1)).</summary>
     private static Value?[] LocalResponse(GraphBuilder g, Forward op, Term dy)
     {
         Term x = op.In(0);
@@ -147,12 +153,14 @@ internal static class NormalizationRules
         return [scaled - x * back * (2 * alpha * beta / size)];
     }
 
-    // Sums over channels from `before` in front to `after` behind.
+    /// <summary>Sums over channels from <c>before</c> in front to <c>after</c> after it.</summary>
     private static Term ChannelSum(GraphBuilder g, Value v, int rank, long before, long after)
     {
         long[] others = new long[rank - 2];
         Term padded = g.PadFrom(1, v, g.Ints([before, .. others]), g.Ints([after, .. others]));
         long last = before + after;
-        return g.Op("Sum", [.. Enumerable.Range(0, (int)last + 1).Select(i => (Value?)g.Slice(padded, [i], [i == last ? long.MaxValue : i - last], [1]))]);
+        return g.Op(
+            "Sum", [.. Enumerable.Range(0, (int)last + 1)
+                .Select(i => (Value?)g.Slice(padded, [i], [i == last ? long.MaxValue : i - last], [1]))]);
     }
 }

@@ -2,8 +2,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// QuantizeLinear and DequantizeLinear as fake quantization: straight through where the value was inside the range, zero outside. The gradient of a
-// quantized tensor is that of the numbers it stands for, so it is floating. Operators on quantized tensors have no rule and are refused.
+/// <summary>QuantizeLinear and DequantizeLinear as fake quantization: straight through where the value was inside the
+/// range, zero outside. The gradient of a quantized tensor is that of the numbers it stands for, so it is floating.
+/// Operators on quantized tensors have no rule and are refused.</summary>
 internal static class QuantizationRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -26,11 +27,13 @@ internal static class QuantizationRules
         [ElementType.UInt4] = (0, 15),
     };
 
-    // Integers that stand for the floating numbers behind them, and so carry a gradient.
+    /// <summary>Integers that stand for the floating numbers that they encode, and so carry a gradient.</summary>
     public static bool IsQuantized(Value value) => value.Producer is Node node
-        && (node.OpType is "QuantizeLinear" or "DynamicQuantizeLinear" or "MatMulInteger" or "ConvInteger" or "QGemm" || node.OpType.StartsWith("QLinear", StringComparison.Ordinal));
+        && (node.OpType is "QuantizeLinear" or "DynamicQuantizeLinear" or "MatMulInteger" or "ConvInteger" or "QGemm"
+            || node.OpType.StartsWith("QLinear", StringComparison.Ordinal));
 
-    // q = round(x / s) + z, cut to the range of its type: dx = dy inside; ds = -dy·x / s inside, what Dequantize adds being dy·(q - z).
+    /// <summary>q = round(x / s) + z, cut to the range of its type: dx = dy inside; ds = -dy·x / s inside, what
+    /// Dequantize adds being dy·(q - z).</summary>
     private static Value?[] Quantize(GraphBuilder g, Forward op, Term dy)
     {
         Value scale = Along(g, op, op.In(1));
@@ -46,7 +49,7 @@ internal static class QuantizationRules
         return [inside, op.Active.Contains(op.In(1)) ? Summed(g, op, -(inside * ratio)) : null];
     }
 
-    // y = (q - z)·s: the gradient of q is that of what it stands for; ds = dy·(q - z).
+    /// <summary>y = (q - z)·s: the gradient of q is that of what it stands for; ds = dy·(q - z).</summary>
     private static Value?[] Dequantize(GraphBuilder g, Forward op, Term dy)
     {
         if (!op.Active.Contains(op.In(1))) return [dy];
@@ -55,13 +58,18 @@ internal static class QuantizationRules
         return [dy, Summed(g, op, dy * q)];
     }
 
-    // One scale for all, or one for each position of an axis: brought to where it broadcasts.
+    /// <summary>One scale for all, or one for each position of an axis: brought to where it broadcasts.</summary>
     private static Value Along(GraphBuilder g, Forward op, Value v)
     {
         if (op.Node.Int("block_size", 0) != 0)
-            throw new UnsupportedGradientException($"Node {op.Node.Label} quantizes in blocks, which is not differentiated. Freeze what lies behind it, or export the float model.");
+        {
+            throw new UnsupportedGradientException(
+                $"Node {op.Node.Label} quantizes in blocks, which is not differentiated. "
+                + "Freeze what comes before it, or export the float model.");
+        }
         int trailing = op.Rank(0) - op.Axis("axis", 1) - 1;
-        return v.Shape is not { Rank: 1 } shape || shape[0].Known == 1 || trailing <= 0 ? v : g.Reshape(v, [-1, .. Enumerable.Repeat(1L, trailing)]);
+        return v.Shape is not { Rank: 1 } shape || shape[0].Known == 1 || trailing <= 0 ? v
+            : g.Reshape(v, [-1, .. Enumerable.Repeat(1L, trailing)]);
     }
 
     private static Term Summed(GraphBuilder g, Forward op, Term gradient)
@@ -69,6 +77,7 @@ internal static class QuantizationRules
         Term scale = op.In(1);
         if (scale.Shape is not { Rank: 1 } shape || shape[0].Known == 1) return gradient;
         int axis = op.Axis("axis", 1);
-        return g.Cast(g.ReduceSum(gradient, false, [.. Enumerable.Range(0, op.Rank(0)).Where(i => i != axis).Select(i => (long)i)]), scale.Type);
+        return g.Cast(g.ReduceSum(gradient, false, [.. Enumerable.Range(0, op.Rank(0)).Where(i => i != axis).Select(i => (long)i)]),
+            scale.Type);
     }
 }

@@ -2,20 +2,24 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Products with weights that are packed integers. The weights are frozen; the activations in front get dA = dY·Wᵀ, which is what training beside a
-// quantized base model needs.
+/// <summary>Products with weights that are packed integers. The weights are frozen; the activations in front get dA =
+/// dY·Wᵀ, which is what training beside a quantized base model needs.</summary>
 internal static class QuantizedMatrixRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
     {
-        ["com.microsoft.MatMulNBits"] = (g, op, dy) => [g.MatMul(dy, FromBits(g, op)), null, null, null, null, op.TryIn(5) is null ? null : dy],
+        ["com.microsoft.MatMulNBits"] = (g, op, dy) =>
+            [g.MatMul(dy, FromBits(g, op)), null, null, null, null, op.TryIn(5) is null ? null : dy],
         // The kernel itself unpacks: the product of the unit matrix with the weights is the weights.
-        ["com.microsoft.MatMulBnb4"] = (g, op, dy) => [g.MatMul(dy, g.Op("com.microsoft.MatMulBnb4", [Unit(g, op), op.In(1), op.In(2)], Own(op)), false, true)],
-        ["com.microsoft.DynamicQuantizeMatMul"] = (g, op, dy) => [g.MatMul(dy, Scaled(g, op, 2, 3), false, true), null, null, null, op.TryIn(4) is null ? null : dy],
-        ["com.microsoft.MatMulIntegerToFloat"] = (g, op, dy) => [g.MatMul(dy, Scaled(g, op, 3, 5), false, true), null, null, null, null, null, op.TryIn(6) is null ? null : dy],
+        ["com.microsoft.MatMulBnb4"] = (g, op, dy) =>
+            [g.MatMul(dy, g.Op("com.microsoft.MatMulBnb4", [Unit(g, op), op.In(1), op.In(2)], Own(op)), false, true)],
+        ["com.microsoft.DynamicQuantizeMatMul"] = (g, op, dy) =>
+            [g.MatMul(dy, Scaled(g, op, 2, 3), false, true), null, null, null, op.TryIn(4) is null ? null : dy],
+        ["com.microsoft.MatMulIntegerToFloat"] = (g, op, dy) =>
+            [g.MatMul(dy, Scaled(g, op, 3, 5), false, true), null, null, null, null, null, op.TryIn(6) is null ? null : dy],
     };
 
-    // W[n, k] = (q - z)·s with one z and s a block of k, or the ones that g_idx names.
+    /// <summary>W[n, k] = (q - z)·s with one z and s a block of k, or the ones that g_idx names.</summary>
     private static Term FromBits(GraphBuilder g, Forward op)
     {
         long bits = op.Node.Int("bits", 4), n = op.Node.Int("N", 0), k = op.Node.Int("K", 0), block = op.Node.Int("block_size", 0);
@@ -36,16 +40,17 @@ internal static class QuantizedMatrixRules
         return blocks * block == k ? w : g.Slice(w, [0], [k], [1]);
     }
 
-    // Several numbers in a byte, the first in its low bits, along a new last axis.
+    /// <summary>Several numbers in a byte, the first in its low bits, along a new last axis.</summary>
     private static Value Unpacked(GraphBuilder g, Value bytes, long bits)
     {
         if (bits == 8) return bytes;
         byte[] shifts = [.. Enumerable.Range(0, (int)(8 / bits)).Select(i => (byte)(i * bits))];
-        Term moved = g.Op("BitShift", [g.Unsqueeze(bytes, -1), g.Constant(TensorData.From<byte>(shifts, shifts.Length))], ("direction", "RIGHT"));
+        Term moved =
+            g.Op("BitShift", [g.Unsqueeze(bytes, -1), g.Constant(TensorData.From<byte>(shifts, shifts.Length))], ("direction", "RIGHT"));
         return g.Op("BitwiseAnd", [moved, g.Constant(TensorData.Scalar((byte)((1 << (int)bits) - 1)))]);
     }
 
-    // W[k, n] = (q - z)·s, z and s one for all or one a column.
+    /// <summary>W[k, n] = (q - z)·s, z and s one for all or one a column.</summary>
     private static Term Scaled(GraphBuilder g, Forward op, int scale, int zero)
     {
         RefuseTrained(op, scale);
@@ -64,6 +69,10 @@ internal static class QuantizedMatrixRules
     private static void RefuseTrained(Forward op, int scale)
     {
         if (op.Active.Contains(op.In(scale)))
-            throw new UnsupportedGradientException($"Node {op.Node.Label}: its scales '{op.In(scale).Name}' belong to packed weights and are not differentiated. Freeze them, or export the float model.");
+        {
+            throw new UnsupportedGradientException(
+                $"Node {op.Node.Label}: its scales '{op.In(scale).Name}' belong to packed weights and are not differentiated. "
+                + "Freeze them, or export the float model.");
+        }
     }
 }

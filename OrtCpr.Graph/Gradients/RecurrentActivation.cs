@@ -2,12 +2,13 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// An activation of LSTM, GRU or RNN, named by the attribute `activations`. Alphas and betas are lists in the order of those functions that have them.
+/// <summary>An activation of LSTM, GRU or RNN, named by the attribute <c>activations</c>. Alphas and betas are lists in
+/// the order of those functions that have them.</summary>
 internal sealed record RecurrentActivation(string Name, double Alpha, double Beta)
 {
     private sealed record Kind(double? Alpha, double? Beta, Func<GraphBuilder, Term, double, double, Term> Apply);
 
-    // Names in lower case: their case is not significant.
+    /// <summary>Names in lower case: their case is not significant.</summary>
     private static readonly Dictionary<string, Kind> Kinds = new(StringComparer.Ordinal)
     {
         ["sigmoid"] = new(null, null, (g, x, a, b) => g.Sigmoid(x)),
@@ -25,17 +26,22 @@ internal sealed record RecurrentActivation(string Name, double Alpha, double Bet
 
     public Term Apply(GraphBuilder g, Term x) => Kinds[Name].Apply(g, x, Alpha, Beta);
 
-    // The functions of one direction: f, g and h of the operator's equations.
+    /// <summary>The functions of one direction: f, g and h of the operator's equations.</summary>
     public static RecurrentActivation[] Of(Node node, int direction, int count)
     {
         string[] defaults = node.OpType switch { "RNN" => ["tanh"], "GRU" => ["sigmoid", "tanh"], _ => ["sigmoid", "tanh", "tanh"] };
         string[] names = [.. node.Texts("activations")?.Select(n => n.ToLowerInvariant()) ?? [.. defaults, .. defaults]];
         if (names.Length < (direction + 1) * count || names.FirstOrDefault(n => !Kinds.ContainsKey(n)) is not null)
-            throw new UnsupportedGradientException($"Node {node.Label} has the activations '{string.Join(", ", names)}'; expected {count} a direction out of {string.Join(", ", Kinds.Keys)}. Export the model with those.");
+        {
+            throw new UnsupportedGradientException(
+                $"Node {node.Label} has the activations '{string.Join(", ", names)}'; "
+                + $"expected {count} a direction out of {string.Join(", ", Kinds.Keys)}. Export the model with those.");
+        }
         var alphas = new Queue<float>(node.Floats("activation_alpha") ?? []);
         var betas = new Queue<float>(node.Floats("activation_beta") ?? []);
         RecurrentActivation[] all = [.. names.Select(n => new RecurrentActivation(n,
-            Kinds[n].Alpha is double a ? alphas.TryDequeue(out float given) ? given : a : 0, Kinds[n].Beta is double b ? betas.TryDequeue(out float other) ? other : b : 0))];
+            Kinds[n].Alpha is double a ? alphas.TryDequeue(out float given) ? given : a : 0, Kinds[n].Beta is double b
+            ? betas.TryDequeue(out float other) ? other : b : 0))];
         return all[(direction * count)..((direction + 1) * count)];
     }
 }

@@ -2,8 +2,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// LSTM, GRU and RNN as one Scan a direction; a pass has put the time in front. The products with the inputs are one product over all steps in front of it, and the gradient rule of Scan
-// does the same for the gradients of the recurrent weights.
+/// <summary>LSTM, GRU and RNN as one Scan a direction; a pass has put the time in front. The products with the inputs
+/// are one product over all steps in front of it, and the gradient rule of Scan does the same for the gradients of the
+/// recurrent weights.</summary>
 internal static class RecurrentDecompositions
 {
     public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
@@ -14,10 +15,11 @@ internal static class RecurrentDecompositions
         ["com.microsoft.AttnLSTM"] = (g, n) => Decompose(g, n, 3, AttnLstm),
     };
 
-    // One step of one direction: from the product with the inputs and the states to the new states.
+    /// <summary>One step of one direction: from the product with the inputs and the states to the new states.</summary>
     private delegate Value[] Cell(GraphBuilder g, Direction d, Term x, Term[] states);
 
-    // Weights and activations of one direction; R in parts where the cell multiplies different tensors by them. Clip bounds what goes into an activation, but not what goes into that of the cell state.
+    /// <summary>Weights and activations of one direction; R in parts where the cell multiplies different tensors by
+    /// them. Clip bounds what goes into an activation, but not what goes into that of the cell state.</summary>
     private sealed record Direction(Node Node, Term[] R, Value? RecurrentBias, Value? Peepholes, RecurrentActivation[] Activations)
     {
         public RecurrentAttention? Attention { get; init; }
@@ -29,11 +31,11 @@ internal static class RecurrentDecompositions
         }
     }
 
-    // h = f(x·W + h·R).
+    /// <summary>h = f(x·W + h·R).</summary>
     private static Value[] Rnn(GraphBuilder g, Direction d, Term x, Term[] states) =>
         [d.Act(g, 0, x + g.Gemm(states[0], d.R[0], transB: true))];
 
-    // z, r = f(x·W + h·R), n = g(x·W + (r·h)·R), h = (1 - z)·n + z·h.
+    /// <summary>z, r = f(x·W + h·R), n = g(x·W + (r·h)·R), h = (1 - z)·n + z·h.</summary>
     private static Value[] Gru(GraphBuilder g, Direction d, Term x, Term[] states)
     {
         Term h = states[0];
@@ -44,7 +46,7 @@ internal static class RecurrentDecompositions
         return [Blend(g, z, n, h)];
     }
 
-    // As Gru, with n = g(x·W + r·(h·R + b)).
+    /// <summary>As Gru, with n = g(x·W + r·(h·R + b)).</summary>
     private static Value[] LinearBeforeReset(GraphBuilder g, Direction d, Term x, Term[] states)
     {
         Term h = states[0], product = g.Gemm(h, d.R[0], transB: true);
@@ -56,7 +58,8 @@ internal static class RecurrentDecompositions
 
     private static Term Blend(GraphBuilder g, Term z, Term n, Term h) => n + z * (h - n);
 
-    // i, f, o = f(x·W + h·R + p·c), c = f·c + i·g(x·W + h·R), h = o·h(c); the peephole of o sees the new c. Gates come in the order i, o, f, c.
+    /// <summary>i, f, o = f(x·W + h·R + p·c), c = f·c + i·g(x·W + h·R), h = o·h(c); the peephole of o sees the new c.
+    /// Gates come in the order i, o, f, c.</summary>
     private static Value[] Lstm(GraphBuilder g, Direction d, Term x, Term[] states)
     {
         Term c = states[1];
@@ -70,7 +73,7 @@ internal static class RecurrentDecompositions
         return [output * d.Activations[2].Apply(g, cell), cell];
     }
 
-    // Lstm of x beside the attention of the step before, which is a state too.
+    /// <summary>Lstm of x beside the attention of the step before, which is a state too.</summary>
     private static Value[] AttnLstm(GraphBuilder g, Direction d, Term x, Term[] states)
     {
         Value[] after = Lstm(g, d, x + g.Gemm(states[2], d.Attention!.StateWeights, transB: true), states);
@@ -87,7 +90,8 @@ internal static class RecurrentDecompositions
         var all = new List<Value?[]>();
         for (int i = 0; i < directions.Length; i++)
         {
-            Value? Part(int input) => node.In(input) is not Value whole ? null : directions.Length == 1 ? g.Squeeze(whole, 0) : g.Gather(whole, g.Int(i));
+            Value? Part(int input) =>
+                node.In(input) is not Value whole ? null : directions.Length == 1 ? g.Squeeze(whole, 0) : g.Gather(whole, g.Int(i));
             Value?[] initial = [.. Enumerable.Range(5, states).Select(Part)];
             Value? bias = Part(3);
             Term[] biases = bias is null ? [] : g.Ops("Split", 2, [bias], ("axis", 0), ("num_outputs", 2));
@@ -96,7 +100,9 @@ internal static class RecurrentDecompositions
             bool biasInside = cell == LinearBeforeReset && bias is not null;
             RecurrentAttention? attention = cell == AttnLstm ? new RecurrentAttention(g, node, x, Part) : null;
             if (attention is not null) initial = [.. initial, attention.First];
-            var d = new Direction(node, recurrent, biasInside ? biases[1] : null, states == 2 ? Part(7) : null, RecurrentActivation.Of(node, i, functions)) { Attention = attention };
+            var d = new Direction(node, recurrent, biasInside ? biases[1] : null, states == 2 ? Part(7)
+                : null, RecurrentActivation.Of(node, i, functions))
+            { Attention = attention };
             Term product = g.MatMul(x, g.Transpose(attention?.InputWeights ?? Part(1)!, 1, 0));
             if (bias is not null) product += biasInside ? biases[0] : biases[0] + biases[1];
             all.Add(Scan(g, node, d, product, initial, directions[i] == "reverse", cell));
@@ -107,7 +113,8 @@ internal static class RecurrentDecompositions
 
     private static Value Join(GraphBuilder g, Value[] parts, int axis) => parts.Length == 1 ? parts[0] : g.Concat(axis, parts);
 
-    // The last states, and last the hidden states of all steps. Steps behind the end of a sequence leave its states alone and give zeros.
+    /// <summary>The last states, and last the hidden states of all steps. Steps after the end of a sequence leave its
+    /// states alone and give zeros.</summary>
     private static Value?[] Scan(GraphBuilder g, Node node, Direction d, Value product, Value?[] initial, bool reverse, Cell cell)
     {
         Value zero = g.FilledOf(0, g.Concat(0, g.DimOf(product, 1), g.DimOf(d.R[0], 1)), product.Type);

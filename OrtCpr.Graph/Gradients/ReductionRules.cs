@@ -2,7 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Reductions. `Wide` brings a reduced tensor back to a shape that broadcasts against the input.
+/// <summary>Reductions. <c>Wide</c> brings a reduced tensor back to a shape that broadcasts against the
+/// input.</summary>
 internal static class ReductionRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -35,15 +36,17 @@ internal static class ReductionRules
     private static Value?[] ReduceMean(GraphBuilder g, Forward op, Term dy) =>
         [g.ExpandLike(Wide(g, op, dy / CountOf(g, op.In(0), dy)), op.In(0))];
 
-    // How many elements of `all` went into each of `reduced`, as a scalar of the latter's type.
+    /// <summary>How many elements of <c>all</c> went into each of <c>reduced</c>, as a scalar of the latter's
+    /// type.</summary>
     internal static Term CountOf(GraphBuilder g, Value all, Value reduced)
     {
-        SymbolicInt? ratio = all.Shape?.ElementCount is SymbolicInt many && reduced.Shape?.ElementCount is SymbolicInt few && few.Constant != 0 ? many / few : null;
+        SymbolicInt? ratio = all.Shape?.ElementCount is SymbolicInt many && reduced.Shape?.ElementCount is SymbolicInt few
+            && few.Constant != 0 ? many / few : null;
         return ratio?.Constant is long n ? g.Scalar(n, reduced.Type)
             : g.Cast(g.SizeOf(all), reduced.Type) / g.Cast(g.SizeOf(reduced), reduced.Type);
     }
 
-    // x / ‖x‖, and 0 where the norm is 0.
+    /// <summary>x / ‖x‖, and 0 where the norm is 0.</summary>
     private static Value?[] ReduceL2(GraphBuilder g, Forward op, Term dy)
     {
         Term norm = Wide(g, op, op.Out(0)), zero = g.Scalar(0, dy.Type);
@@ -52,7 +55,7 @@ internal static class ReductionRules
         return [Wide(g, op, dy) * direction];
     }
 
-    // Equal shares to all elements that are equal to the extremum (PyTorch's amax and amin).
+    /// <summary>Equal shares to all elements that are equal to the extremum (PyTorch's amax and amin).</summary>
     private static Value?[] Extremum(GraphBuilder g, Forward op, Term dy)
     {
         Term winners = g.Cast(g.Equal(op.In(0), Wide(g, op, op.Out(0))), dy.Type);
@@ -60,7 +63,8 @@ internal static class ReductionRules
         return [winners * (Wide(g, op, dy) / count)];
     }
 
-    // The product of the others: y/x without zeros; with one zero it is that element's alone; with more it is 0 for all.
+    /// <summary>The product of the others: y/x without zeros; with one zero it is that element's alone; with more it is
+    /// 0 for all.</summary>
     private static Value?[] ReduceProd(GraphBuilder g, Forward op, Term dy)
     {
         Term isZero = g.Equal(op.In(0), 0), safe = g.Where(isZero, 1, op.In(0));
@@ -68,7 +72,8 @@ internal static class ReductionRules
         return [Wide(g, op, dy) * OtherFactors(g, isZero, safe, zeros, product)];
     }
 
-    // From an element, its group's number of zeros and the product of what is not zero: the product of all but the element.
+    /// <summary>From an element, its group's number of zeros and the product of what is not zero: the product of all
+    /// but the element.</summary>
     internal static Term OtherFactors(GraphBuilder g, Value isZero, Term safe, Value zeros, Term product)
     {
         Term none = g.Scalar(0, safe.Type);
@@ -76,7 +81,7 @@ internal static class ReductionRules
         return g.Where(g.Equal(zeros, wanted), product / safe, none);
     }
 
-    // The same reduction of another tensor, with the axes kept.
+    /// <summary>The same reduction of another tensor, with the axes kept.</summary>
     private static Term Reduced(GraphBuilder g, Forward op, string reduction, Value value)
     {
         Value?[] inputs = [value, op.TryIn(1)];

@@ -2,8 +2,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Resize in all its modes. It is linear and works on one axis after another, y = … W₂ W₁ x, so dx = … W₂ᵀ W₁ᵀ dy. The matrix of an axis is what
-// Resize itself makes of an identity matrix, with the same attributes and the axis's own scale, size and region: no formula is repeated here.
+/// <summary>Resize in all its modes. It is linear and works on one axis after another, y = … W₂ W₁ x, so dx = … W₂ᵀ W₁ᵀ
+/// dy. The matrix of an axis is what Resize itself makes of an identity matrix, with the same attributes and the axis's
+/// own scale, size and region: no formula is repeated here.</summary>
 internal static class ResizeRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -27,20 +28,27 @@ internal static class ResizeRules
         return [GraphBuilder.Like(dx, x)];
     }
 
-    // The nearest pixel at a whole scale repeats each pixel: how many times along every axis; null where it is not that simple.
+    /// <summary>The nearest pixel at a whole scale repeats each pixel: how many times along every axis; null where it
+    /// is not that simple.</summary>
     private static long[]? Repeats(Forward op, long[] axes, int rank)
     {
-        if (op.Node.Text("mode", "nearest") != "nearest" || op.TryIn(3) is not null || op.TryIn(2)?.Data is not TensorData { ElementCount: > 0 } data) return null;
+        if (op.Node.Text("mode", "nearest") != "nearest" || op.TryIn(3) is not null
+            || op.TryIn(2)?.Data is not TensorData { ElementCount: > 0 } data)
+        {
+            return null;
+        }
         double[] scales = data.ToDoubles();
-        bool below = op.Node.Text("coordinate_transformation_mode", "half_pixel") == "asymmetric" && op.Node.Text("nearest_mode", "round_prefer_floor") == "floor";
-        bool centred = op.Node.Text("coordinate_transformation_mode", "half_pixel") == "half_pixel" && op.Node.Text("nearest_mode", "round_prefer_floor").StartsWith("round", StringComparison.Ordinal);
+        bool below = op.Node.Text("coordinate_transformation_mode", "half_pixel") == "asymmetric"
+            && op.Node.Text("nearest_mode", "round_prefer_floor") == "floor";
+        bool centred = op.Node.Text("coordinate_transformation_mode", "half_pixel") == "half_pixel"
+            && op.Node.Text("nearest_mode", "round_prefer_floor").StartsWith("round", StringComparison.Ordinal);
         if (!(below || centred) || scales.Any(s => s < 1 || s != Math.Floor(s))) return null;
         long[] times = [.. Enumerable.Repeat(1L, rank)];
         for (int i = 0; i < axes.Length; i++) times[axes[i]] = (long)scales[i];
         return times;
     }
 
-    // Each axis d repeated r times is [d, r]; sum over the r.
+    /// <summary>Each axis d repeated r times is [d, r]; sum over the r.</summary>
     private static Term Summed(GraphBuilder g, Value x, Term dy, long[] times)
     {
         var sizes = new List<Value>();
@@ -57,17 +65,20 @@ internal static class ResizeRules
     }
 
     private static long[] Axes(Forward op, int rank) =>
-        op.Node.Ints("axes") is long[] axes ? [.. axes.Select(a => a < 0 ? a + rank : a)] : [.. Enumerable.Range(0, rank).Select(i => (long)i)];
+        op.Node.Ints("axes") is long[] axes ? [.. axes.Select(a => a < 0 ? a + rank : a)]
+        : [.. Enumerable.Range(0, rank).Select(i => (long)i)];
 
-    // The axis keeps its size, and no region is cut out of it.
+    /// <summary>The axis keeps its size, and no region is cut out of it.</summary>
     private static bool IsUntouched(GraphBuilder g, Forward op, Value dy, long[] axes, int i)
     {
         if (op.Node.Text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize" || KeepsAspect(op)) return false;
         if (op.TryIn(2)?.Data is TensorData { ElementCount: > 0 } scales) return scales.ToDoubles()[i] == 1;
-        return op.TryIn(3) is not null && op.In(0).Shape is Shape from && dy.Shape is Shape to && from[(int)axes[i]].SurelyEquals(to[(int)axes[i]]);
+        return op.TryIn(3) is not null && op.In(0).Shape is Shape from && dy.Shape is Shape to
+            && from[(int)axes[i]].SurelyEquals(to[(int)axes[i]]);
     }
 
-    // [out, in]: the axis as the third of four, which every mode takes, beside columns that stay as they are.
+    /// <summary>[out, in]: the axis as the third of four, which every mode takes, beside columns that stay as they
+    /// are.</summary>
     private static Term Matrix(GraphBuilder g, Forward op, long[] axes, int i)
     {
         Term x = op.In(0), size = g.DimOf(x, (int)axes[i]), at = g.Ints(i);
@@ -85,24 +96,32 @@ internal static class ResizeRules
     }
 
     private static (string, object)[] Attributes(Forward op, params (string, object)[] more) =>
-        [.. op.Node.Attributes.Where(a => a.Key is not ("axes" or "extrapolation_value" or "keep_aspect_ratio_policy")).Select(a => (a.Key, a.Value)), .. more];
+        [.. op.Node.Attributes.Where(a => a.Key is not ("axes" or "extrapolation_value" or "keep_aspect_ratio_policy"))
+            .Select(a => (a.Key, a.Value)), .. more];
 
-    private static bool KeepsAspect(Forward op) => op.TryIn(3) is not null && op.Node.Text("keep_aspect_ratio_policy", "stretch") != "stretch";
+    private static bool KeepsAspect(Forward op) =>
+        op.TryIn(3) is not null && op.Node.Text("keep_aspect_ratio_policy", "stretch") != "stretch";
 
-    // One scale for all axes, decided by the one that is to grow least (or most): it comes along as the last axis, which holds copies. The rows of
-    // the identity are samples of a batch.
+    /// <summary>One scale for all axes, decided by the one that is to grow least (or most): it comes along as the last
+    /// axis, which holds copies. The rows of the identity are samples of a batch.</summary>
     private static Term MatrixOfCommonScale(GraphBuilder g, Forward op, long[] axes, int i)
     {
         Term x = op.In(0), sizes = op.In(3), size = g.DimOf(x, (int)axes[i]), one = g.Ints(1);
         if (op.Node.Text("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize")
-            throw new UnsupportedGradientException($"Node {op.Node.Label} crops (tf_crop_and_resize) and keeps the aspect ratio, which has no gradient rule. Export it with sizes that have the ratio and without the policy.");
+        {
+            throw new UnsupportedGradientException(
+                $"Node {op.Node.Label} crops (tf_crop_and_resize) and keeps the aspect ratio, which has no gradient rule. "
+                + "Export it with sizes that have the ratio and without the policy.");
+        }
         string policy = op.Node.Text("keep_aspect_ratio_policy", "");
         Term resized = g.Gather(g.ShapeOf(x), g.Ints(axes)), ratios = g.Cast(sizes, ElementType.Float) / g.Cast(resized, ElementType.Float);
         Term decisive = g.Op(policy == "not_larger" ? "ArgMin" : "ArgMax", [ratios], ("axis", 0));
         Term rows = g.Reshape(g.Eye(size, x.Type), g.Concat(0, size, one, size, one));
         Term copies = g.Op("Expand", [rows, g.Concat(0, size, one, size, g.Gather(resized, decisive))]);
         Term target = g.Concat(0, g.Gather(sizes, g.Ints(i)), g.Gather(sizes, decisive));
-        Term result = g.Op("Resize", [copies, null, null, target], Attributes(op, ("axes", new long[] { 2, 3 }), ("keep_aspect_ratio_policy", policy)));
+        Term result =
+            g.Op("Resize", [copies, null, null, target],
+                Attributes(op, ("axes", new long[] { 2, 3 }), ("keep_aspect_ratio_policy", policy)));
         Term matrix = g.Gather(result, g.Int(0), 3).Typed(x.Type, new Shape(Dim.Unknown, 1, Dim.Unknown));
         return g.Transpose(g.Squeeze(matrix, 1), 1, 0);
     }

@@ -2,7 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Rotary position embeddings: pairs of elements are turned by an angle that grows with the position.
+/// <summary>Rotary position embeddings: pairs of elements are rotated by an angle that grows with the
+/// position.</summary>
 internal static class RotaryDecompositions
 {
     public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
@@ -12,25 +13,28 @@ internal static class RotaryDecompositions
         ["com.microsoft.MRotaryEmbedding"] = (g, n) => [Embedding(g, n, null, OfThree(g, n, n.Inputs[2]!), OfThree(g, n, n.Inputs[3]!), 1)],
     };
 
-    // x is [batch, heads, positions, width], or [batch, positions, heads·width].
+    /// <summary>x is [batch, heads, positions, width], or [batch, positions, heads·width].</summary>
     private static Term Embedding(GraphBuilder g, Node node, Value? positions, Value cos, Value sin, float scale)
     {
         Term x = g.In(node, 0);
-        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        int rank = x.Shape?.Rank
+            ?? throw new UnsupportedGradientException(
+                $"The rank of '{x.Name}', input of node {node.Label}, is unknown. "
+                + "Give the model's inputs a known rank and export it again.");
         bool interleaved = node.Int("interleaved", 0) != 0;
-        long turned = node.Int("rotary_embedding_dim", 0), heads = node.Int("num_heads", 0);
+        long rotated = node.Int("rotary_embedding_dim", 0), heads = node.Int("num_heads", 0);
         if (rank == 3)
         {
             // com.microsoft takes the width of a head from the tables when the number of heads is not given.
-            Term width = heads > 0 ? g.Ints(-1) : turned > 0 ? g.Ints(turned) : g.DimOf(cos, -1) * g.Ints(2);
+            Term width = heads > 0 ? g.Ints(-1) : rotated > 0 ? g.Ints(rotated) : g.DimOf(cos, -1) * g.Ints(2);
             x = g.Reshape(x, g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), heads > 0 ? g.Ints(heads) : g.Ints(-1), width));
         }
         int positionAxis = rank == 3 ? 1 : 2;
         Value? rest = null;
-        if (turned > 0)
+        if (rotated > 0)
         {
-            rest = g.Op("Slice", [x, g.Ints(turned), g.Ints(long.MaxValue), g.Ints(-1)]);
-            x = g.Slice(x, [0], [turned], [-1]);
+            rest = g.Op("Slice", [x, g.Ints(rotated), g.Ints(long.MaxValue), g.Ints(-1)]);
+            x = g.Slice(x, [0], [rotated], [-1]);
         }
         Term y = Rotate(g, x, positions, cos, sin, interleaved, positionAxis);
         if (rest is not null) y = g.Concat(-1, y, rest);
@@ -38,7 +42,8 @@ internal static class RotaryDecompositions
         return rank == 3 ? g.Reshape(y, g.Concat(0, g.DimOf(y, 0), g.DimOf(y, 1), g.Ints(-1))) : y;
     }
 
-    // (a, b) -> (a·cos - b·sin, a·sin + b·cos) for pairs of the last axis: neighbours when interleaved, else the two halves.
+    /// <summary>(a, b) → (a·cos - b·sin, a·sin + b·cos) for pairs of the last axis: neighbours when interleaved, else
+    /// the two halves.</summary>
     public static Term Rotate(GraphBuilder g, Value x, Value? positions, Value cos, Value sin, bool interleaved, int positionAxis)
     {
         Term c = Angles(g, cos, positions, x, positionAxis), s = Angles(g, sin, positions, x, positionAxis);
@@ -57,30 +62,36 @@ internal static class RotaryDecompositions
         return interleaved ? g.ReshapeLike(g.Concat(-1, g.Unsqueeze(first, -1), g.Unsqueeze(second, -1)), x) : g.Concat(-1, first, second);
     }
 
-    // As Rotate for [·, ·, ·, width] with a table for fewer than width / 2 pairs: the elements behind them stay.
+    /// <summary>As Rotate for [·, ·, ·, width] with a table for fewer than width / 2 pairs: the elements after them
+    /// stay.</summary>
     public static Term RotateFirst(GraphBuilder g, Value x, Value? positions, Value cos, Value sin, bool interleaved, int positionAxis)
     {
-        if (x.Shape?[3].Known is long width && cos.Shape?[1].Known * 2 == width) return Rotate(g, x, positions, cos, sin, interleaved, positionAxis);
-        Term turned = g.DimOf(cos, 1) * g.Ints(2);
-        Term first = g.Op("Slice", [x, g.Ints(0), turned, g.Ints(-1)]), rest = g.Op("Slice", [x, turned, g.Ints(long.MaxValue), g.Ints(-1)]);
+        if (x.Shape?[3].Known is long width && cos.Shape?[1].Known * 2 == width)
+            return Rotate(g, x, positions, cos, sin, interleaved, positionAxis);
+        Term rotated = g.DimOf(cos, 1) * g.Ints(2);
+        Term first = g.Op("Slice", [x, g.Ints(0), rotated, g.Ints(-1)]);
+        Term rest = g.Op("Slice", [x, rotated, g.Ints(long.MaxValue), g.Ints(-1)]);
         return g.Concat(-1, Rotate(g, first, positions, cos, sin, interleaved, positionAxis), rest);
     }
 
-    // A token has three positions, each for a section of the table's columns: the sections one behind the other, or interleaved (every third column from 1
-    // and from 2 on for the second and the third as far as they reach, the others for the first).
+    /// <summary>A token has three positions, each for a section of the table's columns: the sections one after the
+    /// other, or interleaved (every third column from 1 and from 2 on for the second and the third as far as they
+    /// reach, the others for the first).</summary>
     private static Term OfThree(GraphBuilder g, Node node, Value table)
     {
         long[] sections = node.Ints("mrope_section")!;
         bool interleaved = node.Int("mrope_layout", 0) != 0;
         bool In(int section, long column) => interleaved ? column % 3 == section && column < 3 * sections[section]
             : column >= sections.Take(section).Sum() && column < sections.Take(section + 1).Sum();
-        Term Columns(int section) => g.Constant(TensorData.From<bool>([.. Enumerable.Range(0, (int)sections.Sum()).Select(c => In(section, c))], sections.Sum()));
+        Term Columns(int section) =>
+            g.Constant(TensorData.From<bool>([.. Enumerable.Range(0, (int)sections.Sum()).Select(c => In(section, c))], sections.Sum()));
         Term Rows(int section) => g.Gather(table, g.Gather(node.Inputs[1]!, g.Int(section)));
         return g.Where(Columns(1), Rows(1), g.Where(Columns(2), Rows(2), Rows(0)));
     }
 
-    // Rows of a table for the positions, with an axis for the heads: [batch or 1, positions, 1, half], or heads in front of the positions. One position for
-    // a whole batch is the first of its row; without positions the table has one row a position of the batch already, or starts at 0.
+    /// <summary>Rows of a table for the positions, with an axis for the heads: [batch or 1, positions, 1, half], or
+    /// heads in front of the positions. One position for a whole batch is the first of its row; without positions the
+    /// table has one row a position of the batch already, or starts at 0.</summary>
     private static Term Angles(GraphBuilder g, Value table, Value? positions, Value x, int positionAxis)
     {
         Term length = g.DimOf(x, positionAxis);

@@ -2,7 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-// Writes at integer indices, with every reduction. ScatterElements and ScatterND differ only in how a tensor is read at the indices.
+/// <summary>Writes at integer indices, with every reduction. ScatterElements and ScatterND differ only in how a tensor
+/// is read at the indices.</summary>
 internal static class ScatterRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -36,7 +37,8 @@ internal static class ScatterRules
         return written.Like(data);
     }
 
-    // Each factor of an element gets dy times the product of the others, exact with zeros among them.
+    /// <summary>Each factor of an element gets dy times the product of the others, exact with zeros among
+    /// them.</summary>
     private static Value?[] Factors(GraphBuilder g, Forward op, Term dy)
     {
         Term zero = g.Scalar(0, dy.Type), one = g.Scalar(1, dy.Type), data = op.In(0), updates = op.In(2);
@@ -49,7 +51,7 @@ internal static class ScatterRules
         return [dData, null, Read(g, op, dy) * others];
     }
 
-    // Equal shares to all that are equal to the result, the data included.
+    /// <summary>Equal shares to all that are equal to the result, the data included.</summary>
     private static Value?[] Extremum(GraphBuilder g, Forward op, Term dy)
     {
         Term y = op.Out(0);
@@ -58,7 +60,8 @@ internal static class ScatterRules
         return [share * dataWins, null, Read(g, op, share) * updateWins];
     }
 
-    // The update goes to positions write_indices[b] + 0, 1 … of the axis, around the end where the mode is circular.
+    /// <summary>The update goes to positions write_indices[b] + 0, 1 … of the axis, around the end where the mode is
+    /// circular.</summary>
     private static Value?[] TensorScatter(GraphBuilder g, Forward op, Term dy)
     {
         Term cache = op.In(0), update = op.In(1);

@@ -148,18 +148,23 @@ public sealed partial class GraphBuilder
 
     /// <summary>ONNX Reshape with zeros meaning zero (allowzero = 1) only when the target can hold any.</summary>
     public Term Reshape(Value a, Value target) =>
-        target.ConstantIntegers is long[] dims && !dims.Contains(0) ? Op("Reshape", [a, target]) : Op("Reshape", [a, target], ("allowzero", 1));
+        target.ConstantIntegers is long[] dims && !dims.Contains(0) ? Op("Reshape", [a, target])
+        : Op("Reshape", [a, target], ("allowzero", 1));
 
     /// <summary>ONNX Reshape to constants; -1 once for the rest.</summary>
     public Term Reshape(Value a, params long[] dims) => Op("Reshape", [a, Ints(dims)]);
 
-    /// <summary>ONNX Transpose. Two in a row become one, one that changes nothing none, and one behind a Gemm exchanges its operands.</summary>
+    /// <summary>ONNX Transpose. Two in a row become one, one that changes nothing none, and one after a Gemm exchanges
+    /// its operands.</summary>
     public Term Transpose(Value a, params long[] perm)
     {
         if (a.Producer is Node { OpType: "Transpose", Domain: "" } inner && inner.Ints("perm") is long[] first)
             return Transpose(inner.Inputs[0]!, [.. perm.Select(p => first[p])]);
         if (perm is [1, 0] && a.Producer is Node { OpType: "Gemm", Domain: "" } product && product.In(2) is null)
-            return Gemm(product.Inputs[1]!, product.Inputs[0]!, product.Int("transB", 0) == 0, product.Int("transA", 0) == 0, product.Float("alpha", 1));
+        {
+            return Gemm(product.Inputs[1]!, product.Inputs[0]!, product.Int("transB", 0) == 0, product.Int("transA", 0) == 0, product.Float(
+                "alpha", 1));
+        }
         return perm.Select((p, i) => p == i).All(same => same) ? Term(a) : Op("Transpose", [a], ("perm", perm));
     }
 
@@ -183,14 +188,16 @@ public sealed partial class GraphBuilder
         (b, transB) = WithoutTranspose(b, transB);
         if (a.Shape is { Rank: 2 } && b.Shape is { Rank: 2 }) return Gemm(a, b, transA, transB, alpha);
         if (!transA && !transB && alpha == 1) return MatMul(a, b);
-        if (a.Type == ElementType.Float) return Op("com.microsoft.FusedMatMul", [a, b], ("transA", transA), ("transB", transB), ("alpha", alpha));
+        if (a.Type == ElementType.Float)
+            return Op("com.microsoft.FusedMatMul", [a, b], ("transA", transA), ("transB", transB), ("alpha", alpha));
         Term product = MatMul(transA ? TransposeLast(a) : a, transB ? TransposeLast(b) : b);
         return alpha == 1 ? product : product * alpha;
     }
 
     private static (Value, bool) WithoutTranspose(Value a, bool transposed)
     {
-        if (a.Producer is not Node { OpType: "Transpose", Domain: "" } node || a.Shape is not Shape shape || shape.Rank < 2) return (a, transposed);
+        if (a.Producer is not Node { OpType: "Transpose", Domain: "" } node || a.Shape is not Shape shape || shape.Rank < 2)
+            return (a, transposed);
         int rank = shape.Rank;
         long[] perm = node.Ints("perm") ?? [.. Enumerable.Range(0, rank).Reverse().Select(i => (long)i)];
         bool swapsLast = perm[rank - 1] == rank - 2 && perm[rank - 2] == rank - 1 && Enumerable.Range(0, rank - 2).All(i => perm[i] == i);

@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace OrtCpr.Graph.Ir;
 
-/// <summary>Writes nodes into a graph: one method per ONNX operator that OrtCpr emits, each giving its result a name, type and shape.</summary>
+/// <summary>Writes nodes into a graph: one method per ONNX operator that OrtCpr emits, each giving its result a name,
+/// type and shape.</summary>
 /// <remarks>Names of results start with <see cref="Scope"/>, so they tell what they were made for. Constants are shared.
 /// Not thread-safe; belongs to the stage that made it.</remarks>
 public sealed partial class GraphBuilder
@@ -30,10 +31,10 @@ public sealed partial class GraphBuilder
     /// <summary>A value to calculate with: operators on the term write their nodes here.</summary>
     public Term Term(Value value) => new(this, value);
 
-    // Input `index` of a node, which must be given, to calculate with.
+    /// <summary>Input <c>index</c> of a node, which must be given, to calculate with.</summary>
     internal Term In(Node node, int index) => new(this, node.Inputs[index]!);
 
-    // Nodes emitted so far, and whatever else is in the list they go to.
+    /// <summary>Nodes emitted so far, and whatever else is in the list they go to.</summary>
     internal List<Node> Emitted => _sink;
 
     /// <summary>Emits a node with one output.</summary>
@@ -80,7 +81,7 @@ public sealed partial class GraphBuilder
     /// <summary>States that a value has the shape and type of another.</summary>
     public static Value Like(Value value, Value other) => Typed(value, other.Type, other.Shape);
 
-    // Gives an emitted value the name by which the driver knows it.
+    /// <summary>Gives an emitted value the name by which the driver knows it.</summary>
     internal Term Named(Value value, string name)
     {
         value.Name = _graph.Names.Unique(name);
@@ -94,7 +95,8 @@ public sealed partial class GraphBuilder
             ? $"{data.Type}[{string.Join(',', data.Dimensions)}]{Convert.ToHexString(data.Bytes.Span)}"
             : $"{data.Type}#{_constants.Count}";
         if (_constants.TryGetValue(key, out Value? known)) return Term(known);
-        string text = data.ElementCount == 1 ? data.ToDoubles()[0].ToString("G6", CultureInfo.InvariantCulture) : $"{data.Type}{data.Dimensions.Count}d";
+        string text = data.ElementCount == 1 ? data.ToDoubles()[0].ToString("G6", CultureInfo.InvariantCulture)
+            : $"{data.Type}{data.Dimensions.Count}d";
         return Term(_constants[key] = _graph.AddInitializer($"const/{text}", data));
     }
 
@@ -118,7 +120,8 @@ public sealed partial class GraphBuilder
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "No scalar constants of this type."),
     };
 
-    /// <summary>The shape of a value as an INT64 vector: a constant where all dimensions are known, else one Shape node per value.</summary>
+    /// <summary>The shape of a value as an INT64 vector: a constant where all dimensions are known, else one Shape node
+    /// per value.</summary>
     public Term ShapeOf(Value value)
     {
         if (value.Shape?.Sizes is long[] sizes) return Ints(sizes);
@@ -147,7 +150,8 @@ public sealed partial class GraphBuilder
     {
         if (value.Shape is Shape shape && shape.SurelyEquals(other.Shape)) return Term(value);
         // 0 keeps a dimension that stays where it is, which saves the Shape of a tensor with two symbols.
-        if (ReshapeTarget(other.Shape) is null && value.Shape is Shape from && other.Shape is Shape to && from.Concat(to).All(d => d.Known != 0)
+        if (ReshapeTarget(other.Shape) is null && value.Shape is Shape from && other.Shape is Shape to
+            && from.Concat(to).All(d => d.Known != 0)
             && Passes.SelectionRules.ReshapeTarget(from, to) is long[] kept)
         {
             return Op("Reshape", [value, Ints(kept)]).Like(other);
@@ -186,8 +190,9 @@ public sealed partial class GraphBuilder
         return onlyLead || lead == 0 ? sum.Like(source) : ReshapeLike(sum, source);
     }
 
-    // Sum of all elements of a tensor of any shape, as a scalar. In two levels of at most 1,024 and n/1,024 summands, so that rounding stays near that of
-    // pairwise order whatever the kernel does; for any length, by zeros at the end.
+    /// <summary>Sum of all elements of a tensor of any shape, as a scalar. In two levels of at most 1,024 and n/1,024
+    /// summands, so that rounding stays near that of pairwise order whatever the kernel does; for any length, by zeros
+    /// at the end.</summary>
     internal Term SumInBlocks(Value x)
     {
         const long block = 1024;

@@ -8,7 +8,7 @@ namespace OrtCpr.Graph.Ir;
 /// come out even) becomes a symbol of its own, named by its operands, so that the same computation made twice stays equal.</remarks>
 public sealed class SymbolicInt : IEquatable<SymbolicInt>
 {
-    // Monomial (symbols joined by '*', sorted; "" for the constant) -> coefficient, never 0.
+    /// <summary>Monomial (symbols joined by '*', sorted; "" for the constant) → coefficient, never 0.</summary>
     private readonly ImmutableSortedDictionary<string, long> _terms;
     private readonly string _text;
 
@@ -71,7 +71,7 @@ public sealed class SymbolicInt : IEquatable<SymbolicInt>
         return Symbol($"floor({a}/{b})".Replace("*", "·", StringComparison.Ordinal));
     }
 
-    // The value with numbers in place of symbols; null where a symbol is left.
+    /// <summary>The value with numbers in place of symbols; null where a symbol is left.</summary>
     internal long? Evaluate(IReadOnlyDictionary<string, long> symbols)
     {
         long sum = 0;

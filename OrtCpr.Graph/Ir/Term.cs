@@ -2,10 +2,12 @@ using System.Diagnostics;
 
 namespace OrtCpr.Graph.Ir;
 
-/// <summary>A value together with the builder that writes nodes for it, so that formulas read as formulas: <c>dy * (1 - y * y)</c>.</summary>
-/// <remarks>Every operator emits one node at once, through <see cref="Builder"/>, in the order in which C# evaluates the expression. The other side of an
-/// operator is a term of the same builder, a <see cref="Ir.Value"/>, or a number, which becomes a shared constant of this term's type.
-/// A term stands wherever a <see cref="Ir.Value"/> is expected.</remarks>
+/// <summary>A value together with the builder that writes nodes for it, so that formulas read as formulas: <c>dy * (1 -
+/// y * y)</c>.</summary>
+/// <remarks>Every operator emits one node at once, through <see cref="Builder"/>, in the order in which C# evaluates
+/// the expression. The other side of an operator is a term of the same builder, a <see cref="Ir.Value"/>, or a number,
+/// which becomes a shared constant of this term's type. A term stands wherever a <see cref="Ir.Value"/> is
+/// expected.</remarks>
 public readonly partial struct Term
 {
     internal Term(GraphBuilder builder, Value value)
@@ -60,7 +62,8 @@ public readonly partial struct Term
     /// <inheritdoc/>
     public override string ToString() => Value.ToString();
 
-    // Nodes of one graph are written by one builder; two of them in a formula mix a body with the graph around it.
+    /// <summary>Nodes of one graph are written by one builder; two of them in a formula mix a body with the graph
+    /// around it.</summary>
     private static GraphBuilder Common(Term a, Term b)
     {
         Debug.Assert(ReferenceEquals(a.Builder, b.Builder), $"'{a.Value?.Name}' and '{b.Value?.Name}' belong to different builders.");

@@ -21,7 +21,9 @@ public sealed record WeightedSumLoss(params ImmutableArray<(Loss Loss, double We
     }
 
     internal override IEnumerable<string> Problems() => Terms.IsDefaultOrEmpty ? [$"{nameof(Terms)} is empty; expected at least one loss"]
-        : Terms.SelectMany((t, i) => t.Loss.Problems().Concat(double.IsFinite(t.Weight) ? [] : [$"Weight is {t.Weight}; expected a finite number"]).Select(p => $"{nameof(Terms)}[{i}]: {p}"));
+        : Terms.SelectMany((t, i) =>
+            t.Loss.Problems().Concat(double.IsFinite(t.Weight) ? [] : [$"Weight is {t.Weight}; expected a finite number"])
+            .Select(p => $"{nameof(Terms)}[{i}]: {p}"));
 }
 
 /// <summary>A loss of the user's own, written with the operator builder.</summary>
@@ -31,8 +33,14 @@ public sealed record CustomLoss(Func<LossContext, Value> Build) : Loss
     internal override Value Attach(LossContext context)
     {
         Value value = Build(context);
-        if (!value.Type.IsFloating()) throw new OptionException($"The custom loss '{value.Name}' is {value.Type}; expected a floating scalar.");
-        if (value.Shape is not { Rank: 0 }) throw new OptionException($"The custom loss '{value.Name}' has shape {value.Shape?.ToString() ?? "of unknown rank"}; expected a scalar. Reduce it by ReduceMean or ReduceSum with keepDims off.");
+        if (!value.Type.IsFloating())
+            throw new OptionException($"The custom loss '{value.Name}' is {value.Type}; expected a floating scalar.");
+        if (value.Shape is not { Rank: 0 })
+        {
+            throw new OptionException(
+                $"The custom loss '{value.Name}' has shape {value.Shape?.ToString() ?? "of unknown rank"}; expected a scalar. "
+                + "Reduce it by ReduceMean or ReduceSum with keepDims off.");
+        }
         return value;
     }
 }

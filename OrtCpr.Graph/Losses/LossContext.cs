@@ -13,7 +13,7 @@ public sealed class LossContext
         G = builder;
     }
 
-    /// <summary>Writes operators behind the model.</summary>
+    /// <summary>Writes operators after the model.</summary>
     public GraphBuilder G { get; }
 
     internal List<Value> Labels { get; } = [];
@@ -26,10 +26,13 @@ public sealed class LossContext
         if (output is null)
         {
             if (_graph.Outputs.Count == 1) return _graph.Outputs[0];
-            throw new OptionException($"The model has {_graph.Outputs.Count} outputs ({Names(_graph.Outputs)}); say which one the loss takes by {nameof(Loss)}.{nameof(Loss.Output)}.");
+            throw new OptionException(
+                $"The model has {_graph.Outputs.Count} outputs ({Names(_graph.Outputs)}); "
+                + $"say which one the loss takes by {nameof(Loss)}.{nameof(Loss.Output)}.");
         }
         return _graph.Outputs.FirstOrDefault(o => o.Name == output)
-            ?? throw new OptionException($"The loss takes output '{output}', which the model does not have. Its outputs: {Names(_graph.Outputs)}.");
+            ?? throw new OptionException(
+                $"The loss takes output '{output}', which the model does not have. Its outputs: {Names(_graph.Outputs)}.");
     }
 
     /// <summary>A floating output of known rank.</summary>
@@ -38,8 +41,17 @@ public sealed class LossContext
     public Value FindFloating(string? output)
     {
         Value value = Find(output);
-        if (!value.Type.IsFloating()) throw new OptionException($"The loss takes output '{value.Name}', which is {value.Type}; expected a floating type. Outputs of the model: {Names(_graph.Outputs)}.");
-        if (value.Shape is null) throw new OptionException($"The rank of output '{value.Name}' is unknown, and the loss needs it. Export the model with a known output rank.");
+        if (!value.Type.IsFloating())
+        {
+            throw new OptionException(
+                $"The loss takes output '{value.Name}', which is {value.Type}; expected a floating type. Outputs of the model: "
+                + $"{Names(_graph.Outputs)}.");
+        }
+        if (value.Shape is null)
+        {
+            throw new OptionException(
+                $"The rank of output '{value.Name}' is unknown, and the loss needs it. Export the model with a known output rank.");
+        }
         return value;
     }
 
@@ -53,14 +65,21 @@ public sealed class LossContext
         Value? existing = _graph.Inputs.FirstOrDefault(i => i.Name == name);
         if (existing is not null)
         {
-            if (existing.Type != type) throw new OptionException($"The model has an input '{name}' of type {existing.Type}; the loss needs labels of type {type} under that name. Choose another label name.");
+            if (existing.Type != type)
+            {
+                throw new OptionException(
+                    $"The model has an input '{name}' of type {existing.Type}; the loss needs labels of type {type} under that name. "
+                    + "Choose another label name.");
+            }
             return existing;
         }
         Value label = _graph.AddInput(name, type, shape);
-        if (label.Name != name) throw new OptionException($"The name '{name}' for the labels is taken by a tensor of the model. Choose another label name.");
+        if (label.Name != name)
+            throw new OptionException($"The name '{name}' for the labels is taken by a tensor of the model. Choose another label name.");
         Labels.Add(label);
         return label;
     }
 
-    private static string Names(IEnumerable<Value> values) => string.Join(", ", values.Select(v => $"'{v.Name}' {v.Type}{v.Shape?.ToString() ?? ""}"));
+    private static string Names(IEnumerable<Value> values) =>
+        string.Join(", ", values.Select(v => $"'{v.Name}' {v.Type}{v.Shape?.ToString() ?? ""}"));
 }

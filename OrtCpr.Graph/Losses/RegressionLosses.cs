@@ -45,17 +45,20 @@ public sealed record L1Loss(Reduction Reduction = Reduction.Mean) : ElementLoss(
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
 public sealed record HuberLoss(double Delta = 1, Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
 {
-    // With a = min(|e|, δ) both cases are a·(|e| − ½a).
+    /// <summary>With a = min(|e|, δ) both cases are a·(|e| − ½a).</summary>
     private protected override Term Each(GraphBuilder g, Term output, Term target)
     {
         Term size = g.Abs(output - target), bounded = g.Min(size, Delta);
         return bounded * (size - bounded * 0.5);
     }
 
-    internal override IEnumerable<string> Problems() => [.. base.Problems(), .. Delta > 0 && double.IsFinite(Delta) ? Array.Empty<string>() : [$"{nameof(Delta)} is {Delta}; expected a finite number above 0"]];
+    internal override IEnumerable<string> Problems() =>
+        [.. base.Problems(), .. Delta > 0 && double.IsFinite(Delta) ? Array.Empty<string>()
+            : [$"{nameof(Delta)} is {Delta}; expected a finite number above 0"]];
 }
 
-/// <summary>Binary cross-entropy of probabilities from logits, in the form that neither overflows nor cancels (PyTorch <c>BCEWithLogitsLoss</c>).</summary>
+/// <summary>Binary cross-entropy of probabilities from logits, in the form that neither overflows nor cancels (PyTorch
+/// <c>BCEWithLogitsLoss</c>).</summary>
 /// <remarks>(1 − y)·x + (1 + (w − 1)·y)·(log(1 + exp(−|x|)) + max(−x, 0)), w being <see cref="PositiveWeight"/>.</remarks>
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
 public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
@@ -72,5 +75,6 @@ public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : E
     }
 
     internal override IEnumerable<string> Problems() =>
-        [.. base.Problems(), .. PositiveWeight > 0 && double.IsFinite(PositiveWeight) ? Array.Empty<string>() : [$"{nameof(PositiveWeight)} is {PositiveWeight}; expected a finite number above 0"]];
+        [.. base.Problems(), .. PositiveWeight > 0 && double.IsFinite(PositiveWeight) ? Array.Empty<string>()
+            : [$"{nameof(PositiveWeight)} is {PositiveWeight}; expected a finite number above 0"]];
 }

@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 
 namespace OrtCpr.Graph.Parameters;
 
-/// <summary>A pattern for names of parameters or nodes: a glob (<c>*</c> any text, <c>?</c> one character), or a regular expression when written <c>regex:…</c>.</summary>
+/// <summary>A pattern for names of parameters or nodes: a glob (<c>*</c> any text, <c>?</c> one character), or a
+/// regular expression when written <c>regex:…</c>.</summary>
 /// <remarks>Both must match the whole name. Case counts.</remarks>
 public sealed class NamePattern
 {
@@ -38,7 +39,8 @@ public sealed class NamePattern
     /// <summary>True when the whole name matches.</summary>
     public bool Matches(string name) => _regex.IsMatch(name);
 
-    // What the first * or group stands for in a name that matches, empty where there is none; null when the name does not match.
+    /// <summary>What the first * or group stands for in a name that matches, empty where there is none; null when the
+    /// name does not match.</summary>
     internal string? Captured(string name) => _regex.Match(name) is { Success: true } match ? match.Groups[1].Value : null;
 
     /// <inheritdoc/>

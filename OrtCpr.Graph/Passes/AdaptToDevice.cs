@@ -2,17 +2,21 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// A copy of a graph in the form that a device runs as a whole: functions inlined, shapes folded, operators that it lacks written with others, and an
-// Identity in front of each state output where a node may not write the buffer that it reads.
+/// <summary>A copy of a graph in the form that a device runs as a whole: functions inlined, shapes folded, operators
+/// that it lacks written with others, and an Identity in front of each state output where a node may not write the
+/// buffer that it reads.</summary>
 internal static class AdaptToDevice
 {
-    // Operator → its replacement, one output each; null leaves the node alone.
+    /// <summary>Operator → its replacement, one output each; null leaves the node alone.</summary>
     private static readonly Dictionary<string, Func<GraphBuilder, Node, Value?>> Replacements = new(StringComparer.Ordinal)
     {
         ["com.microsoft.FusedMatMul"] = (g, n) => FusedMatMul(g, n),
         ["LogSoftmax"] = (g, n) => LogSoftmax(g, n),
         ["OneHot"] = (g, n) => OneHot(g, n),
-        ["ConstantOfShape"] = (g, n) => g.Op("Expand", [g.Constant(n.Tensor("value") is TensorData value ? GraphBuilder.Reshaped(value) : TensorData.Scalar(0f)), n.Inputs[0]!]),
+        ["ConstantOfShape"] = (g, n) =>
+            g.Op(
+                "Expand", [g.Constant(n.Tensor("value") is TensorData value ? GraphBuilder.Reshaped(value) : TensorData.Scalar(0f)),
+                    n.Inputs[0]!]),
         ["BatchNormalization"] = BatchNormalization,
         ["MaxPool"] = MaxPoolIndices.Write,
         ["Size"] = Size,
@@ -27,7 +31,7 @@ internal static class AdaptToDevice
         ["Or"] = (g, n) => !(!g.In(n, 0) & !g.In(n, 1)),
     };
 
-    // `shapes`: the sizes of some inputs, where the graph is made for one size of batch.
+    /// <summary><c>shapes</c>: the sizes of some inputs, where the graph is made for one size of batch.</summary>
     public static OnnxModel Run(OnnxModel model, DeviceCapabilities device, IReadOnlyDictionary<string, long[]>? shapes = null)
     {
         OnnxModel copy = GraphCopier.Copy(model).Model;
@@ -37,7 +41,8 @@ internal static class AdaptToDevice
         if (device.HighestOpset is int highest) LowerOpset(copy, highest);
         TrainingGraphBuilder.Prepare(copy, InferShapes.Again(copy));
         ShapeInference known = InferShapes.Again(copy);
-        foreach (Node node in copy.Graph.Nodes.Where(n => device.Missing.Contains(n.QualifiedType)).ToList()) Replace(copy.Graph, known, node);
+        foreach (Node node in copy.Graph.Nodes.Where(n => device.Missing.Contains(n.QualifiedType)).ToList())
+            Replace(copy.Graph, known, node);
         if (device.ColumnMajorMaxPool) MaxPoolIndices.Transpose(copy.Graph, known);
         if (!device.InPlace) SeparateOutputs(copy.Graph);
         copy.Graph.Sort();
@@ -46,7 +51,8 @@ internal static class AdaptToDevice
         return copy;
     }
 
-    // Numbers for the symbols in the shapes of these inputs, in every shape of the graph; what is not a number then is inferred anew.
+    /// <summary>Numbers for the symbols in the shapes of these inputs, in every shape of the graph; what is not a
+    /// number then is inferred anew.</summary>
     private static void FixShapes(OnnxGraph graph, IReadOnlyDictionary<string, long[]> shapes)
     {
         var sizes = new Dictionary<string, long>(StringComparer.Ordinal);
@@ -63,14 +69,18 @@ internal static class AdaptToDevice
         }
     }
 
-    // What came after opset 21, where kernels of some providers end: operators, and attributes of older ones. All other changes up to the newest opset
-    // that is read only add types.
-    internal static readonly HashSet<string> OperatorsAfter21 = new(StringComparer.Ordinal) { "Attention", "BitCast", "CumProd", "RMSNormalization", "RotaryEmbedding", "Swish", "TensorScatter" };
-    private static readonly HashSet<string> AttributesAfter21 = new(StringComparer.Ordinal) { "Cast.round_mode", "CastLike.round_mode", "DequantizeLinear.output_dtype", "QuantizeLinear.precision" };
+    /// <summary>What came after opset 21, where kernels of some providers end: operators, and attributes of older ones.
+    /// All other changes up to the newest opset that is read only add types.</summary>
+    internal static readonly HashSet<string> OperatorsAfter21 = new(StringComparer.Ordinal)
+        { "Attention", "BitCast", "CumProd", "RMSNormalization", "RotaryEmbedding", "Swish", "TensorScatter" };
+    private static readonly HashSet<string> AttributesAfter21 = new(StringComparer.Ordinal)
+        { "Cast.round_mode", "CastLike.round_mode", "DequantizeLinear.output_dtype", "QuantizeLinear.precision" };
 
     private static void LowerOpset(OnnxModel model, int highest)
     {
-        bool IsNewer(Node node) => node.Domain.Length == 0 && (OperatorsAfter21.Contains(node.OpType) || node.Attributes.Any(a => AttributesAfter21.Contains($"{node.OpType}.{a.Key}")));
+        bool IsNewer(Node node) =>
+            node.Domain.Length == 0
+            && (OperatorsAfter21.Contains(node.OpType) || node.Attributes.Any(a => AttributesAfter21.Contains($"{node.OpType}.{a.Key}")));
         if (model.Opset > highest && !model.Graph.NodesAndInner().Any(IsNewer)) model.Opsets[""] = highest;
     }
 
@@ -78,7 +88,11 @@ internal static class AdaptToDevice
     {
         string[] doubles = [.. graph.Inputs.Where(i => i.Type == ElementType.Double).Select(i => $"'{i.Name}'")];
         if (doubles.Length > 0)
-            throw new OptionException($"The {device.Name} provider has no float64, and the graph '{graph.Name}' has float64 inputs: {string.Join(", ", doubles.Take(5))}. Export the model in float32, or use 'cpu'.");
+        {
+            throw new OptionException(
+                $"The {device.Name} provider has no float64, and the graph '{graph.Name}' has float64 inputs: "
+                + $"{string.Join(", ", doubles.Take(5))}. Export the model in float32, or use 'cpu'.");
+        }
     }
 
     private static void Replace(OnnxGraph graph, ShapeInference known, Node node)
@@ -105,7 +119,8 @@ internal static class AdaptToDevice
             Value output = graph.Outputs[i];
             if (output.Producer is null || output.Type == ElementType.Bool) continue;
             g.Scope = output.Name;
-            // An Identity of integers may have no kernel, and a neutral element would be optimized away; x + (x − x) is exact for integers.
+            // An Identity of integers may have no kernel, and a neutral element would be optimized away; x + (x − x) is
+            // exact for integers.
             Term x = g.Term(output);
             Value copy = (output.Type.IsFloating() ? g.Identity(x) : x + (x - x)).Like(x);
             (copy.Name, output.Name) = (output.Name, copy.Name);
@@ -124,10 +139,14 @@ internal static class AdaptToDevice
         return alpha == 1 ? product : product * alpha;
     }
 
-    // transBatch exchanges the batch axes in front with the row: [B…, M, K] is stored as [M, B…, K].
+    /// <summary>transBatch exchanges the batch axes in front with the row: [B…, M, K] is stored as [M, B…,
+    /// K].</summary>
     private static Term Operand(GraphBuilder g, Node node, Value x, string last, string batch)
     {
-        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {node.Label}, is unknown, and its replacement needs it. Use 'cpu', or export the model with known ranks.");
+        int rank = x.Shape?.Rank
+            ?? throw new UnsupportedGradientException(
+                $"The rank of '{x.Name}', input of node {node.Label}, is unknown, and its replacement needs it. "
+                + "Use 'cpu', or export the model with known ranks.");
         long[] perm = [.. Enumerable.Range(0, rank).Select(i => (long)i)];
         if (node.Int(batch, 0) != 0) perm = [.. perm.Skip(1).Take(rank - 2), 0, rank - 1];
         if (node.Int(last, 0) != 0) (perm[rank - 2], perm[rank - 1]) = (perm[rank - 1], perm[rank - 2]);
@@ -141,7 +160,8 @@ internal static class AdaptToDevice
         return g.Squeeze(Enumerable.Range(0, x.Shape.Rank).Select(i => g.DimOf(x, i)).Aggregate((size, d) => size * d), 0);
     }
 
-    // With stored statistics: the provider's kernel gives wrong results for inputs without spatial axes.
+    /// <summary>With stored statistics: the provider's kernel gives wrong results for inputs without spatial
+    /// axes.</summary>
     private static Value? BatchNormalization(GraphBuilder g, Node node)
     {
         Term x = g.In(node, 0);
@@ -151,7 +171,8 @@ internal static class AdaptToDevice
         return (x - Channel(node.Inputs[3]!)) * Channel(factor) + Channel(node.Inputs[2]!);
     }
 
-    // By its series near 0, where the exponentials cancel; the first term left out is below 1e-16 of the result.
+    /// <summary>By its series near 0, where the exponentials cancel; the first term left out is below 1e-16 of the
+    /// result.</summary>
     private static Term Sinh(GraphBuilder g, Term x)
     {
         Term square = x * x, series = g.Scalar(1, x.Type);
@@ -166,7 +187,7 @@ internal static class AdaptToDevice
         return g.Where(x > zero, 1, g.Where(x < zero, -1, x));
     }
 
-    // Integers, the sign being the divisor's.
+    /// <summary>Integers, the sign being the divisor's.</summary>
     private static Value? Mod(GraphBuilder g, Node node)
     {
         Term a = g.In(node, 0), b = g.In(node, 1);
@@ -175,8 +196,8 @@ internal static class AdaptToDevice
         return g.Where(rest * b < 0, rest + b, rest);
     }
 
-    // Scalars only: bias corrections of optimizers are built on tanh, and a shader's is good to 1e-5 only. By its series near 0, where the other
-    // form cancels; the first term left out is below 1e-8 of the result.
+    /// <summary>Scalars only: bias corrections of optimizers are built on tanh, and a shader's is good to 1e-5 only. By
+    /// its series near 0, where the other form cancels; the first term left out is below 1e-8 of the result.</summary>
     private static Value? Tanh(GraphBuilder g, Node node)
     {
         Term x = g.In(node, 0);
@@ -196,11 +217,16 @@ internal static class AdaptToDevice
         return shifted - g.Log(g.ReduceSum(g.Exp(shifted), true, axis));
     }
 
-    // values[0] everywhere but values[1] where the index, counted from the front, is that of the position.
+    /// <summary>values[0] everywhere but values[1] where the index, counted from the front, is that of the
+    /// position.</summary>
     private static Term OneHot(GraphBuilder g, Node node)
     {
-        Term indices = g.Cast(node.Inputs[0]!, ElementType.Int64), depth = g.Squeeze(g.Reshape(g.Cast(node.Inputs[1]!, ElementType.Int64), 1), 0), values = g.In(node, 2);
-        int rank = indices.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{indices.Name}', input of node {node.Label}, is unknown. Use 'cpu', or export the model with known ranks.");
+        Term indices = g.Cast(node.Inputs[0]!, ElementType.Int64);
+        Term depth = g.Squeeze(g.Reshape(g.Cast(node.Inputs[1]!, ElementType.Int64), 1), 0);
+        Term values = g.In(node, 2);
+        int rank = indices.Shape?.Rank
+            ?? throw new UnsupportedGradientException(
+                $"The rank of '{indices.Name}', input of node {node.Label}, is unknown. Use 'cpu', or export the model with known ranks.");
         long axis = node.Int("axis", -1);
         if (axis < 0) axis += rank + 1;
         Term wrapped = g.Where(indices < 0, indices + depth, indices);

@@ -4,16 +4,19 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Graph.Passes;
 
-// Computes once what depends on constants only, by ONNX Runtime itself. Nothing that depends on a trained initializer is folded: those are graph
-// inputs by the time this runs. Integer tensors whose elements follow from static dimensions become constants too.
+/// <summary>Computes once what depends on constants only, by ONNX Runtime itself. Nothing that depends on a trained
+/// initializer is folded: those are graph inputs by the time this runs. Integer tensors whose elements follow from
+/// static dimensions become constants too.</summary>
 internal static class FoldConstants
 {
-    // A constant that grew beyond this is left to be computed (an Expand or ConstantOfShape of a large mask).
+    /// <summary>A constant that grew beyond this is left to be computed (an Expand or ConstantOfShape of a large
+    /// mask).</summary>
     private const long MaxElements = 1 << 20;
 
     private static readonly HashSet<string> NeverFolded = new(StringComparer.Ordinal)
     {
-        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout", "If", "Loop", "Scan",
+        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout", "If", "Loop",
+            "Scan",
         "SequenceConstruct", "SequenceEmpty", "Optional",
     };
 
@@ -27,7 +30,12 @@ internal static class FoldConstants
         {
             if (NeverFolded.Contains(node.OpType) || node.Domain is not ("" or "com.microsoft") || node.Subgraphs.Any()) continue;
             if (!node.Inputs.All(i => i is null || constant.Contains(i))) continue;
-            if (node.Outputs.Any(o => o is not null && (o.Shape?.ElementCount?.Constant is not <= MaxElements || o.Type is ElementType.Undefined or ElementType.String))) continue;
+            if (node.Outputs.Any(o =>
+                o is not null
+                && (o.Shape?.ElementCount?.Constant is not <= MaxElements || o.Type is ElementType.Undefined or ElementType.String)))
+            {
+                continue;
+            }
             folded.Add(node);
             foreach (Value? output in node.Outputs)
             {
@@ -49,7 +57,11 @@ internal static class FoldConstants
         var outputs = new HashSet<Value>(graph.Outputs);
         foreach (Node node in graph.Nodes)
         {
-            if (node.Outputs.Count != 1 || node.Outputs[0] is not Value { Type: ElementType.Int64, Shape: Shape { Rank: <= 1 } shape } value) continue;
+            if (node.Outputs.Count != 1
+                || node.Outputs[0] is not Value { Type: ElementType.Int64, Shape: Shape { Rank: <= 1 } shape } value)
+            {
+                continue;
+            }
             if (known.Constants(value) is not long[] numbers || (shape.Rank == 0 && numbers.Length != 1)) continue;
             TensorData data = shape.Rank == 0 ? TensorData.Scalar(numbers[0]) : TensorData.From<long>(numbers, numbers.Length);
             if (outputs.Contains(value)) continue;
@@ -75,7 +87,8 @@ internal static class FoldConstants
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = 1 };
         using var session = new InferenceSession(GraphWriter.ToBytes(part), options);
         using var run = new RunOptions();
-        using IDisposableReadOnlyCollection<OrtValue> results = session.Run(run, [], (IReadOnlyCollection<OrtValue>)[], [.. frontier.Select(f => f.Name)]);
+        using IDisposableReadOnlyCollection<OrtValue> results =
+            session.Run(run, [], (IReadOnlyCollection<OrtValue>)[], [.. frontier.Select(f => f.Name)]);
         for (int i = 0; i < frontier.Length; i++)
         {
             OrtTensorTypeAndShapeInfo info = results[i].GetTensorTypeAndShape();

@@ -4,11 +4,11 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// A Conv that our kernel may do in fewer products becomes an operator of ours: 3 × 3 places, no strides, a weight that is trained. For a weight that does
-// not change ONNX Runtime has a layout of its own.
+/// <summary>A Conv that our kernel may do in fewer products becomes an operator of ours: 3 × 3 taps, no strides, a
+/// weight that is trained. For a weight that does not change ONNX Runtime has a layout of its own.</summary>
 internal static class FuseConv
 {
-    // The kernel's own limit, below which it is ONNX Runtime's Conv.
+    /// <summary>The kernel's own limit, below which it is ONNX Runtime's Conv.</summary>
     private const long FewestChannels = 32;
 
     public static void Run(OnnxModel model)
@@ -31,7 +31,8 @@ internal static class FuseConv
     private static ConvWindow? Geometry(Forward conv)
     {
         Value x = conv.In(0), w = conv.In(1);
-        bool large = x is { Type: ElementType.Float, Shape.Rank: 4 } && w is { IsInitializer: false, Shape.Rank: 4 } && w.Shape[0].Known >= FewestChannels && w.Shape[1].Known >= FewestChannels;
+        bool large = x is { Type: ElementType.Float, Shape.Rank: 4 } && w is { IsInitializer: false, Shape.Rank: 4 }
+            && w.Shape[0].Known >= FewestChannels && w.Shape[1].Known >= FewestChannels;
         if (!large || w.Shape![2].Known != 3 || w.Shape[3].Known != 3) return null;
         var window = ConvWindow.Of(conv);
         return window is { Group: 1, HasUnitStrides: true, Pads: not null } && window.Dilations.All(d => d == 1) ? window : null;

@@ -2,11 +2,13 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// May the input and the output of each pair share one buffer? Every reader of the input, readers of its views included, must have run before
-// the node that writes the output; a writer that reads the input itself must work element by element at equal shape.
+/// <summary>May the input and the output of each pair share one buffer? Every reader of the input, readers of its views
+/// included, must have run before the node that writes the output; a writer that reads the input itself must work
+/// element by element at equal shape.</summary>
 internal static class InPlaceRule
 {
-    private static readonly HashSet<string> Views = new(StringComparer.Ordinal) { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity" };
+    private static readonly HashSet<string> Views = new(StringComparer.Ordinal)
+        { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity" };
 
     private static readonly HashSet<string> ElementWise = new(StringComparer.Ordinal)
     {
@@ -19,7 +21,7 @@ internal static class InPlaceRule
         if (problems.Count > 0) throw new InvalidOperationException($"In-place rule violated: {string.Join("; ", problems.Take(5))}");
     }
 
-    // For graphs that are not ours; empty when all is well.
+    /// <summary>For graphs that are not ours; empty when all is well.</summary>
     public static IReadOnlyList<string> Problems(OnnxModel model, IReadOnlyList<(string Input, string Output)> pairs)
     {
         // What runs when no kernel is registered: everything inlined.
@@ -27,7 +29,8 @@ internal static class InPlaceRule
         InlineFunctions.Run(inlined);
         OnnxGraph graph = inlined.Graph;
         Dictionary<Value, List<Node>> readers = graph.Readers();
-        Dictionary<string, Value> inputs = graph.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal), outputs = graph.Outputs.Distinct().ToDictionary(o => o.Name, StringComparer.Ordinal);
+        Dictionary<string, Value> inputs = graph.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal);
+        Dictionary<string, Value> outputs = graph.Outputs.Distinct().ToDictionary(o => o.Name, StringComparer.Ordinal);
         var positions = new Dictionary<Node, int>();
         foreach (Node node in graph.Nodes) positions[node] = positions.Count;
         var problems = new List<string>();
@@ -50,7 +53,8 @@ internal static class InPlaceRule
                 }
                 else if (!before.Contains(reader))
                 {
-                    problems.Add($"{reader.Label} reads '{inputName}' but may run after {writer.Label}, which overwrites it through '{outputName}'");
+                    problems.Add(
+                        $"{reader.Label} reads '{inputName}' but may run after {writer.Label}, which overwrites it through '{outputName}'");
                 }
             }
         }
@@ -72,7 +76,8 @@ internal static class InPlaceRule
         }
     }
 
-    // Nodes whose results the writer needs. They are in order, so nothing in front of the first one asked for has to be looked at.
+    /// <summary>Nodes whose results the writer needs. They are in order, so nothing in front of the first one asked for
+    /// has to be looked at.</summary>
     private static HashSet<Node> Ancestors(Node writer, int first, Dictionary<Node, int> positions)
     {
         var found = new HashSet<Node>();

@@ -3,21 +3,23 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// The second output of MaxPool for devices whose kernel does not give it, or another on a tie.
+/// <summary>The second output of MaxPool for devices whose kernel does not give it, or another on a tie.</summary>
 internal static class MaxPoolIndices
 {
-    // For a kernel that goes through a window column by column: rows and columns change places before and after it. The maximum itself stays with the
-    // node, which without indices has a faster kernel.
+    /// <summary>For a kernel that goes through a window column by column: rows and columns are exchanged before and
+    /// after it. The maximum itself stays with the node, which without indices has a faster kernel.</summary>
     public static void Transpose(OnnxGraph graph, ShapeInference known)
     {
-        foreach (Node node in graph.Nodes.Where(n => n.QualifiedType == "MaxPool" && n.Outputs.Count > 1 && n.Outputs[1] is not null && n.Ints("kernel_shape")?.Length > 1).ToList())
+        foreach (Node node in graph.Nodes.Where(n =>
+            n.QualifiedType == "MaxPool" && n.Outputs.Count > 1 && n.Outputs[1] is not null && n.Ints("kernel_shape")?.Length > 1).ToList())
         {
             Value x = node.Inputs[0]!, old = node.Outputs[1]!;
             var nodes = new List<Node>();
             var g = new GraphBuilder(graph, known, nodes) { Scope = old.Name };
             int rank = node.Ints("kernel_shape")!.Length + 2;
             long[] swap = [.. Enumerable.Range(0, rank - 2).Select(i => (long)i), rank - 1, rank - 2];
-            (string, object)[] attributes = [.. node.Attributes.Where(a => a.Key != "storage_order").Select(a => (a.Key, a.Value is long[] each ? Swapped(each, rank - 2) : a.Value))];
+            (string, object)[] attributes = [.. node.Attributes.Where(a => a.Key != "storage_order")
+                .Select(a => (a.Key, a.Value is long[] each ? Swapped(each, rank - 2) : a.Value))];
             Term found = g.Transpose(g.Ops("MaxPool", 2, [g.Transpose(x, swap)], attributes)[1], swap);
             // plane·HW + w·H + h to plane·HW + h·W + w.
             Term height = g.DimOf(x, rank - 2), width = g.DimOf(x, rank - 1), column = found / height, row = found - column * height;
@@ -30,17 +32,18 @@ internal static class MaxPoolIndices
         }
     }
 
-    // Per axis, or all begins and then all ends.
+    /// <summary>Per axis, or all begins and then all ends.</summary>
     private static long[] Swapped(long[] values, int spatial)
     {
         long[] swapped = [.. values];
-        for (int last = spatial - 1; last < values.Length; last += spatial) (swapped[last], swapped[last - 1]) = (swapped[last - 1], swapped[last]);
+        for (int last = spatial - 1; last < values.Length; last += spatial)
+            (swapped[last], swapped[last - 1]) = (swapped[last - 1], swapped[last]);
         return swapped;
     }
 
-    // In standard operators, for a kernel that gives the first output only: window position by window position from the last to the first, whoever
-    // equals the maximum. Static shapes.
-    // Takes the output away from the node; the node itself stays.
+    /// <summary>In standard operators, for a kernel that gives the first output only: window position by window
+    /// position from the last to the first, whoever equals the maximum. Static shapes. Takes the output away from the
+    /// node; the node itself stays.</summary>
     public static Value? Write(GraphBuilder g, Node node)
     {
         if (node.Outputs.Count < 2 || node.Outputs[1] is not Value old) return null;
@@ -50,8 +53,10 @@ internal static class MaxPoolIndices
         int n = window.Spatial;
         if (window.PadsBegin is not long[] begin) return null;
         long[] still = [0, 0];
-        long[] end = [.. Enumerable.Range(0, n).Select(i => ((count[i + 2] - 1) * window.Strides[i]) + window.Reach(i) - size[i + 2] - begin[i])];
-        Value padded = begin.Concat(end).All(p => p == 0) ? x : g.Op("Pad", [x, g.Ints([.. still, .. begin, .. still, .. end]), g.Scalar(-3e38, x.Type)]);
+        long[] end = [.. Enumerable.Range(0, n)
+            .Select(i => ((count[i + 2] - 1) * window.Strides[i]) + window.Reach(i) - size[i + 2] - begin[i])];
+        Value padded = begin.Concat(end).All(p => p == 0) ? x
+            : g.Op("Pad", [x, g.Ints([.. still, .. begin, .. still, .. end]), g.Scalar(-3e38, x.Type)]);
         Value? index = null;
         foreach (long[] offset in Offsets(window.Kernel!).Reverse())
         {
@@ -62,7 +67,8 @@ internal static class MaxPoolIndices
                 index = position;
                 continue;
             }
-            Term seen = g.Op("Slice", [padded, g.Ints(start), g.Ints([.. start.Select((s, i) => s + ((count[i + 2] - 1) * window.Strides[i]) + 1)]),
+            Term seen = g.Op(
+                "Slice", [padded, g.Ints(start), g.Ints([.. start.Select((s, i) => s + ((count[i + 2] - 1) * window.Strides[i]) + 1)]),
                 g.Ints([.. Enumerable.Range(2, n).Select(i => (long)i)]), g.Ints(window.Strides)]);
             index = g.Where(g.Equal(seen, y), position, index);
         }
@@ -74,18 +80,20 @@ internal static class MaxPoolIndices
         return null;
     }
 
-    // Every position in a window, row-major.
+    /// <summary>Every position in a window, row-major.</summary>
     private static IEnumerable<long[]> Offsets(long[] kernel) => kernel.Aggregate<long, IEnumerable<long[]>>([[]], (all, size) =>
         all.SelectMany(head => Enumerable.Range(0, (int)size).Select(k => (long[])[.. head, k])));
 
-    // Flat positions within a plane, [1, 1, windows…].
+    /// <summary>Flat positions within a plane, [1, 1, windows…].</summary>
     private static TensorData Positions(long[] start, long[] begin, long[] strides, long[] size, long[] count)
     {
         long[] flat = [0];
         for (int i = 0; i < start.Length; i++)
         {
             int axis = i;
-            flat = [.. flat.SelectMany(p => Enumerable.Range(0, (int)count[axis + 2]).Select(o => (p * size[axis + 2]) + (o * strides[axis]) + start[axis] - begin[axis]))];
+            flat = [.. flat.SelectMany(p =>
+                Enumerable.Range(0, (int)count[axis + 2])
+                .Select(o => (p * size[axis + 2]) + (o * strides[axis]) + start[axis] - begin[axis]))];
         }
         return TensorData.From<long>(flat, [1, 1, .. count.Skip(2)]);
     }

@@ -2,7 +2,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Drops nodes and initializers that no output needs.
+/// <summary>Drops nodes and initializers that no output needs.</summary>
 internal static class RemoveDeadNodes
 {
     public static void Run(OnnxGraph graph, IReadOnlySet<Value>? keep = null)

@@ -6,11 +6,12 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Tests.Gradients;
 
-// Rules that a user registers, for operators of the user's own. The example of docs/layout.md.
+/// <summary>Rules that a user registers, for operators of the user's own. The example of docs/layout.md.</summary>
 [TestClass]
 public sealed class UserRuleTests
 {
-    // y = Reverse(x · weight), Reverse being a function of the model that gives back what it gets: the layer that turns gradients around (Ganin 2015).
+    /// <summary>y = Reverse(x · weight), Reverse being a function of the model that gives back what it gets: the layer
+    /// that turns gradients around (Ganin 2015).</summary>
     private static byte[] Reversal()
     {
         OnnxModel model = OnnxModel.Create("reversal", 18);
@@ -23,13 +24,15 @@ public sealed class UserRuleTests
         model.Functions.Add(function);
         var g = new GraphBuilder(model.Graph);
         Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(2, 3));
-        model.Graph.Outputs.Add(g.Named(GraphBuilder.Like(g.Op("my.own.Reverse", [g.Mul(x, TestModels.Weight(model.Graph, "weight", 3))]), x), "y"));
+        model.Graph.Outputs.Add(
+            g.Named(GraphBuilder.Like(g.Op("my.own.Reverse", [g.Mul(x, TestModels.Weight(model.Graph, "weight", 3))]), x), "y"));
         return GraphWriter.ToBytes(model);
     }
 
     private static float[] Gradient(GradientRules rules)
     {
-        TrainingGraphs graphs = TrainingGraphBuilder.Build(Reversal(), new TrainingOptions { Loss = new OutputLoss(Reduction.Sum), Rules = rules });
+        TrainingGraphs graphs =
+            TrainingGraphBuilder.Build(Reversal(), new TrainingOptions { Loss = new OutputLoss(Reduction.Sum), Rules = rules });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         using Batch batch = new Batch().Add("x", new float[] { 1, 2, 3, 4, 5, 6 }, 2, 3);
         driver.TrainStep(batch);
@@ -40,6 +43,7 @@ public sealed class UserRuleTests
     public void RegisteredRule_WinsOverTheFunctionsBody()
     {
         CollectionAssert.AreEqual(new[] { 5f, 7f, 9f }, Gradient(GradientRules.Default));
-        CollectionAssert.AreEqual(new[] { -5f, -7f, -9f }, Gradient(GradientRules.Default.Register("my.own", "Reverse", (g, op, dy) => [-dy])));
+        CollectionAssert.AreEqual(new[]
+            { -5f, -7f, -9f }, Gradient(GradientRules.Default.Register("my.own", "Reverse", (g, op, dy) => [-dy])));
     }
 }
