@@ -12,12 +12,7 @@ internal static class RowBodies
     // axes: those that are normalised. leading: the others.
     public static readonly string[] LayerNormAttributes = ["axes", "leading"], RmsNormAttributes = ["axes", "leading", "epsilon"];
 
-    // dx = y·(dy − Σ y·dy).
-    public static Value SoftmaxGrad(GraphBuilder g, Value y, Value dy)
-    {
-        Value weighted = g.Mul(y, dy);
-        return g.Sub(weighted, g.Mul(y, g.ReduceSum(weighted, true, -1)));
-    }
+    public static Value SoftmaxGrad(GraphBuilder g, Value y, Value dy) => SoftmaxRules.InputGradient(g, g.Term(y), g.Term(dy), -1);
 
     public static Value[] LayerNormGrad(GraphBuilder g, IReadOnlyList<Value> x) => LayerNormGrad(g, x, Constant(g, "axes"), Constant(g, "leading"));
 

@@ -48,6 +48,20 @@ public sealed class OnnxGraph
     /// <summary>Its nodes and those of their bodies.</summary>
     internal IEnumerable<Node> NodesAndInner() => Nodes.SelectMany(n => n.Subgraphs.SelectMany(b => b.NodesAndInner()).Prepend(n));
 
+    /// <summary>What written nodes read, or what is given as a result, that is neither known before nor made by a node
+    /// before it.</summary>
+    internal static Value[] Foreign(IEnumerable<Value> known, IEnumerable<Node> written, IEnumerable<Value> results)
+    {
+        var defined = new HashSet<Value>(known);
+        var foreign = new List<Value>();
+        foreach (Node node in written)
+        {
+            foreign.AddRange(ReadBy(node).Where(v => !defined.Contains(v)));
+            defined.UnionWith(node.Outputs.OfType<Value>());
+        }
+        return [.. foreign.Concat(results.Where(v => !defined.Contains(v))).Distinct()];
+    }
+
     /// <summary>Who reads each value, in this graph and in its subgraphs (a subgraph's reader is listed as the node
     /// that carries it).</summary>
     internal Dictionary<Value, List<Node>> Readers()

@@ -9,34 +9,23 @@ internal static class ShapeRules
 
     private static readonly Dictionary<string, Rule> Table = BuildTable();
 
-    private static readonly HashSet<string> Comparisons = new(StringComparer.Ordinal)
-    {
-        "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf",
-    };
-
     public static Shape?[]? Infer(Node node, ShapeInference known) =>
         node.Domain is "" or "com.microsoft" && Table.TryGetValue(node.OpType, out Rule? rule) ? rule(node, known) : null;
 
     /// <summary>Element type of the outputs when the operator says so; the first input's otherwise.</summary>
     public static ElementType TypeOf(Node node)
     {
+        if (node.Has(Trait.GivesBooleans)) return ElementType.Bool;
+        if (node.Has(Trait.GivesIntegers)) return ElementType.Int64;
+        if (node.Has(Trait.GivesNoTensor)) return ElementType.Undefined;
         if (node.Domain.Length == 0)
         {
             switch (node.OpType)
             {
                 case "Cast": return (ElementType)node.Int("to", 0);
-                case "CastLike": return node.In(1)?.Type ?? ElementType.Undefined;
-                case "Shape" or "Size" or "NonZero" or "ArgMax" or "ArgMin": return ElementType.Int64;
-                // Their outputs are no tensors.
-                case "SequenceConstruct" or "SequenceEmpty" or "SequenceInsert" or "SequenceErase" or "SequenceMap":
-                case "SplitToSequence" or "Optional":
-                    return ElementType.Undefined;
-                case "SequenceLength": return ElementType.Int64;
-                case "OptionalHasElement": return ElementType.Bool;
-                case "Where": return node.In(1)?.Type ?? ElementType.Undefined;
+                case "CastLike" or "Where": return node.In(1)?.Type ?? ElementType.Undefined;
                 case "OneHot": return node.In(2)?.Type ?? ElementType.Undefined;
                 case "ConstantOfShape": return node.Tensor("value")?.Type ?? ElementType.Float;
-                case string s when Comparisons.Contains(s): return ElementType.Bool;
                 default: break;
             }
         }
@@ -95,31 +84,16 @@ internal static class ShapeRules
             ["Resize"] = WindowShapes.Resize,
             ["Pad"] = (n, k) => n.Domain.Length == 0 ? WindowShapes.Pad(n, k) : null,
         };
-        foreach (string op in new[]
-            { "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Sum", "Mean", "Mod", "PRelu", "Equal", "Less", "LessOrEqual", "Greater",
-            "GreaterOrEqual", "And", "Or", "Xor", "BiasGelu" })
+        foreach (string op in OperatorTraits.With(Trait.Broadcast))
         {
-            table[op] = (n, k) => [n.Inputs.Select(i => i?.Shape).Aggregate(Shape.Broadcast)];
+            table.TryAdd(op, (n, k) => [n.Inputs.Select(i => i?.Shape).Aggregate(Shape.Broadcast)]);
         }
-        foreach (string op in new[]
-            { "Identity", "Cast", "CastLike", "Neg", "Abs", "Sqrt", "Exp", "Log", "Reciprocal", "Tanh", "Sigmoid", "Relu", "Erf", "Gelu",
-                "FastGelu",
-            "QuickGelu", "Softmax", "LogSoftmax", "Hardmax", "Sign", "Floor", "Ceil", "Round", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan",
-                "Sinh", "Cosh", "Asinh", "Acosh", "Atanh",
-            "Not", "IsNaN", "IsInf", "Clip", "Elu", "Selu", "Celu", "LeakyRelu", "Softplus", "Softsign", "HardSigmoid", "HardSwish", "Mish",
-                "Swish", "ThresholdedRelu",
-            "Shrink", "Trilu", "CumSum", "Dropout", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN",
-                "LpNormalization", "MeanVarianceNormalization",
-            "ScatterElements", "ScatterND", "Scatter", "RMSNormalization", "SimplifiedLayerNormalization", "ReverseSequence" })
+        // The second output of Dropout, its mask, is of the same shape.
+        foreach (string op in OperatorTraits.With(Trait.Unary | Trait.KeepsShape))
         {
-            table[op] = (n, k) => [n.In(0)?.Shape, op == "Dropout" ? n.In(0)?.Shape : null];
+            table.TryAdd(op, (n, k) => [n.In(0)?.Shape, n.OpType == "Dropout" ? n.In(0)?.Shape : null]);
         }
-        foreach (string op in new[]
-            { "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceLogSum",
-                "ReduceLogSumExp" })
-        {
-            table[op] = Reduce;
-        }
+        foreach (string op in OperatorTraits.With(Trait.Reduction)) table.TryAdd(op, Reduce);
         return table;
     }
 

@@ -32,7 +32,14 @@ public sealed record CustomLoss(Func<LossContext, Value> Build) : Loss
 {
     internal override Value Attach(LossContext context)
     {
+        int first = context.G.Emitted.Count;
         Value value = Build(context);
+        if (context.Foreign(first, value) is { Length: > 0 } foreign)
+        {
+            throw new OptionException(
+                $"The custom loss uses {string.Join(", ", foreign.Select(v => $"'{v.Name}'"))}, which the graph does not have. "
+                + "Take outputs and labels from the context, and write operators with its builder G.");
+        }
         if (!value.Type.IsFloating())
             throw new OptionException($"The custom loss '{value.Name}' is {value.Type}; expected a floating scalar.");
         if (value.Shape is not { Rank: 0 })

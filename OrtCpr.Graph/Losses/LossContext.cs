@@ -21,26 +21,26 @@ public sealed class LossContext
     /// <summary>An output of the model.</summary>
     /// <param name="output">Its name; null for the only one.</param>
     /// <exception cref="OptionException">There is none of that name, or there are several and none is named.</exception>
-    public Value Find(string? output)
+    public Term Find(string? output)
     {
         if (output is null)
         {
-            if (_graph.Outputs.Count == 1) return _graph.Outputs[0];
+            if (_graph.Outputs.Count == 1) return G.Term(_graph.Outputs[0]);
             throw new OptionException(
                 $"The model has {_graph.Outputs.Count} outputs ({Names(_graph.Outputs)}); "
                 + $"say which one the loss takes by {nameof(Loss)}.{nameof(Loss.Output)}.");
         }
-        return _graph.Outputs.FirstOrDefault(o => o.Name == output)
+        return G.Term(_graph.Outputs.FirstOrDefault(o => o.Name == output)
             ?? throw new OptionException(
-                $"The loss takes output '{output}', which the model does not have. Its outputs: {Names(_graph.Outputs)}.");
+                $"The loss takes output '{output}', which the model does not have. Its outputs: {Names(_graph.Outputs)}."));
     }
 
     /// <summary>A floating output of known rank.</summary>
     /// <param name="output">Its name; null for the only one.</param>
     /// <exception cref="OptionException">As for <see cref="Find"/>, or it is not floating, or its rank is unknown.</exception>
-    public Value FindFloating(string? output)
+    public Term FindFloating(string? output)
     {
-        Value value = Find(output);
+        Term value = Find(output);
         if (!value.Type.IsFloating())
         {
             throw new OptionException(
@@ -60,7 +60,7 @@ public sealed class LossContext
     /// <param name="type">Element type.</param>
     /// <param name="shape">Shape; symbols of the model's outputs make sizes agree.</param>
     /// <exception cref="OptionException">The name is taken by another tensor, or by an input of another type.</exception>
-    public Value Label(string name, ElementType type, Shape shape)
+    public Term Label(string name, ElementType type, Shape shape)
     {
         Value? existing = _graph.Inputs.FirstOrDefault(i => i.Name == name);
         if (existing is not null)
@@ -71,14 +71,20 @@ public sealed class LossContext
                     $"The model has an input '{name}' of type {existing.Type}; the loss needs labels of type {type} under that name. "
                     + "Choose another label name.");
             }
-            return existing;
+            return G.Term(existing);
         }
         Value label = _graph.AddInput(name, type, shape);
         if (label.Name != name)
             throw new OptionException($"The name '{name}' for the labels is taken by a tensor of the model. Choose another label name.");
         Labels.Add(label);
-        return label;
+        return G.Term(label);
     }
+
+    /// <summary>What a loss has written from node <paramref name="first"/> on, or gives as its value, and reads from elsewhere than the
+    /// graph.</summary>
+    internal Value[] Foreign(int first, Value value) => OnnxGraph.Foreign(
+        [.. _graph.Inputs, .. _graph.Initializers, .. G.Emitted.Take(first).SelectMany(n => n.Outputs).OfType<Value>()],
+        G.Emitted.Skip(first), [value]);
 
     private static string Names(IEnumerable<Value> values) =>
         string.Join(", ", values.Select(v => $"'{v.Name}' {v.Type}{v.Shape?.ToString() ?? ""}"));

@@ -12,8 +12,8 @@ public abstract record ElementLoss(Reduction Reduction = Reduction.Mean) : Loss
     internal override Value Attach(LossContext context)
     {
         GraphBuilder g = context.G;
-        Term output = g.Term(context.FindFloating(Output));
-        Term each = Each(g, output, g.Term(context.Label(TargetName, output.Type, output.Shape!)));
+        Term output = context.FindFloating(Output);
+        Term each = Each(g, output, context.Label(TargetName, output.Type, output.Shape!));
         return Reduction == Reduction.Mean ? context.G.ReduceMean(each, false) : context.G.ReduceSum(each, false);
     }
 

@@ -69,19 +69,12 @@ internal static class AdaptToDevice
         }
     }
 
-    /// <summary>What came after opset 21, where kernels of some providers end: operators, and attributes of older ones.
-    /// All other changes up to the newest opset that is read only add types.</summary>
-    internal static readonly HashSet<string> OperatorsAfter21 = new(StringComparer.Ordinal)
-        { "Attention", "BitCast", "CumProd", "RMSNormalization", "RotaryEmbedding", "Swish", "TensorScatter" };
-    private static readonly HashSet<string> AttributesAfter21 = new(StringComparer.Ordinal)
-        { "Cast.round_mode", "CastLike.round_mode", "DequantizeLinear.output_dtype", "QuantizeLinear.precision" };
-
+    /// <summary>A graph without anything that came after it is one of the device's highest opset too: all other changes
+    /// up to the newest only add types.</summary>
     private static void LowerOpset(OnnxModel model, int highest)
     {
-        bool IsNewer(Node node) =>
-            node.Domain.Length == 0
-            && (OperatorsAfter21.Contains(node.OpType) || node.Attributes.Any(a => AttributesAfter21.Contains($"{node.OpType}.{a.Key}")));
-        if (model.Opset > highest && !model.Graph.NodesAndInner().Any(IsNewer)) model.Opsets[""] = highest;
+        bool fits = model.Graph.NodesAndInner().All(n => OperatorTraits.SinceOpset(n) <= highest);
+        if (model.Opset > highest && fits) model.Opsets[""] = highest;
     }
 
     private static void RefuseDouble(OnnxGraph graph, DeviceCapabilities device)

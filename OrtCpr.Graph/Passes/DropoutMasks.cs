@@ -156,12 +156,5 @@ internal static class DropoutMasks
 
     private static int Below(ulong value) => (int)(value % Prime);
 
-    /// <summary>SplitMix64 (Steele, Lea and Flood 2014).</summary>
-    private static ulong Scramble(ulong x)
-    {
-        x += 0x9E3779B97F4A7C15;
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-        return x ^ (x >> 31);
-    }
+    private static ulong Scramble(ulong x) => Mixing.Bits(x + Mixing.GoldenGamma);
 }

@@ -13,13 +13,6 @@ internal static class FoldConstants
     /// mask).</summary>
     private const long MaxElements = 1 << 20;
 
-    private static readonly HashSet<string> NeverFolded = new(StringComparer.Ordinal)
-    {
-        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout", "If", "Loop",
-            "Scan",
-        "SequenceConstruct", "SequenceEmpty", "Optional",
-    };
-
     public static void Run(OnnxModel model, ShapeInference known)
     {
         OnnxGraph graph = model.Graph;
@@ -28,7 +21,7 @@ internal static class FoldConstants
         var folded = new List<Node>();
         foreach (Node node in graph.Nodes)
         {
-            if (NeverFolded.Contains(node.OpType) || node.Domain is not ("" or "com.microsoft") || node.Subgraphs.Any()) continue;
+            if (OperatorTraits.MayDraw(node) || node.Has(Trait.GivesNoTensor) || node.Domain is not ("" or "com.microsoft") || node.Subgraphs.Any()) continue;
             if (!node.Inputs.All(i => i is null || constant.Contains(i))) continue;
             if (node.Outputs.Any(o =>
                 o is not null

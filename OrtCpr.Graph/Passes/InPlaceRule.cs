@@ -7,14 +7,6 @@ namespace OrtCpr.Graph.Passes;
 /// element by element at equal shape.</summary>
 internal static class InPlaceRule
 {
-    private static readonly HashSet<string> Views = new(StringComparer.Ordinal)
-        { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity" };
-
-    private static readonly HashSet<string> ElementWise = new(StringComparer.Ordinal)
-    {
-        "Add", "Sub", "Mul", "Div", "Where", "Identity", "Cast", "Neg", "Max", "Min",
-    };
-
     public static void Check(OnnxModel model, IReadOnlyList<(string Input, string Output)> pairs)
     {
         IReadOnlyList<string> problems = Problems(model, pairs);
@@ -48,7 +40,7 @@ internal static class InPlaceRule
             {
                 if (reader == writer)
                 {
-                    bool same = ElementWise.Contains(writer.OpType) && writer.Domain.Length == 0 && through == input;
+                    bool same = writer.Has(Trait.InPlace) && through == input;
                     if (!same) problems.Add($"{writer.Label} writes '{outputName}' and reads '{inputName}', but not element by element");
                 }
                 else if (!before.Contains(reader))
@@ -71,7 +63,7 @@ internal static class InPlaceRule
             foreach (Node reader in list)
             {
                 yield return (reader, value);
-                if (Views.Contains(reader.OpType) && reader.Inputs[0] == value && reader.Outputs[0] is Value view) work.Push(view);
+                if (OperatorTraits.Has(reader.OpType, Trait.View) && reader.Inputs[0] == value && reader.Outputs[0] is Value view) work.Push(view);
             }
         }
     }

@@ -12,11 +12,6 @@ internal static class MergeEqualNodes
     /// <summary>Larger constants are told apart by identity.</summary>
     private const long ComparedElements = 64;
 
-    private static readonly HashSet<string> Random = new(StringComparer.Ordinal)
-    {
-        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout",
-    };
-
     public static void Run(OnnxGraph graph)
     {
         var replaced = new Dictionary<Value, Value>();
@@ -36,7 +31,7 @@ internal static class MergeEqualNodes
                 foreach (OnnxGraph body in node.Subgraphs) ReplaceIn(body, replaced);
                 continue;
             }
-            if (Random.Contains(node.OpType) || node.Outputs.Any(o => o is not null && outputs.Contains(o))) continue;
+            if (OperatorTraits.MayDraw(node) || node.Outputs.Any(o => o is not null && outputs.Contains(o))) continue;
             string key = Key(node, numbers);
             if (first.TryAdd(key, node)) continue;
             Node kept = first[key];

@@ -9,11 +9,6 @@ namespace OrtCpr.Graph.Passes;
 /// merged with its original.</summary>
 internal sealed class RecomputeActivations
 {
-    /// <summary>Twice run, they would give another result.</summary>
-    private static readonly HashSet<string> Random =
-        new(["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout"],
-            StringComparer.Ordinal);
-
     private readonly OnnxGraph _graph;
     private readonly GraphBuilder _builder;
     private readonly Node[] _forward;
@@ -86,7 +81,7 @@ internal sealed class RecomputeActivations
     private bool Recompute(List<Node> block, HashSet<Node> members, HashSet<Value> made, HashSet<Value> results, HashSet<Value> staying,
         IReadOnlyDictionary<Value, Value> gradients, string? name)
     {
-        HashSet<Value> kept = [.. staying, .. made.Where(_carried.Contains), .. block.Where(n => Random.Contains(n.OpType))
+        HashSet<Value> kept = [.. staying, .. made.Where(_carried.Contains), .. block.Where(OperatorTraits.MayDraw)
             .SelectMany(n => n.Outputs).OfType<Value>()];
         // Shape arithmetic costs nothing to keep.
         kept.UnionWith(made.Where(v => v.Type == ElementType.Int64));

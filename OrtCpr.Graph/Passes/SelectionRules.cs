@@ -30,14 +30,8 @@ internal static class SelectionRules
             ["Concat"] = (n, axis, p) =>
                 axis == n.Outputs[0]!.Shape!.Axis(n.Int("axis", 0)) ? null : [.. Enumerable.Repeat(axis, n.Inputs.Count)],
         };
-        foreach (string op in new[]
-            { "Relu", "Tanh", "Sigmoid", "Gelu", "Erf", "Sqrt", "Exp", "Log", "Neg", "Abs", "Reciprocal", "Identity", "Cast", "Softplus",
-                "Elu", "Selu", "LeakyRelu",
-            "HardSwish", "HardSigmoid", "Mish", "Celu", "Sin", "Cos" })
-        {
-            table[op] = (n, axis, p) => [axis];
-        }
-        foreach (string op in new[] { "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Sum", "Where", "PRelu" }) table[op] = ElementWise;
+        foreach (string op in OperatorTraits.With(Trait.Unary)) table.TryAdd(op, (n, axis, p) => n.Inputs.Count == 1 ? [axis] : null);
+        foreach (string op in OperatorTraits.With(Trait.Broadcast)) table.TryAdd(op, ElementWise);
         return table;
     }
 

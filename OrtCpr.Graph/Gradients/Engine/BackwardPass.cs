@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using OrtCpr.Graph.Ir;
 
@@ -32,11 +31,7 @@ internal sealed class BackwardPass
     {
         List<Node> path = NodesBetween(sources, seeds.Keys, out HashSet<Value> active);
         // What a decomposition writes may be decomposed in turn.
-        while (ReferenceEquals(_nodes, _builder.Graph.Nodes)
-            && Decompositions.Run(_builder.Graph, _builder.Known, path.Where(n => _rules.Find(n) is null)))
-        {
-            path = NodesBetween(sources, seeds.Keys, out active);
-        }
+        while (Decompose(path)) path = NodesBetween(sources, seeds.Keys, out active);
         RefuseMissingRules(path, sources);
         ForwardNodes = _builder.Graph.Nodes.Count;
         foreach ((Value value, Value seed) in seeds)
@@ -60,6 +55,11 @@ internal sealed class BackwardPass
     /// <summary>∂L/∂value of the values whose producers have been visited, after a run.</summary>
     public IReadOnlyDictionary<Value, Value> Totals => _pending.Where(p => p.Value.Count == 1).ToDictionary(p => p.Key, p => p.Value[0]);
 
+    /// <summary>Writes composite operators on the path in operators that have rules. False when there was none, and where
+    /// only a part of the graph is differentiated: its nodes are no list that pieces can be put into.</summary>
+    private bool Decompose(List<Node> path) => ReferenceEquals(_nodes, _builder.Graph.Nodes)
+        && Decompositions.Run(_builder.Graph, _builder.Known, path.Where(n => _rules.Find(n) is null));
+
     private void Differentiate(Node node, HashSet<Value> active)
     {
         var gradients = new Value?[node.Outputs.Count];
@@ -76,8 +76,12 @@ internal sealed class BackwardPass
         Value dy = gradients[0] ?? _builder.Filled(0, node.Outputs[0]!);
         var forward = new Forward(node, _builder, gradients) { Rules = _rules, Active = active };
         Value?[] results = Apply(node, forward, dy), inputs = [.. node.Inputs, .. forward.Captured];
-        Debug.Assert(results.Skip(inputs.Length)
-            .All(r => r is null), $"The rule of {node.OpType} returned {results.Length} gradients for {inputs.Length} inputs.");
+        if (results.Skip(inputs.Length).Any(r => r is not null))
+        {
+            throw new UnsupportedGradientException(
+                $"The gradient rule of node {node.Label} returned {results.Length} gradients; expected at most {inputs.Length}, "
+                + "one for each input and then one for each outer value that the bodies read. Give null for what has no derivative.");
+        }
         for (int i = 0; i < Math.Min(results.Length, inputs.Length); i++)
         {
             if (results[i] is not Value gradient || inputs[i] is not Value input || !active.Contains(input)) continue;
@@ -88,9 +92,12 @@ internal sealed class BackwardPass
 
     private Value?[] Apply(Node node, Forward forward, Value dy)
     {
+        int first = _builder.Emitted.Count;
         try
         {
-            return _rules.Find(node)!(_builder, forward, _builder.Term(dy));
+            Value?[] results = _rules.Find(node)!(_builder, forward, _builder.Term(dy));
+            if (_rules.IsOwn(node)) RefuseForeignValues(node, first, results);
+            return results;
         }
         catch (Exception error) when (error is IndexOutOfRangeException or ArgumentException)
         {
@@ -101,6 +108,21 @@ internal sealed class BackwardPass
                 + $"outputs {string.Join(", ", node.Outputs.Select(o => o?.ToString() ?? "none"))}): "
                 + $"{error.Message} Check the value_info of the model with onnx.checker, or export it again.");
         }
+    }
+
+    /// <summary>What a user's rule wrote and returned may only read values of this graph.</summary>
+    private void RefuseForeignValues(Node node, int first, Value?[] results)
+    {
+        OnnxGraph graph = _builder.Graph;
+        List<Node> before = _builder.Emitted[..first];
+        // A body also reads values of the graphs around it.
+        IEnumerable<Value> known = [.. graph.Inputs, .. graph.Initializers, .. before.SelectMany(OnnxGraph.ReadBy),
+            .. node.Outputs.OfType<Value>(), .. before.SelectMany(n => n.Outputs).OfType<Value>(), .. _pending.Values.SelectMany(v => v)];
+        Value[] foreign = OnnxGraph.Foreign(known, _builder.Emitted.Skip(first), results.OfType<Value>());
+        if (foreign.Length == 0) return;
+        throw new UnsupportedGradientException(
+            $"The gradient rule of node {node.Label} uses {string.Join(", ", foreign.Select(v => $"'{v.Name}'"))}, "
+            + "which the graph does not have. A rule may use the inputs and outputs of its operator, dy, and what it writes with g.");
     }
 
     private void Add(Value value, Value gradient)

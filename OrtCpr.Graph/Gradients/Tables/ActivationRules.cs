@@ -3,7 +3,7 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Gradients;
 
-/// <summary>Activations, softmax family and Gelu in all spellings. Subgradients at kinks follow PyTorch.</summary>
+/// <summary>Activations, and Gelu in all spellings. Subgradients at kinks follow PyTorch.</summary>
 internal static class ActivationRules
 {
     public static readonly IReadOnlyDictionary<string, GradientRule> Table = new Dictionary<string, GradientRule>(StringComparer.Ordinal)
@@ -11,8 +11,6 @@ internal static class ActivationRules
         ["Relu"] = (g, op, dy) => [dy.Type == ElementType.Float ? FunctionLibrary.ReluGrad(g, op.Out(0), dy) : Kept(g, op.Out(0) > 0, dy)],
         ["Sigmoid"] = (g, op, dy) => [dy * (op.Out(0) * (1 - op.Out(0)))],
         ["Tanh"] = (g, op, dy) => [dy * (1 - op.Out(0) * op.Out(0))],
-        ["Softmax"] = Softmax,
-        ["LogSoftmax"] = LogSoftmax,
         ["LeakyRelu"] = (g, op, dy) => [g.Where(op.In(0) > 0, dy, dy * op.Node.Float("alpha", 0.01f))],
         ["Softplus"] = (g, op, dy) => [dy * g.Sigmoid(op.In(0))],
         ["Gelu"] = (g, op, dy) => [op.Node.Text("approximate", "none") == "tanh" ? GeluTanh(g, op.In(0), dy) : GeluErf(g, op.In(0), dy)],
@@ -33,20 +31,6 @@ internal static class ActivationRules
         ["ThresholdedRelu"] = (g, op, dy) => [Kept(g, op.In(0) > op.Node.Float("alpha", 1), dy)],
         ["Dropout"] = Dropout,
     };
-
-    /// <summary>dx = y·(dy - Σ y·dy) along the axis.</summary>
-    private static Value?[] Softmax(GraphBuilder g, Forward op, Term dy)
-    {
-        Term y = op.Out(0);
-        int axis = op.Axis("axis", -1);
-        if (y.Type == ElementType.Float && axis == op.Rank(0) - 1) return [FunctionLibrary.SoftmaxGrad(g, y, dy)];
-        Term weighted = y * dy, total = g.ReduceSum(weighted, true, axis);
-        return [weighted - y * total];
-    }
-
-    /// <summary>dx = dy - softmax(x)·Σ dy along the axis.</summary>
-    private static Value?[] LogSoftmax(GraphBuilder g, Forward op, Term dy) =>
-        [dy - g.Exp(op.Out(0)) * g.ReduceSum(dy, true, op.Axis("axis", -1))];
 
     private static Value GeluErf(GraphBuilder g, Value x, Value dy) =>
         x.Type == ElementType.Float ? FunctionLibrary.GeluErfGrad(g, x, dy) : GeluBodies.ErfBackward(g, x, dy);
@@ -71,13 +55,11 @@ internal static class ActivationRules
 
     private static Term Kept(GraphBuilder g, Value condition, Value dy) => g.Where(condition, dy, 0);
 
-    private static Term Positive(GraphBuilder g, Term x) => x > 0;
-
     /// <summary>y = γx above 0 and γα(eˣ - 1) below, whose slope is y + γα.</summary>
     private static Term Exponential(GraphBuilder g, Forward op, double alpha, double gamma, Term dy)
     {
         Term above = gamma == 1 ? dy : dy * gamma;
-        return g.Where(Positive(g, op.In(0)), above, dy * (op.Out(0) + gamma * alpha));
+        return g.Where(op.In(0) > 0, above, dy * (op.Out(0) + gamma * alpha));
     }
 
     private static Value?[] Selu(GraphBuilder g, Forward op, Term dy) =>
@@ -85,7 +67,7 @@ internal static class ActivationRules
 
     /// <summary>y = α(e^(x/α) - 1) below 0: the slope there is y/α + 1.</summary>
     private static Value?[] Celu(GraphBuilder g, Forward op, Term dy) =>
-        [g.Where(Positive(g, op.In(0)), dy, dy * (op.Out(0) / op.Node.Float("alpha", 1) + 1))];
+        [g.Where(op.In(0) > 0, dy, dy * (op.Out(0) / op.Node.Float("alpha", 1) + 1))];
 
     /// <summary>y = αx + β strictly between 0 and 1, flat elsewhere.</summary>
     private static Value?[] HardSigmoid(GraphBuilder g, Forward op, Term dy)
@@ -122,7 +104,7 @@ internal static class ActivationRules
 
     private static Value?[] PRelu(GraphBuilder g, Forward op, Term dy)
     {
-        Term x = op.In(0), positive = Positive(g, x);
+        Term x = op.In(0), positive = x > 0;
         return [g.Where(positive, dy, dy * op.In(1)), g.Where(positive, 0, dy * x)];
     }
 

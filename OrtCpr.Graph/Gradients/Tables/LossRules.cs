@@ -15,9 +15,9 @@ internal static class LossRules
     private static Value?[] SoftmaxCrossEntropyLoss(GraphBuilder g, Forward op, Term dy)
     {
         Term h = Picked(g, op, dy);
-        if (op.Dy(1) is Value dLogP) h = h + dLogP;
-        Term p = g.Exp(GraphBuilder.Like(op.Out(1), op.In(0)));
-        return [h - p * g.ReduceSum(h, true, 1)];
+        if (op.Dy(1) is Value dLogP) h += dLogP;
+        Term p = g.Exp(op.Out(1).Like(op.In(0)));
+        return [SoftmaxRules.OfLogarithm(g, p, h, 1)];
     }
 
     /// <summary>loss = -w[t]·x[t], w = 0 where the label is ignored; the mean divides by the sum of the

@@ -25,10 +25,16 @@ public sealed class GradientRules
 
     private readonly Dictionary<string, GradientRule> _table;
 
-    private GradientRules(Dictionary<string, GradientRule> table) => _table = table;
+    private readonly HashSet<string> _own;
+
+    private GradientRules(Dictionary<string, GradientRule> table, HashSet<string> own)
+    {
+        _table = table;
+        _own = own;
+    }
 
     /// <summary>The built-in rules.</summary>
-    public static GradientRules Default { get; } = new(BuildTable());
+    public static GradientRules Default { get; } = new(BuildTable(), []);
 
     /// <summary>Operators of the table, as <c>Op</c> or <c>domain.Op</c>, sorted.</summary>
     public IReadOnlyList<string> Operators => [.. _table.Keys.Order(StringComparer.Ordinal)];
@@ -45,17 +51,27 @@ public sealed class GradientRules
     {
         ArgumentNullException.ThrowIfNull(rule);
         ArgumentException.ThrowIfNullOrEmpty(opType);
-        return new(new Dictionary<string, GradientRule>(_table, StringComparer.Ordinal)
-        { [string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}"] = rule });
+        string name = Qualified(domain, opType);
+        return new(With(name, rule), [.. _own, name]);
     }
+
+    /// <summary>A table with one rule of ours replaced.</summary>
+    internal GradientRules Replace(string opType, GradientRule rule) => new(With(opType, rule), _own);
+
+    private Dictionary<string, GradientRule> With(string name, GradientRule rule) => new(_table, StringComparer.Ordinal) { [name] = rule };
+
+    private static string Qualified(string domain, string opType) => string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}";
 
     /// <summary>A table in which Round passes its gradient on unchanged, instead of none: quantization-aware training
     /// of models that round by themselves.</summary>
     /// <remarks>Pairs of QuantizeLinear and DequantizeLinear pass it on in every table, where the value was inside the range.</remarks>
     /// <returns>The new table; this one is unchanged.</returns>
-    public GradientRules StraightThrough() => Register("", "Round", (g, op, dy) => [dy]);
+    public GradientRules StraightThrough() => Replace("Round", (g, op, dy) => [dy]);
 
-    internal bool Has(string domain, string opType) => _table.ContainsKey(string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}");
+    internal bool Has(string domain, string opType) => _table.ContainsKey(Qualified(domain, opType));
+
+    /// <summary>True when a user registered the rule: what it returns is checked, and a mistake is theirs.</summary>
+    internal bool IsOwn(Node node) => _own.Contains(node.QualifiedType);
 
     internal GradientRule? Find(Node node) => _table.GetValueOrDefault(node.QualifiedType) ?? Functions.FunctionLibrary.GradientOf(node);
 
@@ -65,13 +81,13 @@ public sealed class GradientRules
     private static Dictionary<string, GradientRule> BuildTable()
     {
         var table = new Dictionary<string, GradientRule>(StringComparer.Ordinal);
-        foreach (IReadOnlyDictionary<string, GradientRule> family in new[]
-            { ArithmeticRules.Table, ActivationRules.Table, MatrixRules.Table, MovementRules.Table, IndexingRules.Table,
-                ReductionRules.Table,
-              ConvolutionRules.Table, PoolingRules.Table, NormalizationRules.Table, EinsumRules.Table, ResizeRules.Table,
-                  ScatterRules.Table,
-              LossRules.Table, LinearAlgebraRules.Table, GridSampleRules.Table, RegionRules.Table, SpectralRules.Table, FusedRules.Table,
-              ControlFlowRules.Table, QuantizationRules.Table, QuantizedMatrixRules.Table })
+        foreach (IReadOnlyDictionary<string, GradientRule> family in (IReadOnlyDictionary<string, GradientRule>[])
+            [
+                ActivationRules.Table, ArithmeticRules.Table, ControlFlowRules.Table, ConvolutionRules.Table, EinsumRules.Table,
+                FusedRules.Table, GridSampleRules.Table, IndexingRules.Table, LinearAlgebraRules.Table, LossRules.Table, MatrixRules.Table,
+                MovementRules.Table, NormalizationRules.Table, PoolingRules.Table, QuantizationRules.Table, QuantizedMatrixRules.Table,
+                ReductionRules.Table, RegionRules.Table, ResizeRules.Table, ScatterRules.Table, SoftmaxRules.Table, SpectralRules.Table,
+            ])
         {
             foreach ((string op, GradientRule rule) in family) table.Add(op, rule);
         }

@@ -18,10 +18,11 @@ internal static class Decompositions
     private static Dictionary<string, Decomposition> BuildTable()
     {
         var table = new Dictionary<string, Decomposition>(StringComparer.Ordinal);
-        foreach (IReadOnlyDictionary<string, Decomposition> family in new[]
-            { AttentionDecompositions.Table, ExpertDecompositions.Table, FusedDecompositions.Table, RecurrentDecompositions.Table,
-                RotaryDecompositions.Table, SparseAttentionDecomposition.Table,
-            StreamDecompositions.Table })
+        foreach (IReadOnlyDictionary<string, Decomposition> family in (IReadOnlyDictionary<string, Decomposition>[])
+            [
+                AttentionDecompositions.Table, ExpertDecompositions.Table, FusedDecompositions.Table, RecurrentDecompositions.Table,
+                RotaryDecompositions.Table, SparseAttentionDecomposition.Table, StreamDecompositions.Table,
+            ])
         {
             foreach ((string op, Decomposition decomposition) in family) table.Add(op, decomposition);
         }

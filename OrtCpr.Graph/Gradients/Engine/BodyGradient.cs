@@ -57,7 +57,7 @@ internal sealed class BodyGradient
     public HashSet<Value> Finish()
     {
         RemoveDeadNodes.Run(Graph);
-        if (Graph.Nodes.FirstOrDefault(IsRandom) is Node random)
+        if (Graph.Nodes.FirstOrDefault(OperatorTraits.Draws) is Node random)
         {
             throw new UnsupportedGradientException(
                 $"Node {random.Label} draws random numbers in the body '{Graph.Name}', and the backward pass, which computes "
@@ -66,9 +66,4 @@ internal sealed class BodyGradient
         }
         return Graph.Nodes.SelectMany(OnnxGraph.ReadBy).ToHashSet();
     }
-
-    private static bool IsRandom(Node node) =>
-        node.OpType is "RandomNormal" or "RandomNormalLike" or "RandomUniform" or "RandomUniformLike" or "Bernoulli" or "Multinomial"
-        || (node.Is("Dropout") && node.In(2) is Value training && training.Data?.ToInt64s() is not [0])
-        || node.Subgraphs.Any(b => b.Nodes.Any(IsRandom));
 }

@@ -148,7 +148,7 @@ internal sealed class IterationRule
         foreach (string opType in new[] { "MatMul", "Gemm" })
         {
             GradientRule rule = rules.Find(new Node("", opType, ""))!;
-            rules = rules.Register("", opType, (g, op, dy) =>
+            rules = rules.Replace(opType, (g, op, dy) =>
             {
                 Value?[] results = rule(g, op, dy);
                 if (g != _back.Builder || !captured.Contains(op.In(1)) || op.In(1).Shape is not { Rank: 2 }
