@@ -164,7 +164,8 @@ internal static class IntegerRules
         {
             return null;
         }
-        long n = Math.Max(0, (limit - start + delta - Math.Sign(delta)) / delta);
+        // In more bits than the operands have: a file may hold any number.
+        Int128 n = Int128.Max(0, ((Int128)limit - start + delta - Math.Sign(delta)) / delta);
         return n > MaxElements ? null : [.. Enumerable.Range(0, (int)n).Select(i => SymbolicInt.Of(start + (i * delta)))];
     }
 }

@@ -27,10 +27,10 @@ public sealed class Node
     internal string Overload { get; set; } = "";
 
     /// <summary>Inputs in order; null where an optional one is omitted.</summary>
-    public IList<Value?> Inputs { get; } = [];
+    public GraphList<Value?> Inputs { get; } = new();
 
     /// <summary>Outputs in order; null where an optional one is omitted.</summary>
-    public IList<Value?> Outputs { get; } = [];
+    public GraphList<Value?> Outputs { get; } = new();
 
     internal IReadOnlyDictionary<string, object> Attributes => _attributes;
 

@@ -14,7 +14,7 @@ public sealed class OnnxGraph
     public string Name { get; internal set; }
 
     /// <summary>Inputs in order.</summary>
-    public IList<Value> Inputs { get; } = [];
+    public GraphList<Value> Inputs { get; } = new();
 
     /// <summary>Outputs in order. A list, since passes remove many at once.</summary>
     internal List<Value> Outputs { get; } = [];

@@ -56,7 +56,8 @@ internal static class OperatorTraits
         ]),
         (Trait.Broadcast,
         [
-            "Add", "And", "BiasGelu", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul",
+            "Add", "And", "BiasGelu", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Mean", "Min", "Mod",
+                "Mul",
             "Or", "Pow", "PRelu", "Sub", "Sum", "Where", "Xor",
         ]),
         (Trait.KeepsShape,

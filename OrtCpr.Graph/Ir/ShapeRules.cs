@@ -187,10 +187,8 @@ internal static class ShapeRules
         int parts = (int)node.Int("num_outputs", node.Outputs.Count);
         if (shape[axis].Known is not long size)
         {
-            return [.. Enumerable.Repeat(
-                shape.With(axis, shape[axis].Size is SymbolicInt s
-                    && !(s / SymbolicInt.Of(parts)).ToString().StartsWith("floor", StringComparison.Ordinal) ? s / SymbolicInt.Of(parts)
-                    : null), parts)];
+            SymbolicInt? even = shape[axis].Size is SymbolicInt s ? SymbolicInt.Exact(s, SymbolicInt.Of(parts)) : null;
+            return [.. Enumerable.Repeat(shape.With(axis, even), parts)];
         }
         long chunk = (size + parts - 1) / parts;
         return [.. Enumerable.Range(0, parts).Select(i => shape.With(axis, Math.Max(0, Math.Min(chunk, size - (i * chunk)))))];
@@ -227,13 +225,13 @@ internal static class ShapeRules
         if (end.Constant is > int.MaxValue - 1L) end = size;
         else if (end.Constant is < 0) end = size + end;
         if (start.Constant is < 0) start = size + start;
-        return end.Equals(size) && (start.Constant == 0 || start.ToString().Contains(size.ToString(), StringComparison.Ordinal))
-            ? size - start : null;
+        return end.Equals(size) && start.IsAtMost(size) ? size - start : null;
     }
 
     private static SymbolicInt? Strided(long? start, long? end, long step, long? size)
     {
         if (start is not long s || end is not long e || size is not long n || step == 0) return null;
+        if (n == 0) return SymbolicInt.Zero;
         if (s < 0) s += n;
         if (e < 0) e += n;
         (s, e) = step > 0 ? (Math.Clamp(s, 0, n), Math.Clamp(e, 0, n)) : (Math.Clamp(s, 0, n - 1), Math.Clamp(e, -1, n - 1));

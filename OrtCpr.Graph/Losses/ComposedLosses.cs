@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using OrtCpr.Graph.Ir;
+using static System.FormattableString;
 
 namespace OrtCpr.Graph.Losses;
 
@@ -22,7 +23,7 @@ public sealed record WeightedSumLoss(params ImmutableArray<(Loss Loss, double We
 
     internal override IEnumerable<string> Problems() => Terms.IsDefaultOrEmpty ? [$"{nameof(Terms)} is empty; expected at least one loss"]
         : Terms.SelectMany((t, i) =>
-            t.Loss.Problems().Concat(double.IsFinite(t.Weight) ? [] : [$"Weight is {t.Weight}; expected a finite number"])
+            t.Loss.Problems().Concat(double.IsFinite(t.Weight) ? [] : [Invariant($"Weight is {t.Weight}; expected a finite number")])
             .Select(p => $"{nameof(Terms)}[{i}]: {p}"));
 }
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using OrtCpr.Graph.Functions;
 using OrtCpr.Graph.Ir;
+using static System.FormattableString;
 
 namespace OrtCpr.Graph.Losses;
 
@@ -97,7 +98,7 @@ public sealed record CrossEntropyLoss : Loss
 
     internal override IEnumerable<string> Problems()
     {
-        if (!(LabelSmoothing is >= 0 and <= 1)) yield return $"{nameof(LabelSmoothing)} is {LabelSmoothing}; expected 0 to 1";
+        if (!(LabelSmoothing is >= 0 and <= 1)) yield return Invariant($"{nameof(LabelSmoothing)} is {LabelSmoothing}; expected 0 to 1");
         if (!ClassWeights.IsDefaultOrEmpty && ClassWeights.Any(w => !(w >= 0)))
             yield return $"{nameof(ClassWeights)} has a weight below 0 or NaN; expected at least 0";
         if (string.IsNullOrEmpty(LabelName)) yield return $"{nameof(LabelName)} is empty";

@@ -1,4 +1,5 @@
 using OrtCpr.Graph.Ir;
+using static System.FormattableString;
 
 namespace OrtCpr.Graph.Losses;
 
@@ -54,7 +55,7 @@ public sealed record HuberLoss(double Delta = 1, Reduction Reduction = Reduction
 
     internal override IEnumerable<string> Problems() =>
         [.. base.Problems(), .. Delta > 0 && double.IsFinite(Delta) ? Array.Empty<string>()
-            : [$"{nameof(Delta)} is {Delta}; expected a finite number above 0"]];
+            : [Invariant($"{nameof(Delta)} is {Delta}; expected a finite number above 0")]];
 }
 
 /// <summary>Binary cross-entropy of probabilities from logits, in the form that neither overflows nor cancels (PyTorch
@@ -76,5 +77,5 @@ public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : E
 
     internal override IEnumerable<string> Problems() =>
         [.. base.Problems(), .. PositiveWeight > 0 && double.IsFinite(PositiveWeight) ? Array.Empty<string>()
-            : [$"{nameof(PositiveWeight)} is {PositiveWeight}; expected a finite number above 0"]];
+            : [Invariant($"{nameof(PositiveWeight)} is {PositiveWeight}; expected a finite number above 0")]];
 }

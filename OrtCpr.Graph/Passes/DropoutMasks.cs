@@ -1,4 +1,5 @@
 using OrtCpr.Graph.Ir;
+using static System.FormattableString;
 
 namespace OrtCpr.Graph.Passes;
 
@@ -78,7 +79,7 @@ internal static class DropoutMasks
                 + $"Export it with a constant ratio, or choose {nameof(DropoutMode)}.{nameof(DropoutMode.Inference)}.");
         return ratio is >= 0 and < 1 ? ratio
             : throw new ModelFormatException(
-                $"The ratio of node {node.Label} is {ratio}; expected at least 0 and less than 1. Export the model again.");
+                Invariant($"The ratio of node {node.Label} is {ratio}; expected at least 0 and less than 1. Export the model again."));
     }
 
     /// <summary>y = x · kept / (1 − ratio).</summary>

@@ -63,7 +63,8 @@ internal static class InPlaceRule
             foreach (Node reader in list)
             {
                 yield return (reader, value);
-                if (OperatorTraits.Has(reader.OpType, Trait.View) && reader.Inputs[0] == value && reader.Outputs[0] is Value view) work.Push(view);
+                if (OperatorTraits.Has(reader.OpType, Trait.View) && reader.Inputs[0] == value && reader.Outputs[0] is Value view)
+                    work.Push(view);
             }
         }
     }
