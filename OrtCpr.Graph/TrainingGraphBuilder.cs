@@ -176,19 +176,7 @@ public static class TrainingGraphBuilder
         OptionException.ThrowIfAny($"{nameof(TrainingOptions.InitialParameters)} do not fit the model", problems);
     }
 
-    internal static void Prepare(OnnxModel model, ShapeInference known)
-    {
-        if (DissolveSequences.Run(model, known) | WriteOutCaches.Run(model, known)) known = InferShapes.Again(model);
-        SimplifyShapes.Run(model, known);
-        FoldConstants.Run(model, known);
-        SlicesToSplit.Run(model, known);
-        HoistSelections.Run(model, known);
-        FoldTransposes.Run(model);
-        FuseGelu.Run(model);
-        MergeEqualNodes.Run(model.Graph);
-        RemoveDeadNodes.Run(model.Graph);
-        GraphChecker.Check(model, "prepare");
-    }
+    internal static void Prepare(OnnxModel model, ShapeInference known) => PrepareGraph.Run(model, known);
 
     // Adds the backward graph and one output p_grad a parameter. Returns the number of forward nodes.
     private static int Differentiate(OnnxModel model, ParameterTable parameters, TrainingOptions options)

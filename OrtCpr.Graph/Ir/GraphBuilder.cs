@@ -152,7 +152,7 @@ public sealed partial class GraphBuilder
         // 0 keeps a dimension that stays where it is, which saves the Shape of a tensor with two symbols.
         if (ReshapeTarget(other.Shape) is null && value.Shape is Shape from && other.Shape is Shape to
             && from.Concat(to).All(d => d.Known != 0)
-            && Passes.SelectionRules.ReshapeTarget(from, to) is long[] kept)
+            && Shape.ReshapeTarget(from, to) is long[] kept)
         {
             return Op("Reshape", [value, Ints(kept)]).Like(other);
         }

@@ -17,7 +17,7 @@ internal enum Trait
     KeepsShape = 1 << 2,
 
     /// <summary>Sums, means, extrema … over axes.</summary>
-    Reduction = 1 << 3,
+    Reduces = 1 << 3,
 
     /// <summary>The elements of the first input in their order, in another shape at most.</summary>
     View = 1 << 4,
@@ -66,7 +66,7 @@ internal static class OperatorTraits
             "InstanceNormalization", "LogSoftmax", "LpNormalization", "LRN", "MeanVarianceNormalization", "ReverseSequence",
             "RMSNormalization", "Scatter", "ScatterElements", "ScatterND", "SimplifiedLayerNormalization", "Softmax", "Trilu",
         ]),
-        (Trait.Reduction,
+        (Trait.Reduces,
         [
             "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
             "ReduceSumSquare",

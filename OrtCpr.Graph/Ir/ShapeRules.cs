@@ -93,7 +93,7 @@ internal static class ShapeRules
         {
             table.TryAdd(op, (n, k) => [n.In(0)?.Shape, n.OpType == "Dropout" ? n.In(0)?.Shape : null]);
         }
-        foreach (string op in OperatorTraits.With(Trait.Reduction)) table.TryAdd(op, Reduce);
+        foreach (string op in OperatorTraits.With(Trait.Reduces)) table.TryAdd(op, Reduce);
         return table;
     }
 

@@ -39,7 +39,7 @@ internal static class AdaptToDevice
         if (shapes is not null) FixShapes(copy.Graph, shapes);
         if (!device.Float64) RefuseDouble(copy.Graph, device);
         if (device.HighestOpset is int highest) LowerOpset(copy, highest);
-        TrainingGraphBuilder.Prepare(copy, InferShapes.Again(copy));
+        PrepareGraph.Run(copy, InferShapes.Again(copy));
         ShapeInference known = InferShapes.Again(copy);
         foreach (Node node in copy.Graph.Nodes.Where(n => device.Missing.Contains(n.QualifiedType)).ToList())
             Replace(copy.Graph, known, node);

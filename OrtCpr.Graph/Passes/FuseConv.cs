@@ -1,5 +1,4 @@
 using OrtCpr.Graph.Functions;
-using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
@@ -13,11 +12,10 @@ internal static class FuseConv
 
     public static void Run(OnnxModel model)
     {
-        var builder = new GraphBuilder(model.Graph);
         bool any = false;
         foreach (Node conv in model.Graph.Nodes.Where(n => n.Is("Conv")))
         {
-            if (Geometry(new Forward(conv, builder, [])) is not ConvWindow window) continue;
+            if (Geometry(conv) is not ConvWindow window) continue;
             (conv.Domain, conv.OpType) = (FunctionLibrary.Domain, conv.In(2) is null ? "ConvForward" : "ConvForwardBias");
             foreach (string attribute in new[] { "auto_pad", "group", "kernel_shape" }) conv.Unset(attribute);
             conv.Set("strides", window.Strides);
@@ -28,9 +26,9 @@ internal static class FuseConv
         if (any) FunctionLibrary.Attach(model);
     }
 
-    private static ConvWindow? Geometry(Forward conv)
+    private static ConvWindow? Geometry(Node conv)
     {
-        Value x = conv.In(0), w = conv.In(1);
+        Value x = conv.Inputs[0]!, w = conv.Inputs[1]!;
         bool large = x is { Type: ElementType.Float, Shape.Rank: 4 } && w is { IsInitializer: false, Shape.Rank: 4 }
             && w.Shape[0].Known >= FewestChannels && w.Shape[1].Known >= FewestChannels;
         if (!large || w.Shape![2].Known != 3 || w.Shape[3].Known != 3) return null;

@@ -83,7 +83,7 @@ internal static class HoistSelections
             Value output = node.Outputs[0]!;
             output.Shape = output.Shape!.With(selected[output], positions.Length);
             if (!node.Is("Reshape")) continue;
-            node.Inputs[1] = builder.Ints(SelectionRules.ReshapeTarget(node.Inputs[0]!.Shape!, output.Shape)!);
+            node.Inputs[1] = builder.Ints(Shape.ReshapeTarget(node.Inputs[0]!.Shape!, output.Shape)!);
             node.Unset("allowzero");
         }
         // What is left of the Gather: dropping the axis, where a single position was picked.

@@ -1,4 +1,3 @@
-using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
@@ -49,7 +48,7 @@ internal static class MaxPoolIndices
         if (node.Outputs.Count < 2 || node.Outputs[1] is not Value old) return null;
         Value x = node.Inputs[0]!, y = node.Outputs[0]!;
         if (x.Shape?.Sizes is not long[] size || y.Shape?.Sizes is not long[] count) return null;
-        ConvWindow window = ConvWindow.Of(new Forward(node, g, []));
+        var window = ConvWindow.Of(node);
         int n = window.Spatial;
         if (window.PadsBegin is not long[] begin) return null;
         long[] still = [0, 0];

@@ -80,24 +80,8 @@ internal static class SelectionRules
         for (int i = 0; i < from.Rank; i++)
         {
             if (!from[i].SurelyEquals(to[axis]) || front is null || !front.Equals(new Shape(from.Take(i)).ElementCount)) continue;
-            return ReshapeTarget(from.With(i, positions), to.With(axis, positions)) is null ? null : [i, -1];
+            return Shape.ReshapeTarget(from.With(i, positions), to.With(axis, positions)) is null ? null : [i, -1];
         }
         return null;
-    }
-
-    /// <summary>A constant target for Reshape between two shapes: numbers, 0 for a dimension that stays where it is, -1
-    /// at most once; null where that is not enough.</summary>
-    public static long[]? ReshapeTarget(Shape from, Shape to)
-    {
-        long[] target = new long[to.Rank];
-        int open = 0;
-        for (int i = 0; i < target.Length; i++)
-        {
-            if (to[i].Known is long n && n > 0) target[i] = n;
-            else if (i < from.Rank && to[i].SurelyEquals(from[i])) target[i] = 0;
-            else if (to[i].Size is not null && ++open == 1) target[i] = -1;
-            else return null;
-        }
-        return target;
     }
 }

@@ -32,7 +32,7 @@ internal static class SimplifyShapes
         if (node.Outputs[0]?.Shape is not Shape to || to.Any(d => d.Size is null)) return null;
         // A target element of -1 or 0 has been resolved into the shape; a zero-sized dimension has no short form.
         if (to.Any(d => d.Known == 0) || (from is not null && from.Any(d => d.Known == 0))) return null;
-        return SelectionRules.ReshapeTarget(from ?? Shape.Scalar, to);
+        return Shape.ReshapeTarget(from ?? Shape.Scalar, to);
     }
 
     /// <summary>1 in an Expand target keeps the input's dimension.</summary>

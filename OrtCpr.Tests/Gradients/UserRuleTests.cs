@@ -39,6 +39,28 @@ public sealed class UserRuleTests
         return driver.GetGradient("weight").ToArray<float>();
     }
 
+    private static string Refusal(GradientRule rule) => Assert.ThrowsExactly<UnsupportedGradientException>(
+        () => Gradient(GradientRules.Default.Register("my.own", "Reverse", rule))).Message;
+
+    [TestMethod]
+    public void ARuleWithTooManyGradients_IsRefused()
+    {
+        string message = Refusal((g, op, dy) => [-dy, dy]);
+        StringAssert.Contains(message, "returned 2 gradients; expected at most 1");
+        StringAssert.Contains(message, "my.own.Reverse");
+    }
+
+    [TestMethod]
+    public void ARuleThatUsesValuesOfAnotherGraph_IsRefused()
+    {
+        var other = new OnnxGraph("other", new NameAuthority());
+        Value stray = other.AddInput("stray", ElementType.Float, Shape.Of(2, 3));
+        StringAssert.Contains(Refusal((g, op, dy) => [dy * stray]), "uses 'stray', which the graph does not have");
+        StringAssert.Contains(Refusal((g, op, dy) => [stray]), "uses 'stray', which the graph does not have");
+        var elsewhere = new GraphBuilder(other);
+        StringAssert.Contains(Refusal((g, op, dy) => [elsewhere.Neg(dy)]), "which the graph does not have");
+    }
+
     [TestMethod]
     public void RegisteredRule_WinsOverTheFunctionsBody()
     {

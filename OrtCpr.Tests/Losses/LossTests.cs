@@ -1,3 +1,4 @@
+using System.Globalization;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Losses;
@@ -204,8 +205,8 @@ public sealed class LossTests
         double[] t = Targets(6, i => 0.3 * (i - 3));
         var loss = new CustomLoss(c =>
         {
-            Value output = c.FindFloating(null), target = c.Label("wanted", output.Type, output.Shape!);
-            return c.G.ReduceMean(c.G.Log(c.G.Add(c.G.Mul(c.G.Sub(output, target), c.G.Sub(output, target)), 1)), false);
+            Term output = c.FindFloating(null), error = output - c.Label("wanted", output.Type, output.Shape!);
+            return c.G.ReduceMean(c.G.Log(1 + error * error), false);
         });
         Check(loss, [2, 3], "wanted", TensorData.From<double>(t, 2, 3), x =>
             x.Zip(t, (a, b) => Math.Log(1 + ((a - b) * (a - b)))).Average());
@@ -228,5 +229,30 @@ public sealed class LossTests
         StringAssert.Contains(Refusal(new WeightedSumLoss([])), "expected at least one loss");
         StringAssert.Contains(Refusal(new CustomLoss(c => c.FindFloating(null))), "expected a scalar");
         StringAssert.Contains(Refusal(new CustomLoss(c => c.G.Int(1))), "expected a floating scalar");
+        Value stray = new OnnxGraph("other", new NameAuthority()).AddInput("stray", ElementType.Float, Shape.Of());
+        StringAssert.Contains(Refusal(new CustomLoss(c => stray)), "uses 'stray', which the graph does not have");
+        StringAssert.Contains(
+            Refusal(new CustomLoss(c => c.G.ReduceMean(c.FindFloating(null) * stray, false))), "uses 'stray', which the graph does not have");
+    }
+
+    [TestMethod]
+    public void NumbersInMessages_DoNotDependOnTheCulture()
+    {
+        CultureInfo before = CultureInfo.CurrentCulture, comma = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        comma.NumberFormat.NumberDecimalSeparator = ",";
+        CultureInfo.CurrentCulture = comma;
+        try
+        {
+            string[] problems = [.. new Loss[]
+            {
+                new HuberLoss(-0.5), new BceWithLogitsLoss { PositiveWeight = -0.5 }, new CrossEntropyLoss { LabelSmoothing = -0.5 },
+            }.SelectMany(loss => loss.Problems())];
+            Assert.HasCount(3, problems);
+            foreach (string problem in problems) StringAssert.Contains(problem, "is -0.5;");
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
     }
 }

@@ -16,7 +16,7 @@ internal static class ConvolutionRules
 
     internal static Value?[] Conv(GraphBuilder g, Forward op, Term dy)
     {
-        var window = ConvWindow.Of(op);
+        var window = ConvWindow.Of(op.Node);
         Term x = op.In(0), w = op.In(1);
         Value? dx = op.IsWanted(0) ? InputGradient(g, window, x, w, dy) : null;
         Value? dw = op.IsWanted(1) ? WeightGradient(g, window, x, w, dy) : null;
@@ -31,7 +31,7 @@ internal static class ConvolutionRules
     /// and dy exchanged.</summary>
     private static Value?[] ConvTranspose(GraphBuilder g, Forward op, Value dy, Term begin, int bias)
     {
-        var window = ConvWindow.WithoutPads(op);
+        var window = ConvWindow.WithoutPads(op.Node);
         Term x = op.In(0), w = op.In(1);
         Term end = window.SpanOf(g, g.SizesFrom(2, x), w) - begin - g.SizesFrom(2, dy);
         Term span = g.PadFrom(2, dy, begin, end);
@@ -46,7 +46,7 @@ internal static class ConvolutionRules
     /// shared between both ends.</summary>
     private static Term TransposedPads(GraphBuilder g, Forward op, Value dy)
     {
-        var window = ConvWindow.WithoutPads(op);
+        var window = ConvWindow.WithoutPads(op.Node);
         int n = window.Spatial;
         string auto = op.Node.Text("auto_pad", "NOTSET");
         if (auto == "VALID" || (auto == "NOTSET" && !op.Node.Has("output_shape")))
@@ -58,7 +58,7 @@ internal static class ConvolutionRules
 
     private static Term DynamicPads(GraphBuilder g, Forward op, Value dy)
     {
-        int n = ConvWindow.WithoutPads(op).Spatial;
+        int n = ConvWindow.WithoutPads(op.Node).Spatial;
         return op.TryIn(2) is Value pads ? g.Slice(pads, [0], [n], [0]) : TransposedPads(g, op, dy);
     }
 

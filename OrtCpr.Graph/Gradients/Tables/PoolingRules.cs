@@ -44,7 +44,7 @@ internal static class PoolingRules
     /// <summary>Each output spreads evenly over its window.</summary>
     private static Value?[] AveragePool(GraphBuilder g, Forward op, Term dy)
     {
-        var window = ConvWindow.Of(op);
+        var window = ConvWindow.Of(op.Node);
         Term share = dy / Counts(g, window, op.In(0), dy, op.Node.Int("count_include_pad", 0) != 0, op.Node.Int("ceil_mode", 0) != 0);
         return [Spread(g, window, share, op.In(0))];
     }
@@ -54,7 +54,7 @@ internal static class PoolingRules
     {
         Term x = op.In(0);
         double p = op.Node.Int("p", 2);
-        return [PowerSlope(g, x, p) * Spread(g, ConvWindow.Of(op), dy * NormSlope(g, op.Out(0), p), x)];
+        return [PowerSlope(g, x, p) * Spread(g, ConvWindow.Of(op.Node), dy * NormSlope(g, op.Out(0), p), x)];
     }
 
     private static Value?[] GlobalLpPool(GraphBuilder g, Forward op, Term dy)

@@ -140,7 +140,7 @@ internal static class RegionRules
     private static Term DeformConv(GraphBuilder g, Forward op)
     {
         Term x = op.In(0), w = op.In(1), offset = op.In(2);
-        var window = ConvWindow.Of(op);
+        var window = ConvWindow.Of(op.Node);
         if (window.Kernel is not [long height, long width])
         {
             throw new UnsupportedGradientException(

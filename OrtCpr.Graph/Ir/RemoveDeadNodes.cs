@@ -1,6 +1,4 @@
-using OrtCpr.Graph.Ir;
-
-namespace OrtCpr.Graph.Passes;
+namespace OrtCpr.Graph.Ir;
 
 /// <summary>Drops nodes and initializers that no output needs.</summary>
 internal static class RemoveDeadNodes

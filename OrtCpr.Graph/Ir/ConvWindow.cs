@@ -1,6 +1,4 @@
-using OrtCpr.Graph.Ir;
-
-namespace OrtCpr.Graph.Gradients;
+namespace OrtCpr.Graph.Ir;
 
 /// <summary>Geometry of a convolution or pooling window, with automatic padding made explicit where sizes are known.
 /// The kernel's size may be unknown for a Conv whose weight has symbolic dimensions.</summary>
@@ -19,19 +17,19 @@ internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilatio
     /// <summary>Rows that a window spans, its gaps included.</summary>
     public long Reach(int axis) => ((Kernel![axis] - 1) * Dilations[axis]) + 1;
 
-    public static ConvWindow Of(Forward op)
+    public static ConvWindow Of(Node node)
     {
-        ConvWindow window = WithoutPads(op);
+        ConvWindow window = WithoutPads(node);
         int n = window.Spatial;
-        string auto = op.Node.Text("auto_pad", "NOTSET");
+        string auto = node.Text("auto_pad", "NOTSET");
         if (auto is "VALID") return window;
         if (auto is "NOTSET")
-            return op.Node.Ints("pads") is long[] pads ? window with { PadsBegin = pads[..n], PadsEnd = pads[n..] } : window;
+            return node.Ints("pads") is long[] pads ? window with { PadsBegin = pads[..n], PadsEnd = pads[n..] } : window;
         long[] total = new long[n];
         for (int i = 0; i < n; i++)
         {
             // With stride 1 the padding does not depend on the size.
-            long? size = window.Strides[i] == 1 ? 0 : op.In(0).Shape?[i + 2].Known;
+            long? size = window.Strides[i] == 1 ? 0 : node.Inputs[0]!.Shape?[i + 2].Known;
             if (window.Kernel is null || size is not long s)
                 return window with { PadsBegin = null, PadsEnd = null, Upper = auto is "SAME_UPPER" };
             long stride = window.Strides[i];
@@ -42,25 +40,29 @@ internal sealed record ConvWindow(long[]? Kernel, long[] Strides, long[] Dilatio
     }
 
     /// <summary>The geometry with no padding, whatever the node says of it.</summary>
-    public static ConvWindow WithoutPads(Forward op)
+    public static ConvWindow WithoutPads(Node node)
     {
-        Node node = op.Node;
-        Dim[]? sizes = op.TryIn(1)?.Shape?.Skip(2).ToArray();
+        Dim[]? sizes = node.In(1)?.Shape?.Skip(2).ToArray();
         long[]? kernel = node.Ints("kernel_shape")
             ?? (sizes is not null && sizes.All(d => d.Known is not null) ? [.. sizes.Select(d => d.Known!.Value)] : null);
-        int n = kernel?.Length ?? sizes?.Length ?? op.Rank(0) - 2;
+        int n = kernel?.Length ?? sizes?.Length ?? Rank(node) - 2;
         long[] strides = node.Ints("strides") ?? [.. Enumerable.Repeat(1L, n)];
         long[] dilations = node.Ints("dilations") ?? [.. Enumerable.Repeat(1L, n)];
         int pads = node.Ints("pads")?.Length ?? 2 * n;
-        if (strides.Length != n || dilations.Length != n || pads != 2 * n || (op.In(0).Shape is Shape image && image.Rank != n + 2))
+        if (strides.Length != n || dilations.Length != n || pads != 2 * n || (node.Inputs[0]!.Shape is Shape image && image.Rank != n + 2))
         {
             throw new ModelFormatException(
                 $"Node {node.Label}: kernel, strides, dilations and pads must have {n}, {n}, {n} and {2 * n} entries for an input of rank "
                 + $"{n + 2}; found {kernel?.Length ?? n}, {strides.Length}, {dilations.Length}, {pads} and "
-                + $"{op.In(0).Shape?.ToString() ?? "an unknown rank"}. Export the model again.");
+                + $"{node.Inputs[0]!.Shape?.ToString() ?? "an unknown rank"}. Export the model again.");
         }
         return new(kernel, strides, dilations, new long[n], new long[n], node.Int("group", 1));
     }
+
+    private static int Rank(Node node) => node.Inputs[0]!.Shape?.Rank
+        ?? throw new UnsupportedGradientException(
+            $"The rank of '{node.Inputs[0]!.Name}', input of node {node.Label}, is unknown, and its windows cannot be told without it. "
+            + "Give the model's inputs a known rank and export it again.");
 
     /// <summary>Rows that windows of this kernel span, as a vector.</summary>
     public Term ReachOf(GraphBuilder g, Value? weight) =>
