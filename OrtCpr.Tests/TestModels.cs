@@ -19,7 +19,7 @@ internal static class TestModels
         var g = new GraphBuilder(graph);
         Value x = graph.AddInput("x", ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), 4));
         Value hidden = g.Op("Gemm", [x, Weight(graph, "fc1.weight", 6, 4), Weight(graph, "fc1.bias", 6)], ("transB", 1));
-        Value[] outputs = g.Ops("BatchNormalization", 3, [hidden, Constant(graph, "bn.weight", 1, 6), Constant(graph, "bn.bias", 0, 6),
+        Term[] outputs = g.Ops("BatchNormalization", 3, [hidden, Constant(graph, "bn.weight", 1, 6), Constant(graph, "bn.bias", 0, 6),
             Constant(graph, "bn.running_mean", 0, 6), Constant(graph, "bn.running_var", 1, 6)], ("training_mode", 1), ("momentum", 0.9f));
         Value logits = g.Op("Gemm", [g.Op("Relu", [outputs[0]]), Weight(graph, "fc2.weight", 3, 6), Weight(graph, "fc2.bias", 3)], ("transB", 1));
         graph.Outputs.Add(g.Named(logits, "logits"));

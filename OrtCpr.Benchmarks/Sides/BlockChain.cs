@@ -44,7 +44,7 @@ internal static class BlockChain
 
     private static Value Attend(GraphBuilder g, Weights weights, Value x, string name)
     {
-        Value[] parts = g.Ops("Split", 3, [Linear(g, weights, x, $"{name}.c_attn", Width, 3 * Width), g.Ints(Width, Width, Width)], ("axis", 2));
+        Term[] parts = g.Ops("Split", 3, [Linear(g, weights, x, $"{name}.c_attn", Width, 3 * Width), g.Ints(Width, Width, Width)], ("axis", 2));
         Value[] heads = [.. parts.Select(p => g.Transpose(g.Reshape(p, ToHeads(p)), 0, 2, 1, 3))];
         Value scores = g.Div(g.MatMul(heads[0], g.Transpose(heads[1], 0, 1, 3, 2)), Math.Sqrt(Width / Heads));
         Value mixed = g.Transpose(g.MatMul(g.Softmax(scores, -1), heads[2]), 0, 2, 1, 3);

@@ -1,12 +1,13 @@
 namespace OrtCpr.Graph.Ir;
 
-// Deep copies of graphs; tensor contents are shared. Values outside the copied graph (captured, or mapped beforehand) stay what they are.
-// Names are kept, or made anew, with a suffix, for a copy that stands beside its original.
+/// <summary>Deep copies of graphs; tensor contents are shared. Values outside the copied graph (captured, or mapped
+/// beforehand) stay what they are. Names are kept, or made anew, with a suffix, for a copy that stands beside its
+/// original.</summary>
 internal sealed class GraphCopier(NameAuthority names, string? suffix = null)
 {
     public Dictionary<Value, Value> Map { get; } = [];
 
-    // A copy of a whole model under the same names.
+    /// <summary>A copy of a whole model under the same names.</summary>
     public static (OnnxModel Model, IReadOnlyDictionary<Value, Value> Map) Copy(OnnxModel model)
     {
         var copier = new GraphCopier(new NameAuthority());
@@ -28,7 +29,8 @@ internal sealed class GraphCopier(NameAuthority names, string? suffix = null)
 
     public Node Node(Node node)
     {
-        var copy = new Node(node.Domain, node.OpType, suffix is null ? node.Name : names.Unique(node.Name + suffix)) { Overload = node.Overload, Origin = node.Origin };
+        var copy = new Node(node.Domain, node.OpType, suffix is null ? node.Name : names.Unique(node.Name + suffix))
+        { Overload = node.Overload, Origin = node.Origin };
         names.Take(copy.Name);
         foreach (Value? input in node.Inputs) copy.Inputs.Add(Mapped(input));
         foreach (Value? output in node.Outputs)

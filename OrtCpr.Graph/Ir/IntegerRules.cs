@@ -1,7 +1,8 @@
 namespace OrtCpr.Graph.Ir;
 
-// Values of small integer tensors (rank 0 and 1) in terms of symbolic dimensions: what exporters compute between Shape and Reshape.
-// One row an operator; a row returns null where nothing is known, and null elements where only some are.
+/// <summary>Values of small integer tensors (rank 0 and 1) in terms of symbolic dimensions: what exporters compute
+/// between Shape and Reshape. One row an operator; a row returns null where nothing is known, and null elements where
+/// only some are.</summary>
 internal static class IntegerRules
 {
     private const int MaxElements = 256;
@@ -36,7 +37,7 @@ internal static class IntegerRules
         ["Range"] = Range,
     };
 
-    // The elements of the first output, when the operator is known and its result is small.
+    /// <summary>The elements of the first output, when the operator is known and its result is small.</summary>
     public static SymbolicInt?[]? Evaluate(Node node, ShapeInference known)
     {
         if (node.Domain.Length != 0 || !Table.TryGetValue(node.OpType, out Rule? rule)) return null;
@@ -111,7 +112,8 @@ internal static class IntegerRules
     private static SymbolicInt? Pick(SymbolicInt a, SymbolicInt b, Func<long, long, long> f) =>
         a.Equals(b) ? a : a.Constant is long x && b.Constant is long y ? SymbolicInt.Of(f(x, y)) : null;
 
-    // A dimension is never negative, so a positive expression differs from the exporters' -1 and 0 for sure.
+    /// <summary>A dimension is never negative, so a positive expression differs from the exporters' -1 and 0 for
+    /// sure.</summary>
     private static SymbolicInt? SurelyEqual(SymbolicInt a, SymbolicInt b)
     {
         if (a.Equals(b)) return SymbolicInt.One;
@@ -121,7 +123,8 @@ internal static class IntegerRules
 
     private static SymbolicInt?[]? Where(Node node, ShapeInference known)
     {
-        if (known.Integers(node.In(0)) is not { } c || known.Integers(node.In(1)) is not { } a || known.Integers(node.In(2)) is not { } b) return null;
+        if (known.Integers(node.In(0)) is not { } c || known.Integers(node.In(1)) is not { } a || known.Integers(node.In(2)) is not { } b)
+            return null;
         int n = Math.Max(c.Length, Math.Max(a.Length, b.Length));
         if (new[] { c, a, b }.Any(v => v.Length != n && v.Length != 1)) return null;
         var result = new SymbolicInt?[n];
@@ -156,8 +159,13 @@ internal static class IntegerRules
 
     private static SymbolicInt?[]? Range(Node node, ShapeInference known)
     {
-        if (One(known, node.In(0)) is not long start || One(known, node.In(1)) is not long limit || One(known, node.In(2)) is not long delta || delta == 0) return null;
-        long n = Math.Max(0, (limit - start + delta - Math.Sign(delta)) / delta);
+        if (One(known, node.In(0)) is not long start || One(known, node.In(1)) is not long limit || One(known, node.In(2)) is not long delta
+            || delta == 0)
+        {
+            return null;
+        }
+        // In more bits than the operands have: a file may hold any number.
+        Int128 n = Int128.Max(0, ((Int128)limit - start + delta - Math.Sign(delta)) / delta);
         return n > MaxElements ? null : [.. Enumerable.Range(0, (int)n).Select(i => SymbolicInt.Of(start + (i * delta)))];
     }
 }

@@ -2,8 +2,9 @@ using System.Globalization;
 
 namespace OrtCpr.Graph.Ir;
 
-// Hands out every name of a model, so that no two values or nodes of any of its graphs clash. A generated name starts with the name of
-// what it came from: fc1.weight -> fc1.weight_grad -> fc1.weight_grad/Transpose_1.
+/// <summary>Hands out every name of a model, so that no two values or nodes of any of its graphs clash. A generated
+/// name starts with the name of what it came from: fc1.weight → fc1.weight_grad →
+/// fc1.weight_grad/Transpose_1.</summary>
 internal sealed class NameAuthority
 {
     private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
@@ -11,10 +12,10 @@ internal sealed class NameAuthority
 
     public bool IsTaken(string name) => _taken.Contains(name);
 
-    // Marks a name as used; false when it already was.
+    /// <summary>Marks a name as used; false when it already was.</summary>
     public bool Take(string name) => _taken.Add(name);
 
-    // The name itself when it is free, else with the first free number behind it.
+    /// <summary>The name itself when it is free, else with the first free number after it.</summary>
     public string Unique(string wanted)
     {
         if (_taken.Add(wanted)) return wanted;

@@ -23,18 +23,18 @@ public sealed class Node
     /// <summary>Node name; may be empty.</summary>
     public string Name { get; internal set; }
 
-    // Overload of a model-local function; empty for operators.
+    /// <summary>Overload of a model-local function; empty for operators.</summary>
     internal string Overload { get; set; } = "";
 
     /// <summary>Inputs in order; null where an optional one is omitted.</summary>
-    public IList<Value?> Inputs { get; } = [];
+    public GraphList<Value?> Inputs { get; } = new();
 
     /// <summary>Outputs in order; null where an optional one is omitted.</summary>
-    public IList<Value?> Outputs { get; } = [];
+    public GraphList<Value?> Outputs { get; } = new();
 
     internal IReadOnlyDictionary<string, object> Attributes => _attributes;
 
-    // The message it was read from (doc string, metadata, unknown fields), or null.
+    /// <summary>The message it was read from (doc string, metadata, unknown fields), or null.</summary>
     internal object? Origin { get; set; }
 
     /// <summary>Text for messages: <c>Conv 'conv1'</c>, or the first output where the node has no name.</summary>
@@ -53,7 +53,8 @@ public sealed class Node
     public long Int(string name, long fallback) => _attributes.TryGetValue(name, out object? v) ? Of<long>(name, v, "INT") : fallback;
 
     /// <summary>A FLOAT attribute, or <paramref name="fallback"/> when it is absent.</summary>
-    public float Float(string name, float fallback) => _attributes.TryGetValue(name, out object? v) ? Of<float>(name, v, "FLOAT") : fallback;
+    public float Float(string name, float fallback) =>
+        _attributes.TryGetValue(name, out object? v) ? Of<float>(name, v, "FLOAT") : fallback;
 
     /// <summary>A STRING attribute, or <paramref name="fallback"/> when it is absent.</summary>
     public string Text(string name, string fallback) =>
@@ -65,13 +66,14 @@ public sealed class Node
     /// <summary>A FLOATS attribute; null when it is absent.</summary>
     public float[]? Floats(string name) => _attributes.TryGetValue(name, out object? v) ? Of<float[]>(name, v, "FLOATS") : null;
 
-    // A STRINGS attribute; null when it is absent.
-    internal string[]? Texts(string name) => _attributes.TryGetValue(name, out object? v) ? [.. Of<byte[][]>(name, v, "STRINGS").Select(Encoding.UTF8.GetString)] : null;
+    /// <summary>A STRINGS attribute; null when it is absent.</summary>
+    internal string[]? Texts(string name) =>
+        _attributes.TryGetValue(name, out object? v) ? [.. Of<byte[][]>(name, v, "STRINGS").Select(Encoding.UTF8.GetString)] : null;
 
     /// <summary>A TENSOR attribute; null when it is absent.</summary>
     public TensorData? Tensor(string name) => _attributes.TryGetValue(name, out object? v) ? Of<TensorData>(name, v, "TENSOR") : null;
 
-    // A GRAPH attribute, which must be there.
+    /// <summary>A GRAPH attribute, which must be there.</summary>
     internal OnnxGraph Graph(string name) => _attributes.TryGetValue(name, out object? v) ? Of<OnnxGraph>(name, v, "GRAPH")
         : throw new ModelFormatException($"Node {Label} has no attribute '{name}'. Export the model again, or check it with onnx.checker.");
 
@@ -79,13 +81,15 @@ public sealed class Node
     public bool Has(string name) => _attributes.ContainsKey(name);
 
     private T Of<T>(string name, object value, string kind) => value is T typed ? typed
-        : throw new ModelFormatException($"Attribute '{name}' of node {Label}: expected a value of kind {kind}, found another. Export the model again, or check it with onnx.checker.");
+        : throw new ModelFormatException(
+            $"Attribute '{name}' of node {Label}: expected a value of kind {kind}, found another. "
+            + "Export the model again, or check it with onnx.checker.");
 
     internal IEnumerable<OnnxGraph> Subgraphs => _attributes.Values.OfType<OnnxGraph>()
         .Concat(_attributes.Values.OfType<OnnxGraph[]>().SelectMany(g => g));
 
-    // Values: long, float, byte[] (string), long[], float[], byte[][], TensorData, OnnxGraph, OnnxGraph[], AttributeReference,
-    // or the protobuf message itself for kinds that nothing here looks into.
+    /// <summary>Values: long, float, byte[] (string), long[], float[], byte[][], TensorData, OnnxGraph, OnnxGraph[],
+    /// AttributeReference, or the protobuf message itself for kinds that nothing here looks into.</summary>
     internal Node Set(string name, object value)
     {
         _attributes[name] = value switch
@@ -102,8 +106,9 @@ public sealed class Node
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"{string.Join(", ", Outputs.Select(o => o?.Name ?? "_"))} = {QualifiedType}({string.Join(", ", Inputs.Select(i => i?.Name ?? "_"))})";
+        $"{string.Join(", ", Outputs.Select(o => o?.Name ?? "_"))} = "
+        + $"{QualifiedType}({string.Join(", ", Inputs.Select(i => i?.Name ?? "_"))})";
 }
 
-// An attribute of a function body that takes its value from the call.
+/// <summary>An attribute of a function body that takes its value from the call.</summary>
 internal sealed record AttributeReference(string Name, int Kind);

@@ -14,20 +14,21 @@ public sealed class OnnxGraph
     public string Name { get; internal set; }
 
     /// <summary>Inputs in order.</summary>
-    public IList<Value> Inputs { get; } = [];
+    public GraphList<Value> Inputs { get; } = new();
 
-    // Outputs in order. A list, since passes remove many at once.
+    /// <summary>Outputs in order. A list, since passes remove many at once.</summary>
     internal List<Value> Outputs { get; } = [];
 
-    // Initializers, in file order. A list, since passes remove many at once.
+    /// <summary>Initializers, in file order. A list, since passes remove many at once.</summary>
     internal List<Value> Initializers { get; } = [];
 
-    // A list, since passes insert and sort.
+    /// <summary>A list, since passes insert and sort.</summary>
     internal List<Node> Nodes { get; } = [];
 
     internal NameAuthority Names { get; }
 
-    // The message it was read from (doc string, metadata, quantisation annotations, sparse initializers, unknown fields), or null.
+    /// <summary>The message it was read from (doc string, metadata, quantisation annotations, sparse initializers,
+    /// unknown fields), or null.</summary>
     internal object? Origin { get; set; }
 
     internal Value AddInput(string name, ElementType type, Shape? shape)
@@ -44,10 +45,25 @@ public sealed class OnnxGraph
         return value;
     }
 
-    // Its nodes and those of their bodies.
+    /// <summary>Its nodes and those of their bodies.</summary>
     internal IEnumerable<Node> NodesAndInner() => Nodes.SelectMany(n => n.Subgraphs.SelectMany(b => b.NodesAndInner()).Prepend(n));
 
-    // Who reads each value, in this graph and in its subgraphs (a subgraph's reader is listed as the node that carries it).
+    /// <summary>What written nodes read, or what is given as a result, that is neither known before nor made by a node
+    /// before it.</summary>
+    internal static Value[] Foreign(IEnumerable<Value> known, IEnumerable<Node> written, IEnumerable<Value> results)
+    {
+        var defined = new HashSet<Value>(known);
+        var foreign = new List<Value>();
+        foreach (Node node in written)
+        {
+            foreign.AddRange(ReadBy(node).Where(v => !defined.Contains(v)));
+            defined.UnionWith(node.Outputs.OfType<Value>());
+        }
+        return [.. foreign.Concat(results.Where(v => !defined.Contains(v))).Distinct()];
+    }
+
+    /// <summary>Who reads each value, in this graph and in its subgraphs (a subgraph's reader is listed as the node
+    /// that carries it).</summary>
     internal Dictionary<Value, List<Node>> Readers()
     {
         var readers = new Dictionary<Value, List<Node>>();
@@ -62,11 +78,12 @@ public sealed class OnnxGraph
         return readers;
     }
 
-    // The one node that reads a value; null where there are several or none, or the value leaves the graph.
+    /// <summary>The one node that reads a value; null where there are several or none, or the value leaves the
+    /// graph.</summary>
     internal Node? OnlyReader(Dictionary<Value, List<Node>> readers, Value value) =>
         !Outputs.Contains(value) && readers.TryGetValue(value, out List<Node>? list) && list.Count == 1 ? list[0] : null;
 
-    // Everything a node reads: its inputs and what its subgraphs capture.
+    /// <summary>Everything a node reads: its inputs and what its subgraphs capture.</summary>
     internal static IEnumerable<Value> ReadBy(Node node)
     {
         foreach (Value? input in node.Inputs)
@@ -79,7 +96,7 @@ public sealed class OnnxGraph
         }
     }
 
-    // Values of outer graphs that this graph reads.
+    /// <summary>Values of outer graphs that this graph reads.</summary>
     internal IEnumerable<Value> Captured()
     {
         var own = new HashSet<Value>(Inputs.Concat(Initializers));
@@ -101,7 +118,8 @@ public sealed class OnnxGraph
         }
     }
 
-    // Redirects every reader of a value, graph outputs included. An output keeps its name: the caller renames where it matters.
+    /// <summary>Redirects every reader of a value, graph outputs included. An output keeps its name: the caller renames
+    /// where it matters.</summary>
     internal void ReplaceReaders(Value old, Value replacement)
     {
         foreach (Node node in Nodes)
@@ -118,7 +136,7 @@ public sealed class OnnxGraph
         }
     }
 
-    // Puts other nodes in the place of some, in one sweep over the list.
+    /// <summary>Puts other nodes in the place of some, in one sweep over the list.</summary>
     internal void Splice(IReadOnlyDictionary<Node, IReadOnlyList<Node>> pieces)
     {
         if (pieces.Count == 0) return;
@@ -127,7 +145,7 @@ public sealed class OnnxGraph
         Nodes.AddRange(nodes);
     }
 
-    // Stable topological order; nodes of a cycle are reported by name.
+    /// <summary>Stable topological order; nodes of a cycle are reported by name.</summary>
     internal void Sort()
     {
         var done = new HashSet<Node>();
@@ -149,14 +167,21 @@ public sealed class OnnxGraph
                 }
                 if (done.Contains(node)) continue;
                 if (!onPath.Add(node))
-                    throw new ModelFormatException($"The graph '{Name}' has a cycle through node {node.Label}. Expected an acyclic graph; export the model again.");
+                {
+                    throw new ModelFormatException(
+                        $"The graph '{Name}' has a cycle through node {node.Label}. Expected an acyclic graph; export the model again.");
+                }
                 work.Push((node, true));
                 foreach (Value value in ReadBy(node).Reverse())
                 {
                     if (value.Producer is Node producer && own.Contains(producer) && !done.Contains(producer))
                     {
                         if (onPath.Contains(producer))
-                            throw new ModelFormatException($"The graph '{Name}' has a cycle through nodes {producer.Label} and {node.Label}. Expected an acyclic graph; export the model again.");
+                        {
+                            throw new ModelFormatException(
+                                $"The graph '{Name}' has a cycle through nodes {producer.Label} and {node.Label}. "
+                                + "Expected an acyclic graph; export the model again.");
+                        }
                         work.Push((producer, false));
                     }
                 }

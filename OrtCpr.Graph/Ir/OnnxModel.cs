@@ -1,6 +1,6 @@
 namespace OrtCpr.Graph.Ir;
 
-// A model-local function: a body that nodes of its domain and name stand for.
+/// <summary>A model-local function: a body that nodes of its domain and name stand for.</summary>
 internal sealed class OnnxFunction(string domain, string name, OnnxGraph body)
 {
     public string Domain { get; } = domain;
@@ -13,7 +13,7 @@ internal sealed class OnnxFunction(string domain, string name, OnnxGraph body)
 
     public IList<string> Attributes { get; } = [];
 
-    // Attributes with a default, as their messages.
+    /// <summary>Attributes with a default, as their messages.</summary>
     public IDictionary<string, object> AttributeDefaults { get; } = new Dictionary<string, object>();
 
     public IDictionary<string, long> Opsets { get; } = new Dictionary<string, long>();
@@ -24,7 +24,7 @@ internal sealed class OnnxFunction(string domain, string name, OnnxGraph body)
     public object? Definition { get; set; }
 }
 
-// A whole model: main graph, functions, operator sets.
+/// <summary>A whole model: main graph, functions, operator sets.</summary>
 internal sealed class OnnxModel(OnnxGraph graph)
 {
     public OnnxGraph Graph { get; } = graph;
@@ -35,7 +35,7 @@ internal sealed class OnnxModel(OnnxGraph graph)
 
     public long IrVersion { get; set; } = 8;
 
-    // The message it was read from (producer, metadata, training info, unknown fields), or null.
+    /// <summary>The message it was read from (producer, metadata, training info, unknown fields), or null.</summary>
     public object? Origin { get; set; }
 
     public int Opset => (int)Opsets[""];

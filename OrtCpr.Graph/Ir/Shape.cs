@@ -82,6 +82,22 @@ public sealed class Shape : IReadOnlyList<Dim>, IEquatable<Shape>
         return new Shape(dims);
     }
 
+    /// <summary>A constant target for Reshape between two shapes: numbers, 0 for a dimension that stays where it is, -1
+    /// at most once; null where that is not enough.</summary>
+    internal static long[]? ReshapeTarget(Shape from, Shape to)
+    {
+        long[] target = new long[to.Rank];
+        int open = 0;
+        for (int i = 0; i < target.Length; i++)
+        {
+            if (to[i].Known is long n && n > 0) target[i] = n;
+            else if (i < from.Rank && to[i].SurelyEquals(from[i])) target[i] = 0;
+            else if (to[i].Size is not null && ++open == 1) target[i] = -1;
+            else return null;
+        }
+        return target;
+    }
+
     /// <summary>An axis counted from the front: <paramref name="axis"/> itself, or plus the rank when it is negative.</summary>
     public int Axis(long axis) => (int)(axis < 0 ? axis + Rank : axis);
 

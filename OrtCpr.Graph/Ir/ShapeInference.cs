@@ -1,12 +1,14 @@
 namespace OrtCpr.Graph.Ir;
 
-// What is known of the values of one graph beyond their types: shapes in symbols, and the elements of small integer tensors. Visits nodes in
-// order; used on models that come in (after ONNX Runtime's own inference, whose results it refines) and on every node that we emit.
+/// <summary>What is known of the values of one graph beyond their types: shapes in symbols, and the elements of small
+/// integer tensors. Visits nodes in order; used on models that come in (after ONNX Runtime's own inference, whose
+/// results it refines) and on every node that we emit.</summary>
 internal sealed class ShapeInference
 {
     private readonly Dictionary<Value, SymbolicInt?[]> _integers = [];
 
-    // Elements of an integer tensor of rank 0 or 1, null elements unknown; null when nothing is known.
+    /// <summary>Elements of an integer tensor of rank 0 or 1, null elements unknown; null when nothing is
+    /// known.</summary>
     public SymbolicInt?[]? Integers(Value? value)
     {
         if (value is null) return null;
@@ -16,7 +18,7 @@ internal sealed class ShapeInference
         return null;
     }
 
-    // The elements as plain numbers, when all are.
+    /// <summary>The elements as plain numbers, when all are.</summary>
     public long[]? Constants(Value? value)
     {
         SymbolicInt?[]? known = Integers(value);
@@ -31,7 +33,10 @@ internal sealed class ShapeInference
         }
         catch (Exception error) when (error is IndexOutOfRangeException or ArgumentException)
         {
-            throw new ModelFormatException($"Node {node.Label}: its attributes do not fit its inputs ({string.Join(", ", node.Inputs.Select(i => i?.ToString() ?? "none"))}), such as an axis beyond the rank. Check the model with onnx.checker, or export it again.", error);
+            throw new ModelFormatException(
+                $"Node {node.Label}: its attributes do not fit its inputs "
+                + $"({string.Join(", ", node.Inputs.Select(i => i?.ToString() ?? "none"))}), such as an axis beyond the rank. "
+                + "Check the model with onnx.checker, or export it again.", error);
         }
     }
 
@@ -49,14 +54,16 @@ internal sealed class ShapeInference
         {
             if (node.Outputs[i] is { Type: ElementType.Undefined } output) output.Type = ShapeRules.TypeOfOutput(node, i, type);
         }
-        if (node.Outputs.Count > 0 && node.Outputs[0] is Value { Shape: null or { Rank: <= 1 } } first && IntegerRules.Evaluate(node, this) is { } values
+        if (node.Outputs.Count > 0 && node.Outputs[0] is Value { Shape: null or { Rank: <= 1 } } first
+            && IntegerRules.Evaluate(node, this) is { } values
             && values.Any(v => v is not null))
         {
             _integers[first] = values;
         }
     }
 
-    // A dimension of which nothing is known becomes a symbol of its own, so that what keeps it is known to be equal.
+    /// <summary>A dimension of which nothing is known becomes a symbol of its own, so that what keeps it is known to be
+    /// equal.</summary>
     public static void NameUnknown(Value? value)
     {
         if (value?.Shape is not Shape shape || shape.All(d => d.Size is not null)) return;
@@ -64,7 +71,8 @@ internal sealed class ShapeInference
         value.Shape = new Shape(shape.Select((d, i) => d.Size is null ? SymbolicInt.Symbol($"{name}[{i}]") : d));
     }
 
-    // Ours is preferred where it knows something, since its symbols stay equal across operators; a number wins over both.
+    /// <summary>Ours is preferred where it knows something, since its symbols stay equal across operators; a number
+    /// wins over both.</summary>
     private static Shape? Merge(Shape? theirs, Shape? ours)
     {
         if (theirs is null || ours is null || theirs.Rank != ours.Rank) return ours ?? theirs;

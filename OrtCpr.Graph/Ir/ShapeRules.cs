@@ -1,39 +1,31 @@
 namespace OrtCpr.Graph.Ir;
 
-// Output shapes and types of the operators that matter to symbols: what exporters put between Shape and Reshape, what lies on the way of
-// activations, and everything the builder emits. An operator without a row keeps what ONNX Runtime inferred.
+/// <summary>Output shapes and types of the operators that matter to symbols: what exporters put between Shape and
+/// Reshape, what lies on the way of activations, and everything the builder emits. An operator without a row keeps what
+/// ONNX Runtime inferred.</summary>
 internal static class ShapeRules
 {
     private delegate Shape?[]? Rule(Node node, ShapeInference known);
 
     private static readonly Dictionary<string, Rule> Table = BuildTable();
 
-    private static readonly HashSet<string> Comparisons = new(StringComparer.Ordinal)
-    {
-        "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf",
-    };
-
     public static Shape?[]? Infer(Node node, ShapeInference known) =>
         node.Domain is "" or "com.microsoft" && Table.TryGetValue(node.OpType, out Rule? rule) ? rule(node, known) : null;
 
-    // Element type of the outputs when the operator says so; the first input's otherwise.
+    /// <summary>Element type of the outputs when the operator says so; the first input's otherwise.</summary>
     public static ElementType TypeOf(Node node)
     {
+        if (node.Has(Trait.GivesBooleans)) return ElementType.Bool;
+        if (node.Has(Trait.GivesIntegers)) return ElementType.Int64;
+        if (node.Has(Trait.GivesNoTensor)) return ElementType.Undefined;
         if (node.Domain.Length == 0)
         {
             switch (node.OpType)
             {
                 case "Cast": return (ElementType)node.Int("to", 0);
-                case "CastLike": return node.In(1)?.Type ?? ElementType.Undefined;
-                case "Shape" or "Size" or "NonZero" or "ArgMax" or "ArgMin": return ElementType.Int64;
-                // Their outputs are no tensors.
-                case "SequenceConstruct" or "SequenceEmpty" or "SequenceInsert" or "SequenceErase" or "SequenceMap" or "SplitToSequence" or "Optional": return ElementType.Undefined;
-                case "SequenceLength": return ElementType.Int64;
-                case "OptionalHasElement": return ElementType.Bool;
-                case "Where": return node.In(1)?.Type ?? ElementType.Undefined;
+                case "CastLike" or "Where": return node.In(1)?.Type ?? ElementType.Undefined;
                 case "OneHot": return node.In(2)?.Type ?? ElementType.Undefined;
                 case "ConstantOfShape": return node.Tensor("value")?.Type ?? ElementType.Float;
-                case string s when Comparisons.Contains(s): return ElementType.Bool;
                 default: break;
             }
         }
@@ -41,7 +33,8 @@ internal static class ShapeRules
     }
 
     public static ElementType TypeOfOutput(Node node, int index, ElementType type) =>
-        node.OpType != "SequenceMap" && node.Subgraphs.FirstOrDefault() is OnnxGraph body ? body.Outputs[node.Is("Loop") ? index + 1 : index].Type :
+        node.OpType != "SequenceMap" && node.Subgraphs.FirstOrDefault() is OnnxGraph body
+        ? body.Outputs[node.Is("Loop") ? index + 1 : index].Type :
         index == 1 && node.Domain.Length == 0 && node.OpType is "MaxPool" or "TopK" ? ElementType.Int64
         : index == 1 && node.Is("Dropout") ? ElementType.Bool : type;
 
@@ -49,13 +42,21 @@ internal static class ShapeRules
     {
         var table = new Dictionary<string, Rule>(StringComparer.Ordinal)
         {
-            ["Shape"] = (n, k) => n.In(0)?.Shape is Shape s && !n.Has("start") && !n.Has("end") ? [Shape.Of(s.Rank)] : IntegerRules.Evaluate(n, k) is { } v ? [Shape.Of(v.Length)] : null,
+            ["Shape"] = (n, k) =>
+                n.In(0)?.Shape is Shape s && !n.Has("start") && !n.Has("end") ? [Shape.Of(s.Rank)] : IntegerRules.Evaluate(n, k) is { } v
+                ? [Shape.Of(v.Length)] : null,
             ["Size"] = (n, k) => [Shape.Scalar],
             ["Det"] = (n, k) => n.In(0)?.Shape is Shape s && s.Rank >= 2 ? [new Shape(s.Take(s.Rank - 2))] : null,
             ["MatMul"] = (n, k) => [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, false, false)],
-            ["FusedMatMul"] = (n, k) => n.Int("transBatchA", 0) != 0 || n.Int("transBatchB", 0) != 0 ? null : [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
-            ["Gemm"] = (n, k) => n.In(0)?.Shape is not { Rank: 2 } || n.In(1)?.Shape is not { Rank: 2 } ? null : [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
-            ["SparseToDenseMatMul"] = (n, k) => [MatMul(n.In(0)?.Shape ?? new Shape(Dim.Unknown, Dim.Unknown), n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
+            ["FusedMatMul"] = (n, k) =>
+                n.Int("transBatchA", 0) != 0 || n.Int("transBatchB", 0) != 0 ? null
+                : [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
+            ["Gemm"] = (n, k) =>
+                n.In(0)?.Shape is not { Rank: 2 } || n.In(1)?.Shape is not { Rank: 2 } ? null
+                : [MatMul(n.In(0)?.Shape, n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
+            ["SparseToDenseMatMul"] = (n, k) =>
+                [MatMul(n.In(0)?.Shape
+                    ?? new Shape(Dim.Unknown, Dim.Unknown), n.In(1)?.Shape, n.Int("transA", 0) != 0, n.Int("transB", 0) != 0)],
             ["Transpose"] = Transpose,
             ["Reshape"] = Reshape,
             ["Flatten"] = Flatten,
@@ -83,21 +84,16 @@ internal static class ShapeRules
             ["Resize"] = WindowShapes.Resize,
             ["Pad"] = (n, k) => n.Domain.Length == 0 ? WindowShapes.Pad(n, k) : null,
         };
-        foreach (string op in new[] { "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Sum", "Mean", "Mod", "PRelu", "Equal", "Less", "LessOrEqual", "Greater",
-            "GreaterOrEqual", "And", "Or", "Xor", "BiasGelu" })
+        foreach (string op in OperatorTraits.With(Trait.Broadcast))
         {
-            table[op] = (n, k) => [n.Inputs.Select(i => i?.Shape).Aggregate(Shape.Broadcast)];
+            table.TryAdd(op, (n, k) => [n.Inputs.Select(i => i?.Shape).Aggregate(Shape.Broadcast)]);
         }
-        foreach (string op in new[] { "Identity", "Cast", "CastLike", "Neg", "Abs", "Sqrt", "Exp", "Log", "Reciprocal", "Tanh", "Sigmoid", "Relu", "Erf", "Gelu", "FastGelu",
-            "QuickGelu", "Softmax", "LogSoftmax", "Hardmax", "Sign", "Floor", "Ceil", "Round", "Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh",
-            "Not", "IsNaN", "IsInf", "Clip", "Elu", "Selu", "Celu", "LeakyRelu", "Softplus", "Softsign", "HardSigmoid", "HardSwish", "Mish", "Swish", "ThresholdedRelu",
-            "Shrink", "Trilu", "CumSum", "Dropout", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "LpNormalization", "MeanVarianceNormalization",
-            "ScatterElements", "ScatterND", "Scatter", "RMSNormalization", "SimplifiedLayerNormalization", "ReverseSequence" })
+        // The second output of Dropout, its mask, is of the same shape.
+        foreach (string op in OperatorTraits.With(Trait.Unary | Trait.KeepsShape))
         {
-            table[op] = (n, k) => [n.In(0)?.Shape, op == "Dropout" ? n.In(0)?.Shape : null];
+            table.TryAdd(op, (n, k) => [n.In(0)?.Shape, n.OpType == "Dropout" ? n.In(0)?.Shape : null]);
         }
-        foreach (string op in new[] { "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp" })
-            table[op] = Reduce;
+        foreach (string op in OperatorTraits.With(Trait.Reduces)) table.TryAdd(op, Reduce);
         return table;
     }
 
@@ -190,7 +186,10 @@ internal static class ShapeRules
         if (node.In(1) is not null) return null;
         int parts = (int)node.Int("num_outputs", node.Outputs.Count);
         if (shape[axis].Known is not long size)
-            return [.. Enumerable.Repeat(shape.With(axis, shape[axis].Size is SymbolicInt s && !(s / SymbolicInt.Of(parts)).ToString().StartsWith("floor", StringComparison.Ordinal) ? s / SymbolicInt.Of(parts) : null), parts)];
+        {
+            SymbolicInt? even = shape[axis].Size is SymbolicInt s ? SymbolicInt.Exact(s, SymbolicInt.Of(parts)) : null;
+            return [.. Enumerable.Repeat(shape.With(axis, even), parts)];
+        }
         long chunk = (size + parts - 1) / parts;
         return [.. Enumerable.Range(0, parts).Select(i => shape.With(axis, Math.Max(0, Math.Min(chunk, size - (i * chunk)))))];
     }
@@ -207,7 +206,8 @@ internal static class ShapeRules
         for (int i = 0; i < axes.Length; i++)
         {
             int axis = shape.Axis(axes[i]);
-            result = result.With(axis, steps is null || steps[i] == 1 ? Span(starts[i], ends[i], shape[axis].Size) : Strided(starts[i]?.Constant, ends[i]?.Constant, steps[i], shape[axis].Known));
+            result = result.With(axis, steps is null || steps[i] == 1 ? Span(starts[i], ends[i], shape[axis].Size)
+                : Strided(starts[i]?.Constant, ends[i]?.Constant, steps[i], shape[axis].Known));
         }
         return [result];
     }
@@ -217,20 +217,21 @@ internal static class ShapeRules
         if (start is null || end is null) return null;
         if (size?.Constant is long n && start.Constant is long s && end.Constant is long e)
             return SymbolicInt.Of(Math.Max(0, Math.Clamp(e < 0 ? e + n : e, 0, n) - Math.Clamp(s < 0 ? s + n : s, 0, n)));
-        // Up to a length that the inputs give (positions[:, :sequence]). It is taken to lie inside: where it does not, the slice is shorter, and what is
-        // combined with it along that axis could not be run either.
+        // Up to a length that the inputs give (positions[:, :sequence]). It is taken to lie inside: where it does not,
+        // the slice is shorter, and what is combined with it along that axis could not be run either.
         if (end.Constant is null && end.IsPositive && (start.Constant >= 0 || start.IsPositive) && !end.Equals(size)) return end - start;
         if (size is null) return null;
-        // Behind the end of any real tensor: exporters write the largest integer for "to the end".
+        // Beyond the end of any real tensor: exporters write the largest integer for "to the end".
         if (end.Constant is > int.MaxValue - 1L) end = size;
         else if (end.Constant is < 0) end = size + end;
         if (start.Constant is < 0) start = size + start;
-        return end.Equals(size) && (start.Constant == 0 || start.ToString().Contains(size.ToString(), StringComparison.Ordinal)) ? size - start : null;
+        return end.Equals(size) && start.IsAtMost(size) ? size - start : null;
     }
 
     private static SymbolicInt? Strided(long? start, long? end, long step, long? size)
     {
         if (start is not long s || end is not long e || size is not long n || step == 0) return null;
+        if (n == 0) return SymbolicInt.Zero;
         if (s < 0) s += n;
         if (e < 0) e += n;
         (s, e) = step > 0 ? (Math.Clamp(s, 0, n), Math.Clamp(e, 0, n)) : (Math.Clamp(s, 0, n - 1), Math.Clamp(e, -1, n - 1));
@@ -260,12 +261,14 @@ internal static class ShapeRules
             return null;
         }
 
-        return delta.Constant == 1 ? [new Shape((Dim)(limit - start))] : IntegerRules.Evaluate(node, known) is { } v ? [Shape.Of(v.Length)] : null;
+        return delta.Constant == 1 ? [new Shape((Dim)(limit - start))] : IntegerRules.Evaluate(node, known) is { } v ? [Shape.Of(v.Length)]
+            : null;
     }
 
     private static Shape?[]? Tile(Node node, ShapeInference known)
     {
-        if (node.In(0)?.Shape is not Shape shape || known.Integers(node.In(1)) is not { } repeats || repeats.Length != shape.Rank) return null;
+        if (node.In(0)?.Shape is not Shape shape || known.Integers(node.In(1)) is not { } repeats || repeats.Length != shape.Rank)
+            return null;
         return [new Shape(shape.Zip(repeats, (d, r) => (Dim)(d.Size is null || r is null ? null : d.Size * r)))];
     }
 

@@ -8,9 +8,12 @@ namespace OrtCpr.Graph.Ir;
 /// come out even) becomes a symbol of its own, named by its operands, so that the same computation made twice stays equal.</remarks>
 public sealed class SymbolicInt : IEquatable<SymbolicInt>
 {
-    // Monomial (symbols joined by '*', sorted; "" for the constant) -> coefficient, never 0.
+    /// <summary>Monomial (symbols joined by '*', sorted; "" for the constant) → coefficient, never 0.</summary>
     private readonly ImmutableSortedDictionary<string, long> _terms;
     private readonly string _text;
+
+    /// <summary>What was divided by what, where the value is a floor division that has no polynomial form.</summary>
+    private (SymbolicInt Dividend, SymbolicInt Divisor)? _floor;
 
     private SymbolicInt(ImmutableSortedDictionary<string, long> terms)
     {
@@ -63,15 +66,30 @@ public sealed class SymbolicInt : IEquatable<SymbolicInt>
         if (a.Equals(b)) return One;
         if (b.Constant is long divisor && divisor != 0)
         {
-            if (a.Constant is long dividend) return Of(dividend / divisor);
-            if (a._terms.Values.All(c => c % divisor == 0))
-                return new(a._terms.ToImmutableSortedDictionary(t => t.Key, t => t.Value / divisor, StringComparer.Ordinal));
+            if (a.Constant is long dividend) return Of(Quotient(dividend, divisor));
         }
-        if (DivideByMonomial(a, b) is SymbolicInt exact) return exact;
-        return Symbol($"floor({a}/{b})".Replace("*", "·", StringComparison.Ordinal));
+        if (Exact(a, b) is SymbolicInt exact) return exact;
+        return new(Zero._terms.Add($"floor({a}/{b})".Replace("*", "·", StringComparison.Ordinal), 1)) { _floor = (a, b) };
     }
 
-    // The value with numbers in place of symbols; null where a symbol is left.
+    /// <summary>The quotient where the division comes out even for all symbols; else null.</summary>
+    internal static SymbolicInt? Exact(SymbolicInt a, SymbolicInt b) =>
+        a.Equals(b) ? One
+        : b.Constant is long divisor && divisor != 0 && a._terms.Values.All(c => IsEven(c, divisor))
+            ? new(a._terms.ToImmutableSortedDictionary(t => t.Key, t => Quotient(t.Value, divisor), StringComparer.Ordinal))
+        : DivideByMonomial(a, b);
+
+    /// <summary>True when the value is surely at most <paramref name="whole"/> for symbols of 0 or more: the rest has no
+    /// negative coefficient, or the value is a floor division of the whole by a number of at least 1.</summary>
+    internal bool IsAtMost(SymbolicInt whole) =>
+        (whole - this)._terms.Values.All(c => c > 0) || (_floor is (SymbolicInt a, SymbolicInt b) && a.Equals(whole) && b.Constant >= 1);
+
+    // The smallest long has no negative, so that dividing it by -1 would raise an error; it stays what it is, as in a product.
+    private static long Quotient(long a, long b) => b == -1 ? unchecked(-a) : a / b;
+
+    private static bool IsEven(long a, long b) => b == -1 || a % b == 0;
+
+    /// <summary>The value with numbers in place of symbols; null where a symbol is left.</summary>
     internal long? Evaluate(IReadOnlyDictionary<string, long> symbols)
     {
         long sum = 0;
@@ -112,8 +130,8 @@ public sealed class SymbolicInt : IEquatable<SymbolicInt>
         foreach ((string key, long c) in a._terms)
         {
             List<string> rest = Factors(key).ToList();
-            if (c % divisor != 0 || !factors.All(rest.Remove)) return null;
-            Accumulate(terms, string.Join('*', rest), c / divisor);
+            if (!IsEven(c, divisor) || !factors.All(rest.Remove)) return null;
+            Accumulate(terms, string.Join('*', rest), Quotient(c, divisor));
         }
         return new(terms.ToImmutable());
     }

@@ -28,7 +28,7 @@ public sealed class Value
     /// <summary>True for an initializer.</summary>
     public bool IsInitializer => Data is not null;
 
-    // The message it was read from (doc string, metadata, denotations, unknown fields), or null.
+    /// <summary>The message it was read from (doc string, metadata, denotations, unknown fields), or null.</summary>
     internal object? Origin { get; set; }
 
     /// <summary>The elements of a small integer initializer; null for anything else.</summary>

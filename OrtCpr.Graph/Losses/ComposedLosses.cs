@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using OrtCpr.Graph.Ir;
+using static System.FormattableString;
 
 namespace OrtCpr.Graph.Losses;
 
@@ -13,15 +14,17 @@ public sealed record WeightedSumLoss(params ImmutableArray<(Loss Loss, double We
         Value? sum = null;
         foreach ((Loss loss, double weight) in Terms)
         {
-            Value value = loss.Attach(context);
-            if (weight != 1) value = context.G.Mul(value, weight);
-            sum = sum is null ? value : context.G.Add(sum, value);
+            Term value = context.G.Term(loss.Attach(context));
+            if (weight != 1) value *= weight;
+            sum = sum is null ? value : sum + value;
         }
         return sum!;
     }
 
     internal override IEnumerable<string> Problems() => Terms.IsDefaultOrEmpty ? [$"{nameof(Terms)} is empty; expected at least one loss"]
-        : Terms.SelectMany((t, i) => t.Loss.Problems().Concat(double.IsFinite(t.Weight) ? [] : [$"Weight is {t.Weight}; expected a finite number"]).Select(p => $"{nameof(Terms)}[{i}]: {p}"));
+        : Terms.SelectMany((t, i) =>
+            t.Loss.Problems().Concat(double.IsFinite(t.Weight) ? [] : [Invariant($"Weight is {t.Weight}; expected a finite number")])
+            .Select(p => $"{nameof(Terms)}[{i}]: {p}"));
 }
 
 /// <summary>A loss of the user's own, written with the operator builder.</summary>
@@ -30,9 +33,22 @@ public sealed record CustomLoss(Func<LossContext, Value> Build) : Loss
 {
     internal override Value Attach(LossContext context)
     {
+        int first = context.G.Emitted.Count;
         Value value = Build(context);
-        if (!value.Type.IsFloating()) throw new OptionException($"The custom loss '{value.Name}' is {value.Type}; expected a floating scalar.");
-        if (value.Shape is not { Rank: 0 }) throw new OptionException($"The custom loss '{value.Name}' has shape {value.Shape?.ToString() ?? "of unknown rank"}; expected a scalar. Reduce it by ReduceMean or ReduceSum with keepDims off.");
+        if (context.Foreign(first, value) is { Length: > 0 } foreign)
+        {
+            throw new OptionException(
+                $"The custom loss uses {string.Join(", ", foreign.Select(v => $"'{v.Name}'"))}, which the graph does not have. "
+                + "Take outputs and labels from the context, and write operators with its builder G.");
+        }
+        if (!value.Type.IsFloating())
+            throw new OptionException($"The custom loss '{value.Name}' is {value.Type}; expected a floating scalar.");
+        if (value.Shape is not { Rank: 0 })
+        {
+            throw new OptionException(
+                $"The custom loss '{value.Name}' has shape {value.Shape?.ToString() ?? "of unknown rank"}; expected a scalar. "
+                + "Reduce it by ReduceMean or ReduceSum with keepDims off.");
+        }
         return value;
     }
 }

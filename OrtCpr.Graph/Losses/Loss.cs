@@ -21,7 +21,7 @@ public abstract record Loss
     /// <summary>The model output that the loss takes; null for the only one.</summary>
     public string? Output { get; init; }
 
-    // Emits the loss behind the model's outputs; adds inputs for labels. Returns the scalar.
+    /// <summary>Emits the loss after the model's outputs; adds inputs for labels. Returns the scalar.</summary>
     internal abstract Value Attach(LossContext context);
 
     internal virtual IEnumerable<string> Problems() => [];

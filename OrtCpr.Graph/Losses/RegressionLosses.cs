@@ -1,4 +1,5 @@
 using OrtCpr.Graph.Ir;
+using static System.FormattableString;
 
 namespace OrtCpr.Graph.Losses;
 
@@ -11,12 +12,13 @@ public abstract record ElementLoss(Reduction Reduction = Reduction.Mean) : Loss
 
     internal override Value Attach(LossContext context)
     {
-        Value output = context.FindFloating(Output);
-        Value each = Each(context.G, output, context.Label(TargetName, output.Type, output.Shape!));
+        GraphBuilder g = context.G;
+        Term output = context.FindFloating(Output);
+        Term each = Each(g, output, context.Label(TargetName, output.Type, output.Shape!));
         return Reduction == Reduction.Mean ? context.G.ReduceMean(each, false) : context.G.ReduceSum(each, false);
     }
 
-    private protected abstract Value Each(GraphBuilder g, Value output, Value target);
+    private protected abstract Term Each(GraphBuilder g, Term output, Term target);
 
     internal override IEnumerable<string> Problems() => string.IsNullOrEmpty(TargetName) ? [$"{nameof(TargetName)} is empty"] : [];
 }
@@ -25,10 +27,10 @@ public abstract record ElementLoss(Reduction Reduction = Reduction.Mean) : Loss
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
 public sealed record MseLoss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
 {
-    private protected override Value Each(GraphBuilder g, Value output, Value target)
+    private protected override Term Each(GraphBuilder g, Term output, Term target)
     {
-        Value error = g.Sub(output, target);
-        return g.Mul(error, error);
+        Term error = output - target;
+        return error * error;
     }
 }
 
@@ -36,7 +38,7 @@ public sealed record MseLoss(Reduction Reduction = Reduction.Mean) : ElementLoss
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
 public sealed record L1Loss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
 {
-    private protected override Value Each(GraphBuilder g, Value output, Value target) => g.Abs(g.Sub(output, target));
+    private protected override Term Each(GraphBuilder g, Term output, Term target) => g.Abs(output - target);
 }
 
 /// <summary>½e² where |e| ≤ δ, else δ·(|e| − ½δ) (PyTorch <c>HuberLoss</c>).</summary>
@@ -44,17 +46,20 @@ public sealed record L1Loss(Reduction Reduction = Reduction.Mean) : ElementLoss(
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
 public sealed record HuberLoss(double Delta = 1, Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
 {
-    // With a = min(|e|, δ) both cases are a·(|e| − ½a).
-    private protected override Value Each(GraphBuilder g, Value output, Value target)
+    /// <summary>With a = min(|e|, δ) both cases are a·(|e| − ½a).</summary>
+    private protected override Term Each(GraphBuilder g, Term output, Term target)
     {
-        Value size = g.Abs(g.Sub(output, target)), bounded = g.Min(size, g.Scalar(Delta, output.Type));
-        return g.Mul(bounded, g.Sub(size, g.Mul(bounded, 0.5)));
+        Term size = g.Abs(output - target), bounded = g.Min(size, Delta);
+        return bounded * (size - bounded * 0.5);
     }
 
-    internal override IEnumerable<string> Problems() => [.. base.Problems(), .. Delta > 0 && double.IsFinite(Delta) ? Array.Empty<string>() : [$"{nameof(Delta)} is {Delta}; expected a finite number above 0"]];
+    internal override IEnumerable<string> Problems() =>
+        [.. base.Problems(), .. Delta > 0 && double.IsFinite(Delta) ? Array.Empty<string>()
+            : [Invariant($"{nameof(Delta)} is {Delta}; expected a finite number above 0")]];
 }
 
-/// <summary>Binary cross-entropy of probabilities from logits, in the form that neither overflows nor cancels (PyTorch <c>BCEWithLogitsLoss</c>).</summary>
+/// <summary>Binary cross-entropy of probabilities from logits, in the form that neither overflows nor cancels (PyTorch
+/// <c>BCEWithLogitsLoss</c>).</summary>
 /// <remarks>(1 − y)·x + (1 + (w − 1)·y)·(log(1 + exp(−|x|)) + max(−x, 0)), w being <see cref="PositiveWeight"/>.</remarks>
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
 public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
@@ -62,14 +67,15 @@ public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : E
     /// <summary>Weight of the positive class, above 0. Default 1.</summary>
     public double PositiveWeight { get; init; } = 1;
 
-    private protected override Value Each(GraphBuilder g, Value output, Value target)
+    private protected override Term Each(GraphBuilder g, Term output, Term target)
     {
-        Value negative = g.Neg(output);
-        Value softplus = g.Add(g.Log(g.Add(g.Exp(g.Neg(g.Abs(output))), 1)), g.Max(negative, g.Scalar(0, output.Type)));
-        if (PositiveWeight != 1) softplus = g.Mul(softplus, g.Add(g.Mul(target, PositiveWeight - 1), 1));
-        return g.Add(g.Mul(g.Sub(1, target), output), softplus);
+        Term negative = -output;
+        Term softplus = g.Log(g.Exp(-g.Abs(output)) + 1) + g.Max(negative, 0);
+        if (PositiveWeight != 1) softplus = softplus * (target * (PositiveWeight - 1) + 1);
+        return (1 - target) * output + softplus;
     }
 
     internal override IEnumerable<string> Problems() =>
-        [.. base.Problems(), .. PositiveWeight > 0 && double.IsFinite(PositiveWeight) ? Array.Empty<string>() : [$"{nameof(PositiveWeight)} is {PositiveWeight}; expected a finite number above 0"]];
+        [.. base.Problems(), .. PositiveWeight > 0 && double.IsFinite(PositiveWeight) ? Array.Empty<string>()
+            : [Invariant($"{nameof(PositiveWeight)} is {PositiveWeight}; expected a finite number above 0")]];
 }

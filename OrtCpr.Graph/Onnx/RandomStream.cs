@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Onnx;
 
@@ -8,7 +9,6 @@ namespace OrtCpr.Graph.Onnx;
 /// operations that IEEE 754 rounds exactly (no library sine or logarithm, which differ between systems).</summary>
 internal sealed class RandomStream
 {
-    private const ulong GoldenGamma = 0x9E3779B97F4A7C15;
     private ulong _state;
     private double? _spare;
 
@@ -70,11 +70,5 @@ internal sealed class RandomStream
         return (exponent * Ln2) + (2 * s * sum);
     }
 
-    private ulong NextBits()
-    {
-        ulong z = _state += GoldenGamma;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return z ^ (z >> 31);
-    }
+    private ulong NextBits() => Mixing.Bits(_state += Mixing.GoldenGamma);
 }

@@ -28,9 +28,9 @@ internal static class Convolution
         Attributes = Geometry,
         Body = (g, x) =>
         {
-            Value product = g.Op("Conv", [g.Transpose(x["x"], Exchange), g.Transpose(x["dy"], Exchange)],
+            Term product = g.Op("Conv", [g.Transpose(x["x"], Exchange), g.Transpose(x["dy"], Exchange)],
                 ("strides", x.Attribute("dilations")), ("dilations", x.Attribute("strides")), ("pads", x.Attribute("pads")));
-            Value size = g.Op("Shape", [x["weight"]], ("start", 2));
+            Term size = g.Op("Shape", [x["weight"]], ("start", 2));
             return [g.Transpose(g.Op("Slice", [product, g.Ints(0, 0), size, g.Ints(2, 3)]), Exchange)];
         },
         Gradient = OfWeightGradient,
@@ -47,21 +47,21 @@ internal static class Convolution
         Attributes = Geometry,
         Body = (g, x) =>
         {
-            Value span = g.Op("ConvTranspose", [x["dy"], x["weight"]], ("strides", x.Attribute("strides")), ("dilations", x.Attribute("dilations")));
-            Value begin = g.Neg(g.Slice(x.Ints("pads"), [0], [2], [0]));
-            Value end = g.Sub(g.Sub(g.Slice(x["shape"], [2], [4], [0]), g.Op("Shape", [span], ("start", 2))), begin);
+            Term span = g.Op("ConvTranspose", [x["dy"], x["weight"]], ("strides", x.Attribute("strides")), ("dilations", x.Attribute("dilations")));
+            Term begin = -g.Slice(x.Ints("pads"), [0], [2], [0]);
+            Term end = g.Slice(x["shape"], [2], [4], [0]) - g.Op("Shape", [span], ("start", 2)) - begin;
             return [g.PadFrom(2, span, begin, end)];
         },
         Gradient = OfInputGradient,
     };
 
     /// <summary>A call of <see cref="WeightGrad"/>.</summary>
-    public static Value WeightGradOf(GraphBuilder g, Value x, Value weight, Value dy, long[] strides, long[] dilations, long[] pads) =>
+    public static Term WeightGradOf(GraphBuilder g, Value x, Value weight, Value dy, long[] strides, long[] dilations, long[] pads) =>
         WeightGrad.Call(g, [x, weight, dy], Attributes(strides, dilations, pads))[0];
 
     /// <summary>A call of <see cref="InputGrad"/>; the result has the shape of <paramref name="x"/>.</summary>
-    public static Value InputGradOf(GraphBuilder g, Value x, Value weight, Value dy, long[] strides, long[] dilations, long[] pads) =>
-        GraphBuilder.Like(InputGrad.Call(g, [dy, weight, g.ShapeOf(x)], Attributes(strides, dilations, pads))[0], x);
+    public static Term InputGradOf(GraphBuilder g, Value x, Value weight, Value dy, long[] strides, long[] dilations, long[] pads) =>
+        InputGrad.Call(g, [dy, weight, g.ShapeOf(x)], Attributes(strides, dilations, pads))[0].Like(x);
 
     private static OperatorDefinition OfForward(string name, params OperatorSlot[] inputs) => new()
     {
@@ -78,7 +78,7 @@ internal static class Convolution
     };
 
     // Both gradients are linear in each operand, and the backward pass of one is the other.
-    private static Value?[] OfWeightGradient(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] OfWeightGradient(GraphBuilder g, Forward op, Term dy)
     {
         (long[] strides, long[] dilations, long[] pads) = GeometryOf(op.Node);
         return
@@ -89,7 +89,7 @@ internal static class Convolution
         ];
     }
 
-    private static Value?[] OfInputGradient(GraphBuilder g, Forward op, Value dy)
+    private static Value?[] OfInputGradient(GraphBuilder g, Forward op, Term dy)
     {
         (long[] strides, long[] dilations, long[] pads) = GeometryOf(op.Node);
         return
@@ -100,8 +100,8 @@ internal static class Convolution
         ];
     }
 
-    private static Value Conv(GraphBuilder g, Value x, Value weight, Value like, long[] strides, long[] dilations, long[] pads) =>
-        GraphBuilder.Like(g.Op("Conv", [x, weight], Attributes(strides, dilations, pads)), like);
+    private static Term Conv(GraphBuilder g, Value x, Value weight, Value like, long[] strides, long[] dilations, long[] pads) =>
+        g.Op("Conv", [x, weight], Attributes(strides, dilations, pads)).Like(like);
 
     private static (string, object)[] Attributes(long[] strides, long[] dilations, long[] pads) =>
         [("strides", strides), ("dilations", dilations), ("pads", pads)];

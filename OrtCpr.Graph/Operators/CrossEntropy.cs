@@ -20,7 +20,7 @@ internal static class CrossEntropy
         Name = "CrossEntropyRows",
         Inputs = ["logits", Labels],
         Outputs = Results,
-        Body = (g, x) => Forward(g, x["logits"], x["labels"]),
+        Body = (g, x) => [.. Forward(g, x["logits"], x["labels"])],
         Gradient = (g, op, dy) => [RowsGrad!.Call(g, [op.In(0), op.In(1), op.Out(1), dy])[0], null],
     };
 
@@ -32,9 +32,9 @@ internal static class CrossEntropy
         Outputs = [new("gradient", ShapeOf: "logits")],
         Body = (g, x) =>
         {
-            Value column = g.Unsqueeze(x["dy"], 1);
-            Value soft = g.Mul(g.Exp(g.Sub(x["logits"], g.Unsqueeze(x["log_sums"], 1))), column);
-            return [ScatterAdd(g, soft, x["labels"], g.Neg(column))];
+            Term column = g.Unsqueeze(x["dy"], 1);
+            Term soft = g.Exp(x["logits"] - g.Unsqueeze(x["log_sums"], 1)) * column;
+            return [ScatterAdd(g, soft, x["labels"], -column)];
         },
     };
 
@@ -47,9 +47,9 @@ internal static class CrossEntropy
         Attributes = [Smoothing],
         Body = (g, x) =>
         {
-            Value[] plain = Forward(g, x["logits"], x["labels"]);
-            Value picked = g.Sub(plain[1], plain[0]), spread = g.Squeeze(g.ReduceMean(x["logits"], true, 1), 1);
-            return [g.Add(plain[0], g.Mul(g.Sub(picked, spread), x.Float("smoothing", x["logits"]))), plain[1]];
+            Term[] plain = Forward(g, x["logits"], x["labels"]);
+            Term picked = plain[1] - plain[0], spread = g.Squeeze(g.ReduceMean(x["logits"], true, 1), 1);
+            return [plain[0] + (picked - spread) * x.Float("smoothing", x["logits"]), plain[1]];
         },
         Gradient = (g, op, dy) =>
         [
@@ -67,10 +67,10 @@ internal static class CrossEntropy
         Attributes = [Smoothing],
         Body = (g, x) =>
         {
-            Value logits = x["logits"], column = g.Unsqueeze(x["dy"], 1), share = g.Mul(column, x.Float("smoothing", logits));
-            Value classes = g.Op("CastLike", [g.Op("Shape", [logits], ("start", 1), ("end", 2)), logits]);
-            Value soft = g.Mul(g.Exp(g.Sub(logits, g.Unsqueeze(x["log_sums"], 1))), column);
-            return [ScatterAdd(g, g.Sub(soft, g.Div(share, classes)), x["labels"], g.Sub(share, column))];
+            Term logits = x["logits"], column = g.Unsqueeze(x["dy"], 1), share = column * x.Float("smoothing", logits);
+            Term classes = g.Op("CastLike", [g.Op("Shape", [logits], ("start", 1), ("end", 2)), logits]);
+            Term soft = g.Exp(logits - g.Unsqueeze(x["log_sums"], 1)) * column;
+            return [ScatterAdd(g, soft - share / classes, x["labels"], share - column)];
         },
     };
 
@@ -79,18 +79,18 @@ internal static class CrossEntropy
     /// <param name="logits">[N, C].</param>
     /// <param name="labels">[N], classes that lie in the row.</param>
     /// <param name="smoothing">The share of the target that is spread over the classes.</param>
-    public static Value LossOfRows(GraphBuilder g, Value logits, Value labels, float smoothing = 0) =>
+    public static Term LossOfRows(GraphBuilder g, Value logits, Value labels, float smoothing = 0) =>
         (smoothing == 0 ? Rows.Call(g, [logits, labels]) : SmoothRows.Call(g, [logits, labels], ("smoothing", smoothing)))[0];
 
-    private static Value[] Forward(GraphBuilder g, Value logits, Value labels)
+    private static Term[] Forward(GraphBuilder g, Term logits, Term labels)
     {
-        Value highest = g.Reduce("ReduceMax", logits, true, 1);
-        Value sum = g.Squeeze(g.Add(g.Log(g.ReduceSum(g.Exp(g.Sub(logits, highest)), true, 1)), highest), 1);
-        Value picked = g.Squeeze(g.Op("GatherElements", [logits, g.Unsqueeze(labels, 1)], ("axis", 1)), 1);
-        return [g.Sub(sum, picked), sum];
+        Term highest = g.Reduce("ReduceMax", logits, true, 1);
+        Term sum = g.Squeeze(g.Log(g.ReduceSum(g.Exp(logits - highest), true, 1)) + highest, 1);
+        Term picked = g.Squeeze(g.Op("GatherElements", [logits, g.Unsqueeze(labels, 1)], ("axis", 1)), 1);
+        return [sum - picked, sum];
     }
 
     // Adds a number a row at the row's label.
-    private static Value ScatterAdd(GraphBuilder g, Value rows, Value labels, Value column) =>
+    private static Term ScatterAdd(GraphBuilder g, Value rows, Value labels, Value column) =>
         g.Op("ScatterElements", [rows, g.Unsqueeze(labels, 1), column], ("axis", 1), ("reduction", "add"));
 }

@@ -48,31 +48,29 @@ internal static class Gelu
     };
 
     /// <summary>A call of <see cref="TanhGrad"/>.</summary>
-    public static Value GradOfTanh(GraphBuilder g, Value x, Value dy) => TanhGrad.Call(g, [x, dy])[0];
+    public static Term GradOfTanh(GraphBuilder g, Value x, Value dy) => TanhGrad.Call(g, [x, dy])[0];
 
     /// <summary>A call of <see cref="ErfGrad"/>.</summary>
-    public static Value GradOfErf(GraphBuilder g, Value x, Value dy) => ErfGrad.Call(g, [x, dy])[0];
+    public static Term GradOfErf(GraphBuilder g, Value x, Value dy) => ErfGrad.Call(g, [x, dy])[0];
 
-    private static Value TanhForward(GraphBuilder g, Value x) =>
-        g.Mul(g.Mul(x, 0.5), g.Add(g.Tanh(g.Mul(x, g.Add(g.Mul(g.Mul(x, x), Scale * Cubic), Scale))), 1));
-
-    // dy/dx = ½(1 + t) + ½x(1 − t²)·du/dx with t = tanh u.
-    public static Value TanhBackward(GraphBuilder g, Value x, Value dy)
+    /// <summary>dy/dx = ½(1 + t) + ½x(1 − t²)·du/dx with t = tanh u.</summary>
+    public static Term TanhBackward(GraphBuilder g, Term x, Term dy)
     {
-        Value square = g.Mul(x, x);
-        Value t = g.Tanh(g.Mul(x, g.Add(g.Mul(square, Scale * Cubic), Scale)));
-        Value du = g.Add(g.Mul(square, 3 * Scale * Cubic), Scale);
-        Value slope = g.Mul(g.Mul(g.Sub(1, g.Mul(t, t)), du), x);
-        return g.Mul(dy, g.Mul(g.Add(g.Add(t, slope), 1), 0.5));
+        Term square = x * x, t = g.Tanh(x * (square * (Scale * Cubic) + Scale));
+        Term du = square * (3 * Scale * Cubic) + Scale;
+        Term slope = (1 - t * t) * du * x;
+        return dy * ((t + slope + 1) * 0.5);
     }
 
-    private static Value ErfForward(GraphBuilder g, Value x) => g.Mul(g.Mul(x, 0.5), g.Add(g.Erf(g.Mul(x, Math.Sqrt(0.5))), 1));
-
-    // d/dx x·Φ(x) = Φ(x) + x·φ(x).
-    public static Value ErfBackward(GraphBuilder g, Value x, Value dy)
+    /// <summary>d/dx x·Φ(x) = Φ(x) + x·φ(x).</summary>
+    public static Term ErfBackward(GraphBuilder g, Term x, Term dy)
     {
-        Value cdf = g.Mul(g.Add(g.Erf(g.Mul(x, Math.Sqrt(0.5))), 1), 0.5);
-        Value pdf = g.Mul(g.Exp(g.Mul(g.Mul(x, x), -0.5)), 1 / Math.Sqrt(2 * Math.PI));
-        return g.Mul(dy, g.Add(cdf, g.Mul(x, pdf)));
+        Term cdf = (g.Erf(x * Math.Sqrt(0.5)) + 1) * 0.5;
+        Term pdf = g.Exp(x * x * -0.5) * (1 / Math.Sqrt(2 * Math.PI));
+        return dy * (cdf + x * pdf);
     }
+
+    private static Term TanhForward(GraphBuilder g, Term x) => x * 0.5 * (g.Tanh(x * (x * x * (Scale * Cubic) + Scale)) + 1);
+
+    private static Term ErfForward(GraphBuilder g, Term x) => x * 0.5 * (g.Erf(x * Math.Sqrt(0.5)) + 1);
 }

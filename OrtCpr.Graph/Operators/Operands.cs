@@ -30,7 +30,7 @@ internal sealed class Operands
         new(definition, builder, [.. call.Inputs.Select(i => i!)], call);
 
     /// <summary>An input.</summary>
-    public Value this[string slot] => _inputs[_definition.InputIndex(slot)];
+    public Term this[string slot] => _builder.Term(_inputs[_definition.InputIndex(slot)]);
 
     /// <summary>Whether the operator has this input; a family of operators may share one body.</summary>
     public bool Has(string slot) => _definition.Inputs.Any(s => s.Name == slot);
@@ -41,12 +41,12 @@ internal sealed class Operands
         : KindOf(name) == AttributeKind.Ints ? _call.Ints(name)! : _call.Float(name, 0);
 
     /// <summary>An attribute of integers as a vector.</summary>
-    public Value Ints(string name) => _call is null
+    public Term Ints(string name) => _call is null
         ? _builder.Op("Constant", [], ("value_ints", Attribute(name)))
         : _builder.Ints(_call.Ints(name)!);
 
     /// <summary>A float attribute as a scalar of the type of <paramref name="like"/>.</summary>
-    public Value Float(string name, Value like) => _call is null
+    public Term Float(string name, Value like) => _call is null
         ? _builder.Op("CastLike", [_builder.Op("Constant", [], ("value_float", Attribute(name))), like])
         : _builder.Scalar(_call.Float(name, 0), like.Type);
 

@@ -48,11 +48,11 @@ internal class OperatorDefinition
     public int OutputIndex(string slot) => IndexOf(Outputs, slot, "output");
 
     /// <summary>Emits a call; the results have the types and shapes that the slots state.</summary>
-    public Value[] Call(GraphBuilder g, IReadOnlyList<Value> inputs, params ReadOnlySpan<(string Name, object Value)> attributes)
+    public Term[] Call(GraphBuilder g, IReadOnlyList<Value> inputs, params ReadOnlySpan<(string Name, object Value)> attributes)
     {
         if (inputs.Count != Inputs.Count)
             throw new ArgumentException($"{QualifiedName} has {Inputs.Count} inputs, given {inputs.Count}.", nameof(inputs));
-        Value[] results = g.Ops(QualifiedName, Outputs.Count, [.. inputs], attributes);
+        Term[] results = g.Ops(QualifiedName, Outputs.Count, [.. inputs], attributes);
         for (int i = 0; i < results.Length; i++)
         {
             OperatorSlot slot = Outputs[i];

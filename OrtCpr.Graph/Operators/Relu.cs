@@ -16,12 +16,12 @@ internal static class Relu
     };
 
     /// <summary>A call of <see cref="Grad"/>.</summary>
-    public static Value GradOf(GraphBuilder g, Value y, Value dy) => Grad.Call(g, [y, dy])[0];
+    public static Term GradOf(GraphBuilder g, Value y, Value dy) => Grad.Call(g, [y, dy])[0];
 
     /// <summary>The same in standard operators.</summary>
-    public static Value Backward(GraphBuilder g, Value y, Value dy)
+    public static Term Backward(GraphBuilder g, Term y, Term dy)
     {
-        Value zero = g.Op("CastLike", [g.Op("Constant", [], ("value_float", 0f)), dy]);
-        return g.Where(g.Greater(y, zero), dy, zero);
+        Term zero = g.Op("CastLike", [g.Op("Constant", [], ("value_float", 0f)), dy]);
+        return g.Where(y > zero, dy, zero);
     }
 }

@@ -17,10 +17,10 @@ internal static class RowNormalization
         Attributes = [Axes, Leading],
         Body = (g, x) =>
         {
-            Value axes = x.Ints("axes"), leading = x.Ints("leading"), inverse = x["inverse"], dy = x["dy"];
-            Value normal = g.Mul(g.Sub(x["x"], x["mean"]), inverse), h = g.Mul(dy, x["gain"]);
-            Value inner = g.Sub(g.Sub(h, Mean(g, h, axes)), g.Mul(normal, Mean(g, g.Mul(h, normal), axes)));
-            return [g.Mul(inner, inverse), Sum(g, g.Mul(dy, normal), leading), Sum(g, dy, leading)];
+            Term axes = x.Ints("axes"), leading = x.Ints("leading"), inverse = x["inverse"], dy = x["dy"];
+            Term normal = (x["x"] - x["mean"]) * inverse, h = dy * x["gain"];
+            Term inner = h - Mean(g, h, axes) - normal * Mean(g, h * normal, axes);
+            return [inner * inverse, Sum(g, dy * normal, leading), Sum(g, dy, leading)];
         },
     };
 
@@ -33,29 +33,29 @@ internal static class RowNormalization
         Attributes = [Axes, Leading, new("epsilon", AttributeKind.Float)],
         Body = (g, x) =>
         {
-            Value axes = x.Ints("axes"), leading = x.Ints("leading"), epsilon = x.Float("epsilon", x["x"]), dy = x["dy"];
-            Value inverse = g.Reciprocal(g.Sqrt(g.Add(Mean(g, g.Mul(x["x"], x["x"]), axes), epsilon)));
-            Value normal = g.Mul(x["x"], inverse), h = g.Mul(dy, x["gain"]);
-            Value inner = g.Sub(h, g.Mul(normal, Mean(g, g.Mul(h, normal), axes)));
-            return [g.Mul(inner, inverse), Sum(g, g.Mul(dy, normal), leading)];
+            Term axes = x.Ints("axes"), leading = x.Ints("leading"), epsilon = x.Float("epsilon", x["x"]), dy = x["dy"];
+            Term inverse = g.Reciprocal(g.Sqrt(Mean(g, x["x"] * x["x"], axes) + epsilon));
+            Term normal = x["x"] * inverse, h = dy * x["gain"];
+            Term inner = h - normal * Mean(g, h * normal, axes);
+            return [inner * inverse, Sum(g, dy * normal, leading)];
         },
     };
 
     /// <summary>dx, dγ, dβ of LayerNormalization over the axes from <paramref name="axis"/> on, with the forward node's statistics.</summary>
-    public static Value[] LayerNormGradOf(GraphBuilder g, Value x, Value gain, Value mean, Value inverse, Value dy, int axis) =>
+    public static Term[] LayerNormGradOf(GraphBuilder g, Value x, Value gain, Value mean, Value inverse, Value dy, int axis) =>
         LayerNormGrad.Call(g, [x, gain, mean, inverse, dy], RowAxes(x, axis));
 
     /// <summary>dx, dγ of RMSNormalization over the axes from <paramref name="axis"/> on.</summary>
-    public static Value[] RmsNormGradOf(GraphBuilder g, Value x, Value gain, Value dy, int axis, float epsilon) =>
+    public static Term[] RmsNormGradOf(GraphBuilder g, Value x, Value gain, Value dy, int axis, float epsilon) =>
         RmsNormGrad.Call(g, [x, gain, dy], [.. RowAxes(x, axis), ("epsilon", epsilon)]);
 
     private static (string, object)[] RowAxes(Value x, int axis) => [("axes", Range(axis, x.Shape!.Rank)), ("leading", Range(0, axis))];
 
     private static long[] Range(int from, int to) => [.. Enumerable.Range(from, to - from).Select(i => (long)i)];
 
-    private static Value Mean(GraphBuilder g, Value x, Value axes) => g.Op("ReduceMean", [x, axes], ("keepdims", 1));
+    private static Term Mean(GraphBuilder g, Value x, Value axes) => g.Op("ReduceMean", [x, axes], ("keepdims", 1));
 
     // No leading axis: one row, whose sum is itself.
-    private static Value Sum(GraphBuilder g, Value x, Value leading) =>
+    private static Term Sum(GraphBuilder g, Value x, Value leading) =>
         g.Op("ReduceSum", [x, leading], ("keepdims", 0), ("noop_with_empty_axes", 1));
 }

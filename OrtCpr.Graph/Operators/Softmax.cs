@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Operators;
@@ -21,16 +22,9 @@ internal static class Softmax
         Name = "SoftmaxGrad",
         Inputs = ["y", "dy"],
         Outputs = [new("dx", ShapeOf: "y")],
-        Body = (g, x) => [Backward(g, x["y"], x["dy"], -1)],
+        Body = (g, x) => [SoftmaxRules.InputGradient(g, x["y"], x["dy"], -1)],
     };
 
     /// <summary>A call of <see cref="Grad"/>.</summary>
-    public static Value GradOf(GraphBuilder g, Value y, Value dy) => Grad.Call(g, [y, dy])[0];
-
-    /// <summary>dx = y·(dy − Σ y·dy) in standard operators.</summary>
-    public static Value Backward(GraphBuilder g, Value y, Value dy, int axis)
-    {
-        Value weighted = g.Mul(y, dy);
-        return g.Sub(weighted, g.Mul(y, g.ReduceSum(weighted, true, axis)));
-    }
+    public static Term GradOf(GraphBuilder g, Value y, Value dy) => Grad.Call(g, [y, dy])[0];
 }

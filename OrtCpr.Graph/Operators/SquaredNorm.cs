@@ -9,7 +9,7 @@ internal static class SquaredNorm
         Name = "SquaredNorm",
         Inputs = ["gradient"],
         Outputs = ["squared_norm"],
-        Body = (g, x) => [g.Unsqueeze(g.SumInBlocks(g.Mul(x["gradient"], x["gradient"])), 0)],
+        Body = (g, x) => [g.Unsqueeze(g.SumInBlocks(x["gradient"] * x["gradient"]), 0)],
     };
 
     /// <summary>The same of tensors that lie in one buffer, from their first elements and lengths; a kernel only, see <c>JoinUpdates</c>.</summary>

@@ -24,20 +24,19 @@ public sealed record AddAdaptiveWeightDecay(double Strength) : UpdateLink
 
     internal override void Emit(UpdateBody b)
     {
-        b.Keep = b.G.Sub(1, b.G.Mul(b.LearningRate, b.In("adaptive_decay")));
+        b.Keep = 1 - b.LearningRate * b.In("adaptive_decay");
     }
 
     private Value Coefficient(OptimizerGraphContext c)
     {
         GraphBuilder g = c.Builder;
         ParameterSpec[] weights = c.ParametersOf(this);
-        Value old = c.SharedState("awd");
+        Term old = g.Term(c.SharedState("awd"));
         g.Scope = "awd";
-        Value gradients = g.Mul(c.Norm(weights.Select(w => (w, c.Gradient(w)))), g.Abs(c.GradientScale));
-        Value norm = g.Max(c.Norm(weights.Select(w => (w, c.Parameter(w)))), g.Scalar(SmallestNorm, old.Type));
-        Value ratio = g.Mul(g.Div(gradients, norm), Strength * (1 - Kept));
-        Value updated = g.Add(g.Mul(old, Kept), ratio);
-        Value applied = c.Applied is Value flag ? g.Where(flag, updated, old) : updated;
+        Term gradients = g.Term(c.Norm(weights.Select(w => (w, c.Gradient(w))))) * g.Abs(c.GradientScale);
+        Term norm = g.Max(c.Norm(weights.Select(w => (w, c.Parameter(w)))), g.Scalar(SmallestNorm, old.Type));
+        Term updated = old * Kept + gradients / norm * (Strength * (1 - Kept));
+        Term applied = c.Applied is Value flag ? g.Where(flag, updated, old) : updated;
         c.SetSharedState(old, applied);
         return g.Squeeze(updated, 0);
     }
@@ -69,14 +68,14 @@ public sealed record AddAdaDecay(double Strength, double Alpha = 4) : UpdateLink
     {
         GraphBuilder g = b.G;
         // The raw gradient: coupled decay in front of the base rule does not count.
-        Value size = g.Abs(g.Mul(b.In("gradient"), b.In("gradient_scale")));
-        Value count = g.Cast(g.Op("Size", [size]), b.Type);
-        Value centred = g.Sub(size, g.Div(b.Sum(size), count));
-        Value deviation = g.Sqrt(g.Div(b.Sum(g.Mul(centred, centred)), count));
-        Value spread = g.Greater(deviation, b.Scalar(SmallestDeviation));
-        Value z = g.Where(spread, g.Div(centred, g.Where(spread, deviation, b.Scalar(1))), b.Scalar(0));
-        Value phi = g.Div(2, g.Add(g.Exp(g.Neg(g.Mul(z, b.In("decay_alpha")))), 1));
-        b.Keep = g.Sub(1, g.Mul(phi, g.Mul(b.LearningRate, b.In("decay_strength"))));
+        Term size = g.Abs(b.In("gradient") * b.In("gradient_scale"));
+        Term count = g.Cast(g.Op("Size", [size]), b.Type);
+        Term centred = size - b.Sum(size) / count;
+        Term deviation = g.Sqrt(b.Sum(centred * centred) / count);
+        Term spread = g.Greater(deviation, b.Scalar(SmallestDeviation));
+        Term z = g.Where(spread, centred / g.Where(spread, deviation, b.Scalar(1)), b.Scalar(0));
+        Term phi = 2 / (g.Exp(-(z * b.In("decay_alpha"))) + 1);
+        b.Keep = 1 - phi * (b.LearningRate * b.In("decay_strength"));
     }
 
     internal override IEnumerable<string> Problems() =>
@@ -100,8 +99,8 @@ public sealed record ClipGradientValue(double Limit) : UpdateLink
 
     internal override void Emit(UpdateBody b)
     {
-        Value limit = b.In("gradient_limit");
-        b.Gradient = b.Direction = b.G.Max(b.G.Min(b.Gradient, limit), b.G.Neg(limit));
+        Term limit = b.In("gradient_limit");
+        b.Gradient = b.Direction = b.G.Max(b.G.Min(b.Gradient, limit), -limit);
     }
 
     internal override IEnumerable<string> Problems() => Unless(Limit > 0 && double.IsFinite(Limit), nameof(Limit), Limit, "a finite number above 0");

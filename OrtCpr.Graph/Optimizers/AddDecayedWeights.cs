@@ -21,8 +21,7 @@ public sealed record AddDecayedWeights(double WeightDecay, bool OnlyConstrained 
 
     internal override void Emit(UpdateBody b)
     {
-        GraphBuilder g = b.G;
-        b.Keep = g.Sub(1, g.Mul(b.LearningRate, g.Gather(b.In("weight_decay"), b.In("group_index"))));
+        b.Keep = 1 - b.LearningRate * b.G.Gather(b.In("weight_decay"), b.In("group_index"));
     }
 
     internal override IEnumerable<string> Problems() => Unless(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "a finite number of at least 0");
@@ -45,7 +44,7 @@ public sealed record AddCoupledDecay(double WeightDecay, bool OnlyConstrained = 
 
     internal override void Emit(UpdateBody b)
     {
-        b.Gradient = b.Direction = b.G.Add(b.Gradient, b.G.Mul(b.Parameter, b.In("coupled_decay")));
+        b.Gradient = b.Direction = b.Gradient + b.Parameter * b.In("coupled_decay");
     }
 
     internal override IEnumerable<string> Problems() => Unless(WeightDecay >= 0 && double.IsFinite(WeightDecay), nameof(WeightDecay), WeightDecay, "a finite number of at least 0");

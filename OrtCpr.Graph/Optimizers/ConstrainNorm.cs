@@ -127,67 +127,69 @@ public sealed record ConstrainNorm : UpdateLink
     internal override void Emit(UpdateBody b)
     {
         GraphBuilder g = b.G;
-        Value zero = b.Scalar(0), one = b.Scalar(1), index = b.In("matrix_index");
-        Value lambda = g.Gather(b.In("lambda"), index), kappa = g.Gather(b.In("kappa"), index);
-        Value row = g.Gather(b.In("detector"), index);
-        Value samples = g.Gather(row, g.Int(0)), e1 = g.Gather(row, g.Int(1)), e2 = g.Gather(row, g.Int(2));
-        Value flag = g.Gather(row, g.Int(3)), wasSet = g.Greater(flag, zero);
+        Term zero = b.Scalar(0), index = b.In("matrix_index");
+        Term lambda = g.Gather(b.In("lambda"), index), kappa = g.Gather(b.In("kappa"), index), row = g.Gather(b.In("detector"), index);
+        Term flag = g.Gather(row, g.Int(DetectorState.StateColumn)), wasSet = flag > zero;
+        var samples = new Samples(g.Gather(row, g.Int(DetectorState.SamplesColumn)), g.Gather(row, g.Int(1)), g.Gather(row, g.Int(2)));
 
-        (Value updated, Value slope) = Measure(b, b.Parameter);
-        Value measure = updated;
+        (Term updated, Term slope) = Measure(b, b.Parameter);
+        Term measure = updated;
         if (EvaluateAt == EvaluateAt.Previous) (measure, slope) = Measure(b, b.In("parameter"));
-        Value active = wasSet, isSet = wasSet;
+        Term active = wasSet, isSet = wasSet;
         switch (KappaInitMethod)
         {
             case KappaInitMethod.Dependent:
-                (Value before, _) = Measure(b, b.In("parameter"));
-                kappa = g.Where(wasSet, kappa, g.Mul(before, b.In("kappa_factor")));
-                isSet = active = g.Equal(one, one);
+                kappa = g.Where(wasSet, kappa, Measure(b, b.In("parameter")).Measure * b.In("kappa_factor"));
+                isSet = active = g.Equal(zero, zero);
                 break;
             case KappaInitMethod.WarmStart:
-                Value due = g.And(g.Not(wasSet), g.Equal(b.Step, b.In("warm_start_steps")));
+                Term due = !wasSet & g.Equal(b.Step, b.In("warm_start_steps"));
                 kappa = g.Where(due, updated, kappa);
-                isSet = g.Or(wasSet, due);
+                isSet = wasSet | due;
                 break;
             case KappaInitMethod.InflectionPoint:
-                (Value fire, samples, e1, e2) = Detect(b, wasSet, updated, samples, e1, e2);
+                (Term fire, samples) = Detect(b, wasSet, updated, samples);
                 kappa = g.Where(fire, updated, kappa);
-                isSet = g.Or(wasSet, fire);
+                isSet = wasSet | fire;
                 break;
             default:
                 break;
         }
-        Value raised = g.Max(zero, g.Add(lambda, g.Mul(g.Sub(measure, kappa), b.In("kappa_update"))));
-        Value newLambda = g.Where(active, raised, lambda);
-        if (Adaptive) kappa = g.Where(g.And(g.Greater(lambda, zero), g.Not(g.Greater(newLambda, zero))), measure, kappa);
-        Value rate = g.Mul(g.Gather(b.In("constraint_rate"), b.In("group_index")), g.Where(active, newLambda, zero));
-        b.Correction = g.Mul(slope, rate);
-        b.Parameter = g.Sub(b.Parameter, b.Correction);
+        Term raised = g.Max(zero, lambda + (measure - kappa) * b.In("kappa_update"));
+        Term newLambda = g.Where(active, raised, lambda);
+        if (Adaptive) kappa = g.Where(lambda > zero & !(newLambda > zero), measure, kappa);
+        Term rate = g.Gather(b.In("constraint_rate"), b.In("group_index")) * g.Where(active, newLambda, zero);
+        Term correction = slope * rate;
+        b.Correction = correction;
+        b.Parameter -= correction;
 
-        Value everActive = g.Or(g.Greater(flag, b.Scalar(DetectorState.Set)), g.Greater(newLambda, zero));
-        Value state = g.Where(everActive, b.Scalar(DetectorState.EverActive), g.Cast(isSet, b.Type));
-        Value detector = g.Concat(0, g.Unsqueeze(samples, 0), g.Unsqueeze(e1, 0), g.Unsqueeze(e2, 0), g.Unsqueeze(state, 0));
+        Term everActive = flag > b.Scalar(DetectorState.Set) | newLambda > zero;
+        Term state = g.Where(everActive, b.Scalar(DetectorState.EverActive), g.Cast(isSet, b.Type));
+        Term detector = g.Concat(
+            0, g.Unsqueeze(samples.Count, 0), g.Unsqueeze(samples.Last, 0), g.Unsqueeze(samples.Earlier, 0), g.Unsqueeze(state, 0));
         b.SetState("lambda", g.Unsqueeze(b.Select(newLambda, g.Gather(b.In("lambda"), index)), 0));
         b.SetState("kappa", g.Unsqueeze(b.Select(kappa, g.Gather(b.In("kappa"), index)), 0));
         b.SetState("detector", g.Unsqueeze(b.Select(detector, row), 0));
     }
 
+    /// <summary>What the detector knows: how many samples of R, the latest (a running average) and the one before.</summary>
+    private readonly record struct Samples(Term Count, Term Last, Term Earlier);
+
     // Every interval a sample; from the fourth on, a negative second difference sets the bound. A wait that lasted too long sets it as well.
-    private static (Value Fire, Value Samples, Value E1, Value E2) Detect(UpdateBody b, Value wasSet, Value measure, Value samples, Value e1, Value e2)
+    private static (Term Fire, Samples Samples) Detect(UpdateBody b, Term wasSet, Term measure, Samples s)
     {
         GraphBuilder g = b.G;
-        Value zero = b.Scalar(0), none = g.Int(0);
-        Value due = g.And(g.Not(wasSet), g.Equal(g.Op("Mod", [b.Step, b.In("sample_interval")]), none));
-        Value averaged = g.Add(g.Mul(e1, b.In("sample_decay")), g.Mul(measure, g.Sub(1, b.In("sample_decay"))));
-        Value e = g.Where(g.Greater(samples, zero), averaged, measure);
-        Value bends = g.Less(g.Sub(g.Sub(e, e1), g.Sub(e1, e2)), zero);
-        Value inflects = g.And(g.And(due, bends), g.GreaterOrEqual(samples, b.Scalar(3)));
-        Value waited = g.And(g.And(g.Greater(b.In("max_wait_steps"), none), g.GreaterOrEqual(b.Step, b.In("max_wait_steps"))), g.Not(wasSet));
-        return (g.Or(inflects, waited), g.Add(samples, g.Cast(due, b.Type)), g.Where(due, e, e1), g.Where(due, e1, e2));
+        Term zero = b.Scalar(0), none = g.Int(0), decay = b.In("sample_decay");
+        Term due = !wasSet & g.Equal(g.Op("Mod", [b.Step, b.In("sample_interval")]), none);
+        Term e = g.Where(s.Count > zero, s.Last * decay + measure * (1 - decay), measure);
+        Term bends = e - s.Last - (s.Last - s.Earlier) < zero;
+        Term inflects = due & bends & g.GreaterOrEqual(s.Count, b.Scalar(3));
+        Term waited = b.In("max_wait_steps") > none & g.GreaterOrEqual(b.Step, b.In("max_wait_steps")) & !wasSet;
+        return (inflects | waited, new Samples(s.Count + g.Cast(due, b.Type), g.Where(due, e, s.Last), g.Where(due, s.Last, s.Earlier)));
     }
 
     // R(θ) as a scalar and ∇R(θ) in θ's shape.
-    private (Value Measure, Value Slope) Measure(UpdateBody b, Value theta)
+    private (Term Measure, Term Slope) Measure(UpdateBody b, Term theta)
     {
         GraphBuilder g = b.G;
         switch (Regularizer)
@@ -195,30 +197,26 @@ public sealed record ConstrainNorm : UpdateLink
             case Regularizer.L1:
                 return (b.Sum(g.Abs(theta)), g.Sign(theta));
             case Regularizer.Huber:
-                Value size = g.Abs(theta);
-                Value inner = g.Less(size, b.Scalar(1));
-                return (b.Sum(g.Where(inner, g.Mul(g.Mul(theta, theta), 0.5), g.Sub(size, 0.5))), g.Where(inner, theta, g.Sign(theta)));
+                Term size = g.Abs(theta), inner = size < b.Scalar(1);
+                return (b.Sum(g.Where(inner, theta * theta * 0.5, size - 0.5)), g.Where(inner, theta, g.Sign(theta)));
             case Regularizer.Std:
                 return Deviation(b, theta);
             default:
-                return (b.Sum(g.Mul(theta, theta)), g.Mul(theta, 2));
+                return (b.Sum(theta * theta), theta * 2);
         }
     }
 
     // Around the first element, so that a mean far from 0 costs no digits and a constant tensor gives exactly 0.
-    private static (Value, Value) Deviation(UpdateBody b, Value theta)
+    private static (Term, Term) Deviation(UpdateBody b, Term theta)
     {
         GraphBuilder g = b.G;
-        Value shape = g.Op("Shape", [theta]), size = g.Op("Size", [theta]);
-        Value flat = g.Reshape(theta, -1);
+        Term shape = g.Op("Shape", [theta]), size = g.Op("Size", [theta]), flat = g.Reshape(theta, -1);
         // A sum over at most one element: 0 for a tensor without any.
-        Value first = g.ReduceSum(g.Slice(flat, [0], [1], [0]), false, 0);
-        Value shifted = g.Sub(flat, first);
-        Value centred = g.Sub(shifted, g.Div(b.Sum(shifted), g.Cast(size, b.Type)));
-        Value degrees = g.Cast(g.Max(g.Sub(size, g.Int(1)), g.Int(1)), b.Type);
-        Value std = g.Sqrt(g.Div(b.Sum(g.Mul(centred, centred)), degrees));
-        Value positive = g.Greater(std, b.Scalar(0));
-        Value slope = g.Where(positive, g.Div(centred, g.Mul(degrees, g.Where(positive, std, b.Scalar(1)))), b.Scalar(0));
+        Term shifted = flat - g.ReduceSum(g.Slice(flat, [0], [1], [0]), false, 0);
+        Term centred = shifted - b.Sum(shifted) / g.Cast(size, b.Type);
+        Term degrees = g.Cast(g.Max(size - g.Int(1), g.Int(1)), b.Type);
+        Term std = g.Sqrt(b.Sum(centred * centred) / degrees), positive = std > b.Scalar(0);
+        Term slope = g.Where(positive, centred / (degrees * g.Where(positive, std, b.Scalar(1))), b.Scalar(0));
         return (std, g.Reshape(slope, shape));
     }
 

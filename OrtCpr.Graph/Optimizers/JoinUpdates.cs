@@ -126,7 +126,7 @@ internal sealed class JoinUpdates
         if (!_operators.TryGetValue(single.Name, out OperatorDefinition? joined)) _operators[single.Name] = joined = new JoinedDefinition(single);
         Value[] inputs = [.. single.Inputs.Select((slot, i) => Passed(segment, slot, [.. nodes.Select(n => n.Inputs[i]!)])), Vector(segment.Starts), Vector(segment.Lengths)];
         _g.Scope = "update";
-        Value[] results = joined.Call(_g, inputs);
+        Term[] results = joined.Call(_g, inputs);
         for (int i = 0; i < results.Length; i++)
         {
             OperatorSlot slot = single.Outputs[i];

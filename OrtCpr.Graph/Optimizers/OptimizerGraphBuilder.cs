@@ -63,7 +63,7 @@ internal sealed class OptimizerGraphBuilder
         Value apply = finite is null ? present : _g.And(present, finite);
         Value step = AddInput("step", ElementType.Int64, [_parameters.Count]);
         _g.Scope = "step";
-        Value newStep = _g.Add(step, _g.Cast(apply, ElementType.Int64));
+        Value newStep = _g.Term(step) + _g.Cast(apply, ElementType.Int64);
         IReadOnlyList<RowState> rows = RowState.Of(_parameters, _definitions, name => _model.Graph.AddInput(name, _type, null), _type);
         Keep(step, newStep, "step", "step", [.. _parameters.Select(p => p.Name)], null);
 
@@ -198,7 +198,7 @@ internal sealed class OptimizerGraphBuilder
     {
         Value skipped = AddInput(SkippedSteps, ElementType.Int64, [1]);
         _g.Scope = SkippedSteps;
-        Value output = Output(_g.Add(skipped, _g.Cast(_g.Not(finite), ElementType.Int64)), skipped);
+        Value output = Output(_g.Term(skipped) + _g.Cast(_g.Not(finite), ElementType.Int64), skipped);
         _slots.Add(new TensorSlot(SkippedSteps, TensorRole.Shared, null, ElementType.Int64, [1])
         {
             Kind = SkippedSteps,
@@ -227,12 +227,12 @@ internal sealed class OptimizerGraphBuilder
         if (!_options.NonFiniteGuard && _options.MaxGradientNorm <= 0) return (scale, null, null);
         Value norm = NormOf(_parameters.Select(p => (p, _gradientInputs[p.Name])), present);
         _g.Scope = "grad_norm";
-        norm = _g.Mul(norm, _g.Abs(scale));
+        norm = _g.Term(norm) * _g.Abs(scale);
         Value? finite = _options.NonFiniteGuard ? _g.Less(norm, _g.Scalar(double.PositiveInfinity, _type)) : null;
         if (_options.MaxGradientNorm > 0)
         {
-            Value factor = _g.Min(_g.Scalar(1, _type), _g.Div(_options.MaxGradientNorm, _g.Add(norm, 1e-6)));
-            scale = _g.Mul(scale, _g.Squeeze(factor, 0));
+            Value factor = _g.Min(_g.Scalar(1, _type), _options.MaxGradientNorm / (_g.Term(norm) + 1e-6));
+            scale = _g.Term(scale) * _g.Squeeze(factor, 0);
         }
         return (scale, finite, norm);
     }
@@ -279,7 +279,7 @@ internal sealed class OptimizerGraphBuilder
         foreach (LinkSlot slot in definition.Slots.Where(s => s.Slot.Role != SlotRole.State)) passed[slot.Name] = () => Pass(slot, context, p, rows);
         Value[] inputs = [.. definition.Inputs.Select(s => passed[s.Name]())];
         _g.Scope = p.Name;
-        Value[] results = Call(definition, inputs);
+        Term[] results = Call(definition, inputs);
         for (int i = 0; i < results.Length; i++)
         {
             OperatorSlot slot = definition.Outputs[i];
@@ -304,7 +304,7 @@ internal sealed class OptimizerGraphBuilder
         });
     }
 
-    private Value[] Call(OperatorDefinition definition, IReadOnlyList<Value> inputs)
+    private Term[] Call(OperatorDefinition definition, IReadOnlyList<Value> inputs)
     {
         if (_model.Functions.All(f => f.Name != definition.Name)) _model.Functions.Add(definition.ToFunction(_type, Opset));
         return definition.Call(_g, inputs);
@@ -318,7 +318,7 @@ internal sealed class OptimizerGraphBuilder
         _g.Scope = "rescaling";
         Value any = _g.Greater(_g.Op("ReduceMax", [_g.Cast(apply, ElementType.Int32)], ("keepdims", 1)), _g.Constant(TensorData.Scalar(0)));
         Value norm = _g.Sqrt(_g.ReduceSum(_g.Concat(0, [.. weights.Select(w => SquaredNormOf(updated[w.Name]))]), true));
-        Value factor = _g.Squeeze(_g.Where(any, _g.Div(target, norm), _g.Scalar(1, _type)), 0);
+        Value factor = _g.Squeeze(_g.Where(any, _g.Term(target) / norm, _g.Scalar(1, _type)), 0);
         foreach (ParameterSpec w in weights) updated[w.Name] = GraphBuilder.Like(_g.Mul(updated[w.Name], factor), updated[w.Name]);
         (OnnxModel start, string output) = _options.Rescaling!.Initialization(weights, _type, Opset);
         _slots.Add(new TensorSlot(RescalingNorm, TensorRole.Shared, null, _type, [1])

@@ -47,8 +47,8 @@ public sealed record ScaleByAdam : UpdateLink
     internal override void Emit(UpdateBody b)
     {
         GraphBuilder g = b.G;
-        Value m = g.Add(b.In("exp_avg"), g.Mul(g.Sub(b.Gradient, b.In("exp_avg")), b.In("one_minus_beta1")));
-        Value v = g.Add(g.Mul(b.In("exp_avg_sq"), b.In("beta2")), g.Mul(g.Mul(b.Gradient, b.Gradient), b.In("one_minus_beta2")));
+        Term m = b.In("exp_avg") + (b.Gradient - b.In("exp_avg")) * b.In("one_minus_beta1");
+        Term v = b.In("exp_avg_sq") * b.In("beta2") + b.Gradient * b.Gradient * b.In("one_minus_beta2");
         b.SetState("exp_avg", m);
         b.SetState("exp_avg_sq", v);
         if (AmsGrad)
@@ -56,18 +56,17 @@ public sealed record ScaleByAdam : UpdateLink
             v = g.Max(b.In("max_exp_avg_sq"), v);
             b.SetState("max_exp_avg_sq", v);
         }
-        Value first = Correction(b, "half_log_beta1"), second = Correction(b, "half_log_beta2");
-        Value denominator = g.Add(g.Div(g.Sqrt(v), g.Sqrt(second)), b.In("epsilon"));
-        b.Direction = g.Div(g.Div(m, denominator), first);
+        Term first = Correction(b, "half_log_beta1"), second = Correction(b, "half_log_beta2");
+        b.Direction = m / (g.Sqrt(v) / g.Sqrt(second) + b.In("epsilon")) / first;
     }
 
     // 1 − βᵗ = 2u/(1+u) with u = tanh(−t·ln β / 2): no cancellation for β near 1.
-    private static Value Correction(UpdateBody b, string halfLog) => Correction(b.G, b.G.Cast(b.Step, b.Type), b.In(halfLog));
+    private static Term Correction(UpdateBody b, string halfLog) => Correction(b.G, b.G.Cast(b.Step, b.Type), b.In(halfLog));
 
-    internal static Value Correction(GraphBuilder g, Value step, Value halfLog)
+    internal static Term Correction(GraphBuilder g, Term step, Term halfLog)
     {
-        Value u = g.Tanh(g.Mul(step, halfLog));
-        return g.Div(g.Mul(u, 2), g.Add(u, 1));
+        Term u = g.Tanh(step * halfLog);
+        return u * 2 / (u + 1);
     }
 
     internal override IEnumerable<string> Problems() =>

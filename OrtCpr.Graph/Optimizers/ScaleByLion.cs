@@ -27,13 +27,11 @@ public sealed record ScaleByLion : UpdateLink
 
     internal override void Emit(UpdateBody b)
     {
-        GraphBuilder g = b.G;
-        Value mean = b.In("exp_avg"), change = g.Sub(b.Gradient, mean);
-        Value interpolated = g.Add(mean, g.Mul(change, b.In("one_minus_beta1")));
-        b.Direction = g.Sign(interpolated);
+        Term mean = b.In("exp_avg"), change = b.Gradient - mean;
+        Term interpolated = mean + change * b.In("one_minus_beta1");
+        b.Direction = b.G.Sign(interpolated);
         // By way of the direction's operand: the mean may be written in place only after everything that reads it.
-        Value further = g.Sub(b.In("one_minus_beta2"), b.In("one_minus_beta1"));
-        b.SetState("exp_avg", g.Add(interpolated, g.Mul(change, further)));
+        b.SetState("exp_avg", interpolated + change * (b.In("one_minus_beta2") - b.In("one_minus_beta1")));
     }
 
     internal override IEnumerable<string> Problems() =>

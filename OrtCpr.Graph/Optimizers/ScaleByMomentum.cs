@@ -26,10 +26,10 @@ public sealed record ScaleByMomentum(double Momentum = 0, double Dampening = 0, 
     {
         if (Momentum == 0) return;
         GraphBuilder g = b.G;
-        Value later = g.Add(g.Mul(b.In("momentum_buffer"), b.In("momentum")), g.Mul(b.Gradient, b.In("one_minus_dampening")));
-        Value buffer = g.Where(g.Equal(b.Step, g.Int(1)), b.Gradient, later);
+        Term later = b.In("momentum_buffer") * b.In("momentum") + b.Gradient * b.In("one_minus_dampening");
+        Term buffer = g.Where(g.Equal(b.Step, g.Int(1)), b.Gradient, later);
         b.SetState("momentum_buffer", buffer);
-        b.Direction = Nesterov ? g.Add(b.Gradient, g.Mul(buffer, b.In("momentum"))) : buffer;
+        b.Direction = Nesterov ? b.Gradient + buffer * b.In("momentum") : buffer;
     }
 
     internal override IEnumerable<string> Problems() =>

@@ -6,8 +6,8 @@ namespace OrtCpr.Graph.Optimizers;
 /// <summary>The body of an update operator while its links write it. Scalars have rank 0, so that they broadcast to a parameter of any rank.</summary>
 internal sealed class UpdateBody
 {
-    private readonly Func<string, Value> _inputs;
-    private readonly Dictionary<string, Value> _state = new(StringComparer.Ordinal);
+    private readonly Func<string, Term> _inputs;
+    private readonly Dictionary<string, Term> _state = new(StringComparer.Ordinal);
 
     public UpdateBody(GraphBuilder g, Operands operands)
     {
@@ -18,7 +18,7 @@ internal sealed class UpdateBody
         Apply = g.Gather(In("apply"), In("parameter_index"));
         Step = g.Gather(In("step"), In("parameter_index"));
         LearningRate = g.Gather(In("learning_rate"), In("group_index"));
-        Gradient = g.Mul(In("gradient"), In("gradient_scale"));
+        Gradient = In("gradient") * In("gradient_scale");
         Direction = Gradient;
     }
 
@@ -27,57 +27,63 @@ internal sealed class UpdateBody
     {
         G = g;
         Type = type;
-        _inputs = slot => inputs[slot];
+        _inputs = slot => g.Term(inputs[slot]);
         Apply = g.Constant(TensorData.Scalar(true));
-        Step = step;
-        LearningRate = Gradient = Direction = Parameter = parameter;
+        Step = g.Term(step);
+        LearningRate = Gradient = Direction = Parameter = g.Term(parameter);
     }
 
     public GraphBuilder G { get; }
 
     public ElementType Type { get; }
 
-    // Whether this parameter changes at all in this step (scalar bool).
-    public Value Apply { get; }
+    /// <summary>Whether this parameter changes at all in this step (scalar bool).</summary>
+    public Term Apply { get; }
 
-    // The parameter's own count of steps, this one included (scalar int64).
-    public Value Step { get; }
+    /// <summary>The parameter's own count of steps, this one included (scalar int64).</summary>
+    public Term Step { get; }
 
-    public Value LearningRate { get; }
+    /// <summary>Of the parameter's group (scalar).</summary>
+    public Term LearningRate { get; }
 
-    // Scaled gradient; links in front of the base rule may change it (coupled decay).
-    public Value Gradient { get; set; }
+    /// <summary>Scaled gradient; links before the base rule may change it (coupled decay).</summary>
+    public Term Gradient { get; set; }
 
-    // What the learning rate multiplies: θ ← θ·Keep − lr·Direction.
-    public Value Direction { get; set; }
+    /// <summary>What the learning rate multiplies: θ ← θ·Keep − lr·Direction.</summary>
+    public Term Direction { get; set; }
 
-    // Factor on the old θ from decoupled decay; null for 1.
-    public Value? Keep { get; set; }
+    /// <summary>Factor on the old θ from decoupled decay; null for 1.</summary>
+    public Term? Keep { get; set; }
 
-    // The parameter: old until the step is applied, new after it.
-    public Value Parameter { get; set; }
+    /// <summary>The parameter: old until the step is taken, new after it.</summary>
+    public Term Parameter { get; set; }
 
-    // What a constraint has taken from the new parameter; null without one.
-    public Value? Correction { get; set; }
+    /// <summary>What a constraint has taken from the new parameter; null without one.</summary>
+    public Term? Correction { get; set; }
 
-    public IReadOnlyDictionary<string, Value> NewState => _state;
+    /// <summary>State after the step, by slot name.</summary>
+    public IReadOnlyDictionary<string, Term> NewState => _state;
 
-    public Value In(string name) => _inputs(name);
+    /// <summary>An operand by slot name.</summary>
+    public Term In(string name) => _inputs(name);
 
-    public void SetState(string name, Value value) => _state[name] = value;
+    /// <summary>States the new value of state.</summary>
+    public void SetState(string name, Term value) => _state[name] = value;
 
-    // θ ← θ·Keep − Direction·lr.
+    /// <summary>θ ← θ·Keep − Direction·lr.</summary>
     public void TakeStep()
     {
-        Value kept = Keep is null ? Parameter : G.Mul(Parameter, Keep);
-        Parameter = G.Sub(kept, G.Mul(Direction, LearningRate));
+        Term kept = Keep is Term keep ? Parameter * keep : Parameter;
+        Parameter = kept - Direction * LearningRate;
         Keep = null;
     }
 
-    public Value Sum(Value x) => G.SumInBlocks(x);
+    /// <summary>Σ over all elements, a scalar.</summary>
+    public Term Sum(Term x) => G.SumInBlocks(x);
 
-    public Value Scalar(double value) => G.Scalar(value, Type);
+    /// <summary>A constant of the parameter's type.</summary>
+    public Term Scalar(double value) => G.Scalar(value, Type);
 
-    // An old value where the step does not apply: never a product, since 0·NaN is NaN.
-    public Value Select(Value updated, Value old) => G.Where(Apply, updated, old);
+    /// <summary>An old value where the step does not apply: never a product, since 0·NaN is NaN.</summary>
+    public Term Select(Term updated, Term old) => G.Where(Apply, updated, old);
 }

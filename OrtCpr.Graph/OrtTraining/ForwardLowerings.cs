@@ -20,7 +20,7 @@ internal static class ForwardLowerings
     {
         ["com.microsoft.BatchNormInternal"] = BatchNormInternal,
         ["com.microsoft.BiasDropout"] = BiasDropout,
-        ["com.microsoft.BitmaskDropout"] = (g, n) => g.Ops("Dropout", 2, [.. n.Inputs]),
+        ["com.microsoft.BitmaskDropout"] = (g, n) => [.. g.Ops("Dropout", 2, [.. n.Inputs])],
         ["com.microsoft.BitmaskBiasDropout"] = BiasDropout,
         ["com.microsoft.BroadcastGradientArgs"] = BroadcastGradientArgs,
         ["com.microsoft.ConcatTraining"] = ConcatTraining,
@@ -47,7 +47,7 @@ internal static class ForwardLowerings
         Value mean = g.ReduceMean(x, true, axes), centred = g.Sub(x, mean);
         Value variance = g.ReduceMean(g.Mul(centred, centred), true, axes);
         Value inverse = g.Reciprocal(g.Sqrt(g.Add(variance, epsilon)));
-        Value gain = NormalizationRules.PerChannel(g, n.Inputs[1]!, rank), bias = NormalizationRules.PerChannel(g, n.Inputs[2]!, rank);
+        Value gain = g.PerChannel(n.Inputs[1]!, rank), bias = g.PerChannel(n.Inputs[2]!, rank);
         Value y = GraphBuilder.Like(g.Add(g.Mul(centred, g.Mul(inverse, gain)), bias), x);
         Value Running(int input, Value batch) =>
             GraphBuilder.Like(g.Add(g.Mul(n.Inputs[input]!, momentum), g.Mul(g.Reshape(batch, -1), 1 - (double)momentum)), n.Inputs[input]!);
@@ -57,7 +57,7 @@ internal static class ForwardLowerings
     // y = dropout(x + bias) + residual.
     private static Value?[] BiasDropout(GraphBuilder g, Node n)
     {
-        Value[] dropped = g.Ops("Dropout", 2, [g.Add(n.Inputs[0]!, n.Inputs[1]!), n.In(3), n.In(4)]);
+        Term[] dropped = g.Ops("Dropout", 2, [g.Add(n.Inputs[0]!, n.Inputs[1]!), n.In(3), n.In(4)]);
         return [n.In(2) is Value residual ? g.Add(dropped[0], residual) : dropped[0], dropped[1]];
     }
 
@@ -111,7 +111,7 @@ internal static class ForwardLowerings
     }
 
     private static Value?[] SoftmaxCrossEntropyLossInternal(GraphBuilder g, Node n) =>
-        g.Ops("SoftmaxCrossEntropyLoss", 2, [n.Inputs[0], n.Inputs[1], n.In(2)], [("reduction", n.Text("reduction", "mean")), .. IgnoreIndex(n, 3)]);
+        [.. g.Ops("SoftmaxCrossEntropyLoss", 2, [n.Inputs[0], n.Inputs[1], n.In(2)], [("reduction", n.Text("reduction", "mean")), .. IgnoreIndex(n, 3)])];
 
     // The internal form has the ignored label as an input.
     internal static (string, object)[] IgnoreIndex(Node n, int input) => n.In(input) is not Value index

@@ -81,8 +81,8 @@ internal abstract class GenuineOptimizer
 
     // AdamWOptimizer in PyTorch's form: decay first, ε outside of the bias correction. Gives flag, parameters, moments.
     protected static Value[] AdamW(GraphBuilder g, Operands o, Value second, ScaleByAdam adam, AddDecayedWeights? decay) =>
-        g.Ops("com.microsoft.AdamWOptimizer", 4, [o.Rate, o.Step, o.Parameters, o.Gradients, o.First, second],
-            ("alpha", (float)adam.Beta1), ("beta", (float)adam.Beta2), ("epsilon", (float)adam.Epsilon), ("weight_decay", (float)(decay?.WeightDecay ?? 0)), ("correct_bias", 1), ("adam_mode", 0));
+        [.. g.Ops("com.microsoft.AdamWOptimizer", 4, [o.Rate, o.Step, o.Parameters, o.Gradients, o.First, second],
+            ("alpha", (float)adam.Beta1), ("beta", (float)adam.Beta2), ("epsilon", (float)adam.Epsilon), ("weight_decay", (float)(decay?.WeightDecay ?? 0)), ("correct_bias", 1), ("adam_mode", 0))];
 }
 
 // SGD without momentum.

@@ -58,7 +58,7 @@ internal static class GradientLowerings
 
     private static Value?[] OfNode(GraphBuilder g, Node n, Node forward, Value? dy)
     {
-        Value?[] results = GradientRules.Default.Find(forward)!(g, new Forward(forward, g, [dy]), dy!);
+        Value?[] results = GradientRules.Default.Find(forward)!(g, new Forward(forward, g, [dy]), g.Term(dy!));
         for (int i = 0; i < n.Outputs.Count; i++)
         {
             if (n.Outputs[i] is null || i >= results.Length) continue;
@@ -98,9 +98,9 @@ internal static class GradientLowerings
         Value dy = n.In(0)!, x = n.In(1)!;
         int rank = (x.Shape ?? dy.Shape)?.Rank ?? throw new LoweringException($"The rank of '{x.Name}', input of node {n.Label}, is unknown. Generate the artifacts from a model whose inputs have a known rank.");
         long[] axes = NormalizationRules.AllButChannels(rank);
-        Value inverse = NormalizationRules.PerChannel(g, n.In(4)!, rank);
-        Value normal = g.Mul(g.Sub(x, NormalizationRules.PerChannel(g, n.In(3)!, rank)), inverse);
-        Value dx = NormalizationRules.ThroughStatistics(g, g.Mul(dy, NormalizationRules.PerChannel(g, n.In(2)!, rank)), normal, inverse, axes);
+        Term inverse = g.PerChannel(n.In(4)!, rank);
+        Term normal = g.Mul(g.Sub(x, g.PerChannel(n.In(3)!, rank)), inverse);
+        Value dx = NormalizationRules.ThroughStatistics(g, g.Mul(dy, g.PerChannel(n.In(2)!, rank)), normal, inverse, axes);
         return [GraphBuilder.Like(dx, x), g.ReduceSum(g.Mul(dy, normal), false, axes), g.ReduceSum(dy, false, axes)];
     }
 

@@ -233,7 +233,7 @@ internal sealed class LowerOptimizer
         Finish(node, signal, weights, means, squares);
     }
 
-    private Value Correction(Value step, float beta) => ScaleByAdam.Correction(_g, step, _g.Scalar(-Math.Log(beta) / 2, ElementType.Float));
+    private Value Correction(Value step, float beta) => ScaleByAdam.Correction(_g, _g.Term(step), _g.Scalar(-Math.Log(beta) / 2, ElementType.Float));
 
     // w -= η·g.
     private void Sgd(Node node)

@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 
 namespace OrtCpr.Graph.Parameters;
 
-/// <summary>A pattern for names of parameters or nodes: a glob (<c>*</c> any text, <c>?</c> one character), or a regular expression when written <c>regex:…</c>.</summary>
+/// <summary>A pattern for names of parameters or nodes: a glob (<c>*</c> any text, <c>?</c> one character), or a
+/// regular expression when written <c>regex:…</c>.</summary>
 /// <remarks>Both must match the whole name. Case counts.</remarks>
 public sealed class NamePattern
 {
@@ -36,10 +37,26 @@ public sealed class NamePattern
     public static NamePattern FromString(string text) => new(text);
 
     /// <summary>True when the whole name matches.</summary>
-    public bool Matches(string name) => _regex.IsMatch(name);
+    /// <exception cref="OptionException">The regular expression takes more than a second on the name.</exception>
+    public bool Matches(string name) => Match(name).Success;
 
-    // What the first * or group stands for in a name that matches, empty where there is none; null when the name does not match.
-    internal string? Captured(string name) => _regex.Match(name) is { Success: true } match ? match.Groups[1].Value : null;
+    /// <summary>What the first * or group stands for in a name that matches, empty where there is none; null when the
+    /// name does not match.</summary>
+    internal string? Captured(string name) => Match(name) is { Success: true } match ? match.Groups[1].Value : null;
+
+    private Match Match(string name)
+    {
+        try
+        {
+            return _regex.Match(name);
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            throw new OptionException(
+                $"Pattern '{Text}' took more than a second on the name '{name}'. "
+                + "Write it without repetitions inside repetitions, such as (a+)+, or as a glob.");
+        }
+    }
 
     /// <inheritdoc/>
     public override string ToString() => Text;

@@ -3,7 +3,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Parameters;
 
-// Decides once, by use in the graph, which initializers are trained, what they are and which are constrained.
+/// <summary>Decides once, by use in the graph, which initializers are trained, what they are and which are
+/// constrained.</summary>
 internal sealed class ParameterClassifier
 {
     private const double MaskValue = -1e4;
@@ -57,7 +58,8 @@ internal sealed class ParameterClassifier
         if (Matches(_options.Freeze, p)) return (false, "frozen by pattern");
         if (!_options.TrainOnly.IsEmpty && !Matches(_options.TrainOnly, p)) return (false, "not among the patterns to train");
         if (!reachesLoss) return (false, "no path to the loss");
-        if (Matches(_options.Train, p) || (!_options.TrainOnly.IsEmpty && Matches(_options.TrainOnly, p))) return (true, "trained by pattern");
+        if (Matches(_options.Train, p) || (!_options.TrainOnly.IsEmpty && Matches(_options.TrainOnly, p)))
+            return (true, "trained by pattern");
         if (_uses.IsRunningStatistic(p)) return (false, "running statistic of BatchNormalization");
         if (p.Data!.Dimensions.Count == 0) return (false, "scalar");
         if (_uses.OnlySettings(p)) return (false, "operand of Resize, Clip, Dropout or a Pow exponent");
@@ -71,7 +73,8 @@ internal sealed class ParameterClassifier
         if (_uses.IsBias(p, out string bias)) return (ParameterRole.Bias, bias);
         if (_uses.IsGain(p, out string gain)) return (ParameterRole.Norm, gain);
         if (isEmbedding) return (ParameterRole.Embedding, "table gathered by indices, or positions added to one");
-        return p.Data!.Dimensions.Count >= 2 ? (ParameterRole.Weight, $"{p.Data.Dimensions.Count}-D weight") : (ParameterRole.Other, "vector or scalar of no other kind");
+        return p.Data!.Dimensions.Count >= 2 ? (ParameterRole.Weight, $"{p.Data.Dimensions.Count}-D weight")
+            : (ParameterRole.Other, "vector or scalar of no other kind");
     }
 
     private (bool, string) IsConstrained(Value p, ParameterRole role)
@@ -82,22 +85,24 @@ internal sealed class ParameterClassifier
         {
             ParameterRole.Bias => (false, "biases are not constrained"),
             ParameterRole.Norm => (false, "gains are not constrained"),
-            ParameterRole.Embedding => _options.RegularizeEmbeddings ? (true, "embeddings are regularised") : (false, "embeddings are not regularised"),
+            ParameterRole.Embedding =>
+            _options.RegularizeEmbeddings ? (true, "embeddings are regularised") : (false, "embeddings are not regularised"),
             _ => (true, "constrained"),
         };
     }
 
     private static bool Matches(IEnumerable<NamePattern> patterns, Value p) => patterns.Any(n => n.Matches(p.Name));
 
-    // An attention mask; a tensor of zeros alone is a bias at its start.
+    /// <summary>An attention mask; a tensor of zeros alone is a bias at its start.</summary>
     private static bool IsMask(Value p)
     {
-        if (p.Data is { Type: ElementType.Float, ElementCount: > 0 } data && data.AsSpan<float>()[0] is not (0 or <= (float)MaskValue)) return false;
+        if (p.Data is { Type: ElementType.Float, ElementCount: > 0 } data && data.AsSpan<float>()[0] is not (0 or <= (float)MaskValue))
+            return false;
         double[] values = p.Data!.ElementCount > 1 << 22 ? [] : p.Data.ToDoubles();
         return values.Length > 0 && values.Any(v => v <= MaskValue) && values.All(v => v == 0 || v <= MaskValue);
     }
 
-    // Values from which a gradient can flow to the loss.
+    /// <summary>Values from which a gradient can flow to the loss.</summary>
     private HashSet<Value> ReachesLoss()
     {
         var reached = new HashSet<Value> { _loss };
@@ -115,10 +120,14 @@ internal sealed class ParameterClassifier
 
     private void RefuseUnmatchedPatterns(Value[] candidates)
     {
-        IEnumerable<NamePattern> all = _options.Freeze.Concat(_options.Train).Concat(_options.TrainOnly).Concat(_options.Constrain).Concat(_options.Unconstrain).Concat(_options.Groups.SelectMany(g => g));
+        IEnumerable<NamePattern> all = _options.Freeze.Concat(_options.Train).Concat(_options.TrainOnly).Concat(_options.Constrain)
+            .Concat(_options.Unconstrain).Concat(_options.Groups.SelectMany(g => g));
         string[] unmatched = [.. all.Where(p => !candidates.Any(c => p.Matches(c.Name))).Select(p => $"'{p.Text}'").Distinct()];
         if (unmatched.Length == 0) return;
-        string names = string.Join(", ", candidates.Take(20).Select(c => c.Name)) + (candidates.Length > 20 ? $", … ({candidates.Length} in all)" : "");
-        throw new OptionException($"Name pattern(s) {string.Join(", ", unmatched)} match no parameter. Parameters of the model: {names}. Patterns are globs (*, ?) on the whole name, or regular expressions written 'regex:…'.");
+        string names = string.Join(", ", candidates.Take(20).Select(c => c.Name))
+            + (candidates.Length > 20 ? $", … ({candidates.Length} in all)" : "");
+        throw new OptionException(
+            $"Name pattern(s) {string.Join(", ", unmatched)} match no parameter. Parameters of the model: {names}. "
+            + "Patterns are globs (*, ?) on the whole name, or regular expressions written 'regex:…'.");
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 
 namespace OrtCpr.Graph.Parameters;
@@ -30,7 +31,8 @@ public enum ParameterRole
 /// <param name="Constrained">Whether bounds and weight decay apply.</param>
 /// <param name="Group">Index of its optimizer group.</param>
 /// <param name="Reason">Why trained or not, and why constrained or not.</param>
-public sealed record ParameterInfo(string Name, ElementType Type, IReadOnlyList<long> Dimensions, ParameterRole Role, bool Trained, bool Constrained, int Group, string Reason)
+public sealed record ParameterInfo(string Name, ElementType Type, IReadOnlyList<long> Dimensions, ParameterRole Role, bool Trained,
+    bool Constrained, int Group, string Reason)
 {
     /// <summary>Number of elements.</summary>
     public long ElementCount => Dimensions.Aggregate(1L, (n, d) => n * d);
@@ -56,15 +58,17 @@ public sealed class ParameterTable
         string[] head = ["name", "shape", "role", "trained", "constrained", "group", "reason"];
         List<string[]> rows = [head, .. All.Select(p => new[]
         {
-            p.Name, $"[{string.Join(',', p.Dimensions)}]", p.Role.ToString().ToLowerInvariant(), p.Trained ? "yes" : "no", p.Constrained ? "yes" : "no",
-            p.Trained ? p.Group.ToString(System.Globalization.CultureInfo.InvariantCulture) : "-", p.Reason,
+            p.Name, $"[{string.Join(',', p.Dimensions)}]", p.Role.ToString().ToLowerInvariant(), p.Trained ? "yes" : "no", p.Constrained
+                ? "yes" : "no",
+            p.Trained ? p.Group.ToString(CultureInfo.InvariantCulture) : "-", p.Reason,
         })];
         int[] widths = [.. Enumerable.Range(0, head.Length).Select(c => rows.Max(r => r[c].Length))];
         var text = new StringBuilder();
         foreach (string[] row in rows)
             text.AppendLine(string.Join("  ", row.Select((cell, c) => c == row.Length - 1 ? cell : cell.PadRight(widths[c]))));
         long trained = Trained.Sum(p => p.ElementCount), constrained = Constrained.Sum(p => p.ElementCount);
-        return text.Append(System.Globalization.CultureInfo.InvariantCulture,
-            $"{Trained.Count} of {All.Count} tensors trained ({trained:N0} elements), {Constrained.Count} constrained ({constrained:N0} elements)").ToString();
+        text.Append(CultureInfo.InvariantCulture, $"{Trained.Count} of {All.Count} tensors trained ({trained:N0} elements), ");
+        text.Append(CultureInfo.InvariantCulture, $"{Constrained.Count} constrained ({constrained:N0} elements)");
+        return text.ToString();
     }
 }

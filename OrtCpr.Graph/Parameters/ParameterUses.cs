@@ -2,14 +2,15 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Parameters;
 
-// How the graph uses its initializers: the questions that the classifier asks.
+/// <summary>How the graph uses its initializers: the questions that the classifier asks.</summary>
 internal sealed class ParameterUses
 {
-    private static readonly HashSet<string> Views = new(StringComparer.Ordinal) { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast", "Transpose" };
+    private static readonly HashSet<string> Views = new(StringComparer.Ordinal)
+        { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast", "Transpose" };
 
     private static readonly HashSet<string> Pieces = new(StringComparer.Ordinal) { "Slice", "Gather", "Expand" };
 
-    // Operator -> input that is a bias, or a gain.
+    /// <summary>Operator → input that is a bias, or a gain.</summary>
     private static readonly Dictionary<string, int[]> BiasInputs = new(StringComparer.Ordinal)
     {
         ["Conv"] = [2],
@@ -45,7 +46,7 @@ internal sealed class ParameterUses
     private readonly Dictionary<Value, List<Node>> _readers;
     private readonly Value _loss;
 
-    // Values that reach the loss around every Sin and Cos, and values that reach one of those.
+    /// <summary>Values that reach the loss around every Sin and Cos, and values that reach one of those.</summary>
     private readonly HashSet<Value> _direct;
     private readonly HashSet<Value> _trigonometric = [];
 
@@ -59,18 +60,22 @@ internal sealed class ParameterUses
             Node node = graph.Nodes[i];
             bool trigonometry = IsTrigonometry(node);
             if (!trigonometry && node.Outputs.Any(o => o is not null && _direct.Contains(o))) _direct.UnionWith(OnnxGraph.ReadBy(node));
-            if (trigonometry || node.Outputs.Any(o => o is not null && _trigonometric.Contains(o))) _trigonometric.UnionWith(OnnxGraph.ReadBy(node));
+            if (trigonometry || node.Outputs.Any(o => o is not null && _trigonometric.Contains(o)))
+                _trigonometric.UnionWith(OnnxGraph.ReadBy(node));
         }
     }
 
     public bool IsRunningStatistic(Value p) =>
         Readers(p).Count > 0 && Readers(p).All(n => n.Is("BatchNormalization") && (n.In(3) == p || n.In(4) == p));
 
-    // Only as an operand that sets an operator up: Resize, Clip bounds, Dropout ratio, Pow exponent.
+    /// <summary>Only as an operand that sets an operator up: Resize, Clip bounds, Dropout ratio, Pow
+    /// exponent.</summary>
     public bool OnlySettings(Value p) => Readers(p).Count > 0 && Readers(p).All(n =>
-        (n.Is("Resize") && n.In(0) != p) || (n.Is("Clip") && n.In(0) != p) || (n.Is("Dropout") && n.In(0) != p) || (n.Is("Pow") && n.In(1) == p && n.In(0) != p));
+        (n.Is("Resize") && n.In(0) != p) || (n.Is("Clip") && n.In(0) != p) || (n.Is("Dropout") && n.In(0) != p)
+        || (n.Is("Pow") && n.In(1) == p && n.In(0) != p));
 
-    // p reaches a Sin or Cos, and the loss in no other way; tables of rotary operators count likewise.
+    /// <summary>p reaches a Sin or Cos, and the loss in no other way; tables of rotary operators count
+    /// likewise.</summary>
     public bool OnlyThroughTrigonometry(Value p)
     {
         List<Node> others = [.. Readers(p).Where(n => !IsTrigonometry(n) && !(n.OpType == "RotaryEmbedding" && n.In(0) != p))];
@@ -118,7 +123,7 @@ internal sealed class ParameterUses
         return true;
     }
 
-    // Tables gathered by computed indices, then what is added to rows of such tables.
+    /// <summary>Tables gathered by computed indices, then what is added to rows of such tables.</summary>
     public HashSet<Value> Embeddings(IReadOnlyList<Value> candidates)
     {
         var tables = new HashSet<Value>();
@@ -139,7 +144,8 @@ internal sealed class ParameterUses
             {
                 bool same = node.Is("Cast") || node.Is("Identity") || node.Is("Reshape") || node.Is("Add") || node.Is("Dropout");
                 // A residual sum later in the network is no row of a table any more; sums of tables and positions come first.
-                if (node.Is("Add") && !node.Inputs.All(i => i is null || rows.Contains(i) || Origin(i) is { IsInitializer: true })) same = false;
+                if (node.Is("Add") && !node.Inputs.All(i => i is null || rows.Contains(i) || Origin(i) is { IsInitializer: true }))
+                    same = false;
                 if (same && node.Outputs[0] is Value output && rows.Add(output)) derived.Push(output);
             }
         }
@@ -153,16 +159,17 @@ internal sealed class ParameterUses
         return tables;
     }
 
-    // The initializer behind views and pieces.
+    /// <summary>The initializer that a chain of views and pieces starts from.</summary>
     private static Value Origin(Value value)
     {
-        while (value.Producer is Node node && (Views.Contains(node.OpType) || Pieces.Contains(node.OpType)) && node.In(0) is Value source) value = source;
+        while (value.Producer is Node node && (Views.Contains(node.OpType) || Pieces.Contains(node.OpType)) && node.In(0) is Value source)
+            value = source;
         return value;
     }
 
     private List<Node> Readers(Value value) => _readers.GetValueOrDefault(value) ?? [];
 
-    // The nodes that use p, looking through views of it; `Through` is the view that they read.
+    /// <summary>The nodes that use p, looking through views of it; <c>Through</c> is the view that they read.</summary>
     private IEnumerable<(Node Node, Value Through)> Uses(Value p, bool throughPieces = false)
     {
         var work = new Stack<Value>([p]);
@@ -170,7 +177,8 @@ internal sealed class ParameterUses
         {
             foreach (Node node in Readers(value))
             {
-                bool view = node.Domain.Length == 0 && node.In(0) == value && (Views.Contains(node.OpType) || (throughPieces && Pieces.Contains(node.OpType)));
+                bool view = node.Domain.Length == 0 && node.In(0) == value
+                    && (Views.Contains(node.OpType) || (throughPieces && Pieces.Contains(node.OpType)));
                 if (view && node.Outputs[0] is Value next) work.Push(next);
                 else yield return (node, value);
             }
@@ -180,7 +188,8 @@ internal sealed class ParameterUses
     private static bool IsInput(Dictionary<string, int[]> table, Node node, Value value) =>
         table.TryGetValue(node.QualifiedType, out int[]? inputs) && inputs.Any(i => node.In(i) == value);
 
-    // At most one dimension that is not 1, and that one is the last or the channel axis of the result.
+    /// <summary>At most one dimension that is not 1, and that one is the last or the channel axis of the
+    /// result.</summary>
     private static bool LiesAlongChannel(Shape? shape, Shape? result)
     {
         if (shape is null || shape.Count(d => d.Known != 1) > 1) return false;
@@ -190,16 +199,17 @@ internal sealed class ParameterUses
         return fromEnd == 0 || (result is not null && result.Rank - 1 - fromEnd == 1);
     }
 
-    // x · 1/√(mean x² …), by looking a few nodes back for a root and a mean behind it.
+    /// <summary>x · 1/√(mean x² …), by looking a few nodes back for a root and a mean before it.</summary>
     private static bool IsNormalized(Value? value)
     {
-        return Behind(value, 4, n => n.OpType is "Sqrt" or "Reciprocal" or "Pow" or "Rsqrt") is Node root && Behind(root.In(0), 4, n => n.Is("ReduceMean")) is not null;
+        return MadeBy(value, 4, n => n.OpType is "Sqrt" or "Reciprocal" or "Pow" or "Rsqrt") is Node root
+            && MadeBy(root.In(0), 4, n => n.Is("ReduceMean")) is not null;
     }
 
-    private static Node? Behind(Value? value, int depth, Func<Node, bool> wanted)
+    private static Node? MadeBy(Value? value, int depth, Func<Node, bool> wanted)
     {
         if (value?.Producer is not Node node || depth == 0) return null;
         if (wanted(node)) return node;
-        return node.Inputs.Select(i => Behind(i, depth - 1, wanted)).FirstOrDefault(n => n is not null);
+        return node.Inputs.Select(i => MadeBy(i, depth - 1, wanted)).FirstOrDefault(n => n is not null);
     }
 }

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace OrtCpr.Graph.Parameters;
 
-// How two tensors hold the same numbers.
+/// <summary>How two tensors hold the same numbers.</summary>
 internal enum TwinKind
 {
     Equal,
@@ -12,16 +12,18 @@ internal enum TwinKind
 
 internal sealed record Twin<T>(T First, T Second, TwinKind Kind);
 
-// Tensors that are copies of each other, or transposed or reshaped copies, found by a sum over elements that no reordering changes.
+/// <summary>Tensors that are copies of each other, or transposed or reshaped copies, found by a sum over elements that
+/// no reordering changes.</summary>
 internal static class TensorTwins
 {
-    // Fewer elements, or a single value throughout, prove nothing: biases of zeros are not tied.
+    /// <summary>Fewer elements, or a single value throughout, prove nothing: biases of zeros are not tied.</summary>
     private const long Fewest = 8;
 
-    // Each tensor with the first one that it is a twin of.
+    /// <summary>Each tensor with the first one that it is a twin of.</summary>
     public static IEnumerable<Twin<T>> Find<T>(IEnumerable<T> all, Func<T, TensorData> data)
     {
-        foreach (IGrouping<(ElementType, long), T> sameSize in all.Where(v => data(v).ElementCount >= Fewest).GroupBy(v => (data(v).Type, data(v).ElementCount)))
+        foreach (IGrouping<(ElementType, long), T> sameSize in all.Where(v => data(v).ElementCount >= Fewest)
+            .GroupBy(v => (data(v).Type, data(v).ElementCount)))
         {
             if (!sameSize.Skip(1).Any()) continue;
             foreach (IGrouping<ulong, T> bucket in sameSize.GroupBy(v => Sum(data(v))))
@@ -29,7 +31,8 @@ internal static class TensorTwins
                 var firsts = new List<T>();
                 foreach (T value in bucket)
                 {
-                    Twin<T>? twin = firsts.Select(f => Compare(data(f), data(value)) is TwinKind kind ? new Twin<T>(f, value, kind) : null).FirstOrDefault(t => t is not null);
+                    Twin<T>? twin = firsts.Select(f => Compare(data(f), data(value)) is TwinKind kind ? new Twin<T>(f, value, kind) : null)
+                        .FirstOrDefault(t => t is not null);
                     if (twin is not null) yield return twin;
                     else if (!IsUniform(data(value))) firsts.Add(value);
                 }
@@ -41,20 +44,23 @@ internal static class TensorTwins
     {
         if (a.Type != b.Type || a.Bytes.Length != b.Bytes.Length) return null;
         if (a.Bytes.Span.SequenceEqual(b.Bytes.Span)) return a.Dimensions.SequenceEqual(b.Dimensions) ? TwinKind.Equal : TwinKind.Reshaped;
-        return a.Dimensions.Count == 2 && b.Dimensions.SequenceEqual(a.Dimensions.Reverse()) && Transpose(a).Bytes.Span.SequenceEqual(b.Bytes.Span) ? TwinKind.Transposed : null;
+        return a.Dimensions.Count == 2 && b.Dimensions.SequenceEqual(a.Dimensions.Reverse())
+            && Transpose(a).Bytes.Span.SequenceEqual(b.Bytes.Span) ? TwinKind.Transposed : null;
     }
 
-    // Rows and columns exchanged; rank 2.
+    /// <summary>Rows and columns exchanged; rank 2.</summary>
     public static TensorData Transpose(TensorData data)
     {
-        int rows = (int)data.Dimensions[0], columns = (int)data.Dimensions[1], size = rows * columns == 0 ? 0 : data.Bytes.Length / (rows * columns);
+        int rows = (int)data.Dimensions[0], columns = (int)data.Dimensions[1];
+        int size = rows * columns == 0 ? 0 : data.Bytes.Length / (rows * columns);
         ReadOnlySpan<byte> source = data.Bytes.Span;
-        byte[] turned = new byte[data.Bytes.Length];
+        byte[] transposed = new byte[data.Bytes.Length];
         for (int r = 0; r < rows; r++)
         {
-            for (int c = 0; c < columns; c++) source.Slice(((r * columns) + c) * size, size).CopyTo(turned.AsSpan(((c * rows) + r) * size));
+            for (int c = 0; c < columns; c++)
+                source.Slice(((r * columns) + c) * size, size).CopyTo(transposed.AsSpan(((c * rows) + r) * size));
         }
-        return TensorData.Create(data.Type, [columns, rows], turned);
+        return TensorData.Create(data.Type, [columns, rows], transposed);
     }
 
     private static ulong Sum(TensorData data)

@@ -10,16 +10,17 @@ namespace OrtCpr.Graph.Parameters;
 /// <param name="Dimensions">Shape of the copy.</param>
 public sealed record TiedParameter(string Name, string Source, bool Transposed, ElementType Type, IReadOnlyList<long> Dimensions);
 
-// Ties what one exporter pulled apart, and tells of what looks as if it were.
+/// <summary>Ties what one exporter pulled apart, and tells of what looks as if it were.</summary>
 internal static class TiedParameters
 {
-    // Readers of a copy read the original, through a Transpose where need be; the copy is gone from the graph.
+    /// <summary>Readers of a copy read the original, through a Transpose where need be; the copy is gone from the
+    /// graph.</summary>
     public static IReadOnlyList<TiedParameter> Tie(OnnxModel model, IReadOnlySet<Value> literals)
     {
         OnnxGraph graph = model.Graph;
         var tied = new List<TiedParameter>();
-        var turned = new List<Node>();
-        var builder = new GraphBuilder(graph, sink: turned);
+        var written = new List<Node>();
+        var builder = new GraphBuilder(graph, sink: written);
         var gone = new HashSet<Value>();
         foreach (Twin<Value> twin in TensorTwins.Find(Candidates(graph, literals), v => v.Data!).Where(t => t.Kind != TwinKind.Reshaped))
         {
@@ -30,25 +31,37 @@ internal static class TiedParameters
             tied.Add(new TiedParameter(twin.Second.Name, twin.First.Name, transposed, twin.Second.Type, twin.Second.Data!.Dimensions));
         }
         graph.Initializers.RemoveAll(gone.Contains);
-        graph.Nodes.InsertRange(0, turned);
+        graph.Nodes.InsertRange(0, written);
         return tied;
     }
 
-    // Copies among the trained ones, and constants that hold a trained parameter's numbers and will not follow it.
+    /// <summary>Copies among the trained ones, and constants that hold a trained parameter's numbers and will not
+    /// follow it.</summary>
     public static IEnumerable<string> Warnings(OnnxModel model, ParameterTable parameters, IReadOnlySet<Value> literals)
     {
         var trained = parameters.Trained.Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
         // Trained ones first, so that they are the originals.
-        foreach (Twin<Value> twin in TensorTwins.Find(model.Graph.Initializers.Where(i => i.Type.IsFloating()).OrderByDescending(i => trained.Contains(i.Name)), v => v.Data!))
+        foreach (Twin<Value> twin in TensorTwins.Find(model.Graph.Initializers.Where(i => i.Type.IsFloating())
+            .OrderByDescending(i => trained.Contains(i.Name)), v => v.Data!))
         {
             if (!trained.Contains(twin.First.Name)) continue;
-            string how = twin.Kind switch { TwinKind.Transposed => "transposed", TwinKind.Reshaped => "in another shape", _ => "in the same shape" };
+            string how =
+                twin.Kind switch { TwinKind.Transposed => "transposed", TwinKind.Reshaped => "in another shape", _ => "in the same shape" };
             if (trained.Contains(twin.Second.Name) && !literals.Contains(twin.Second))
-                yield return $"Parameters '{twin.First.Name}' and '{twin.Second.Name}' hold the same numbers ({how}), as if an exporter had pulled one parameter apart. They are trained as two; {nameof(ParameterOptions)}.{nameof(ParameterOptions.TieEqual)} (--tie) trains them as one.";
+            {
+                yield return $"Parameters '{twin.First.Name}' and '{twin.Second.Name}' hold the same numbers ({how}), as if an exporter "
+                    + "had pulled one parameter apart. They are trained as two; "
+                    + $"{nameof(ParameterOptions)}.{nameof(ParameterOptions.TieEqual)} (--tie) trains them as one.";
+            }
             else
-                yield return $"The constant '{twin.Second.Name}' holds the numbers of parameter '{twin.First.Name}' ({how}) and will keep them while the parameter is trained: the exporter seems to have folded it. Export without constant folding, train it too (ParameterOptions.Train), or freeze '{twin.First.Name}'.";
+            {
+                yield return $"The constant '{twin.Second.Name}' holds the numbers of parameter '{twin.First.Name}' ({how}) and will keep "
+                    + "them while the parameter is trained: the exporter seems to have folded it. "
+                    + $"Export without constant folding, train it too (ParameterOptions.Train), or freeze '{twin.First.Name}'.";
+            }
         }
     }
 
-    private static IEnumerable<Value> Candidates(OnnxGraph graph, IReadOnlySet<Value> literals) => graph.Initializers.Where(i => i.Type.IsFloating() && !literals.Contains(i));
+    private static IEnumerable<Value> Candidates(OnnxGraph graph, IReadOnlySet<Value> literals) =>
+        graph.Initializers.Where(i => i.Type.IsFloating() && !literals.Contains(i));
 }

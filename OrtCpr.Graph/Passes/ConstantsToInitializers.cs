@@ -2,8 +2,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Constant nodes become initializers, so that one form of constant is left, and those of bodies move to the main graph, where parameters are looked for.
-// Constant nodes are literals of the program, never parameters: the returned set tells the classification which initializers were there before.
+/// <summary>Constant nodes become initializers, so that one form of constant is left, and those of bodies move to the
+/// main graph, where parameters are looked for. Constant nodes are literals of the program, never parameters: the
+/// returned set tells the classification which initializers were there before.</summary>
 internal static class ConstantsToInitializers
 {
     public static void Run(OnnxModel model, ISet<Value> literals) => Run(model.Graph, model.Graph, literals);
@@ -25,7 +26,8 @@ internal static class ConstantsToInitializers
         graph.Nodes.RemoveAll(gone.Contains);
         foreach (OnnxGraph body in graph.Nodes.SelectMany(n => n.Subgraphs)) Run(main, body, literals);
         if (graph == main) return;
-        // Bodies beside each other may use one name for two values. The second is known by no name of the file, so it is not trained.
+        // Bodies beside each other may use one name for two values. The second is known by no name of the file, so it
+        // is not trained.
         var taken = main.Initializers.Select(i => i.Name).ToHashSet(StringComparer.Ordinal);
         foreach (Value initializer in graph.Initializers)
         {

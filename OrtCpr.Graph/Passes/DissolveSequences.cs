@@ -2,8 +2,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Sequences and optionals whose lengths and positions are known are no more than names for their tensors: the operators on them are dissolved into those.
-// What is left (a length that depends on data, a sequence that goes into a loop) keeps its operators, and they are refused where a gradient would pass.
+/// <summary>Sequences and optionals whose lengths and positions are known are no more than names for their tensors: the
+/// operators on them are dissolved into those. What is left (a length that depends on data, a sequence that goes into a
+/// loop) keeps its operators, and they are refused where a gradient would pass.</summary>
 internal sealed class DissolveSequences
 {
     private readonly OnnxGraph _graph;
@@ -19,7 +20,7 @@ internal sealed class DissolveSequences
         _builder = new GraphBuilder(graph, known, _written);
     }
 
-    // True when anything was.
+    /// <summary>True when anything was.</summary>
     public static bool Run(OnnxModel model, ShapeInference known)
     {
         var pass = new DissolveSequences(model.Graph, known);
@@ -41,7 +42,8 @@ internal sealed class DissolveSequences
         RemoveDeadNodes.Run(_graph);
     }
 
-    // The tensors of the sequence (or the one of the optional) that the node makes; null when it makes none, or an unknown one.
+    /// <summary>The tensors of the sequence (or the one of the optional) that the node makes; null when it makes none,
+    /// or an unknown one.</summary>
     private Value[]? Elements(Node node)
     {
         switch (node.OpType)
@@ -49,8 +51,11 @@ internal sealed class DissolveSequences
             case "SequenceEmpty": return [];
             case "SequenceConstruct": return [.. node.Inputs.OfType<Value>()];
             case "Optional": return node.In(0) is Value inner ? _sequences.GetValueOrDefault(inner) ?? [inner] : null;
-            case "OptionalGetElement" or "Identity" when Sequence(node) is Value[] same && node.Outputs[0]!.Type == ElementType.Undefined: return same;
-            case "SequenceInsert" when Sequence(node) is Value[] before && Position(node.In(2), before.Length, before.Length, behind: 1) is int at:
+            case "OptionalGetElement" or "Identity" when Sequence(node) is Value[] same
+            && node.Outputs[0]!.Type == ElementType.Undefined:
+                return same;
+            case "SequenceInsert" when Sequence(node) is Value[] before
+            && Position(node.In(2), before.Length, before.Length, after: 1) is int at:
                 return [.. before[..at], node.Inputs[1]!, .. before[at..]];
             case "SequenceErase" when Sequence(node) is Value[] before && Position(node.In(1), before.Length, before.Length - 1) is int at:
                 return [.. before[..at], .. before[(at + 1)..]];
@@ -59,7 +64,7 @@ internal sealed class DissolveSequences
         }
     }
 
-    // What the node takes out of a known sequence.
+    /// <summary>What the node takes out of a known sequence.</summary>
     private Value? Tensor(Node node)
     {
         // From opset 18 on a tensor may stand for an optional that has it.
@@ -73,12 +78,13 @@ internal sealed class DissolveSequences
             case "OptionalHasElement": return _builder.Constant(TensorData.Scalar(true));
             case "ConcatFromSequence" when elements.Length > 0:
                 int axis = (int)node.Int("axis", 0);
-                return _builder.Concat(axis, node.Int("new_axis", 0) == 0 ? elements : [.. elements.Select(e => _builder.Unsqueeze(e, axis))]);
+                return _builder.Concat(axis, node.Int("new_axis", 0) == 0 ? elements
+                    : [.. elements.Select(e => _builder.Unsqueeze(e, axis))]);
             default: return null;
         }
     }
 
-    // The body once for each element; tensors beside the sequences are the same for all.
+    /// <summary>The body once for each element; tensors beside the sequences are the same for all.</summary>
     private void Map(Node node)
     {
         if (Sequence(node) is not Value[] first) return;
@@ -105,14 +111,16 @@ internal sealed class DissolveSequences
 
     private Value[]? Sequence(Node node) => node.In(0) is Value value ? _sequences.GetValueOrDefault(value) : null;
 
-    // Negative ones count from the end; SequenceInsert may also name the place behind it.
-    private int? Position(Value? position, int length, int? fallback, int behind = 0)
+    /// <summary>Negative ones count from the end; SequenceInsert may also name the position after it.</summary>
+    private int? Position(Value? position, int length, int? fallback, int after = 0)
     {
         if (position is null) return fallback;
-        return _known.Constants(position) is [long at] && (at < 0 ? at + length : at) is long index && index >= 0 && index < length + behind ? (int)index : null;
+        return _known.Constants(position) is [long at] && (at < 0 ? at + length : at) is long index && index >= 0 && index < length + after
+            ? (int)index : null;
     }
 
-    // Pieces of a given size, the last one possibly smaller, or of given sizes; one row each and without the axis when no split is given and keepdims is 0.
+    /// <summary>Pieces of a given size, the last one possibly smaller, or of given sizes; one row each and without the
+    /// axis when no split is given and keepdims is 0.</summary>
     private Value[]? Split(Node node)
     {
         Value x = node.Inputs[0]!;
@@ -122,7 +130,7 @@ internal sealed class DissolveSequences
             : shape[axis].Known is long length && (node.In(1) is null ? [1] : _known.Constants(node.In(1))) is [long size and > 0]
             ? [.. Enumerable.Range(0, (int)((length + size - 1) / size)).Select(i => Math.Min(size, length - (i * size)))] : null;
         if (sizes is null || sizes.Length == 0) return null;
-        Value[] parts = _builder.Ops("Split", sizes.Length, [x, _builder.Ints(sizes)], ("axis", axis));
+        Value[] parts = [.. _builder.Ops("Split", sizes.Length, [x, _builder.Ints(sizes)], ("axis", axis))];
         Insert(node);
         return node.In(1) is null && node.Int("keepdims", 1) == 0 ? Squeezed(node, parts, axis) : parts;
     }

@@ -2,11 +2,12 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// The key with which a body draws its masks: that of the graph around it, mixed with the number of the iteration in Loop and Scan. It depends on nothing that
-// the way back, which computes an iteration again, does not have.
+/// <summary>The key with which a body draws its masks: that of the graph around it, mixed with the number of the
+/// iteration in Loop and Scan. It depends on nothing that the backward pass, which computes an iteration again, does not
+/// have.</summary>
 internal static class DropoutKeys
 {
-    // Made when it is first asked for, so that a body without dropout stays as it is.
+    /// <summary>Made when it is first asked for, so that a body without dropout stays as it is.</summary>
     public static Func<Value> Of(OnnxGraph graph, Node node, OnnxGraph body, Func<Value> outer, Func<int> number)
     {
         Value? made = null;
@@ -17,7 +18,9 @@ internal static class DropoutKeys
     {
         if (node.Is("If")) return outer;
         Value iteration = node.Is("Loop") ? body.Inputs[0] : node.Is("Scan") ? Counted(graph, node, body)
-            : throw new UnsupportedGradientException($"Node {node.Label} has Dropout in its body and does not tell which iteration that is. Use Loop or Scan, or choose {nameof(DropoutMode)}.{nameof(DropoutMode.Inference)}.");
+            : throw new UnsupportedGradientException(
+                $"Node {node.Label} has Dropout in its body and does not tell which iteration that is. "
+                + $"Use Loop or Scan, or choose {nameof(DropoutMode)}.{nameof(DropoutMode.Inference)}.");
         var nodes = new List<Node>();
         var g = new GraphBuilder(body, sink: nodes) { Scope = $"{body.Name}/dropout_key" };
         Value key = DropoutMasks.KeyOf(g, iteration, outer, number());
@@ -25,7 +28,7 @@ internal static class DropoutKeys
         return key;
     }
 
-    // Scan counts by one more tensor that it cuts into slices: 0, 1 ….
+    /// <summary>Scan counts by one more tensor that it cuts into slices: 0, 1 ….</summary>
     private static Value Counted(OnnxGraph graph, Node node, OnnxGraph body)
     {
         int scanned = (int)node.Int("num_scan_inputs", 0), states = body.Inputs.Count - scanned;

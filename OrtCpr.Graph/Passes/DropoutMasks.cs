@@ -1,4 +1,5 @@
 using OrtCpr.Graph.Ir;
+using static System.FormattableString;
 
 namespace OrtCpr.Graph.Passes;
 
@@ -13,32 +14,37 @@ public enum DropoutMode
     Inference,
 }
 
-// Dropout written out with masks that depend on nothing but a key, the node and the element's position, so that a resumed run draws the same masks on every
-// device. Whole numbers below a prime p = 46,337 only, so that no product leaves int32: p² < 2³¹. Rows and columns are hashed by a four-round Feistel
-// network on base-p digits (round function x³, a permutation modulo p as 3 does not divide p − 1); an element by (a·b + d)³ from its row's and its
-// column's numbers. The element is kept where that is at least ratio·p.
+/// <summary>Dropout written out with masks that depend on nothing but a key, the node and the element's position, so
+/// that a resumed run draws the same masks on every device. Whole numbers below a prime p = 46,337 only, so that no
+/// product leaves int32: p² &lt; 2³¹. Rows and columns are hashed by a four-round Feistel network on base-p digits
+/// (round function x³, a permutation modulo p as 3 does not divide p − 1); an element by (a·b + d)³ from its row's and
+/// its column's numbers. The element is kept where that is at least ratio·p.</summary>
 internal static class DropoutMasks
 {
     public const int Prime = 46337;
 
     private const int Rounds = 4;
 
-    // Numbers of the key: below the prime, of (seed, step, micro-batch).
-    public const int KeyLength = 2;
-
-    // Writes out those nodes that drop, in bodies too; the others become the identity that they are without the flag. True when a key is needed.
-    /// <summary>Wanted name of the input that masks are made of, int32 [2]; the value that <see cref="Run(OnnxModel, DropoutMode)"/> gives has the true one.</summary>
+    /// <summary>Wanted name of the input that masks are made of.</summary>
     public const string KeyInput = "ortcpr.dropout_key";
 
+    /// <summary>Numbers of the key: below the prime, of (seed, step, micro-batch).</summary>
+    public const int KeyLength = 2;
+
+    /// <summary>Writes out those nodes that drop, in bodies too; the others become the identity that they are without
+    /// the flag.</summary>
+    /// <returns>The input that masks are made of, int32 [2]; null where nothing drops.</returns>
     public static Value? Run(OnnxModel model, DropoutMode mode)
     {
         Value? key = null;
         int count = 0;
-        Run(model.Graph, mode, () => key ??= model.Graph.AddInput(KeyInput, ElementType.Int32, Shape.Of(KeyLength)), () => count++);
+        Run(model.Graph, mode, () =>
+            key ??= model.Graph.AddInput(KeyInput, ElementType.Int32, Shape.Of(KeyLength)), () => count++);
         return key;
     }
 
-    // key: that of the graph, made when it is first asked for. number: the next one of those that tell nodes apart.
+    /// <summary>key: that of the graph, made when it is first asked for. number: the next one of those that tell nodes
+    /// apart.</summary>
     private static void Run(OnnxGraph graph, DropoutMode mode, Func<Value> key, Func<int> number)
     {
         var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
@@ -64,28 +70,35 @@ internal static class DropoutMasks
         DropoutMode.Training => Ratio(node) > 0,
         DropoutMode.Inference => false,
         _ => node.In(2) is Value flag && (flag.Data is TensorData data ? data.ToInt64s()[0] != 0
-            : throw new UnsupportedGradientException($"Whether node {node.Label} drops depends on '{flag.Name}', which the model computes. Choose {nameof(DropoutMode)}.{nameof(DropoutMode.Training)} or {nameof(DropoutMode.Inference)}.")) && Ratio(node) > 0,
+            : throw new UnsupportedGradientException(
+                $"Whether node {node.Label} drops depends on '{flag.Name}', which the model computes. "
+                + $"Choose {nameof(DropoutMode)}.{nameof(DropoutMode.Training)} or {nameof(DropoutMode.Inference)}.")) && Ratio(node) > 0,
     };
 
     private static double Ratio(Node node)
     {
         double ratio = node.In(1) is not Value value ? 0.5 : value.Data is TensorData data ? data.ToDoubles()[0]
-            : throw new UnsupportedGradientException($"The ratio of node {node.Label} is computed by the model ('{value.Name}'). Export it with a constant ratio, or choose {nameof(DropoutMode)}.{nameof(DropoutMode.Inference)}.");
-        return ratio is >= 0 and < 1 ? ratio : throw new ModelFormatException($"The ratio of node {node.Label} is {ratio}; expected at least 0 and less than 1. Export the model again.");
+            : throw new UnsupportedGradientException(
+                $"The ratio of node {node.Label} is computed by the model ('{value.Name}'). "
+                + $"Export it with a constant ratio, or choose {nameof(DropoutMode)}.{nameof(DropoutMode.Inference)}.");
+        return ratio is >= 0 and < 1 ? ratio
+            : throw new ModelFormatException(
+                Invariant($"The ratio of node {node.Label} is {ratio}; expected at least 0 and less than 1. Export the model again."));
     }
 
-    // y = x · kept / (1 − ratio).
+    /// <summary>y = x · kept / (1 − ratio).</summary>
     private static void Write(GraphBuilder g, Node node, Value key, int index)
     {
-        Value x = node.Inputs[0]!, y = node.Outputs[0]!;
+        Term x = g.In(node, 0);
         double ratio = Ratio(node);
-        Value kept = GraphBuilder.Typed(g.Op("GreaterOrEqual", [Hash(g, x, key, index), Number(g, (int)Math.Round(ratio * Prime))]), ElementType.Bool, x.Shape);
-        Value scaled = g.Mul(g.Cast(kept, x.Type), 1 / (1 - ratio));
-        Replace(GraphBuilder.Like(g.Mul(x, scaled), x), y);
+        Term kept = g.Op("GreaterOrEqual", [Hash(g, x, key, index), Number(g, (int)Math.Round(ratio * Prime))])
+            .Typed(ElementType.Bool, x.Shape);
+        Term scaled = g.Cast(kept, x.Type) * (1 / (1 - ratio));
+        Replace((x * scaled).Like(x), node.Outputs[0]!);
         if (node.Outputs.Count > 1 && node.Outputs[1] is Value mask) Replace(g.Identity(kept), mask);
     }
 
-    // The node that made a result makes the old output instead.
+    /// <summary>The node that made a result makes the old output instead.</summary>
     private static void Replace(Value made, Value output)
     {
         Node producer = made.Producer!;
@@ -94,47 +107,49 @@ internal static class DropoutMasks
         (output.Type, output.Shape) = (made.Type, made.Shape ?? output.Shape);
     }
 
-    // A number below the prime for every element, in the shape of x: the last axis gives the columns, everything in front of it the rows.
-    private static Value Hash(GraphBuilder g, Value x, Value key, int node)
+    /// <summary>A number below the prime for every element, in the shape of x: the last axis gives the columns,
+    /// everything in front of it the rows.</summary>
+    private static Term Hash(GraphBuilder g, Value x, Value key, int node)
     {
-        Value size = g.Reshape(g.SizeOf(x), 1), last = x.Shape is { Rank: 0 } ? g.Ints(1) : g.DimOf(x, -1);
-        Value rows = g.Div(size, g.Max(last, g.Ints(1)));
-        Value Count(Value count) => g.Cast(g.Positions(count), ElementType.Int32);
-        (Value a, Value d) = Digits(g, Count(rows), key, node, 0);
-        (Value b, Value e) = Digits(g, Count(last), key, node, 1);
-        Value line = g.Unsqueeze(a, 1), shift = g.Unsqueeze(d, 1);
+        Term size = g.Reshape(g.SizeOf(x), 1), last = x.Shape is { Rank: 0 } ? g.Ints(1) : g.DimOf(x, -1);
+        Term rows = size / g.Max(last, g.Ints(1));
+        Term Count(Value count) => g.Cast(g.Positions(count), ElementType.Int32);
+        (Term a, Term d) = Digits(g, Count(rows), key, node, 0);
+        (Term b, Term e) = Digits(g, Count(last), key, node, 1);
+        Term line = g.Unsqueeze(a, 1), shift = g.Unsqueeze(d, 1);
         // a·b ≤ (p − 1)² leaves room for d + e below 2³¹.
-        Value mixed = Mod(g, g.Add(g.Add(g.Mul(line, b), shift), e));
+        Term mixed = Mod(g, line * b + shift + e);
         return g.Reshape(Cube(g, mixed), g.ShapeOf(x));
     }
 
-    // The key of an iteration: its number after the rounds, so that no two iterations of a node have one key.
-    public static Value KeyOf(GraphBuilder g, Value iteration, Value key, int node)
+    /// <summary>The key of an iteration: its number after the rounds, so that no two iterations of a node have one
+    /// key.</summary>
+    public static Term KeyOf(GraphBuilder g, Value iteration, Value key, int node)
     {
-        (Value left, Value right) = Digits(g, g.Cast(g.Reshape(iteration, 1), ElementType.Int32), key, node, 2);
+        (Term left, Term right) = Digits(g, g.Cast(g.Reshape(iteration, 1), ElementType.Int32), key, node, 2);
         return g.Concat(0, left, right);
     }
 
-    // Two numbers for each position: its digits after the rounds.
-    private static (Value, Value) Digits(GraphBuilder g, Value position, Value key, int node, int axis)
+    /// <summary>Two numbers for each position: its digits after the rounds.</summary>
+    private static (Term, Term) Digits(GraphBuilder g, Term position, Value key, int node, int axis)
     {
-        Value right = Mod(g, position), left = g.Div(position, Number(g, Prime));
+        Term right = Mod(g, position), left = position / Number(g, Prime);
         for (int round = 0; round < Rounds; round++)
         {
-            Value secret = g.Slice(key, [round % KeyLength], [(round % KeyLength) + 1], [0]);
-            Value mixed = Cube(g, Mod(g, g.Add(g.Add(right, secret), Number(g, Mix(node, axis, round)))));
-            (left, right) = (right, Mod(g, g.Add(left, mixed)));
+            Term secret = g.Slice(key, [round % KeyLength], [(round % KeyLength) + 1], [0]);
+            Term mixed = Cube(g, Mod(g, right + secret + Number(g, Mix(node, axis, round))));
+            (left, right) = (right, Mod(g, left + mixed));
         }
         return (left, right);
     }
 
-    private static Value Cube(GraphBuilder g, Value value) => Mod(g, g.Mul(Mod(g, g.Mul(value, value)), value));
+    private static Term Cube(GraphBuilder g, Term value) => Mod(g, Mod(g, value * value) * value);
 
-    private static Value Mod(GraphBuilder g, Value value) => g.Op("Mod", [value, Number(g, Prime)]);
+    private static Term Mod(GraphBuilder g, Value value) => g.Op("Mod", [value, Number(g, Prime)]);
 
-    private static Value Number(GraphBuilder g, int value) => g.Constant(TensorData.Scalar(value));
+    private static Term Number(GraphBuilder g, int value) => g.Constant(TensorData.Scalar(value));
 
-    // A constant of a round, different for each node.
+    /// <summary>A constant of a round, different for each node.</summary>
     private static int Mix(int node, int axis, int round) => Below(Scramble(((ulong)node << 8) | ((ulong)axis << 4) | (uint)round));
 
     /// <summary>The key of one micro-batch: two numbers below the prime.</summary>
@@ -146,12 +161,5 @@ internal static class DropoutMasks
 
     private static int Below(ulong value) => (int)(value % Prime);
 
-    // SplitMix64 (Steele, Lea and Flood 2014).
-    private static ulong Scramble(ulong x)
-    {
-        x += 0x9E3779B97F4A7C15;
-        x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9;
-        x = (x ^ (x >> 27)) * 0x94D049BB133111EB;
-        return x ^ (x >> 31);
-    }
+    private static ulong Scramble(ulong x) => Mixing.Bits(x + Mixing.GoldenGamma);
 }

@@ -4,18 +4,14 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Graph.Passes;
 
-// Computes once what depends on constants only, by ONNX Runtime itself. Nothing that depends on a trained initializer is folded: those are graph
-// inputs by the time this runs. Integer tensors whose elements follow from static dimensions become constants too.
+/// <summary>Computes once what depends on constants only, by ONNX Runtime itself. Nothing that depends on a trained
+/// initializer is folded: those are graph inputs by the time this runs. Integer tensors whose elements follow from
+/// static dimensions become constants too.</summary>
 internal static class FoldConstants
 {
-    // A constant that grew beyond this is left to be computed (an Expand or ConstantOfShape of a large mask).
+    /// <summary>A constant that grew beyond this is left to be computed (an Expand or ConstantOfShape of a large
+    /// mask).</summary>
     private const long MaxElements = 1 << 20;
-
-    private static readonly HashSet<string> NeverFolded = new(StringComparer.Ordinal)
-    {
-        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout", "If", "Loop", "Scan",
-        "SequenceConstruct", "SequenceEmpty", "Optional",
-    };
 
     public static void Run(OnnxModel model, ShapeInference known)
     {
@@ -25,9 +21,18 @@ internal static class FoldConstants
         var folded = new List<Node>();
         foreach (Node node in graph.Nodes)
         {
-            if (NeverFolded.Contains(node.OpType) || node.Domain is not ("" or "com.microsoft") || node.Subgraphs.Any()) continue;
-            if (!node.Inputs.All(i => i is null || constant.Contains(i))) continue;
-            if (node.Outputs.Any(o => o is not null && (o.Shape?.ElementCount?.Constant is not <= MaxElements || o.Type is ElementType.Undefined or ElementType.String))) continue;
+            if (OperatorTraits.MayDraw(node) || node.Has(Trait.GivesNoTensor) || node.Domain is not ("" or "com.microsoft")
+                || node.Subgraphs.Any())
+            {
+                continue;
+            }
+            if (!node.Inputs.All(i => i is null || constant.Contains(i)) || !DividesSafely(node)) continue;
+            if (node.Outputs.Any(o =>
+                o is not null
+                && (o.Shape?.ElementCount?.Constant is not <= MaxElements || o.Type is ElementType.Undefined or ElementType.String)))
+            {
+                continue;
+            }
             folded.Add(node);
             foreach (Value? output in node.Outputs)
             {
@@ -44,12 +49,45 @@ internal static class FoldConstants
         RemoveDeadNodes.Run(graph);
     }
 
+    /// <summary>An integer division by zero ends the process in ONNX Runtime's kernel. A constant zero is refused, and what
+    /// is divided by a number that is not known yet is left to the run.</summary>
+    private static bool DividesSafely(Node node)
+    {
+        if (!(node.Is("Div") || node.Is("Mod")) || node.In(1) is not Value divisor || divisor.Type.IsFloating()) return true;
+        if (divisor.Data is not TensorData data) return false;
+        if (!data.ToDoubles().Contains(0)) return true;
+        throw new ModelFormatException(
+            $"Node {node.Label} divides constants by the integer constant '{divisor.Name}', which holds 0; expected numbers other than 0. "
+            + "Correct the computation in the model, and export it again.");
+    }
+
+    private static IDisposableReadOnlyCollection<OrtValue> Computed(byte[] model, string[] outputs)
+    {
+        try
+        {
+            using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = 1 };
+            using var session = new InferenceSession(model, options);
+            using var run = new RunOptions();
+            return session.Run(run, [], (IReadOnlyCollection<OrtValue>)[], outputs);
+        }
+        catch (OnnxRuntimeException error)
+        {
+            throw new ModelFormatException(
+                $"What the model computes of constants alone ({string.Join(", ", outputs.Take(5).Select(o => $"'{o}'"))}) cannot be "
+                + $"computed by ONNX Runtime: {error.Message} Correct the constants, and export the model again.", error);
+        }
+    }
+
     private static void FoldKnownIntegers(OnnxGraph graph, ShapeInference known)
     {
         var outputs = new HashSet<Value>(graph.Outputs);
         foreach (Node node in graph.Nodes)
         {
-            if (node.Outputs.Count != 1 || node.Outputs[0] is not Value { Type: ElementType.Int64, Shape: Shape { Rank: <= 1 } shape } value) continue;
+            if (node.Outputs.Count != 1
+                || node.Outputs[0] is not Value { Type: ElementType.Int64, Shape: Shape { Rank: <= 1 } shape } value)
+            {
+                continue;
+            }
             if (known.Constants(value) is not long[] numbers || (shape.Rank == 0 && numbers.Length != 1)) continue;
             TensorData data = shape.Rank == 0 ? TensorData.Scalar(numbers[0]) : TensorData.From<long>(numbers, numbers.Length);
             if (outputs.Contains(value)) continue;
@@ -72,10 +110,7 @@ internal static class FoldConstants
         var read = nodes.SelectMany(OnnxGraph.ReadBy).ToHashSet();
         foreach (Value initializer in model.Graph.Initializers.Where(read.Contains)) part.Graph.Initializers.Add(initializer);
         foreach (Value value in frontier) part.Graph.Outputs.Add(value);
-        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = 1 };
-        using var session = new InferenceSession(GraphWriter.ToBytes(part), options);
-        using var run = new RunOptions();
-        using IDisposableReadOnlyCollection<OrtValue> results = session.Run(run, [], (IReadOnlyCollection<OrtValue>)[], [.. frontier.Select(f => f.Name)]);
+        using IDisposableReadOnlyCollection<OrtValue> results = Computed(GraphWriter.ToBytes(part), [.. frontier.Select(f => f.Name)]);
         for (int i = 0; i < frontier.Length; i++)
         {
             OrtTensorTypeAndShapeInfo info = results[i].GetTensorTypeAndShape();

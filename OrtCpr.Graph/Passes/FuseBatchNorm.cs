@@ -3,8 +3,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Batch normalisation → Relu, and batch normalisation → Add of a tensor of the same shape → Relu, become one operator of ours: the results in between are
-// neither written nor read again.
+/// <summary>Batch normalisation → Relu, and batch normalisation → Add of a tensor of the same shape → Relu, become one
+/// operator of ours: the results in between are neither written nor read again.</summary>
 internal static class FuseBatchNorm
 {
     public static void Run(OnnxModel model)
@@ -21,7 +21,11 @@ internal static class FuseBatchNorm
             {
                 Node sum = next;
                 skip = next.Inputs[0] == y ? next.Inputs[1]! : next.Inputs[0]!;
-                if (skip == y || y.Shape is null || !y.Shape.SurelyEquals(skip.Shape) || graph.OnlyReader(readers, sum.Outputs[0]!) is not Node after || !after.Is("Relu")) continue;
+                if (skip == y || y.Shape is null || !y.Shape.SurelyEquals(skip.Shape)
+                    || graph.OnlyReader(readers, sum.Outputs[0]!) is not Node after || !after.Is("Relu"))
+                {
+                    continue;
+                }
                 gone.Add(sum);
                 next = after;
             }

@@ -3,7 +3,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Softmax of float32 rows becomes an operator of ours, whose kernel uses all threads and the vectorised exponential.
+/// <summary>Softmax of float32 rows becomes an operator of ours, whose kernel uses all threads and the vectorised
+/// exponential.</summary>
 internal static class FuseSoftmax
 {
     public static void Run(OnnxModel model)

@@ -2,7 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// What a legal graph is, checked between stages. A violation here is our mistake, not the user's (GraphReader refuses those).
+/// <summary>What a legal graph is, checked between stages. A violation here is our mistake, not the user's (GraphReader
+/// refuses those).</summary>
 internal static class GraphChecker
 {
     public static void Check(OnnxModel model, string stage)
@@ -11,7 +12,8 @@ internal static class GraphChecker
         CheckGraph(model.Graph, [], problems, stage);
         foreach (Node node in model.Graph.Nodes)
         {
-            if (node.Domain.Length > 0 && !model.Opsets.ContainsKey(node.Domain)) problems.Add($"{node.Label}: domain '{node.Domain}' is not imported");
+            if (node.Domain.Length > 0 && !model.Opsets.ContainsKey(node.Domain))
+                problems.Add($"{node.Label}: domain '{node.Domain}' is not imported");
         }
         if (problems.Count > 0)
             throw new InvalidOperationException($"Graph check failed after stage '{stage}': {string.Join("; ", problems.Take(10))}");

@@ -2,32 +2,31 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// May the input and the output of each pair share one buffer? Every reader of the input, readers of its views included, must have run before
-// the node that writes the output; a writer that reads the input itself must work element by element at equal shape.
+/// <summary>May the input and the output of each pair share one buffer? Every reader of the input, readers of its views
+/// included, must have run before the node that writes the output; a writer that reads the input itself must work
+/// element by element at equal shape.</summary>
 internal static class InPlaceRule
 {
-    private static readonly HashSet<string> Views = new(StringComparer.Ordinal) { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity" };
-
-    private static readonly HashSet<string> ElementWise = new(StringComparer.Ordinal)
-    {
-        "Add", "Sub", "Mul", "Div", "Where", "Identity", "Cast", "Neg", "Max", "Min",
-    };
-
     public static void Check(OnnxModel model, IReadOnlyList<(string Input, string Output)> pairs, Func<Node, bool>? writesInPlace = null)
     {
         IReadOnlyList<string> problems = Problems(model, pairs, writesInPlace);
         if (problems.Count > 0) throw new InvalidOperationException($"In-place rule violated: {string.Join("; ", problems.Take(5))}");
     }
 
-    // For graphs that are not ours; empty when all is well. writesInPlace: nodes that read everything of an element before they write it.
-    public static IReadOnlyList<string> Problems(OnnxModel model, IReadOnlyList<(string Input, string Output)> pairs, Func<Node, bool>? writesInPlace = null)
+    /// <summary>For graphs that are not ours; empty when all is well.</summary>
+    /// <param name="model">The graph.</param>
+    /// <param name="pairs">Inputs and outputs that are to share a buffer.</param>
+    /// <param name="writesInPlace">Further nodes that read everything of an element before they write it.</param>
+    public static IReadOnlyList<string> Problems(
+        OnnxModel model, IReadOnlyList<(string Input, string Output)> pairs, Func<Node, bool>? writesInPlace = null)
     {
         // What runs when no kernel is registered: everything inlined.
         OnnxModel inlined = GraphCopier.Copy(model).Model;
         InlineFunctions.Run(inlined);
         OnnxGraph graph = inlined.Graph;
         Dictionary<Value, List<Node>> readers = graph.Readers();
-        Dictionary<string, Value> inputs = graph.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal), outputs = graph.Outputs.Distinct().ToDictionary(o => o.Name, StringComparer.Ordinal);
+        Dictionary<string, Value> inputs = graph.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal);
+        Dictionary<string, Value> outputs = graph.Outputs.Distinct().ToDictionary(o => o.Name, StringComparer.Ordinal);
         var positions = new Dictionary<Node, int>();
         foreach (Node node in graph.Nodes) positions[node] = positions.Count;
         var problems = new List<string>();
@@ -45,12 +44,13 @@ internal static class InPlaceRule
             {
                 if (reader == writer)
                 {
-                    bool same = through == input && (writesInPlace?.Invoke(writer) == true || (ElementWise.Contains(writer.OpType) && writer.Domain.Length == 0));
+                    bool same = through == input && (writer.Has(Trait.InPlace) || writesInPlace?.Invoke(writer) == true);
                     if (!same) problems.Add($"{writer.Label} writes '{outputName}' and reads '{inputName}', but not element by element");
                 }
                 else if (!before.Contains(reader))
                 {
-                    problems.Add($"{reader.Label} reads '{inputName}' but may run after {writer.Label}, which overwrites it through '{outputName}'");
+                    problems.Add(
+                        $"{reader.Label} reads '{inputName}' but may run after {writer.Label}, which overwrites it through '{outputName}'");
                 }
             }
         }
@@ -67,12 +67,14 @@ internal static class InPlaceRule
             foreach (Node reader in list)
             {
                 yield return (reader, value);
-                if (Views.Contains(reader.OpType) && reader.Inputs[0] == value && reader.Outputs[0] is Value view) work.Push(view);
+                if (OperatorTraits.Has(reader.OpType, Trait.View) && reader.Inputs[0] == value && reader.Outputs[0] is Value view)
+                    work.Push(view);
             }
         }
     }
 
-    // Nodes whose results the writer needs. They are in order, so nothing in front of the first one asked for has to be looked at.
+    /// <summary>Nodes whose results the writer needs. They are in order, so nothing in front of the first one asked for
+    /// has to be looked at.</summary>
     private static HashSet<Node> Ancestors(Node writer, int first, Dictionary<Node, int> positions)
     {
         var found = new HashSet<Node>();

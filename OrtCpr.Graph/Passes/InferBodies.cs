@@ -2,8 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Types and shapes of the values in the bodies of If, Loop and Scan: each body is inferred as a model of its own, whose inputs are those of the body and
-// the outer values that it reads.
+/// <summary>Types and shapes of the values in the bodies of If, Loop and Scan: each body is inferred as a model of its
+/// own, whose inputs are those of the body and the outer values that it reads.</summary>
 internal static class InferBodies
 {
     public static void Run(OnnxModel model, Node node, bool again)
@@ -21,14 +21,17 @@ internal static class InferBodies
         }
     }
 
-    // What ONNX Runtime leaves open: a state of a loop has the shape that all its iterations agree on.
+    /// <summary>What ONNX Runtime leaves open: a state of a loop has the shape that all its iterations agree
+    /// on.</summary>
     private static Shape? FromBody(Node node, int index)
     {
         OnnxGraph first = node.Subgraphs.First();
-        if (node.Is("If")) return node.Subgraphs.Select(b => b.Outputs[index].Shape).Aggregate((a, b) => a is not null && a.SurelyEquals(b) ? a : null);
+        if (node.Is("If"))
+            return node.Subgraphs.Select(b => b.Outputs[index].Shape).Aggregate((a, b) => a is not null && a.SurelyEquals(b) ? a : null);
         if (!node.Is("Loop")) return null;
         int states = first.Inputs.Count - 2;
-        return index < states ? first.Inputs[index + 2].Shape : first.Outputs[index + 1].Shape is Shape slice ? new Shape(slice.Prepend(Dim.Unknown)) : null;
+        return index < states ? first.Inputs[index + 2].Shape : first.Outputs[index + 1].Shape is Shape slice
+            ? new Shape(slice.Prepend(Dim.Unknown)) : null;
     }
 
     private static void Infer(OnnxModel model, OnnxGraph body, bool again)
@@ -49,7 +52,7 @@ internal static class InferBodies
         foreach (Node node in body.Nodes) known.Visit(node);
     }
 
-    // States as they come in, and slices of the scanned tensors.
+    /// <summary>States as they come in, and slices of the scanned tensors.</summary>
     private static void TypeScanInputs(Node node, OnnxGraph body)
     {
         int scanned = (int)node.Int("num_scan_inputs", 0), states = body.Inputs.Count - scanned;
@@ -77,8 +80,8 @@ internal static class InferBodies
         }
     }
 
-    // A loop may change the shape of a state: a dimension that an iteration gives back differently is a symbol of its own in it, so that growth stays
-    // visible. True when anything was.
+    /// <summary>A loop may change the shape of a state: a dimension that an iteration gives back differently is a
+    /// symbol of its own in it, so that growth stays visible. True when anything was.</summary>
     private static bool LoosenStates(OnnxGraph body)
     {
         bool any = false;
@@ -87,7 +90,8 @@ internal static class InferBodies
             Value state = body.Inputs[i];
             Shape? before = state.Shape, after = body.Outputs[i - 1].Shape;
             if (before is null || before.SurelyEquals(after)) continue;
-            Shape? loose = after is null || after.Rank != before.Rank ? null : new Shape(before.Select((d, k) => d.SurelyEquals(after[k]) ? d : SymbolicInt.Symbol($"{state.Name}[{k}]")));
+            Shape? loose = after is null || after.Rank != before.Rank ? null
+                : new Shape(before.Select((d, k) => d.SurelyEquals(after[k]) ? d : SymbolicInt.Symbol($"{state.Name}[{k}]")));
             if (before.Equals(loose)) continue;
             State(state, state.Type, loose);
             any = true;
@@ -100,7 +104,7 @@ internal static class InferBodies
         return true;
     }
 
-    // The declaration in the file, which may say less, is dropped.
+    /// <summary>The declaration in the file, which may say less, is dropped.</summary>
     private static void State(Value value, ElementType type, Shape? shape)
     {
         value.Type = type;

@@ -2,16 +2,19 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Types and shapes of every value: ONNX Runtime infers what is not known yet, and our own sweep over the nodes restores the symbols that it loses behind
-// Shape -> ... -> Reshape. A long graph goes through in parts, each typed by the one before: a session's time grows faster than its nodes.
+/// <summary>Types and shapes of every value: ONNX Runtime infers what is not known yet, and our own sweep over the
+/// nodes restores the symbols that it loses after Shape → ... → Reshape. A long graph goes through in parts, each
+/// typed by the one before: a session's time grows faster than its nodes.</summary>
 internal static class InferShapes
 {
     private const int PartNodes = 800;
 
-    // `named`: what is unknown gets a symbol. Not in bodies, where a value may have other sizes in each iteration.
+    /// <summary><c>named</c>: what is unknown gets a symbol. Not in bodies, where a value may have other sizes in each
+    /// iteration.</summary>
     public static ShapeInference Run(OnnxModel model, bool named = true) => Run(model, named, again: false);
 
-    // For a graph that was inferred before and then rewritten: what is typed stays, and ONNX Runtime is asked only about what is not.
+    /// <summary>For a graph that was inferred before and then rewritten: what is typed stays, and ONNX Runtime is asked
+    /// only about what is not.</summary>
     public static ShapeInference Again(OnnxModel model) => Run(model, named: true, again: true);
 
     public static ShapeInference Run(OnnxModel model, bool named, bool again, int partNodes = PartNodes)
@@ -62,7 +65,7 @@ internal static class InferShapes
         return last;
     }
 
-    // Some nodes as a model of their own, on the same values.
+    /// <summary>Some nodes as a model of their own, on the same values.</summary>
     private static OnnxModel Part(OnnxModel model, IReadOnlyList<Node> nodes)
     {
         var part = new OnnxModel(new OnnxGraph(model.Graph.Name, new NameAuthority())) { IrVersion = model.IrVersion };

@@ -3,12 +3,13 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Replaces calls of model-local functions by their bodies, nested ones too, so that every later stage sees operators only.
+/// <summary>Replaces calls of model-local functions by their bodies, nested ones too, so that every later stage sees
+/// operators only.</summary>
 internal static class InlineFunctions
 {
     private const int MaxDepth = 64;
 
-    // Functions with a rule of their own stay calls: the rule knows better than the body.
+    /// <summary>Functions with a rule of their own stay calls: the rule knows better than the body.</summary>
     public static void Run(OnnxModel model, GradientRules? rules = null)
     {
         if (model.Functions.Count == 0) return;
@@ -20,14 +21,19 @@ internal static class InlineFunctions
         }
         Expand(model.Graph, table, 0);
         if (kept.Count > 0) return;
-        foreach (string domain in model.Functions.Select(f => f.Domain).Distinct().Where(d => d.Length > 0 && d != "com.microsoft")) model.Opsets.Remove(domain);
+        foreach (string domain in model.Functions.Select(f => f.Domain).Distinct().Where(d => d.Length > 0 && d != "com.microsoft"))
+            model.Opsets.Remove(domain);
         model.Functions.Clear();
     }
 
     private static void Expand(OnnxGraph graph, Dictionary<(string, string, string), OnnxFunction> table, int depth)
     {
         if (depth > MaxDepth)
-            throw new ModelFormatException($"Functions of the model are nested more than {MaxDepth} deep or call themselves (graph '{graph.Name}'). ONNX allows no recursion; export the model again.");
+        {
+            throw new ModelFormatException(
+                $"Functions of the model are nested more than {MaxDepth} deep or call themselves (graph '{graph.Name}'). "
+                + "ONNX allows no recursion; export the model again.");
+        }
         var result = new List<Node>();
         foreach (Node node in graph.Nodes)
         {
@@ -48,7 +54,8 @@ internal static class InlineFunctions
         graph.Nodes.AddRange(result);
     }
 
-    // A copy of the body, its inputs replaced by the call's, its outputs being the call's own values.
+    /// <summary>A copy of the body, its inputs replaced by the call's, its outputs being the call's own
+    /// values.</summary>
     private static OnnxGraph Instantiate(OnnxGraph graph, Node call, OnnxFunction function)
     {
         var map = new Dictionary<Value, Value?>();
@@ -83,16 +90,20 @@ internal static class InlineFunctions
         return copy;
     }
 
-    private static void CopyNodes(OnnxGraph from, OnnxGraph to, Dictionary<Value, Value?> map, Dictionary<Value, Value> outputs, Dictionary<string, object> attributes, string prefix)
+    private static void CopyNodes(OnnxGraph from, OnnxGraph to, Dictionary<Value, Value?> map, Dictionary<Value, Value> outputs,
+        Dictionary<string, object> attributes, string prefix)
     {
         foreach (Node node in from.Nodes)
         {
-            var copy = new Node(node.Domain, node.OpType, to.Names.Unique($"{prefix}/{(node.Name.Length > 0 ? node.Name : node.OpType)}")) { Overload = node.Overload, Origin = node.Origin };
-            foreach (Value? input in node.Inputs) copy.Inputs.Add(input is null ? null : map.TryGetValue(input, out Value? known) ? known : input);
+            var copy = new Node(node.Domain, node.OpType, to.Names.Unique($"{prefix}/{(node.Name.Length > 0 ? node.Name : node.OpType)}"))
+            { Overload = node.Overload, Origin = node.Origin };
+            foreach (Value? input in node.Inputs)
+                copy.Inputs.Add(input is null ? null : map.TryGetValue(input, out Value? known) ? known : input);
             foreach (Value? output in node.Outputs)
             {
                 Value? made = null;
-                if (output is not null && !outputs.TryGetValue(output, out made)) made = new Value(to.Names.Unique($"{prefix}/{output.Name}"), output.Type, output.Shape);
+                if (output is not null && !outputs.TryGetValue(output, out made))
+                    made = new Value(to.Names.Unique($"{prefix}/{output.Name}"), output.Type, output.Shape);
                 if (made is not null)
                 {
                     made.Producer = copy;
@@ -115,7 +126,8 @@ internal static class InlineFunctions
         }
     }
 
-    private static OnnxGraph CopyBody(OnnxGraph body, OnnxGraph around, Dictionary<Value, Value?> map, Dictionary<string, object> attributes, string prefix)
+    private static OnnxGraph CopyBody(OnnxGraph body, OnnxGraph around, Dictionary<Value, Value?> map,
+        Dictionary<string, object> attributes, string prefix)
     {
         var copy = new OnnxGraph(body.Name, around.Names) { Origin = body.Origin };
         foreach (Value input in body.Inputs)
@@ -124,7 +136,12 @@ internal static class InlineFunctions
             map[input] = made;
             copy.Inputs.Add(made);
         }
-        foreach (Value initializer in body.Initializers) copy.Initializers.Add((map[initializer] = new Value(around.Names.Unique($"{prefix}/{initializer.Name}"), initializer.Type, initializer.Shape) { Data = initializer.Data })!);
+        foreach (Value initializer in body.Initializers)
+        {
+            copy.Initializers.Add(
+                (map[initializer] = new Value(around.Names.Unique($"{prefix}/{initializer.Name}"), initializer.Type, initializer.Shape)
+                { Data = initializer.Data })!);
+        }
         CopyNodes(body, copy, map, [], attributes, prefix);
         foreach (Value output in body.Outputs) copy.Outputs.Add((map.TryGetValue(output, out Value? known) ? known : output)!);
         return copy;

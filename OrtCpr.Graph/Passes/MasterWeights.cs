@@ -2,11 +2,12 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Half-precision models train in float32: every float16 or bfloat16 initializer, constant, input and output becomes float32 with the same values, and
-// casts to half types become casts to float32. The exported model gets the original types back.
+/// <summary>Half-precision models train in float32: every float16 or bfloat16 initializer, constant, input and output
+/// becomes float32 with the same values, and casts to half types become casts to float32. The exported model gets the
+/// original types back.</summary>
 internal static class MasterWeights
 {
-    // `to`: Double widens float32 too.
+    /// <summary><c>to</c>: Double widens float32 too.</summary>
     public static bool Run(OnnxModel model, ElementType to = ElementType.Float) => Widen(model.Graph, to);
 
     private static bool Widen(OnnxGraph graph, ElementType to)

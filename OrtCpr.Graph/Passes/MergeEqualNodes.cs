@@ -4,17 +4,13 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Nodes that compute the same of the same are computed once: shapes that several rules ask for, flattened rows of an activation that three projections
-// read, statistics that forward and backward share. Equal small constants are one first, so that what reads them can be equal.
+/// <summary>Nodes that compute the same of the same are computed once: shapes that several rules ask for, flattened
+/// rows of an activation that three projections read, statistics that forward and backward share. Equal small constants
+/// are one first, so that what reads them can be equal.</summary>
 internal static class MergeEqualNodes
 {
-    // Larger constants are told apart by identity.
+    /// <summary>Larger constants are told apart by identity.</summary>
     private const long ComparedElements = 64;
-
-    private static readonly HashSet<string> Random = new(StringComparer.Ordinal)
-    {
-        "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial", "Dropout",
-    };
 
     public static void Run(OnnxGraph graph)
     {
@@ -35,7 +31,7 @@ internal static class MergeEqualNodes
                 foreach (OnnxGraph body in node.Subgraphs) ReplaceIn(body, replaced);
                 continue;
             }
-            if (Random.Contains(node.OpType) || node.Outputs.Any(o => o is not null && outputs.Contains(o))) continue;
+            if (OperatorTraits.MayDraw(node) || node.Outputs.Any(o => o is not null && outputs.Contains(o))) continue;
             string key = Key(node, numbers);
             if (first.TryAdd(key, node)) continue;
             Node kept = first[key];
@@ -76,7 +72,8 @@ internal static class MergeEqualNodes
         }
     }
 
-    // Operator, attributes and inputs by number. An attribute that is more than numbers and text makes the node equal to itself alone.
+    /// <summary>Operator, attributes and inputs by number. An attribute that is more than numbers and text makes the
+    /// node equal to itself alone.</summary>
     private static string Key(Node node, Dictionary<Value, int> numbers)
     {
         StringBuilder key = new StringBuilder(node.QualifiedType).Append(':').Append(node.Outputs.Count);
@@ -104,5 +101,6 @@ internal static class MergeEqualNodes
         return key.ToString();
     }
 
-    private static string Text(TensorData data) => $"{data.Type}[{string.Join(',', data.Dimensions)}]{Convert.ToHexString(data.Bytes.Span)}";
+    private static string Text(TensorData data) =>
+        $"{data.Type}[{string.Join(',', data.Dimensions)}]{Convert.ToHexString(data.Bytes.Span)}";
 }

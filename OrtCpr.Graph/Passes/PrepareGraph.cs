@@ -2,7 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-/// <summary>The passes that simplify a graph, whatever becomes of it.</summary>
+/// <summary>What every graph goes through before it is differentiated or put on a device: less to compute, and shapes that
+/// say more.</summary>
 internal static class PrepareGraph
 {
     public static void Run(OnnxModel model, ShapeInference known)

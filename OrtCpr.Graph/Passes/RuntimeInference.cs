@@ -5,10 +5,11 @@ using OrtCpr.Graph.Onnx.Proto;
 
 namespace OrtCpr.Graph.Passes;
 
-// ONNX Runtime's own inference, on a copy whose intermediates are untyped outputs and whose big weights are inputs of known shape.
+/// <summary>ONNX Runtime's own inference, on a copy whose intermediates are untyped outputs and whose big weights are
+/// inputs of known shape.</summary>
 internal static class RuntimeInference
 {
-    // Initializers up to this size may matter to inference as values (axes, scales, sizes).
+    /// <summary>Initializers up to this size may matter to inference as values (axes, scales, sizes).</summary>
     private const long KeptElements = 512;
 
     public static void Run(OnnxModel model)
@@ -31,7 +32,10 @@ internal static class RuntimeInference
             if (dims.Length == 0 && value.Shape is null && value.Producer is not null) continue;
             string[] symbols = metadata.SymbolicDimensions;
             // Some operators' own inference says 0 where it does not know.
-            value.Shape ??= new Shape(dims.Select((d, i) => d > 0 || (d == 0 && value.Producer is null) ? d : d == 0 ? Dim.Unknown : symbols[i].Length > 0 ? SymbolicInt.Symbol(symbols[i].Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
+            value.Shape ??= new Shape(
+                dims.Select((d, i) =>
+                    d > 0 || (d == 0 && value.Producer is null) ? d : d == 0 ? Dim.Unknown : symbols[i].Length > 0
+                    ? SymbolicInt.Symbol(symbols[i].Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
         }
     }
 
@@ -43,7 +47,9 @@ internal static class RuntimeInference
         }
         catch (OnnxRuntimeException error)
         {
-            throw new ModelFormatException($"ONNX Runtime does not accept the model (graph '{name}'): {error.Message} Check the model with onnx.checker, or export it again.", error);
+            throw new ModelFormatException(
+                $"ONNX Runtime does not accept the model (graph '{name}'): {error.Message} Check the model with onnx.checker, or export "
+                + "it again.", error);
         }
     }
 

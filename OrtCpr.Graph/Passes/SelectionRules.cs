@@ -2,8 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Which axis of each input a selection along one axis of the output becomes; -1 for an input that is read whole. Null where the operator mixes
-// positions along that axis, or where shapes do not tell.
+/// <summary>Which axis of each input a selection along one axis of the output becomes; -1 for an input that is read
+/// whole. Null where the operator mixes positions along that axis, or where shapes do not tell.</summary>
 internal static class SelectionRules
 {
     private delegate int[]? Rule(Node node, int axis, int positions);
@@ -11,7 +11,8 @@ internal static class SelectionRules
     private static readonly Dictionary<string, Rule> Table = BuildTable();
 
     public static int[]? InputAxes(Node node, int axis, int positions) =>
-        node.Domain.Length == 0 && node.Outputs[0]?.Shape is not null && node.Inputs.All(i => i is null || i.Shape is not null) && Table.TryGetValue(node.OpType, out Rule? rule)
+        node.Domain.Length == 0 && node.Outputs[0]?.Shape is not null && node.Inputs.All(i => i is null || i.Shape is not null)
+        && Table.TryGetValue(node.OpType, out Rule? rule)
             ? rule(node, axis, positions) : null;
 
     private static Dictionary<string, Rule> BuildTable()
@@ -22,23 +23,23 @@ internal static class SelectionRules
             ["Gemm"] = Gemm,
             ["Softmax"] = Normalized,
             ["LogSoftmax"] = Normalized,
-            ["LayerNormalization"] = (n, axis, p) => axis < n.Outputs[0]!.Shape!.Axis(n.Int("axis", -1)) ? [0 + axis, .. Enumerable.Repeat(-1, n.Inputs.Count - 1)] : null,
+            ["LayerNormalization"] = (n, axis, p) =>
+                axis < n.Outputs[0]!.Shape!.Axis(n.Int("axis", -1)) ? [0 + axis, .. Enumerable.Repeat(-1, n.Inputs.Count - 1)] : null,
             ["Transpose"] = (n, axis, p) => [n.Ints("perm") is long[] perm ? (int)perm[axis] : n.Outputs[0]!.Shape!.Rank - 1 - axis],
             ["Reshape"] = Reshape,
-            ["Concat"] = (n, axis, p) => axis == n.Outputs[0]!.Shape!.Axis(n.Int("axis", 0)) ? null : [.. Enumerable.Repeat(axis, n.Inputs.Count)],
+            ["Concat"] = (n, axis, p) =>
+                axis == n.Outputs[0]!.Shape!.Axis(n.Int("axis", 0)) ? null : [.. Enumerable.Repeat(axis, n.Inputs.Count)],
         };
-        foreach (string op in new[] { "Relu", "Tanh", "Sigmoid", "Gelu", "Erf", "Sqrt", "Exp", "Log", "Neg", "Abs", "Reciprocal", "Identity", "Cast", "Softplus", "Elu", "Selu", "LeakyRelu",
-            "HardSwish", "HardSigmoid", "Mish", "Celu", "Sin", "Cos" })
-        {
-            table[op] = (n, axis, p) => [axis];
-        }
-        foreach (string op in new[] { "Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Sum", "Where", "PRelu" }) table[op] = ElementWise;
+        foreach (string op in OperatorTraits.With(Trait.Unary)) table.TryAdd(op, (n, axis, p) => n.Inputs.Count == 1 ? [axis] : null);
+        foreach (string op in OperatorTraits.With(Trait.Broadcast)) table.TryAdd(op, ElementWise);
         return table;
     }
 
-    private static int[]? ElementWise(Node node, int axis, int positions) => Aligned(node.Outputs[0]!.Shape!, [.. node.Inputs.Select(i => i!.Shape!)], axis);
+    private static int[]? ElementWise(Node node, int axis, int positions) =>
+        Aligned(node.Outputs[0]!.Shape!, [.. node.Inputs.Select(i => i!.Shape!)], axis);
 
-    // Axes of broadcast operands under one of the output's; null where an operand's size along it is not known to be 1 or the output's.
+    /// <summary>Axes of broadcast operands under one of the output's; null where an operand's size along it is not
+    /// known to be 1 or the output's.</summary>
     private static int[]? Aligned(Shape output, Shape[] inputs, int axis)
     {
         int[] axes = new int[inputs.Length];
@@ -68,9 +69,10 @@ internal static class SelectionRules
         return Aligned(node.Outputs[0]!.Shape!, [node.Inputs[2]!.Shape!], axis) is [int c] ? [.. operands, c] : null;
     }
 
-    private static int[]? Normalized(Node node, int axis, int positions) => axis == node.Outputs[0]!.Shape!.Axis(node.Int("axis", -1)) ? null : [axis];
+    private static int[]? Normalized(Node node, int axis, int positions) =>
+        axis == node.Outputs[0]!.Shape!.Axis(node.Int("axis", -1)) ? null : [axis];
 
-    // The same axis on both sides: equal size, and equally many elements in front of it.
+    /// <summary>The same axis on both sides: equal size, and equally many elements in front of it.</summary>
     private static int[]? Reshape(Node node, int axis, int positions)
     {
         Shape from = node.Inputs[0]!.Shape!, to = node.Outputs[0]!.Shape!;
@@ -78,23 +80,8 @@ internal static class SelectionRules
         for (int i = 0; i < from.Rank; i++)
         {
             if (!from[i].SurelyEquals(to[axis]) || front is null || !front.Equals(new Shape(from.Take(i)).ElementCount)) continue;
-            return ReshapeTarget(from.With(i, positions), to.With(axis, positions)) is null ? null : [i, -1];
+            return Shape.ReshapeTarget(from.With(i, positions), to.With(axis, positions)) is null ? null : [i, -1];
         }
         return null;
-    }
-
-    // A constant target for Reshape between two shapes: numbers, 0 for a dimension that stays where it is, -1 at most once; null where that is not enough.
-    public static long[]? ReshapeTarget(Shape from, Shape to)
-    {
-        long[] target = new long[to.Rank];
-        int open = 0;
-        for (int i = 0; i < target.Length; i++)
-        {
-            if (to[i].Known is long n && n > 0) target[i] = n;
-            else if (i < from.Rank && to[i].SurelyEquals(from[i])) target[i] = 0;
-            else if (to[i].Size is not null && ++open == 1) target[i] = -1;
-            else return null;
-        }
-        return target;
     }
 }

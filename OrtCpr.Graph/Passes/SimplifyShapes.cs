@@ -2,8 +2,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Targets that exporters compute at run time from Shape, written down where the shapes are known: a Reshape needs a computed target only with two
-// or more dimensions that are neither numbers nor the input's own at the same place. Saves dozens of tiny nodes a layer.
+/// <summary>Targets that exporters compute at run time from Shape, written down where the shapes are known: a Reshape
+/// needs a computed target only with two or more dimensions that are neither numbers nor the input's own at the same
+/// place. Saves dozens of tiny nodes a layer.</summary>
 internal static class SimplifyShapes
 {
     public static void Run(OnnxModel model, ShapeInference known)
@@ -31,10 +32,10 @@ internal static class SimplifyShapes
         if (node.Outputs[0]?.Shape is not Shape to || to.Any(d => d.Size is null)) return null;
         // A target element of -1 or 0 has been resolved into the shape; a zero-sized dimension has no short form.
         if (to.Any(d => d.Known == 0) || (from is not null && from.Any(d => d.Known == 0))) return null;
-        return SelectionRules.ReshapeTarget(from ?? Shape.Scalar, to);
+        return Shape.ReshapeTarget(from ?? Shape.Scalar, to);
     }
 
-    // 1 in an Expand target keeps the input's dimension.
+    /// <summary>1 in an Expand target keeps the input's dimension.</summary>
     private static long[]? ExpandTarget(Node node)
     {
         if (node.In(0)?.Shape is not Shape from || node.Outputs[0]?.Shape is not Shape to || to.Rank != from.Rank) return null;

@@ -2,8 +2,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Slices that cut one tensor along one axis into adjoining parts become one Split, whose gradient is one Concat instead of a padded tensor and a
-// sum for each part. Exporters write the parts of a query-key-value projection that way.
+/// <summary>Slices that cut one tensor along one axis into adjoining parts become one Split, whose gradient is one
+/// Concat instead of a padded tensor and a sum for each part. Exporters write the parts of a query-key-value projection
+/// that way.</summary>
 internal static class SlicesToSplit
 {
     private sealed record Cut(Node Node, int Axis, long Start, long End);
@@ -50,7 +51,8 @@ internal static class SlicesToSplit
     {
         var split = new Node("", "Split", graph.Names.Unique($"{source.Name}/Split"));
         split.Inputs.Add(source);
-        split.Inputs.Add(graph.AddInitializer($"{source.Name}/split", TensorData.From<long>(parts.Select(p => p.End - p.Start).ToArray(), parts.Count)));
+        split.Inputs.Add(graph.AddInitializer(
+            $"{source.Name}/split", TensorData.From<long>(parts.Select(p => p.End - p.Start).ToArray(), parts.Count)));
         split.Set("axis", axis);
         foreach (Cut part in parts)
         {

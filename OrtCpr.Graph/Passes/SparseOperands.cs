@@ -3,11 +3,13 @@ using OrtCpr.Graph.Onnx.Proto;
 
 namespace OrtCpr.Graph.Passes;
 
-// SparseToDenseMatMul with a sparse matrix from the file becomes Gemm, whose attributes are the same. ONNX Runtime reads every sparse initializer and sparse
-// Constant as a dense tensor and then refuses the operator for the type of its operand; it runs only on sparse tensors that are fed, and those stay.
+/// <summary>SparseToDenseMatMul with a sparse matrix from the file becomes Gemm, whose attributes are the same. ONNX
+/// Runtime reads every sparse initializer and sparse Constant as a dense tensor and then refuses the operator for the
+/// type of its operand; it runs only on sparse tensors that are fed, and those stay.</summary>
 internal static class SparseOperands
 {
-    // A matrix of the file is a constant of the program: trained as a dense one it would not fit back.
+    /// <summary>A matrix of the file is a constant of the program: trained as a dense one it would not fit
+    /// back.</summary>
     public static void Run(OnnxGraph graph, ISet<Value> literals)
     {
         foreach (Node node in graph.Nodes)
@@ -26,7 +28,8 @@ internal static class SparseOperands
         }
     }
 
-    // ONNX Runtime infers the product without its transpositions, and refuses shapes that fit with them. Ours knows the shape all the same.
+    /// <summary>ONNX Runtime infers the product without its transpositions, and refuses shapes that fit with them. Ours
+    /// knows the shape all the same.</summary>
     private static void HideShape(Value matrix)
     {
         if (matrix.Origin is not ValueInfoProto { Type.SparseTensorType.Shape: not null } declared) return;

@@ -2,7 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// LSTM, GRU and RNN with layout = 1 (the batch in front) become layout = 0 between Transposes: the CPU kernels of ONNX Runtime have no other form.
+/// <summary>LSTM, GRU and RNN with layout = 1 (the batch in front) become layout = 0 between Transposes: the CPU
+/// kernels of ONNX Runtime have no other form.</summary>
 internal static class TimeFirst
 {
     public static void Run(OnnxGraph graph)

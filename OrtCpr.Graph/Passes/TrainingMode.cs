@@ -7,7 +7,8 @@ namespace OrtCpr.Graph.Passes;
 /// <summary>What BatchNormalization does while training.</summary>
 public enum BatchNormalizationMode
 {
-    /// <summary>As the model was exported: nodes with <c>training_mode = 1</c> use the batch's statistics, the others their stored ones.</summary>
+    /// <summary>As the model was exported: nodes with <c>training_mode = 1</c> use the batch's statistics, the others
+    /// their stored ones.</summary>
     AsExported,
     /// <summary>All nodes use the batch's statistics and update the stored ones.</summary>
     Training,
@@ -15,11 +16,12 @@ public enum BatchNormalizationMode
     Inference,
 }
 
-// Training and evaluation forms of BatchNormalization. The training form is an operator of ours: the running statistics, which ONNX's own training form
-// updates by the way, are inputs and outputs of the graph.
+/// <summary>Training and evaluation forms of BatchNormalization. The training form is an operator of ours: the running
+/// statistics, which ONNX's own training form updates by the way, are inputs and outputs of the graph.</summary>
 internal static class TrainingMode
 {
-    // Training form; the running statistics become inputs `<name>.pending` and outputs `<name>.pending.updated`.
+    /// <summary>Training form; the running statistics become inputs <c>&lt;name>.pending</c> and outputs
+    /// <c>&lt;name>.pending.updated</c>.</summary>
     public static IReadOnlyList<RunningStatistic> ToTraining(OnnxModel model, BatchNormalizationMode mode, bool unbiased)
     {
         OnnxGraph graph = model.Graph;
@@ -27,7 +29,8 @@ internal static class TrainingMode
         var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
         foreach (Node node in graph.Nodes.Where(n => n.Is("BatchNormalization")).ToList())
         {
-            bool training = mode == BatchNormalizationMode.Training || (mode == BatchNormalizationMode.AsExported && node.Int("training_mode", 0) != 0);
+            bool training = mode == BatchNormalizationMode.Training
+                || (mode == BatchNormalizationMode.AsExported && node.Int("training_mode", 0) != 0);
             if (!training)
             {
                 ToInference(graph, node);
@@ -43,7 +46,7 @@ internal static class TrainingMode
         return statistics;
     }
 
-    // Evaluation form: stored statistics, dropout off; in bodies too.
+    /// <summary>Evaluation form: stored statistics, dropout off; in bodies too.</summary>
     public static void ToEvaluation(OnnxModel model) => ToEvaluation(model.Graph);
 
     private static void ToEvaluation(OnnxGraph graph)
@@ -56,7 +59,7 @@ internal static class TrainingMode
         }
     }
 
-    // Without training the running statistics are what the node was given.
+    /// <summary>Without training the running statistics are what the node was given.</summary>
     private static void ToInference(OnnxGraph graph, Node node)
     {
         node.Unset("training_mode");
@@ -78,11 +81,15 @@ internal static class TrainingMode
     private static void ToBatchNorm(GraphBuilder g, Node node, bool unbiased, List<RunningStatistic> statistics)
     {
         Value x = node.Inputs[0]!, y = node.Outputs[0]!;
-        int rank = x.Shape?.Rank ?? throw new UnsupportedGradientException($"The rank of '{x.Name}', input of node {node.Label}, is unknown. Give the model's inputs a known rank and export it again.");
+        int rank = x.Shape?.Rank
+            ?? throw new UnsupportedGradientException(
+                $"The rank of '{x.Name}', input of node {node.Label}, is unknown. "
+                + "Give the model's inputs a known rank and export it again.");
         // A vector is a batch of one channel.
-        if (rank == 1) x = GraphBuilder.Typed(g.Unsqueeze(x, 1), x.Type, null);
+        if (rank == 1) x = g.Unsqueeze(x, 1).Typed(x.Type, null);
         long[] axes = [.. Enumerable.Range(0, Math.Max(rank, 2)).Where(i => i != 1).Select(i => (long)i)];
-        (Value result, Value mean, Value variance) = BatchNormalization.Of(g, x, node.Inputs[1]!, node.Inputs[2]!, node.Float("epsilon", 1e-5f), axes);
+        (Value result, Value mean, Value variance) =
+            BatchNormalization.Of(g, x, node.Inputs[1]!, node.Inputs[2]!, node.Float("epsilon", 1e-5f), axes);
         if (rank == 1) result = g.Squeeze(result, 1);
         GraphBuilder.Like(result, y);
         result.Name = y.Name;
@@ -92,33 +99,43 @@ internal static class TrainingMode
         Value kept = variance;
         if (unbiased)
         {
-            Value count = g.Cast(g.Div(g.SizeOf(x), g.SizeOf(mean)), x.Type);
-            kept = g.Mul(variance, g.Div(count, g.Max(g.Sub(count, 1), g.Scalar(1, x.Type))));
+            Term count = g.Cast(g.SizeOf(x) / g.SizeOf(mean), x.Type);
+            kept = variance * (count / g.Max(count - 1, 1));
         }
         Replace(g, node, 1, Update(g, node.Inputs[3]!, mean, momentum, statistics));
         Replace(g, node, 2, Update(g, node.Inputs[4]!, kept, momentum, statistics));
     }
 
-    // Somebody may read the node's own running statistics.
+    /// <summary>Somebody may read the node's own running statistics.</summary>
     private static void Replace(GraphBuilder g, Node node, int output, Value updated)
     {
         if (output >= node.Outputs.Count || node.Outputs[output] is not Value old) return;
-        Value copy = GraphBuilder.Like(g.Identity(updated), updated);
+        Value copy = g.Identity(updated).Like(updated);
         g.Graph.ReplaceReaders(old, copy);
         copy.Name = old.Name;
     }
 
-    // running ← momentum·running + (1 − momentum)·batch (ONNX's sense of momentum).
+    /// <summary>running ← momentum·running + (1 − momentum)·batch (ONNX's sense of momentum).</summary>
     private static Value Update(GraphBuilder g, Value running, Value batch, float momentum, List<RunningStatistic> statistics)
     {
-        if (!running.IsInitializer) throw new UnsupportedGradientException($"The running statistic '{running.Name}' of a BatchNormalization in training mode is not an initializer. Export the model with its statistics as parameters.");
+        if (!running.IsInitializer)
+        {
+            throw new UnsupportedGradientException(
+                $"The running statistic '{running.Name}' of a BatchNormalization in training mode is not an initializer. "
+                + "Export the model with its statistics as parameters.");
+        }
         var shape = Shape.Of(running.Data!.Dimensions);
-        if (statistics.Any(s => s.Name == running.Name)) throw new UnsupportedGradientException($"The running statistic '{running.Name}' belongs to several BatchNormalization nodes. Export the model with one set of statistics a node.");
+        if (statistics.Any(s => s.Name == running.Name))
+        {
+            throw new UnsupportedGradientException(
+                $"The running statistic '{running.Name}' belongs to several BatchNormalization nodes. "
+                + "Export the model with one set of statistics a node.");
+        }
         Value pending = g.Graph.AddInput($"{running.Name}.pending", running.Type, shape);
         string scope = g.Scope;
         g.Scope = running.Name;
-        Value updated = g.Add(g.Mul(pending, momentum), g.Mul(g.ReshapeLike(batch, pending), 1 - (double)momentum));
-        g.Graph.Outputs.Add(GraphBuilder.Like(g.Named(updated, $"{pending.Name}.updated"), pending));
+        Value updated = g.Term(pending) * momentum + g.ReshapeLike(batch, pending) * (1 - (double)momentum);
+        g.Graph.Outputs.Add(g.Named(updated, $"{pending.Name}.updated").Like(pending));
         statistics.Add(new RunningStatistic(running.Name, pending.Name, updated.Name, running.Type, running.Data.Dimensions));
         g.Scope = scope;
         return updated;

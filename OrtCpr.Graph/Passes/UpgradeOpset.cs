@@ -2,19 +2,20 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-// Raises models of opset 9 to 17 to 18, so that rules and bodies have one form of each operator. A row is one change of one operator: it applies to
-// models below `Since` and writes the newer form. Rows beyond the target only write down a default that changes then, and leave the model's opset alone.
+/// <summary>Raises models of opset 9 to 17 to 18, so that rules and bodies have one form of each operator. A row is one
+/// change of one operator: it applies to models below <c>Since</c> and writes the newer form. Rows beyond the target
+/// only write down a default that changes then, and leave the model's opset alone.</summary>
 internal static partial class UpgradeOpset
 {
     public const int Target = 18;
 
-    // Gone: from that version on there is no such operator.
+    /// <summary>Gone: from that version on there is no such operator.</summary>
     private sealed record Row(string OpType, int Since, Action<Node, Upgrade> Apply, bool Gone = false);
 
-    // What is changed, and from which version on it is not.
+    /// <summary>What is changed, and from which version on it is not.</summary>
     public static IEnumerable<(string OpType, int Since)> Changes => Table.Select(r => (r.OpType, r.Since));
 
-    // Operators that no graph has after this pass.
+    /// <summary>Operators that no graph has after this pass.</summary>
     public static IEnumerable<string> Gone => Table.Where(r => r.Gone).Select(r => r.OpType);
 
     private static readonly Row[] Table =
@@ -60,7 +61,8 @@ internal static partial class UpgradeOpset
     public static void Run(OnnxModel model)
     {
         int opset = model.Opset;
-        Dictionary<string, Row[]> rows = Table.Where(r => opset < r.Since).GroupBy(r => r.OpType).ToDictionary(r => r.Key, r => r.ToArray(), StringComparer.Ordinal);
+        Dictionary<string, Row[]> rows = Table.Where(r => opset < r.Since).GroupBy(r => r.OpType)
+            .ToDictionary(r => r.Key, r => r.ToArray(), StringComparer.Ordinal);
         Raise(model.Graph, rows);
         if (opset >= Target) return;
         model.Opsets[""] = Target;
@@ -85,7 +87,8 @@ internal static partial class UpgradeOpset
         graph.Splice(pieces);
     }
 
-    // Where an upgrade puts what it adds: constants into the graph, nodes in front of or behind the one it changes.
+    /// <summary>Where an upgrade puts what it adds: constants into the graph, nodes before or after the one it
+    /// changes.</summary>
     private sealed class Upgrade(OnnxGraph graph)
     {
         public List<Node> Nodes { get; } = [];
@@ -96,7 +99,8 @@ internal static partial class UpgradeOpset
 
         public Value Scalar(Node node, string name, float value) => Constant($"{node.Outputs[0]!.Name}/{name}", TensorData.Scalar(value));
 
-        public Value Ints(Node node, string name, params long[] values) => Constant($"{node.Outputs[0]!.Name}/{name}", TensorData.From<long>(values, values.Length));
+        public Value Ints(Node node, string name, params long[] values) =>
+            Constant($"{node.Outputs[0]!.Name}/{name}", TensorData.From<long>(values, values.Length));
 
         public Value Before(Node node, string opType, params Value?[] inputs)
         {
@@ -118,7 +122,7 @@ internal static partial class UpgradeOpset
         }
     }
 
-    // The node becomes another operator of constants and what was written in front of it.
+    /// <summary>The node becomes another operator of constants and what was written in front of it.</summary>
     private static void Become(Node node, string opType, params Value?[] inputs)
     {
         node.OpType = opType;
@@ -135,7 +139,7 @@ internal static partial class UpgradeOpset
 
     private static void AxesInput(Node node, Upgrade u) => IntsInput(node, u, "axes", 1);
 
-    // An INTS (or INT) attribute becomes an INT64 vector input.
+    /// <summary>An INTS (or INT) attribute becomes an INT64 vector input.</summary>
     private static void IntsInput(Node node, Upgrade u, string attribute, int index)
     {
         if (!node.Has(attribute)) return;
@@ -154,7 +158,7 @@ internal static partial class UpgradeOpset
         }
     }
 
-    // The mask was of the data's type.
+    /// <summary>The mask was of the data's type.</summary>
     private static void DropoutMask(Node node, Upgrade u)
     {
         if (node.Outputs.Count < 2 || node.Outputs[1] is not Value mask) return;
@@ -163,7 +167,7 @@ internal static partial class UpgradeOpset
         u.NewNode("CastLike", [kept, node.Inputs[0]], mask, u.After);
     }
 
-    // The mask of a Dropout without training was false, not true.
+    /// <summary>The mask of a Dropout without training was false, not true.</summary>
     private static void Dropout(Node node, Upgrade u)
     {
         ScalarInputs(node, u, ("ratio", 1));
@@ -189,7 +193,7 @@ internal static partial class UpgradeOpset
         IntsInput(node, u, "axes", 3);
     }
 
-    // Before 14 more than one output meant training.
+    /// <summary>Before 14 more than one output meant training.</summary>
     private static void BatchNormalization(Node node, Upgrade u)
     {
         node.Unset("spatial");
@@ -197,7 +201,8 @@ internal static partial class UpgradeOpset
         while (node.Outputs.Count > 3) node.Outputs.RemoveAt(3);
     }
 
-    // Before 13 these flattened to [d0·…·d(axis-1), d(axis)·…] first. The same when the axis is the last one.
+    /// <summary>Before 13 these flattened to [d0·…·d(axis-1), d(axis)·…] first. The same when the axis is the last
+    /// one.</summary>
     private static void FlattenedAxis(Node node, Upgrade u)
     {
         long axis = node.Int("axis", 1);

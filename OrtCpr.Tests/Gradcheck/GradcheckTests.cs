@@ -29,7 +29,13 @@ public sealed class GradcheckTests
     {
         string[] wrong = Wrong(isDouble, GradientRules.Default);
         Assert.IsEmpty(wrong, string.Join('\n', wrong));
-        GradientRule gemm = (g, op, dy) => [g.Mul(g.Gemm(dy, op.In(1), false, op.Node.Int("transB", 0) == 0), 1.1), op.Node.Int("transB", 0) != 0 ? g.Gemm(dy, op.In(0), true) : g.Gemm(op.In(0), dy, true), dy];
+        // The first gradient is a tenth too large.
+        GradientRule gemm = (g, op, dy) =>
+        [
+            1.1 * g.Gemm(dy, op.In(1), false, op.Node.Int("transB", 0) == 0),
+            op.Node.Int("transB", 0) != 0 ? g.Gemm(dy, op.In(0), true) : g.Gemm(op.In(0), dy, true),
+            dy,
+        ];
         Assert.IsNotEmpty(Wrong(isDouble, GradientRules.Default.Register("", "Gemm", gemm)));
     }
 

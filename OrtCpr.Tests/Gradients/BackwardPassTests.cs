@@ -9,7 +9,7 @@ namespace OrtCpr.Tests.Gradients;
 [TestClass]
 public sealed class BackwardPassTests
 {
-    // Preprocessing operators, which have no rules, on the way to the loss.
+    /// <summary>Preprocessing operators, which have no rules, on the way to the loss.</summary>
     private static byte[] Unsupported()
     {
         OnnxModel model = OnnxModel.Create("unsupported", 18);
@@ -28,8 +28,14 @@ public sealed class BackwardPassTests
     [TestMethod]
     public void MissingRules_AreListedAllAtOnce_WithWhatTheyBlock()
     {
-        UnsupportedGradientException error = Assert.ThrowsExactly<UnsupportedGradientException>(() => TrainingGraphBuilder.Build(Unsupported(), new TrainingOptions { Loss = new OutputLoss() }));
-        foreach (string part in new[] { "ai.onnx.ml.Scaler 'Scaler' blocks 'first'", "Normalizer", "'second'", "freeze", "GradientRules.Register" }) StringAssert.Contains(error.Message, part);
+        UnsupportedGradientException error =
+            Assert.ThrowsExactly<UnsupportedGradientException>(() =>
+                TrainingGraphBuilder.Build(Unsupported(), new TrainingOptions { Loss = new OutputLoss() }));
+        foreach (string part in new[]
+            { "ai.onnx.ml.Scaler 'Scaler' blocks 'first'", "Normalizer", "'second'", "freeze", "GradientRules.Register" })
+        {
+            StringAssert.Contains(error.Message, part);
+        }
     }
 
     [TestMethod]
@@ -46,8 +52,13 @@ public sealed class BackwardPassTests
     [TestMethod]
     public void FrozenParameters_NeedNoRule()
     {
-        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Case("models/lenet.onnx"), new TrainingOptions { Parameters = new() { TrainOnly = ["fc3.*"] } });
-        Assert.IsFalse(graphs.Training.Graph.Nodes.Any(n => n.OpType is "ConvTranspose" or "ScatterElements" && n.Name.Contains("conv", StringComparison.Ordinal)), "nothing is differentiated below the frozen part");
+        TrainingPlan graphs =
+            TrainingGraphBuilder.Build(TestModels.Case("models/lenet.onnx"), new TrainingOptions
+            { Parameters = new() { TrainOnly = ["fc3.*"] } });
+        Assert.IsFalse(
+            graphs.Training.Graph.Nodes.Any(n =>
+                n.OpType is "ConvTranspose" or "ScatterElements" && n.Name.Contains("conv", StringComparison.Ordinal)),
+                "nothing is differentiated below the frozen part");
         Assert.HasCount(2, graphs.Parameters.Trained);
     }
 
@@ -61,10 +72,14 @@ public sealed class BackwardPassTests
         {
             Assert.IsTrue(node.Outputs.Any(o => o is not null && (readers.ContainsKey(o) || graph.Outputs.Contains(o))), $"{node} is dead");
             bool backward = node.Name.Contains("_grad", StringComparison.Ordinal);
-            Assert.IsFalse(backward && node.Is("Transpose") && node.In(0)!.Producer is Node { OpType: "Transpose" } inner && inner.Name.Contains("_grad", StringComparison.Ordinal), $"{node} follows another Transpose");
+            Assert.IsFalse(backward && node.Is("Transpose") && node.In(0)!.Producer is Node { OpType: "Transpose" } inner
+                && inner.Name.Contains("_grad", StringComparison.Ordinal), $"{node} follows another Transpose");
         }
-        foreach (IGrouping<Value?, Node> shapes in graph.Nodes.Where(n => n.Is("Shape") && !n.Has("start") && n.Name.Contains("_grad", StringComparison.Ordinal)).GroupBy(n => n.In(0)))
+        foreach (IGrouping<Value?, Node> shapes in graph.Nodes.Where(n =>
+            n.Is("Shape") && !n.Has("start") && n.Name.Contains("_grad", StringComparison.Ordinal)).GroupBy(n => n.In(0)))
+        {
             Assert.AreEqual(1, shapes.Count(), $"the shape of {shapes.Key} is computed twice");
+        }
     }
 
     [TestMethod]
@@ -75,7 +90,9 @@ public sealed class BackwardPassTests
         Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(2, 3));
         Value y = g.Op("ArgMax", [g.Op("MatMul", [x, TestModels.Weight(model.Graph, "w", 3, 3)])], ("axis", 1));
         model.Graph.Outputs.Add(g.Named(y, "class"));
-        OptionException error = Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OutputLoss() }));
+        OptionException error =
+            Assert.ThrowsExactly<OptionException>(() =>
+                TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OutputLoss() }));
         StringAssert.Contains(error.Message, "'class', which is Int64");
     }
 }

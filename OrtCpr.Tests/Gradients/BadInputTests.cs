@@ -5,11 +5,11 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Tests.Gradients;
 
-// Models and losses between which nothing can flow: named, with what to do.
+/// <summary>Models and losses between which nothing can flow: named, with what to do.</summary>
 [TestClass]
 public sealed class BadInputTests
 {
-    // Two models in one file: a = x · first, b = x · second, and the index of the largest of a.
+    /// <summary>Two models in one file: a = x · first, b = x · second, and the index of the largest of a.</summary>
     private static byte[] Disconnected()
     {
         OnnxModel model = OnnxModel.Create("disconnected", 18);
@@ -25,14 +25,18 @@ public sealed class BadInputTests
         return GraphWriter.ToBytes(model);
     }
 
-    private static TrainingPlan Build(string output) => TrainingGraphBuilder.Build(Disconnected(), new TrainingOptions { Loss = new OutputLoss { Output = output } });
+    private static TrainingPlan Build(string output) =>
+        TrainingGraphBuilder.Build(Disconnected(), new TrainingOptions { Loss = new OutputLoss { Output = output } });
 
     [TestMethod]
     public void ParameterOfTheOtherModel_IsNotTrained_AndSaidSo()
     {
         TrainingPlan graphs = Build("a");
         CollectionAssert.AreEqual(new[] { "first" }, graphs.Parameters.Trained.Select(p => p.Name).ToArray());
-        Assert.IsTrue(graphs.Warnings.Any(w => w.Contains("'second'", StringComparison.Ordinal) && w.Contains("no path to the loss", StringComparison.Ordinal)), string.Join('\n', graphs.Warnings));
+        Assert.IsTrue(
+            graphs.Warnings.Any(w =>
+                w.Contains("'second'", StringComparison.Ordinal) && w.Contains("no path to the loss", StringComparison.Ordinal)),
+                string.Join('\n', graphs.Warnings));
     }
 
     [TestMethod]
@@ -48,7 +52,8 @@ public sealed class BadInputTests
     public void LossThatDependsOnNoParameter_IsRefused_WithTheParametersThereAre(string output)
     {
         OptionException error = Assert.ThrowsExactly<OptionException>(() => Build(output));
-        foreach (string part in new[] { "depends on no trained parameter", "first", "second", "no path to the loss" }) StringAssert.Contains(error.Message, part);
+        foreach (string part in new[] { "depends on no trained parameter", "first", "second", "no path to the loss" })
+            StringAssert.Contains(error.Message, part);
     }
 
     [TestMethod]

@@ -5,11 +5,12 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Tests.Gradients;
 
-// What the property test cannot show of control flow: parameters inside bodies, and what is refused.
+/// <summary>What the property test cannot show of control flow: parameters inside bodies, and what is
+/// refused.</summary>
 [TestClass]
 public sealed class ControlFlowTests
 {
-    // The mean of x after a loop of 3 iterations, in each of which the body writes the next x.
+    /// <summary>The mean of x after a loop of 3 iterations, in each of which the body writes the next x.</summary>
     private static byte[] Loop(Func<GraphBuilder, Value, Value> write)
     {
         OnnxModel model = OnnxModel.Create("loop", 18);
@@ -27,7 +28,8 @@ public sealed class ControlFlowTests
         return GraphWriter.ToBytes(model);
     }
 
-    private static TrainingPlan Build(Func<GraphBuilder, Value, Value> write) => TrainingGraphBuilder.Build(Loop(write), new TrainingOptions { Loss = new OutputLoss() });
+    private static TrainingPlan Build(Func<GraphBuilder, Value, Value> write) =>
+        TrainingGraphBuilder.Build(Loop(write), new TrainingOptions { Loss = new OutputLoss() });
 
     [TestMethod]
     public void WeightsOfABody_AreTrained_AndExported()
@@ -50,14 +52,16 @@ public sealed class ControlFlowTests
     [TestMethod]
     public void AStateThatGrows_IsRefused()
     {
-        UnsupportedGradientException error = Assert.ThrowsExactly<UnsupportedGradientException>(() => Build((b, state) => b.Concat(0, state, state)));
+        UnsupportedGradientException error =
+            Assert.ThrowsExactly<UnsupportedGradientException>(() => Build((b, state) => b.Concat(0, state, state)));
         StringAssert.Contains(error.Message, "'state'");
     }
 
     [TestMethod]
     public void RandomNumbersInABody_AreRefused()
     {
-        UnsupportedGradientException error = Assert.ThrowsExactly<UnsupportedGradientException>(() => Build((b, state) => b.Mul(state, b.Op("RandomNormalLike", [state]))));
+        UnsupportedGradientException error =
+            Assert.ThrowsExactly<UnsupportedGradientException>(() => Build((b, state) => b.Mul(state, b.Op("RandomNormalLike", [state]))));
         StringAssert.Contains(error.Message, "RandomNormalLike");
     }
 }

@@ -2,10 +2,10 @@ using System.Text;
 
 namespace OrtCpr.Tests.Gradients;
 
-// A row of Data/operators.csv.
+/// <summary>A row of Data/operators.csv.</summary>
 internal sealed record OperatorRow(string Domain, string Name, string Versions, string Class, string Cpu, string OrtTraining, string Note)
 {
-    // As rule tables name it.
+    /// <summary>As rule tables name it.</summary>
     public string Key => Domain == "ai.onnx" ? Name : $"{Domain}.{Name}";
 
     public bool RunsOnCpu => Cpu != "none";

@@ -6,13 +6,14 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Tests.Gradients;
 
-// Rounding has no slope to compare with, so these gradients are stated.
+/// <summary>Rounding has no slope to compare with, so these gradients are stated.</summary>
 [TestClass]
 public sealed class QuantizationTests
 {
-    public static IReadOnlyList<string> Operators { get; } = ["QuantizeLinear", "com.microsoft.QuantizeLinear", "DequantizeLinear", "com.microsoft.DequantizeLinear", "DynamicQuantizeLinear", "com.microsoft.DynamicQuantizeMatMul"];
+    public static IReadOnlyList<string> Operators { get; } = ["QuantizeLinear", "com.microsoft.QuantizeLinear", "DequantizeLinear",
+        "com.microsoft.DequantizeLinear", "DynamicQuantizeLinear", "com.microsoft.DynamicQuantizeMatMul"];
 
-    // Gradient of x in y = body(x), all cotangents 1, 2, 3 …
+    /// <summary>Gradient of x in y = body(x), all cotangents 1, 2, 3 …</summary>
     private static float[] Gradient(float[] x, Func<GraphBuilder, Value, Value> body, GradientRules? rules = null)
     {
         OnnxModel model = OnnxModel.Create("quantized", 18);
@@ -20,7 +21,8 @@ public sealed class QuantizationTests
         var g = new GraphBuilder(model.Graph);
         Value y = body(g, model.Graph.AddInput("x", ElementType.Float, Shape.Of(1, x.Length)));
         model.Graph.Outputs.Add(GraphBuilder.Typed(g.Named(y, "y"), ElementType.Undefined, null));
-        using var session = new InferenceSession(GradientModel.Build(ModelFile.Load(GraphWriter.ToBytes(model)), ["y"], ["x"], rules).ToBytes());
+        using var session =
+            new InferenceSession(GradientModel.Build(ModelFile.Load(GraphWriter.ToBytes(model)), ["y"], ["x"], rules).ToBytes());
         using OrtValue fed = OrtValue.CreateTensorValueFromMemory(x, [1, x.Length]);
         float[] ones = [.. Enumerable.Range(1, x.Length).Select(i => (float)i)];
         using OrtValue cotangent = OrtValue.CreateTensorValueFromMemory(ones, [1, x.Length]);
@@ -29,7 +31,8 @@ public sealed class QuantizationTests
         return results[0].GetTensorDataAsSpan<float>().ToArray();
     }
 
-    private static Value Constant(GraphBuilder g, params sbyte[] values) => g.Graph.AddInitializer("zero", TensorData.From<sbyte>(values, values.Length == 1 ? [] : [values.Length]));
+    private static Value Constant(GraphBuilder g, params sbyte[] values) =>
+        g.Graph.AddInitializer("zero", TensorData.From<sbyte>(values, values.Length == 1 ? [] : [values.Length]));
 
     [TestMethod]
     [DataRow("")]
@@ -51,7 +54,8 @@ public sealed class QuantizationTests
 
     [TestMethod]
     public void DynamicQuantization_IsStraightThrough() =>
-        CollectionAssert.AreEqual(new float[] { 1, 2 }, Gradient([0.3f, -1.2f], (g, x) => g.Op("DequantizeLinear", [.. g.Ops("DynamicQuantizeLinear", 3, [x])])));
+        CollectionAssert.AreEqual(new float[]
+            { 1, 2 }, Gradient([0.3f, -1.2f], (g, x) => g.Op("DequantizeLinear", [.. g.Ops("DynamicQuantizeLinear", 3, [x])])));
 
     [TestMethod]
     public void DynamicQuantizeMatMul_PassesTheGradientToTheActivations() =>
@@ -62,7 +66,8 @@ public sealed class QuantizationTests
     public void Round_HasNoGradient_UnlessAskedFor()
     {
         CollectionAssert.AreEqual(new float[] { 0, 0 }, Gradient([0.3f, -1.2f], (g, x) => g.Op("Round", [x])));
-        CollectionAssert.AreEqual(new float[] { 1, 2 }, Gradient([0.3f, -1.2f], (g, x) => g.Op("Round", [x]), GradientRules.Default.StraightThrough()));
+        CollectionAssert.AreEqual(new float[]
+            { 1, 2 }, Gradient([0.3f, -1.2f], (g, x) => g.Op("Round", [x]), GradientRules.Default.StraightThrough()));
     }
 
     [TestMethod]
@@ -70,7 +75,7 @@ public sealed class QuantizationTests
     {
         UnsupportedGradientException error = Assert.ThrowsExactly<UnsupportedGradientException>(() => Gradient([0.3f, -1.2f], (g, x) =>
         {
-            Value[] q = g.Ops("DynamicQuantizeLinear", 3, [x]);
+            Term[] q = g.Ops("DynamicQuantizeLinear", 3, [x]);
             Value product = g.Op("MatMulInteger", [q[0], g.Constant(TensorData.From<sbyte>([2, 4, 2, 0], 2, 2)), q[2]]);
             return g.Mul(GraphBuilder.Typed(g.Op("Cast", [product], ("to", 1)), ElementType.Float, null), q[1]);
         }));

@@ -3,13 +3,14 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Tests.Gradients;
 
-// One tensor that goes into a case. Floating ones are written down in double and take the type of the run.
+/// <summary>One tensor that goes into a case. Floating ones are written down in double and take the type of the
+/// run.</summary>
 internal sealed record Feed(ElementType Type, long[] Shape, double[] Values)
 {
-    // Whether its gradient is compared.
+    /// <summary>Whether its gradient is compared.</summary>
     public bool Differentiated { get; init; } = true;
 
-    // An initializer of the model instead of an input.
+    /// <summary>An initializer of the model instead of an input.</summary>
     public bool Constant { get; init; }
 
     public TensorData ToTensor(ElementType floating) => Type switch
@@ -23,31 +24,35 @@ internal sealed record Feed(ElementType Type, long[] Shape, double[] Values)
     };
 }
 
-// One row of the property test: a model of one operator, or of what Body writes, and what it is fed.
+/// <summary>One row of the property test: a model of one operator, or of what Body writes, and what it is
+/// fed.</summary>
 internal sealed record RuleCase(string Op, Feed?[] Inputs, (string Name, object Value)[] Attributes)
 {
     public int Opset { get; init; } = 18;
 
     public int Outputs { get; init; } = 1;
 
-    // The forward operator runs in double precision too, but operators of its gradient do not.
+    /// <summary>The forward operator runs in double precision too, but operators of its gradient do not.</summary>
     public bool FloatOnly { get; init; }
 
-    // Shapes that the operator itself needs as numbers.
+    /// <summary>Shapes that the operator itself needs as numbers.</summary>
     public bool StaticOnly { get; init; }
 
-    // Outputs that take part; null for all floating ones.
+    /// <summary>Outputs that take part; null for all floating ones.</summary>
     public int[]? Of { get; init; }
 
-    // Inputs whose buffers the operator's kernel writes an output to, which it demands.
+    /// <summary>Inputs whose buffers the operator's kernel writes an output to, which it demands.</summary>
     public (int Input, int Output)[] Shared { get; init; } = [];
 
-    // Steps of the differences; null for the one that suits the type.
+    /// <summary>Steps of the differences; null for the one that suits the type.</summary>
     public double[]? Steps { get; init; }
 
-    // Writes something else than one node of the operator.
+    /// <summary>Writes something else than one node of the operator.</summary>
     public Func<GraphBuilder, Value?[], Value[]>? Body { get; init; }
 
-    public override string ToString() => $"{Op}({string.Join(", ", Inputs.Select(i => i is null ? "none" : $"[{string.Join(',', i.Shape)}]"))}; "
-        + $"{string.Join(", ", Attributes.Select(a => $"{a.Name}={(a.Value is Array list ? string.Join(',', list.Cast<object>()) : a.Value)}"))}) opset {Opset}";
+    public override string ToString() =>
+        $"{Op}({string.Join(", ", Inputs.Select(i => i is null ? "none" : $"[{string.Join(',', i.Shape)}]"))}; "
+        + $"{string.Join(", ", Attributes.Select(a => $"{a.Name}={Text(a.Value)}"))}) opset {Opset}";
+
+    private static object Text(object value) => value is Array list ? string.Join(',', list.Cast<object>()) : value;
 }

@@ -65,10 +65,12 @@ internal static partial class RuleCases
         Case("Trilu", [X(2, 4, 3), Int(-1)], ("upper", 0)),
         Case("com.microsoft.Trilu", [X(2, 4, 3), Int(-1)], ("upper", 0)),
         Case("ScatterElements", [X(3, 4), Ints([2, 2], [0, 3, 1, 2]), X(2, 2)], ("axis", -1)),
-        .. new[] { "add", "mul", "max", "min" }.Select(r => Case("ScatterElements", [X(3, 4), Ints([2, 2], [0, -1, 0, 2]), Between(-1, 3, 2, 2)], ("axis", 0), ("reduction", r))),
+        .. new[] { "add", "mul", "max", "min" }.Select(r =>
+            Case("ScatterElements", [X(3, 4), Ints([2, 2], [0, -1, 0, 2]), Between(-1, 3, 2, 2)], ("axis", 0), ("reduction", r))),
         Case("ScatterElements", [Exactly([4], 0, 2, 1, 0), Ints(0, 1, 1, 3, 3), Exactly([5], 1.5, 0, 0.7, 0, 2)], ("reduction", "mul")),
         Case("ScatterND", [X(3, 2, 2), Ints([2, 2], [0, 1, 2, 0]), X(2, 2)]),
-        .. new[] { "add", "mul", "max", "min" }.Select(r => Case("ScatterND", [X(3, 4), Ints([2, 1], [2, 2]), Between(-1, 3, 2, 4)], ("reduction", r))),
+        .. new[] { "add", "mul", "max", "min" }.Select(r =>
+            Case("ScatterND", [X(3, 4), Ints([2, 1], [2, 2]), Between(-1, 3, 2, 4)], ("reduction", r))),
         Case("Scatter", [X(3, 4), Ints([2, 2], [0, 3, 1, 2]), X(2, 2)], ("axis", 1)) with { Opset = 9 },
         Case("TensorScatter", [X(2, 3, 5, 2), X(2, 3, 2, 2), Ints(1, 3)]) with { Opset = 24 },
         Case("TensorScatter", [X(2, 3, 5, 2), X(2, 3, 2, 2), Ints(4, 3)], ("mode", "circular")) with { Opset = 24 },
@@ -77,7 +79,8 @@ internal static partial class RuleCases
 
     private static RuleCase[] Reductions =>
     [
-        .. new[] { "ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMin", "ReduceLogSum", "ReduceProd" }
+        .. new[] { "ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceMax", "ReduceMin",
+            "ReduceLogSum", "ReduceProd" }
             .SelectMany(Reduction),
         Case("ReduceProd", [Exactly([3, 3], 1, 0, 2, 0, 3, 0, -1, 2, 0.5), Ints(1)]),
     ];

@@ -4,19 +4,24 @@ namespace OrtCpr.Tests.Gradients;
 
 internal static partial class RuleCases
 {
-    // No operator of these has a rule: the pass dissolves them, and the rows are named by what they end in.
+    /// <summary>No operator of these has a rule: the pass dissolves them, and the rows are named by what they end
+    /// in.</summary>
     private static RuleCase[] Sequences =>
     [
-        Dissolved("SequenceAt", [X(2, 3), X(2, 3), X(3)], (g, x) => [g.Mul(At(g, g.Op("SequenceConstruct", x), -1), At(g, g.Op("SequenceConstruct", x), 0))]),
+        Dissolved("SequenceAt", [X(2, 3), X(2, 3), X(3)], (g, x) =>
+            [g.Mul(At(g, g.Op("SequenceConstruct", x), -1), At(g, g.Op("SequenceConstruct", x), 0))]),
         Dissolved("SequenceInsert", [X(2, 3), X(2, 3)], (g, x) =>
         {
-            Value empty = g.Op("SequenceEmpty", []), one = g.Op("SequenceInsert", [empty, x[0]]), two = g.Op("SequenceInsert", [one, x[1], g.Int(0)]);
+            Value empty = g.Op("SequenceEmpty", []), one = g.Op("SequenceInsert", [empty, x[0]]);
+            Value two = g.Op("SequenceInsert", [one, x[1], g.Int(0)]);
             Value three = g.Op("SequenceInsert", [two, g.Mul(x[0]!, x[1]!), g.Int(-1)]), erased = g.Op("SequenceErase", [three, g.Int(0)]);
             return [g.Op("ConcatFromSequence", [erased], ("axis", 1)), g.Op("ConcatFromSequence", [two], ("axis", -1), ("new_axis", 1))];
         }),
         Dissolved("SplitToSequence", [X(5, 3)], (g, x) =>
         {
-            Value pairs = g.Op("SplitToSequence", [x[0], g.Int(2)]), parts = g.Op("SplitToSequence", [x[0], g.Ints(1, 4)], ("axis", 0)), rows = g.Op("SplitToSequence", [x[0]], ("axis", 1), ("keepdims", 0));
+            Value pairs = g.Op("SplitToSequence", [x[0], g.Int(2)]);
+            Value parts = g.Op("SplitToSequence", [x[0], g.Ints(1, 4)], ("axis", 0));
+            Value rows = g.Op("SplitToSequence", [x[0]], ("axis", 1), ("keepdims", 0));
             return [g.Exp(At(g, pairs, 2)), g.Tanh(At(g, parts, 1)), g.Op("ConcatFromSequence", [rows], ("axis", 0), ("new_axis", 1))];
         }) with { StaticOnly = true },
         Dissolved("OptionalGetElement", [X(2, 3)], (g, x) => [g.Exp(g.Op("OptionalGetElement", [g.Op("Optional", [x[0]])]))]),
@@ -31,5 +36,6 @@ internal static partial class RuleCases
 
     private static Value At(GraphBuilder g, Value sequence, long position) => g.Op("SequenceAt", [sequence, g.Int(position)]);
 
-    private static RuleCase Dissolved(string op, Feed?[] inputs, Func<GraphBuilder, Value?[], Value[]> body) => Case(op, inputs) with { Body = body };
+    private static RuleCase Dissolved(string op, Feed?[] inputs, Func<GraphBuilder, Value?[], Value[]> body) =>
+        Case(op, inputs) with { Body = body };
 }

@@ -2,7 +2,8 @@ namespace OrtCpr.Tests.Gradients;
 
 internal static partial class RuleCases
 {
-    // Blocks of 2 positions. Lower triangles of 3 × 3 blocks: (0) (1) (0, 2) or (0) (0, 1) (1), and the whole one.
+    /// <summary>Blocks of 2 positions. Lower triangles of 3 × 3 blocks: (0) (1) (0, 2) or (0) (0, 1) (1), and the whole
+    /// one.</summary>
     internal static (long[] Rows, long[] Columns) Local => ([0, 1, 2, 4], [0, 1, 0, 2]);
 
     internal static (long[] Rows, long[] Columns) Strided => ([0, 1, 3, 4], [0, 0, 1, 1]);
@@ -29,14 +30,22 @@ internal static partial class RuleCases
         Sparse(5, 6, [Strided], [X(2, 2, 128), null, null, X(6, 8), X(6, 8)], ("do_rotary", 1)),
     ];
 
-    // 4 heads over 2, 2 sequences of one length: with two lengths in a batch the kernel weighs values by other sequences' probabilities (SparseAttentionTests).
-    // Operands: query, key, value (or one tensor of all), and tables.
-    internal static RuleCase Sparse(long total, long capacity, (long[] Rows, long[] Columns)[] layouts, Feed?[] operands, params (string Name, object Value)[] attributes)
+    /// <summary>4 heads over 2, 2 sequences of one length: with two lengths in a batch the kernel weighs values by
+    /// other sequences' probabilities (SparseAttentionTests). Operands: query, key, value (or one tensor of all), and
+    /// tables.</summary>
+    internal static RuleCase Sparse(long total, long capacity, (long[] Rows, long[] Columns)[] layouts, Feed?[] operands,
+        params (string Name, object Value)[] attributes)
     {
         long width = operands[1] is Feed key ? key.Shape[2] / 2 : operands[0]!.Shape[2] / 8;
         int columns = layouts.Max(l => l.Columns.Length);
-        Feed rows = Mask([layouts.Length, 4], [.. layouts.SelectMany(l => l.Rows)]), blocks = Mask([layouts.Length, columns], [.. layouts.SelectMany(l => l.Columns.Concat(Enumerable.Repeat(-1L, columns - l.Columns.Length)))]);
-        Feed?[] inputs = [.. operands.Take(3), X(2, 2, capacity, width), X(2, 2, capacity, width), rows, blocks, Mask([1], total), Mask([2], total, total), .. operands.Skip(3)];
-        return Case("com.microsoft.SparseAttention", inputs, [("num_heads", 4), ("kv_num_heads", 2), ("sparse_block_size", 2), .. attributes]) with { Outputs = 3, Shared = [(3, 1), (4, 2)] };
+        Feed rows = Mask([layouts.Length, 4], [.. layouts.SelectMany(l => l.Rows)]);
+        Feed blocks =
+            Mask([layouts.Length, columns],
+                [.. layouts.SelectMany(l => l.Columns.Concat(Enumerable.Repeat(-1L, columns - l.Columns.Length)))]);
+        Feed?[] inputs = [.. operands.Take(3), X(2, 2, capacity, width), X(2, 2, capacity, width), rows, blocks, Mask([1], total),
+            Mask([2], total, total), .. operands.Skip(3)];
+        return Case("com.microsoft.SparseAttention", inputs,
+            [("num_heads", 4), ("kv_num_heads", 2), ("sparse_block_size", 2), .. attributes]) with
+        { Outputs = 3, Shared = [(3, 1), (4, 2)] };
     }
 }

@@ -5,7 +5,8 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Tests.Gradients;
 
-// Runs one case: the gradients that GradientModel gives against central differences of the model itself, along a random direction for each input.
+/// <summary>Runs one case: the gradients that GradientModel gives against central differences of the model itself,
+/// along a random direction for each input.</summary>
 internal sealed class RuleCheck
 {
     private readonly RuleCase _case;
@@ -20,7 +21,7 @@ internal sealed class RuleCheck
         (_model, _outputs) = Write(row, dynamic, floating);
     }
 
-    // In double where ONNX Runtime has the operator's kernel in double, else in float.
+    /// <summary>In double where ONNX Runtime has the operator's kernel in double, else in float.</summary>
     public static void Run(RuleCase row, bool dynamic)
     {
         if (!row.FloatOnly && new RuleCheck(row, dynamic, ElementType.Double) is RuleCheck precise && precise.Loads()) precise.Compare();
@@ -30,7 +31,8 @@ internal sealed class RuleCheck
     private void Compare()
     {
         Dictionary<string, TensorData> feeds = Named(_case.Inputs.Select(i => i?.ToTensor(_floating))).ToDictionary(StringComparer.Ordinal);
-        string[] wrt = [.. Named(_case.Inputs).Where(i => i.Value is { Differentiated: true } && i.Value.Type.IsFloating()).Select(i => i.Key)];
+        string[] wrt = [.. Named(_case.Inputs).Where(i => i.Value is { Differentiated: true } && i.Value.Type.IsFloating())
+            .Select(i => i.Key)];
         using InferenceSession forward = Open(_model);
         Dictionary<string, TensorData> plain = Forward(forward, feeds, _outputs);
         string[] of = [.. _outputs.Where((o, i) => plain[o].Type.IsFloating() && (_case.Of is null || _case.Of.Contains(i)))];
@@ -50,12 +52,15 @@ internal sealed class RuleCheck
         foreach (string name in wrt)
         {
             TensorData gradient = gradients[GradientModel.GradientOf(name)];
-            CollectionAssert.AreEqual(feeds[name].Dimensions.ToArray(), gradient.Dimensions.ToArray(), $"the shape of the gradient of {name}, {_case}");
-            foreach (double step in _case.Steps ?? [_floating == ElementType.Double ? 1e-4 : 1.0 / 128]) Compare(forward, feeds, name, gradient, cotangents, step);
+            CollectionAssert.AreEqual(feeds[name].Dimensions.ToArray(), gradient.Dimensions.ToArray(),
+                $"the shape of the gradient of {name}, {_case}");
+            foreach (double step in _case.Steps ?? [_floating == ElementType.Double ? 1e-4 : 1.0 / 128])
+                Compare(forward, feeds, name, gradient, cotangents, step);
         }
     }
 
-    private void Compare(InferenceSession forward, Dictionary<string, TensorData> feeds, string name, TensorData gradient, Dictionary<string, TensorData> cotangents, double step)
+    private void Compare(InferenceSession forward, Dictionary<string, TensorData> feeds, string name, TensorData gradient,
+        Dictionary<string, TensorData> cotangents, double step)
     {
         TensorData direction = Noise(gradient.Dimensions, 1);
         double[] products = [.. gradient.ToDoubles().Zip(direction.ToDoubles(), (g, d) => g * d)];
@@ -63,19 +68,24 @@ internal sealed class RuleCheck
         // Two step widths take the square of the step out of the error.
         double differences = ((8 * (Along(step) - Along(-step))) - (Along(2 * step) - Along(-2 * step))) / (12 * step);
         double tolerance = _floating == ElementType.Double ? 1e-6 : 1e-3;
-        Assert.IsLessThanOrEqualTo(tolerance * (1 + scale), Math.Abs(slope - differences), $"gradient of {name}: {slope}, differences {differences} at {step}, {_floating}, {_case}");
+        Assert.IsLessThanOrEqualTo(tolerance
+            * (1 + scale), Math.Abs(slope - differences),
+            $"gradient of {name}: {slope}, differences {differences} at {step}, {_floating}, {_case}");
 
         double Along(double t)
         {
             double[] moved = [.. feeds[name].ToDoubles().Zip(direction.ToDoubles(), (x, d) => x + (t * d))];
-            Dictionary<string, TensorData> at = new(feeds, StringComparer.Ordinal) { [name] = TensorData.From<double>(moved, [.. gradient.Dimensions]).ConvertTo(_floating) };
+            Dictionary<string, TensorData> at = new(feeds, StringComparer.Ordinal)
+            { [name] = TensorData.From<double>(moved, [.. gradient.Dimensions]).ConvertTo(_floating) };
             Dictionary<string, TensorData> outputs = Forward(forward, at, cotangents.Keys);
             return cotangents.Sum(c => c.Value.ToDoubles().Zip(outputs[c.Key].ToDoubles(), (c, y) => c * y).Sum());
         }
     }
 
     private TensorData Noise(IReadOnlyList<long> dims, double size) =>
-        TensorData.From<double>([.. Enumerable.Range(0, (int)dims.Aggregate(1L, (p, d) => p * d)).Select(_ => (float)(size * ((_random.NextDouble() * 2) - 1)))], [.. dims]);
+        TensorData.From<double>(
+            [.. Enumerable.Range(0, (int)dims.Aggregate(1L, (p, d) => p * d))
+                .Select(_ => (float)(size * ((_random.NextDouble() * 2) - 1)))], [.. dims]);
 
     internal static IEnumerable<KeyValuePair<string, T>> Named<T>(IEnumerable<T?> inputs) where T : class =>
         inputs.Select((input, i) => (input, i)).Where(p => p.input is not null).Select(p => KeyValuePair.Create($"x{p.i}", p.input!));
@@ -95,19 +105,26 @@ internal sealed class RuleCheck
 
     internal static InferenceSession Open(byte[] model)
     {
-        using var options = new SessionOptions { IntraOpNumThreads = 1, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL };
+        using var options = new SessionOptions
+        {
+            IntraOpNumThreads = 1,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL
+        };
         return new InferenceSession(model, options);
     }
 
-    private Dictionary<string, TensorData> Forward(InferenceSession session, Dictionary<string, TensorData> feeds, IReadOnlyCollection<string> outputs)
+    private Dictionary<string, TensorData> Forward(InferenceSession session, Dictionary<string, TensorData> feeds,
+        IReadOnlyCollection<string> outputs)
     {
         if (_case.Shared.Length == 0) return Evaluate(session, feeds, outputs);
         Dictionary<string, TensorData> all = Bound(session, feeds, _outputs, _case.Shared);
         return outputs.ToDictionary(o => o, o => all[o], StringComparer.Ordinal);
     }
 
-    // With some outputs written over copies of inputs.
-    internal static Dictionary<string, TensorData> Bound(InferenceSession session, IReadOnlyDictionary<string, TensorData> feeds, string[] outputs, (int Input, int Output)[] shared)
+    /// <summary>With some outputs written over copies of inputs.</summary>
+    internal static Dictionary<string, TensorData> Bound(InferenceSession session, IReadOnlyDictionary<string, TensorData> feeds,
+        string[] outputs, (int Input, int Output)[] shared)
     {
         using var batch = new Batch();
         using OrtIoBinding binding = session.CreateIoBinding();
@@ -118,7 +135,8 @@ internal sealed class RuleCheck
         }
         for (int i = 0; i < outputs.Length; i++)
         {
-            if (shared.Where(s => s.Output == i).Select(s => $"x{s.Input}").FirstOrDefault() is string input) binding.BindOutput(outputs[i], batch.Tensors[input]);
+            if (shared.Where(s => s.Output == i).Select(s => $"x{s.Input}").FirstOrDefault() is string input)
+                binding.BindOutput(outputs[i], batch.Tensors[input]);
             else binding.BindOutputToDevice(outputs[i], OrtMemoryInfo.DefaultInstance);
         }
         using var run = new RunOptions();
@@ -127,7 +145,8 @@ internal sealed class RuleCheck
         return outputs.Zip(results).ToDictionary(p => p.First, p => ToTensor(p.Second), StringComparer.Ordinal);
     }
 
-    internal static Dictionary<string, TensorData> Evaluate(InferenceSession session, IReadOnlyDictionary<string, TensorData> feeds, IReadOnlyCollection<string> outputs)
+    internal static Dictionary<string, TensorData> Evaluate(InferenceSession session, IReadOnlyDictionary<string, TensorData> feeds,
+        IReadOnlyCollection<string> outputs)
     {
         using var batch = new Batch();
         string[] fed = [.. session.InputNames.Where(feeds.ContainsKey)];
@@ -155,11 +174,14 @@ internal sealed class RuleCheck
         {
             if (row.Inputs[i] is not Feed feed) continue;
             TensorData data = feed.ToTensor(floating);
-            Shape shape = dynamic && !feed.Constant ? new Shape(Enumerable.Range(0, feed.Shape.Length).Select(d => (Dim)SymbolicInt.Symbol($"x{i}d{d}"))) : Shape.Of(feed.Shape);
+            Shape shape = dynamic && !feed.Constant
+                ? new Shape(Enumerable.Range(0, feed.Shape.Length).Select(d => (Dim)SymbolicInt.Symbol($"x{i}d{d}")))
+                : Shape.Of(feed.Shape);
             inputs[i] = feed.Constant ? model.Graph.AddInitializer($"x{i}", data) : model.Graph.AddInput($"x{i}", data.Type, shape);
         }
-        Value[] outputs = row.Body?.Invoke(g, inputs) ?? g.Ops(row.Op, row.Outputs, inputs, row.Attributes);
-        for (int i = 0; i < outputs.Length; i++) model.Graph.Outputs.Add(GraphBuilder.Typed(g.Named(outputs[i], $"y{i}"), ElementType.Undefined, null));
+        Value[] outputs = row.Body?.Invoke(g, inputs) ?? [.. g.Ops(row.Op, row.Outputs, inputs, row.Attributes)];
+        for (int i = 0; i < outputs.Length; i++)
+            model.Graph.Outputs.Add(GraphBuilder.Typed(g.Named(outputs[i], $"y{i}"), ElementType.Undefined, null));
         return (GraphWriter.ToBytes(model), [.. outputs.Select(o => o.Name)]);
     }
 }

@@ -2,11 +2,12 @@ using OrtCpr.Graph.Gradients;
 
 namespace OrtCpr.Tests.Gradients;
 
-// Every gradient rule against central differences.
+/// <summary>Every gradient rule against central differences.</summary>
 [TestClass]
 public sealed class RuleTests
 {
-    public static IEnumerable<object[]> Operators => RuleCases.All.Select(c => c.Op).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).Select(o => new object[] { o });
+    public static IEnumerable<object[]> Operators =>
+        RuleCases.All.Select(c => c.Op).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal).Select(o => new object[] { o });
 
     [TestMethod]
     [DynamicData(nameof(Operators))]
@@ -18,9 +19,11 @@ public sealed class RuleTests
 
     [TestMethod]
     public void EveryRule_HasACase() =>
-        Assert.IsEmpty(GradientRules.Default.Differentiable.Concat(Decompositions.Operators).Except([.. QuantizationTests.Operators, .. SparseMatrixTests.Operators]).Except(RuleCases.All.Select(c => c.Op), StringComparer.Ordinal), "add a row to RuleCases for each");
+        Assert.IsEmpty(GradientRules.Default.Differentiable.Concat(Decompositions.Operators)
+            .Except([.. QuantizationTests.Operators, .. SparseMatrixTests.Operators])
+            .Except(RuleCases.All.Select(c => c.Op), StringComparer.Ordinal), "add a row to RuleCases for each");
 
-    // All rows of an operator are tried, so that one run shows everything that is wrong with it.
+    /// <summary>All rows of an operator are tried, so that one run shows everything that is wrong with it.</summary>
     private static void Check(string op, bool dynamic)
     {
         var problems = new List<string>();

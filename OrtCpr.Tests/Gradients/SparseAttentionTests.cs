@@ -5,14 +5,18 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Tests.Gradients;
 
-// What the property test cannot show of SparseAttention: sequences of several lengths in one batch, and that training and evaluation run without shared buffers.
+/// <summary>What the property test cannot show of SparseAttention: sequences of several lengths in one batch, and that
+/// training and evaluation run without shared buffers.</summary>
 [TestClass]
 public sealed class SparseAttentionTests
 {
-    private static RuleCase Case(int total, int fresh) => RuleCases.Sparse(total, 6, [RuleCases.Local, RuleCases.Strided], [RuleCases.X(2, fresh, 32), RuleCases.X(2, fresh, 16), RuleCases.X(2, fresh, 16)]);
+    private static RuleCase Case(int total, int fresh) =>
+        RuleCases.Sparse(total, 6, [RuleCases.Local, RuleCases.Strided],
+            [RuleCases.X(2, fresh, 32), RuleCases.X(2, fresh, 16), RuleCases.X(2, fresh, 16)]);
 
-    // The kernel writes the probabilities of a sequence for the longest length and reads them for its own, so that it is right for sequences of one length
-    // only. The reference is therefore the kernel, and the gradient, of each sequence alone.
+    /// <summary>The kernel writes the probabilities of a sequence for the longest length and reads them for its own, so
+    /// that it is right for sequences of one length only. The reference is therefore the kernel, and the gradient, of
+    /// each sequence alone.</summary>
     [TestMethod]
     [DataRow(6, 1, 3)]
     [DataRow(5, 2, 4)]
@@ -22,8 +26,10 @@ public sealed class SparseAttentionTests
         RuleCase row = Case(total, fresh);
         (byte[] model, string[] outputs) = RuleCheck.Write(row, dynamic: true, ElementType.Float);
         string[] wrt = ["x0", "x1", "x2", "x3", "x4"], gradients = [.. wrt.Select(GradientModel.GradientOf)];
-        using InferenceSession kernel = RuleCheck.Open(model), back = RuleCheck.Open(GradientModel.Build(ModelFile.Load(model), ["y0"], wrt).ToBytes());
-        Dictionary<string, TensorData> feeds = RuleCheck.Named(row.Inputs.Select(i => i?.ToTensor(ElementType.Float))).ToDictionary(StringComparer.Ordinal);
+        InferenceSession kernel = RuleCheck.Open(model);
+        InferenceSession back = RuleCheck.Open(GradientModel.Build(ModelFile.Load(model), ["y0"], wrt).ToBytes());
+        Dictionary<string, TensorData> feeds = RuleCheck.Named(row.Inputs.Select(i => i?.ToTensor(ElementType.Float)))
+            .ToDictionary(StringComparer.Ordinal);
         bool prompt = total == fresh;
         // Queries of padding at the end of a prompt are undefined.
         float[] dy = [.. RuleCases.X(2, fresh, 32).Values.Select((v, i) => prompt && i / 32 >= fresh + shorter ? 0 : (float)v)];
@@ -54,7 +60,9 @@ public sealed class SparseAttentionTests
                 return [g.ReduceMean(g.Ops(row.Op, 3, x, row.Attributes)[0], false)];
             },
         };
-        TrainingPlan graphs = TrainingGraphBuilder.Build(RuleCheck.Write(weighted, dynamic: false, ElementType.Float).Model, new TrainingOptions { Loss = new OutputLoss() });
+        TrainingPlan graphs =
+            TrainingGraphBuilder.Build(RuleCheck.Write(weighted, dynamic: false, ElementType.Float).Model, new TrainingOptions
+            { Loss = new OutputLoss() });
         using var driver = new TrainingDriver(graphs);
         using var batch = new Batch();
         foreach ((string name, Feed feed) in RuleCheck.Named(row.Inputs)) batch.Add(name, feed.ToTensor(ElementType.Float));
@@ -68,7 +76,7 @@ public sealed class SparseAttentionTests
         CollectionAssert.AreEqual(before, batch.Tensors["x3"].GetTensorMutableRawData().ToArray());
     }
 
-    // One sequence; of three axes, its first positions.
+    /// <summary>One sequence; of three axes, its first positions.</summary>
     private static TensorData Of(TensorData tensor, int sequence, int positions)
     {
         if (tensor.Dimensions[0] != 2 || tensor.Dimensions.Count < 3) return tensor;

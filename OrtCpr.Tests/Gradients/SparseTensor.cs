@@ -5,7 +5,8 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Tests.Gradients;
 
-// A sparse matrix as ONNX Runtime takes it, made by the C API: the managed package has no way to make one. Holds the memory that the value is over.
+/// <summary>A sparse matrix as ONNX Runtime takes it, made by the C API: the managed package has no way to make one.
+/// Holds the memory that the value is over.</summary>
 internal sealed unsafe class SparseTensor : IDisposable
 {
     private readonly Array _values;
@@ -19,25 +20,30 @@ internal sealed unsafe class SparseTensor : IDisposable
         nint value;
         fixed (long* dims = shape)
         {
-            OrtNative.Check(((delegate* unmanaged<nint, void*, long*, nuint, long*, nuint, int, nint*, nint>)OrtNative.Function("CreateSparseTensorWithValuesAsOrtValue"))(
+            OrtNative.Check(
+                ((delegate* unmanaged<nint, void*, long*, nuint, long*, nuint, int, nint*, nint>)OrtNative.Function(
+                    "CreateSparseTensorWithValuesAsOrtValue"))(
                 OrtMemoryInfo.DefaultInstance.DangerousGetHandle(), data, dims, 2, &length, 1, (int)dense.Type, &value));
         }
         Value = Wrap(value, OnnxValueType.ONNX_TYPE_SPARSETENSOR);
         long* i = (long*)Unsafe.AsPointer(ref inner[0]);
         OrtNative.Check(outer.Length == 0
             ? ((delegate* unmanaged<nint, long*, nuint, nint>)OrtNative.Function("UseCooIndices"))(value, i, (nuint)inner.Length)
-            : ((delegate* unmanaged<nint, long*, nuint, long*, nuint, nint>)OrtNative.Function("UseCsrIndices"))(value, i, (nuint)inner.Length, (long*)Unsafe.AsPointer(ref outer[0]), (nuint)outer.Length));
+            : ((delegate* unmanaged<nint, long*, nuint, long*, nuint, nint>)OrtNative.Function(
+                "UseCsrIndices"))(value, i, (nuint)inner.Length, (long*)Unsafe.AsPointer(ref outer[0]), (nuint)outer.Length));
     }
 
     public OrtValue Value { get; }
 
-    // The elements of a matrix other than 0: by coordinates, or by compressed rows.
+    /// <summary>The elements of a matrix other than 0: by coordinates, or by compressed rows.</summary>
     public static SparseTensor Of(TensorData dense, bool compressed)
     {
         double[] all = dense.ToDoubles();
         int rows = (int)dense.Dimensions[0], columns = (int)dense.Dimensions[1];
         int[] places = [.. Enumerable.Range(0, all.Length).Where(i => all[i] != 0)];
-        long[] inner = Pinned<long>(compressed ? places.Select(p => (long)(p % columns)) : places.SelectMany(p => new long[] { p / columns, p % columns }));
+        long[] inner =
+            Pinned<long>(compressed ? places.Select(p => (long)(p % columns))
+                : places.SelectMany(p => new long[] { p / columns, p % columns }));
         long[] outer = compressed ? Pinned<long>(Enumerable.Range(0, rows + 1).Select(r => (long)places.Count(p => p < r * columns))) : [];
         if (dense.Type == ElementType.Double)
         {

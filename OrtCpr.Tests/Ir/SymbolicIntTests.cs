@@ -1,3 +1,4 @@
+using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Tests.Ir;
@@ -25,6 +26,41 @@ public sealed class SymbolicIntTests
         Assert.IsNull(half.Constant);
         Assert.AreEqual(half, Batch / SymbolicInt.Of(2), "the same division stays equal to itself");
         Assert.AreNotEqual(half, Time / SymbolicInt.Of(2));
+    }
+
+    [TestMethod]
+    public void TheSmallestNumber_IsDividedByMinusOne_WithoutAnError()
+    {
+        SymbolicInt smallest = SymbolicInt.Of(long.MinValue), minusOne = SymbolicInt.Of(-1);
+        Assert.AreEqual(smallest, smallest / minusOne);
+        Assert.AreEqual(smallest * Batch, smallest * Batch / minusOne);
+        Assert.AreEqual(smallest, smallest * Batch / (minusOne * Batch));
+        Assert.AreEqual(minusOne * Batch, Batch / minusOne);
+    }
+
+    [TestMethod]
+    public void AtMost_IsDecidedByTheAlgebra_NotByTheText()
+    {
+        SymbolicInt n = SymbolicInt.Symbol("n"), length = SymbolicInt.Symbol("len"), two = SymbolicInt.Of(2);
+        Assert.IsTrue(n.IsAtMost(n));
+        Assert.IsTrue((n - two).IsAtMost(n));
+        Assert.IsTrue(n.IsAtMost(n * two));
+        Assert.IsTrue((n / two).IsAtMost(n), "a floor division");
+        Assert.IsFalse((n * two).IsAtMost(n), "its text contains that of n");
+        Assert.IsFalse(length.IsAtMost(n), "its text contains that of n");
+    }
+
+    [TestMethod]
+    public void ASliceThatStartsBeyondTheAxis_HasNoNegativeLength()
+    {
+        var graph = new OnnxGraph("slice", new NameAuthority());
+        Value x = graph.AddInput("x", ElementType.Float, new Shape((Dim)Batch));
+        var g = new GraphBuilder(graph);
+        Term size = g.DimOf(x, 0), last = g.Ints(long.MaxValue), axis = g.Ints(0);
+        Assert.AreEqual("[?]", g.Op("Slice", [x, size * g.Ints(2), last, axis]).Shape!.ToString());
+        Assert.AreEqual("[3]", g.Op("Slice", [x, g.Ints(-3), last, axis]).Shape!.ToString());
+        SymbolicInt half = Batch / SymbolicInt.Of(2);
+        Assert.AreEqual(new Shape((Dim)(Batch - half)), g.Op("Slice", [x, size / g.Ints(2), last, axis]).Shape);
     }
 
     [TestMethod]

@@ -1,3 +1,4 @@
+using System.Globalization;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Losses;
@@ -5,11 +6,12 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Tests.Losses;
 
-// Losses against plain double loops, and their gradients against central differences. The model hands its trained tensor on as the output.
+/// <summary>Losses against plain double loops, and their gradients against central differences. The model hands its
+/// trained tensor on as the output.</summary>
 [TestClass]
 public sealed class LossTests
 {
-    // out = table[index], so that every logit is a parameter.
+    /// <summary>out = table[index], so that every logit is a parameter.</summary>
     private static byte[] Passing(params long[] dims)
     {
         OnnxModel model = OnnxModel.Create("passing", 18);
@@ -22,7 +24,10 @@ public sealed class LossTests
 
     private static double[] Check(Loss loss, long[] dims, string labelName, TensorData labels, Func<double[], double> expected)
     {
-        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(Passing(dims), new TrainingOptions { Loss = loss, Parameters = new() { Train = ["table"] } }), new DriverOptions { Threads = 1 });
+        using var driver =
+            new TrainingDriver(
+                TrainingGraphBuilder.Build(Passing(dims), new TrainingOptions { Loss = loss, Parameters = new() { Train = ["table"] } }),
+                new DriverOptions { Threads = 1 });
         using Batch batch = new Batch().Add("zero", TensorData.Scalar(0.0)).Add(labelName, labels);
         double[] x = driver.GetParameter("table").ToDoubles();
         Assert.AreEqual(expected(x), driver.TrainStep(batch), 1e-12);
@@ -38,8 +43,9 @@ public sealed class LossTests
         return gradient;
     }
 
-    // Rows of classes with a stride, in torch's definition.
-    private static Func<double[], double> CrossEntropy(int classes, long[] labels, Func<int, int, int> at, double[]? weights = null, long ignore = -100, double smoothing = 0, bool sum = false) => x =>
+    /// <summary>Rows of classes with a stride, in torch's definition.</summary>
+    private static Func<double[], double> CrossEntropy(int classes, long[] labels, Func<int, int, int> at, double[]? weights = null,
+        long ignore = -100, double smoothing = 0, bool sum = false) => x =>
     {
         double total = 0, count = 0;
         for (int row = 0; row < labels.Length; row++)
@@ -66,14 +72,17 @@ public sealed class LossTests
     {
         long[] labels = [0, -100, 1, 2];
         double[] weights = [0.5, 2, 1];
-        double[] gradient = Check(new CrossEntropyLoss { ClassWeights = [0.5f, 2, 1], LabelSmoothing = 0.1 }, [4, 3], "labels", Labels(labels, 4),
+        double[] gradient =
+            Check(new CrossEntropyLoss { ClassWeights = [0.5f, 2, 1], LabelSmoothing = 0.1 }, [4, 3], "labels", Labels(labels, 4),
             CrossEntropy(3, labels, (r, c) => (r * 3) + c, weights, smoothing: 0.1));
         for (int i = 3; i < 6; i++) Assert.AreEqual(0, gradient[i], "an ignored row has no gradient");
     }
 
     [TestMethod]
     public void CrossEntropy_Sum_WithAnotherIgnoreIndex() =>
-        Check(new CrossEntropyLoss { Reduction = Reduction.Sum, IgnoreIndex = 1 }, [3, 2], "labels", Labels([0, 1, 0], 3), CrossEntropy(2, [0, 1, 0], (r, c) => (r * 2) + c, ignore: 1, sum: true));
+        Check(new CrossEntropyLoss
+        { Reduction = Reduction.Sum, IgnoreIndex = 1 }, [3, 2], "labels", Labels([0, 1, 0], 3),
+            CrossEntropy(2, [0, 1, 0], (r, c) => (r * 2) + c, ignore: 1, sum: true));
 
     [TestMethod]
     public void CrossEntropy_ClassesLast_OverTokens()
@@ -87,14 +96,17 @@ public sealed class LossTests
     {
         long[] labels = [0, 2, 1, 1, 2, 0, 0, 1];
         // [2, 3, 2, 2]: pixel p of image b, class c lies at (b·3 + c)·4 + p.
-        Check(new CrossEntropyLoss(), [2, 3, 2, 2], "labels", Labels(labels, 2, 2, 2), CrossEntropy(3, labels, (r, c) => (((r / 4 * 3) + c) * 4) + (r % 4)));
+        Check(new CrossEntropyLoss(), [2, 3, 2, 2], "labels", Labels(labels, 2, 2, 2),
+            CrossEntropy(3, labels, (r, c) => (((r / 4 * 3) + c) * 4) + (r % 4)));
     }
 
     [TestMethod]
     public void CrossEntropy_ClassAxisOneOfThree()
     {
         long[] labels = [0, 1, 1, 0, 1, 0];
-        Check(new CrossEntropyLoss { ClassAxis = 1 }, [2, 2, 3], "labels", Labels(labels, 2, 3), CrossEntropy(2, labels, (r, c) => (((r / 3 * 2) + c) * 3) + (r % 3)));
+        Check(new CrossEntropyLoss
+        { ClassAxis = 1 }, [2, 2, 3], "labels", Labels(labels, 2, 3),
+            CrossEntropy(2, labels, (r, c) => (((r / 3 * 2) + c) * 3) + (r % 3)));
     }
 
     [TestMethod]
@@ -110,7 +122,10 @@ public sealed class LossTests
     [TestMethod]
     public void OutputIsTheLoss()
     {
-        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(Passing(2, 2), new TrainingOptions { Loss = new OutputLoss(), Parameters = new() { Train = ["table"] } }), new DriverOptions { Threads = 1 });
+        using var driver =
+            new TrainingDriver(
+                TrainingGraphBuilder.Build(Passing(2, 2), new TrainingOptions
+                { Loss = new OutputLoss(), Parameters = new() { Train = ["table"] } }), new DriverOptions { Threads = 1 });
         using Batch batch = new Batch().Add("zero", TensorData.Scalar(0.0));
         Assert.AreEqual(driver.GetParameter("table").ToDoubles().Average(), driver.TrainStep(batch), 1e-12);
         foreach (double d in driver.GetGradient("table").ToDoubles()) Assert.AreEqual(0.25, d, 1e-12);
@@ -120,8 +135,10 @@ public sealed class LossTests
     public void WrongOutput_WrongWeights_WrongRank_AreRefused()
     {
         static string Refusal(Loss loss, params long[] dims) =>
-            Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(Passing(dims), new TrainingOptions { Loss = loss })).Message;
-        StringAssert.Contains(Refusal(new MseLoss { Output = "logit" }, 2, 3), "output 'logit', which the model does not have. Its outputs: 'out'");
+            Assert.ThrowsExactly<OptionException>(() =>
+                TrainingGraphBuilder.Build(Passing(dims), new TrainingOptions { Loss = loss })).Message;
+        StringAssert.Contains(Refusal(new MseLoss { Output = "logit" }, 2, 3),
+            "output 'logit', which the model does not have. Its outputs: 'out'");
         StringAssert.Contains(Refusal(new CrossEntropyLoss { ClassWeights = [1, 2] }, 2, 3), "has 2 entries");
         StringAssert.Contains(Refusal(new CrossEntropyLoss(), 3), "rank 2 or more");
         StringAssert.Contains(Refusal(new CrossEntropyLoss { LabelSmoothing = 2 }, 2, 3), "LabelSmoothing is 2");
@@ -135,7 +152,8 @@ public sealed class LossTests
     public void L1_FollowsTheDefinition(Reduction reduction)
     {
         double[] t = Targets(6, i => 0.3 * (i - 3));
-        Check(new L1Loss(reduction), [2, 3], "target", TensorData.From<double>(t, 2, 3), x => x.Zip(t, (a, b) => Math.Abs(a - b)).Sum() / (reduction == Reduction.Mean ? 6 : 1));
+        Check(new L1Loss(reduction), [2, 3], "target", TensorData.From<double>(t, 2, 3), x =>
+            x.Zip(t, (a, b) => Math.Abs(a - b)).Sum() / (reduction == Reduction.Mean ? 6 : 1));
     }
 
     [TestMethod]
@@ -154,14 +172,18 @@ public sealed class LossTests
     public void BceWithLogits_FollowsTheDefinition(double positive)
     {
         double[] t = [1, 0, 0.25, 1, 0, 0.5];
-        double Each(double x, double y) => (-positive * y * Math.Log(1 / (1 + Math.Exp(-x)))) - ((1 - y) * Math.Log(1 - (1 / (1 + Math.Exp(-x)))));
-        Check(new BceWithLogitsLoss { PositiveWeight = positive }, [2, 3], "target", TensorData.From<double>(t, 2, 3), x => x.Zip(t, Each).Average());
+        double Each(double x, double y) =>
+            (-positive * y * Math.Log(1 / (1 + Math.Exp(-x)))) - ((1 - y) * Math.Log(1 - (1 / (1 + Math.Exp(-x)))));
+        Check(new BceWithLogitsLoss { PositiveWeight = positive }, [2, 3], "target", TensorData.From<double>(t, 2, 3), x =>
+            x.Zip(t, Each).Average());
     }
 
     [TestMethod]
     public void BceWithLogits_StaysFinite_ForLargeLogits()
     {
-        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Loss = new BceWithLogitsLoss() }), new DriverOptions { Threads = 1 });
+        using var driver =
+            new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Loss = new BceWithLogitsLoss() }),
+                new DriverOptions { Threads = 1 });
         using Batch batch = new Batch().Add("x", [1e4f, -1e4f, 1e4f, 1e4f], 1, 4).Add("target", [0f, 1, 0], 1, 3);
         Assert.IsTrue(double.IsFinite(driver.TrainStep(batch)));
         Assert.IsTrue(driver.OptimizerStep());
@@ -172,7 +194,8 @@ public sealed class LossTests
     {
         double[] t = Targets(6, i => 0.3 * (i - 3));
         var loss = new WeightedSumLoss((new MseLoss(), 0.5), (new L1Loss(Reduction.Sum), 2));
-        Check(loss, [2, 3], "target", TensorData.From<double>(t, 2, 3), x => (0.5 * x.Zip(t, (a, b) => (a - b) * (a - b)).Average()) + (2 * x.Zip(t, (a, b) => Math.Abs(a - b)).Sum()));
+        Check(loss, [2, 3], "target", TensorData.From<double>(t, 2, 3), x =>
+            (0.5 * x.Zip(t, (a, b) => (a - b) * (a - b)).Average()) + (2 * x.Zip(t, (a, b) => Math.Abs(a - b)).Sum()));
     }
 
     [TestMethod]
@@ -181,20 +204,54 @@ public sealed class LossTests
         double[] t = Targets(6, i => 0.3 * (i - 3));
         var loss = new CustomLoss(c =>
         {
-            Value output = c.FindFloating(null), target = c.Label("wanted", output.Type, output.Shape!);
-            return c.G.ReduceMean(c.G.Log(c.G.Add(c.G.Mul(c.G.Sub(output, target), c.G.Sub(output, target)), 1)), false);
+            Term output = c.FindFloating(null), error = output - c.Label("wanted", output.Type, output.Shape!);
+            return c.G.ReduceMean(c.G.Log(1 + error * error), false);
         });
-        Check(loss, [2, 3], "wanted", TensorData.From<double>(t, 2, 3), x => x.Zip(t, (a, b) => Math.Log(1 + ((a - b) * (a - b)))).Average());
+        Check(loss, [2, 3], "wanted", TensorData.From<double>(t, 2, 3), x =>
+            x.Zip(t, (a, b) => Math.Log(1 + ((a - b) * (a - b)))).Average());
     }
 
     [TestMethod]
     public void SenselessLosses_AreRefused_AllProblemsAtOnce()
     {
-        string Refusal(Loss loss) => Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Loss = loss })).Message;
-        string message = Refusal(new WeightedSumLoss((new HuberLoss(0), double.NaN), (new BceWithLogitsLoss { PositiveWeight = -1, TargetName = "" }, 1)));
-        foreach (string part in new[] { "Terms[0]: Delta is 0", "Terms[0]: Weight is NaN", "Terms[1]: TargetName is empty", "Terms[1]: PositiveWeight is -1" }) StringAssert.Contains(message, part);
+        string Refusal(Loss loss) =>
+            Assert.ThrowsExactly<OptionException>(() =>
+                TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Loss = loss })).Message;
+        string message =
+            Refusal(new WeightedSumLoss((new HuberLoss(0), double.NaN),
+                (new BceWithLogitsLoss { PositiveWeight = -1, TargetName = "" }, 1)));
+        foreach (string part in new[]
+            { "Terms[0]: Delta is 0", "Terms[0]: Weight is NaN", "Terms[1]: TargetName is empty", "Terms[1]: PositiveWeight is -1" })
+        {
+            StringAssert.Contains(message, part);
+        }
         StringAssert.Contains(Refusal(new WeightedSumLoss([])), "expected at least one loss");
         StringAssert.Contains(Refusal(new CustomLoss(c => c.FindFloating(null))), "expected a scalar");
         StringAssert.Contains(Refusal(new CustomLoss(c => c.G.Int(1))), "expected a floating scalar");
+        Value stray = new OnnxGraph("other", new NameAuthority()).AddInput("stray", ElementType.Float, Shape.Of());
+        StringAssert.Contains(Refusal(new CustomLoss(c => stray)), "uses 'stray', which the graph does not have");
+        StringAssert.Contains(
+            Refusal(new CustomLoss(c => c.G.ReduceMean(c.FindFloating(null) * stray, false))), "uses 'stray', which the graph does not have");
+    }
+
+    [TestMethod]
+    public void NumbersInMessages_DoNotDependOnTheCulture()
+    {
+        CultureInfo before = CultureInfo.CurrentCulture, comma = (CultureInfo)CultureInfo.InvariantCulture.Clone();
+        comma.NumberFormat.NumberDecimalSeparator = ",";
+        CultureInfo.CurrentCulture = comma;
+        try
+        {
+            string[] problems = [.. new Loss[]
+            {
+                new HuberLoss(-0.5), new BceWithLogitsLoss { PositiveWeight = -0.5 }, new CrossEntropyLoss { LabelSmoothing = -0.5 },
+            }.SelectMany(loss => loss.Problems())];
+            Assert.HasCount(3, problems);
+            foreach (string problem in problems) StringAssert.Contains(problem, "is -0.5;");
+        }
+        finally
+        {
+            CultureInfo.CurrentCulture = before;
+        }
     }
 }

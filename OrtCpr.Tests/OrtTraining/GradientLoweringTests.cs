@@ -19,19 +19,19 @@ public sealed class GradientLoweringTests
             (g, x, w) => g.Op("LSTM", [x, w[0], w[1], w[2], null, w[3], w[4]], ("hidden_size", 5), ("direction", "bidirectional")),
             (g, x, w, dy) =>
             {
-                Value[] f = g.Ops("com.microsoft.LSTMTraining", 5, [x, w[0], w[1], w[2], null, w[3], w[4]], ("hidden_size", 5), ("direction", "bidirectional"));
-                return g.Ops("com.microsoft.LSTMGrad", 6, [x, w[0], w[1], null, w[3], w[4], f[0], f[3], f[4], dy, null, null], ("hidden_size", 5), ("direction", "bidirectional"));
+                Term[] f = g.Ops("com.microsoft.LSTMTraining", 5, [x, w[0], w[1], w[2], null, w[3], w[4]], ("hidden_size", 5), ("direction", "bidirectional"));
+                return [.. g.Ops("com.microsoft.LSTMGrad", 6, [x, w[0], w[1], null, w[3], w[4], f[0], f[3], f[4], dy, null, null], ("hidden_size", 5), ("direction", "bidirectional"))];
             }),
         ["GRU linear before reset"] = new([4, 2, 3], [[1, 15, 3], [1, 15, 5], [1, 30], [1, 2, 5]],
             (g, x, w) => g.Op("GRU", [x, w[0], w[1], w[2], null, w[3]], ("hidden_size", 5), ("linear_before_reset", 1)),
             (g, x, w, dy) =>
             {
-                Value[] f = g.Ops("com.microsoft.GRUTraining", 3, [x, w[0], w[1], w[2], null, w[3]], ("hidden_size", 5), ("linear_before_reset", 1));
-                return g.Ops("com.microsoft.GRUGrad", 5, [x, w[0], w[1], w[2], null, w[3], f[0], f[2], dy, null], ("hidden_size", 5), ("linear_before_reset", 1));
+                Term[] f = g.Ops("com.microsoft.GRUTraining", 3, [x, w[0], w[1], w[2], null, w[3]], ("hidden_size", 5), ("linear_before_reset", 1));
+                return [.. g.Ops("com.microsoft.GRUGrad", 5, [x, w[0], w[1], w[2], null, w[3], f[0], f[2], dy, null], ("hidden_size", 5), ("linear_before_reset", 1))];
             }),
         ["Conv in groups"] = new([2, 4, 7], [[6, 2, 3], [6]],
             (g, x, w) => g.Op("Conv", [x, w[0], w[1]], ("group", 2), ("strides", new long[] { 2 }), ("pads", new long[] { 1, 0 })),
-            (g, x, w, dy) => g.Ops("com.microsoft.ConvGrad", 3, [dy, x, w[0]], ("group", 2), ("strides", new long[] { 2 }), ("pads", new long[] { 1, 0 }))),
+            (g, x, w, dy) => [.. g.Ops("com.microsoft.ConvGrad", 3, [dy, x, w[0]], ("group", 2), ("strides", new long[] { 2 }), ("pads", new long[] { 1, 0 }))]),
         ["AveragePool"] = new([2, 3, 7], [],
             (g, x, w) => g.Op("AveragePool", [x], ("kernel_shape", new long[] { 3 }), ("pads", new long[] { 1, 1 }), ("strides", new long[] { 2 })),
             (g, x, w, dy) =>
@@ -52,15 +52,15 @@ public sealed class GradientLoweringTests
             (g, x, w, dy) =>
             {
                 Value running = g.Constant(TensorData.From<float>([1, 1, 1], 3));
-                Value[] f = g.Ops("com.microsoft.BatchNormInternal", 5, [x, w[0], w[1], running, running], ("training_mode", 1));
-                return g.Ops("com.microsoft.BatchNormalizationGrad", 3, [dy, x, w[0], f[3], f[4]]);
+                Term[] f = g.Ops("com.microsoft.BatchNormInternal", 5, [x, w[0], w[1], running, running], ("training_mode", 1));
+                return [.. g.Ops("com.microsoft.BatchNormalizationGrad", 3, [dy, x, w[0], f[3], f[4]])];
             }),
         ["LayerNormalization"] = new([3, 4, 5], [[5], [5]],
             (g, x, w) => g.Op("LayerNormalization", [x, w[0], w[1]]),
             (g, x, w, dy) =>
             {
-                Value[] f = g.Ops("LayerNormalization", 3, [x, w[0], w[1]]);
-                return g.Ops("com.microsoft.LayerNormalizationGrad", 3, [dy, x, w[0], f[1], f[2]]);
+                Term[] f = g.Ops("LayerNormalization", 3, [x, w[0], w[1]]);
+                return [.. g.Ops("com.microsoft.LayerNormalizationGrad", 3, [dy, x, w[0], f[1], f[2]])];
             }),
         ["Softmax"] = new([3, 4, 5], [],
             (g, x, w) => g.Op("Softmax", [x], ("axis", 1)),
@@ -91,18 +91,18 @@ public sealed class GradientLoweringTests
             (g, x, w, dy) => [g.Op("com.microsoft.GatherGrad", [g.Op("Shape", [x]), g.Ints(0, 2, 2), dy], ("axis", 1))]),
         ["Div"] = new([3, 4], [[4]],
             (g, x, w) => g.Div(x, w[0]),
-            (g, x, w, dy) => g.Ops("com.microsoft.DivGrad", 2, [dy, x, w[0]])),
+            (g, x, w, dy) => [.. g.Ops("com.microsoft.DivGrad", 2, [dy, x, w[0]])]),
         ["BiasGelu"] = new([3, 4], [[4]],
             (g, x, w) => g.Op("com.microsoft.BiasGelu", [x, w[0]]),
             (g, x, w, dy) => [g.Op("com.microsoft.BiasGeluGrad_dX", [dy, x, w[0]])]),
         ["Concat"] = new([3, 4], [[3, 2]],
             (g, x, w) => g.Concat(1, x, w[0]),
-            (g, x, w, dy) => g.Ops("com.microsoft.SplitTraining", 2, [dy, g.Ops("com.microsoft.ConcatTraining", 2, [x, w[0]], ("axis", 1))[1]], ("axis", 1))),
+            (g, x, w, dy) => [.. g.Ops("com.microsoft.SplitTraining", 2, [dy, g.Ops("com.microsoft.ConcatTraining", 2, [x, w[0]], ("axis", 1))[1]], ("axis", 1))]),
         ["Broadcast"] = new([3, 4], [[4]],
             (g, x, w) => g.Add(x, w[0]),
             (g, x, w, dy) =>
             {
-                Value[] axes = g.Ops("com.microsoft.BroadcastGradientArgs", 2, [g.Op("Shape", [x]), g.Op("Shape", [w[0]])]);
+                Term[] axes = g.Ops("com.microsoft.BroadcastGradientArgs", 2, [g.Op("Shape", [x]), g.Op("Shape", [w[0]])]);
                 Value sum = g.Op("com.microsoft.ReduceSumTraining", [dy, axes[1]], ("keepdims", 1), ("noop_with_empty_axes", 1));
                 return [dy, g.Reshape(sum, g.Op("Shape", [w[0]]))];
             }),
@@ -110,8 +110,8 @@ public sealed class GradientLoweringTests
             (g, x, w) => g.Op("LayerNormalization", [x, w[0], w[1]]),
             (g, x, w, dy) =>
             {
-                Value[] f = g.Ops("LayerNormalization", 3, [x, w[0], w[1]]);
-                return g.Ops("com.microsoft.InvertibleLayerNormalizationGrad", 3, [dy, f[0], w[0], w[1], f[2]]);
+                Term[] f = g.Ops("LayerNormalization", 3, [x, w[0], w[1]]);
+                return [.. g.Ops("com.microsoft.InvertibleLayerNormalizationGrad", 3, [dy, f[0], w[0], w[1], f[2]])];
             }),
     };
 

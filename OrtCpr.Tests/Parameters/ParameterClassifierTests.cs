@@ -9,11 +9,13 @@ namespace OrtCpr.Tests.Parameters;
 public sealed class ParameterClassifierTests
 {
     private static ParameterTable Table(byte[] model, ParameterOptions? options = null) =>
-        TrainingGraphBuilder.Build(model, new TrainingOptions { Parameters = options ?? new(), Loss = new OrtCpr.Graph.Losses.MseLoss() }).Parameters;
+        TrainingGraphBuilder.Build(model, new TrainingOptions
+        { Parameters = options ?? new(), Loss = new OrtCpr.Graph.Losses.MseLoss() }).Parameters;
 
     private static ParameterInfo Of(ParameterTable table, string name) => table.All.Single(p => p.Name == name);
 
-    // tokens -> table -> + positions -> LayerNormalization -> MatMul + bias -> · scale -> out, with an unused tensor, a mask and a shared scalar.
+    /// <summary>tokens → table → + positions → LayerNormalization → MatMul + bias → · scale → out, with an unused
+    /// tensor, a mask and a shared scalar.</summary>
     private static byte[] Model()
     {
         OnnxModel model = OnnxModel.Create("roles", 18);
@@ -22,8 +24,10 @@ public sealed class ParameterClassifierTests
         Value tokens = graph.AddInput("tokens", ElementType.Int64, new Shape(SymbolicInt.Symbol("batch"), 3));
         Value rows = g.Op("Gather", [TestModels.Weight(graph, "embed", 10, 4), tokens]);
         Value placed = g.Op("Add", [rows, TestModels.Weight(graph, "positions", 3, 4)]);
-        Value normal = g.Op("LayerNormalization", [placed, TestModels.Weight(graph, "ln.gain", 4), TestModels.Weight(graph, "ln.shift", 4)]);
-        Value product = g.Op("Add", [g.Op("MatMul", [normal, TestModels.Weight(graph, "proj", 4, 5)]), TestModels.Weight(graph, "proj.bias", 5)]);
+        Value normal = g.Op(
+            "LayerNormalization", [placed, TestModels.Weight(graph, "ln.gain", 4), TestModels.Weight(graph, "ln.shift", 4)]);
+        Value product = g.Op(
+            "Add", [g.Op("MatMul", [normal, TestModels.Weight(graph, "proj", 4, 5)]), TestModels.Weight(graph, "proj.bias", 5)]);
         Value masked = g.Op("Add", [product, graph.AddInitializer("mask", TensorData.From<float>([0, -10000, 0, 0, -20000], 5))]);
         Value scaled = g.Op("Mul", [masked, graph.AddInitializer("scale", TensorData.Scalar(2f))]);
         Value token = g.Op("Mul", [scaled, TestModels.Weight(graph, "class_token", 5)]);
@@ -53,14 +57,17 @@ public sealed class ParameterClassifierTests
     [TestMethod]
     public void RunningStatistics_AreNotTrained()
     {
-        ParameterInfo info = TrainingGraphBuilder.Build(TestModels.BatchNormalized()).Parameters.All.Single(p => p.Name == "bn.running_var");
+        ParameterInfo info =
+            TrainingGraphBuilder.Build(TestModels.BatchNormalized()).Parameters.All.Single(p => p.Name == "bn.running_var");
         Assert.AreEqual((ParameterRole.RunningStatistic, false), (info.Role, info.Trained));
     }
 
     [TestMethod]
     public void Patterns_WinOverTheGraph()
     {
-        ParameterTable table = Table(Model(), new ParameterOptions { Freeze = ["embed", "pos*"], Train = ["scale"], Constrain = ["regex:proj\\.b.*"], Unconstrain = ["proj"] });
+        ParameterTable table =
+            Table(Model(), new ParameterOptions
+            { Freeze = ["embed", "pos*"], Train = ["scale"], Constrain = ["regex:proj\\.b.*"], Unconstrain = ["proj"] });
         Assert.IsFalse(Of(table, "embed").Trained);
         Assert.IsFalse(Of(table, "positions").Trained);
         Assert.IsTrue(Of(table, "scale").Trained);
@@ -75,19 +82,22 @@ public sealed class ParameterClassifierTests
         {
             Loss = new OrtCpr.Graph.Losses.MseLoss(),
             Parameters = new ParameterOptions { Groups = [["proj*"]] },
-            Optimizer = new() { Groups = [OrtCpr.Graph.Optimizers.UpdateRule.Adam(1e-3), OrtCpr.Graph.Optimizers.UpdateRule.AdamCpr(1e-2)] },
+            Optimizer = new()
+            { Groups = [OrtCpr.Graph.Optimizers.UpdateRule.Adam(1e-3), OrtCpr.Graph.Optimizers.UpdateRule.AdamCpr(1e-2)] },
         });
         Assert.AreEqual(1, graphs.Trained.Single(p => p.Name == "proj").Group);
         CollectionAssert.AreEqual(new[] { "proj" }, graphs.Constrained.ToArray());
     }
 
     [TestMethod]
-    public void RegularizeEmbeddings_ConstrainsTables() => Assert.IsTrue(Of(Table(Model(), new ParameterOptions { RegularizeEmbeddings = true }), "positions").Constrained);
+    public void RegularizeEmbeddings_ConstrainsTables() =>
+    Assert.IsTrue(Of(Table(Model(), new ParameterOptions { RegularizeEmbeddings = true }), "positions").Constrained);
 
     [TestMethod]
     public void PatternWithoutAMatch_ListsTheNames()
     {
-        OptionException error = Assert.ThrowsExactly<OptionException>(() => Table(Model(), new ParameterOptions { Freeze = ["encoder.*"] }));
+        OptionException error =
+            Assert.ThrowsExactly<OptionException>(() => Table(Model(), new ParameterOptions { Freeze = ["encoder.*"] }));
         StringAssert.Contains(error.Message, "'encoder.*'");
         StringAssert.Contains(error.Message, "proj.bias");
     }

@@ -7,11 +7,12 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Tests.Parameters;
 
-// Copies of one parameter that exporters write apart.
+/// <summary>Copies of one parameter that exporters write apart.</summary>
 [TestClass]
 public sealed class TiedParameterTests
 {
-    // tokens -> table -> logits by the table's transpose, written a second time; the constant is a third copy, in another shape, behind a Constant node.
+    /// <summary>tokens → table → logits by the table's transpose, written a second time; the constant is a third copy,
+    /// in another shape, behind a Constant node.</summary>
     private static byte[] Model(bool folded = false)
     {
         OnnxModel model = OnnxModel.Create("tied", 18);
@@ -21,7 +22,11 @@ public sealed class TiedParameterTests
         Value table = TestModels.Weight(graph, "embed.weight", 6, 4);
         Value copy = graph.AddInitializer("val_9", TensorTwins.Transpose(table.Data!));
         Value logits = g.MatMul(g.Gather(table, tokens), copy);
-        if (folded) logits = g.Add(logits, g.ReduceSum(g.Op("Constant", [], ("value", TensorData.Create(ElementType.Float, [24], table.Data!.Bytes))), false));
+        if (folded)
+        {
+            logits = g.Add(logits,
+                g.ReduceSum(g.Op("Constant", [], ("value", TensorData.Create(ElementType.Float, [24], table.Data!.Bytes))), false));
+        }
         graph.Outputs.Add(g.Named(GraphBuilder.Typed(logits, ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), 6)), "logits"));
         return GraphWriter.ToBytes(model);
     }
@@ -38,12 +43,15 @@ public sealed class TiedParameterTests
     [TestMethod]
     public void TiedCopies_AreOneParameter_WithTheSumOfTheirGradients()
     {
-        using TrainingDriver apart = new(Build(tie: false), new DriverOptions { Threads = 1 }), tied = new(Build(tie: true), new DriverOptions { Threads = 1 });
+        TrainingDriver apart = new(Build(tie: false), new DriverOptions { Threads = 1 });
+        TrainingDriver tied = new(Build(tie: true), new DriverOptions { Threads = 1 });
         CollectionAssert.AreEqual(new[] { "embed.weight" }, tied.Plan.Parameters.Trained.Select(p => p.Name).ToArray());
         using Batch batch = Tokens();
         apart.TrainStep(batch);
         tied.TrainStep(batch);
-        float[] table = apart.GetGradient("embed.weight").ToArray<float>(), head = TensorTwins.Transpose(apart.GetGradient("val_9")).ToArray<float>(), sum = tied.GetGradient("embed.weight").ToArray<float>();
+        float[] table = apart.GetGradient("embed.weight").ToArray<float>();
+        float[] head = TensorTwins.Transpose(apart.GetGradient("val_9")).ToArray<float>();
+        float[] sum = tied.GetGradient("embed.weight").ToArray<float>();
         for (int i = 0; i < sum.Length; i++) Assert.AreEqual(table[i] + head[i], sum[i], 1e-6);
     }
 
@@ -57,7 +65,8 @@ public sealed class TiedParameterTests
         using var stream = new MemoryStream();
         driver.ExportModel(stream);
         OnnxGraph exported = GraphReader.Read(ModelFile.Load(stream.ToArray())).Graph;
-        TensorData table = exported.Initializers.First(i => i.Name == "embed.weight").Data!, copy = exported.Initializers.First(i => i.Name == "val_9").Data!;
+        TensorData table = exported.Initializers.First(i => i.Name == "embed.weight").Data!;
+        TensorData copy = exported.Initializers.First(i => i.Name == "val_9").Data!;
         Assert.AreEqual(TwinKind.Transposed, TensorTwins.Compare(table, copy));
         CollectionAssert.AreEqual(driver.GetParameter("embed.weight").ToArray<float>(), table.ToArray<float>());
     }
@@ -66,7 +75,8 @@ public sealed class TiedParameterTests
     public void CopiesAndFoldedConstants_AreWarnedOf()
     {
         string text = string.Join('\n', Build(tie: false, folded: true).Warnings);
-        foreach (string part in new[] { "'embed.weight' and 'val_9'", "transposed", "--tie", "constant", "in another shape", "folded" }) StringAssert.Contains(text, part);
+        foreach (string part in new[] { "'embed.weight' and 'val_9'", "transposed", "--tie", "constant", "in another shape", "folded" })
+            StringAssert.Contains(text, part);
         Assert.IsFalse(Build(tie: true).Warnings.Any(w => w.Contains("val_9", StringComparison.Ordinal)));
     }
 }

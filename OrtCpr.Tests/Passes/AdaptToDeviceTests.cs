@@ -9,7 +9,7 @@ using OrtCpr.Tests.Gradients;
 
 namespace OrtCpr.Tests.Passes;
 
-// What is written for CUDA, run on the CPU, where the originals are.
+/// <summary>What is written for CUDA, run on the CPU, where the originals are.</summary>
 [TestClass]
 public sealed class AdaptToDeviceTests
 {
@@ -19,7 +19,8 @@ public sealed class AdaptToDeviceTests
         using var session = new GraphSession(model, "test", new DriverOptions { Threads = 1 }, device);
         using var batch = new Batch();
         for (int i = 0; i < inputs.Length; i++) batch.Add($"x{i}", inputs[i]);
-        using IDisposableReadOnlyCollection<OrtValue> results = session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
+        using IDisposableReadOnlyCollection<OrtValue> results =
+            session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
         return [.. results.Select(Device.ReadOnHost)];
     }
 
@@ -28,9 +29,13 @@ public sealed class AdaptToDeviceTests
         OnnxModel model = OnnxModel.Create("node", opset);
         var g = new GraphBuilder(model.Graph);
         // A free first axis, as a batch's.
-        Value[] values = [.. inputs.Select((x, i) => model.Graph.AddInput($"x{i}", x.Type, new Shape([SymbolicInt.Symbol("batch"), .. x.Dimensions.ToArray().Skip(1).Select(d => (Dim)d)])))];
-        Value[] results = g.Ops(op, outputs, values, attributes);
-        for (int i = 0; i < outputs; i++) model.Graph.Outputs.Add(g.Named(GraphBuilder.Typed(results[i], i == 0 ? ElementType.Float : ElementType.Int64, null), $"y{i}"));
+        Value[] values = [
+            .. inputs.Select((x, i) =>
+                model.Graph.AddInput($"x{i}", x.Type,
+                    new Shape([SymbolicInt.Symbol("batch"), .. x.Dimensions.ToArray().Skip(1).Select(d => (Dim)d)])))];
+        Term[] results = g.Ops(op, outputs, values, attributes);
+        for (int i = 0; i < outputs; i++)
+            model.Graph.Outputs.Add(g.Named(GraphBuilder.Typed(results[i], i == 0 ? ElementType.Float : ElementType.Int64, null), $"y{i}"));
         return model;
     }
 
@@ -39,18 +44,22 @@ public sealed class AdaptToDeviceTests
     [TestMethod]
     [DataRow(new long[] { 2, 3, 7, 5 }, new long[] { 3, 2 }, new long[] { 2, 1 }, new long[] { 1, 0, 0, 1 }, new long[] { 1, 2 }, 0)]
     [DataRow(new long[] { 2, 2, 6, 9 }, new long[] { 2, 4 }, new long[] { 3, 2 }, new long[] { 0, 2, 1, 1 }, new long[] { 1, 1 }, 1)]
-    [DataRow(new long[] { 2, 2, 4, 6, 5 }, new long[] { 2, 3, 2 }, new long[] { 1, 2, 1 }, new long[] { 0, 1, 0, 1, 0, 1 }, new long[] { 1, 1, 2 }, 0)]
+    [DataRow(new long[] { 2, 2, 4, 6, 5 }, new long[] { 2, 3, 2 }, new long[] { 1, 2, 1 }, new long[] { 0, 1, 0, 1, 0, 1 }, new long[]
+        { 1, 1, 2 }, 0)]
     public void MaxPoolIndices_AreThoseOfTheOriginal(long[] shape, long[] kernel, long[] strides, long[] pads, long[] dilations, int ceil)
     {
         TensorData x = FunctionRun.Tensor(3, shape);
-        OnnxModel model = Node("MaxPool", 2, 18, [x], ("kernel_shape", kernel), ("strides", strides), ("pads", pads), ("dilations", dilations), ("ceil_mode", (long)ceil));
+        OnnxModel model =
+            Node("MaxPool", 2, 18, [x], ("kernel_shape", kernel), ("strides", strides), ("pads", pads), ("dilations", dilations),
+                ("ceil_mode", (long)ceil));
         OnnxModel adapted = Adapted(model);
         Assert.AreEqual(2, adapted.Graph.Nodes.Count(n => n.OpType == "MaxPool"));
         TensorData[] expected = Run(model, x), found = Run(adapted, x);
         for (int i = 0; i < 2; i++) CollectionAssert.AreEqual(expected[i].ToDoubles(), found[i].ToDoubles(), $"output {i}");
     }
 
-    // Rows and columns have changed places: a kernel that takes the first of a row takes the first of a column, and the other way round.
+    /// <summary>Rows and columns have changed places: a kernel that takes the first of a row takes the first of a
+    /// column, and the other way round.</summary>
     [TestMethod]
     public void MaxPool_LooksThroughWindowsTheOtherWayRound()
     {
@@ -100,6 +109,9 @@ public sealed class AdaptToDeviceTests
 
     [TestMethod]
     public void OperatorsAfter21_AreThoseOfTheOperatorList() => CollectionAssert.AreEquivalent(
-        OperatorRow.All.Where(r => r.Domain == "ai.onnx" && int.Parse(r.Versions.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture) > 21).Select(r => r.Name).ToArray(),
-        AdaptToDevice.OperatorsAfter21.ToArray());
+        OperatorRow.All.Where(r => r.Domain == "ai.onnx").Select(r => (r.Name, Since: FirstVersion(r))).Where(r => r.Since > 21).ToArray(),
+        OperatorTraits.After(21).Select(name => (name, OperatorTraits.SinceOpset(new Node("", name, "")))).ToArray());
+
+    private static int FirstVersion(OperatorRow row) =>
+        int.Parse(row.Versions.Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
 }

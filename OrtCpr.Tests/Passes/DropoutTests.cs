@@ -7,7 +7,7 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Tests.Passes;
 
-// Dropout while training: masks that depend on seed, step and micro-batch alone.
+/// <summary>Dropout while training: masks that depend on seed, step and micro-batch alone.</summary>
 [TestClass]
 public sealed class DropoutTests
 {
@@ -15,7 +15,8 @@ public sealed class DropoutTests
 
     private const double Ratio = 0.3;
 
-    // x [batch, 96] · weight -> two Dropouts of one tensor -> y = first + second. As exported in eval mode unless `flag`.
+    /// <summary>x [batch, 96] · weight → two Dropouts of one tensor → y = first + second. As exported in eval mode
+    /// unless <c>flag</c>.</summary>
     private static byte[] Model(bool flag = false, bool anyRank = false)
     {
         OnnxModel model = OnnxModel.Create("dropout", 18);
@@ -30,13 +31,15 @@ public sealed class DropoutTests
         return GraphWriter.ToBytes(model);
     }
 
-    private static TrainingDriver Driver(DropoutMode mode = DropoutMode.Training, bool flag = false, long seed = 1, bool anyRank = false) => new(TrainingGraphBuilder.Build(Model(flag, anyRank), new TrainingOptions
-    {
-        Loss = new WeightedSumLoss((new OutputLoss(Reduction.Sum) { Output = "first" }, 1), (new OutputLoss(Reduction.Sum) { Output = "second" }, 1)),
-        TrainingOutputs = ["first", "second"],
-        Dropout = mode,
-        Seed = seed,
-    }), new DriverOptions { Threads = 1 });
+    private static TrainingDriver Driver(DropoutMode mode = DropoutMode.Training, bool flag = false, long seed = 1, bool anyRank = false) =>
+        new(TrainingGraphBuilder.Build(Model(flag, anyRank), new TrainingOptions
+        {
+            Loss = new WeightedSumLoss((new OutputLoss(Reduction.Sum) { Output = "first" }, 1),
+            (new OutputLoss(Reduction.Sum) { Output = "second" }, 1)),
+            TrainingOutputs = ["first", "second"],
+            Dropout = mode,
+            Seed = seed,
+        }), new DriverOptions { Threads = 1 });
 
     private static Batch Ones(int rows = Rows) => new Batch().Add("x", Enumerable.Repeat(1f, rows * Columns).ToArray(), rows, Columns);
 
@@ -63,17 +66,23 @@ public sealed class DropoutTests
         const double p = 1 - Ratio;
         int n = kept.Length * Rows * Columns;
         Assert.AreEqual(p, kept.Average(k => k.Average()), 4 * Math.Sqrt(p * Ratio / n), "share");
-        // Neighbours in a row, in a column, in time, and the four corners of rectangles, of which a product of row and column numbers would tell.
+        // Neighbours in a row, in a column, in time, and the four corners of rectangles, of which a product of row and
+        // column numbers would tell.
         (string, Func<double[], double[], int, double>, int)[] pairs =
         [
-            ("row", (a, _, i) => a[i] * a[i + 1], 1), ("column", (a, _, i) => a[i] * a[i + Columns], Columns), ("steps", (a, b, i) => a[i] * b[i], 0),
+            ("row", (a, _, i) => a[i] * a[i + 1], 1), ("column", (a, _, i) => a[i] * a[i + Columns], Columns),
+                ("steps", (a, b, i) => a[i] * b[i], 0),
         ];
         foreach ((string what, Func<double[], double[], int, double> pair, int reach) in pairs)
         {
-            double both = Enumerable.Range(1, kept.Length - 1).Average(s => Enumerable.Range(0, (Rows * Columns) - reach).Average(i => pair(kept[s], kept[s - 1], i)));
+            double both = Enumerable.Range(1, kept.Length - 1)
+                .Average(s => Enumerable.Range(0, (Rows * Columns) - reach).Average(i => pair(kept[s], kept[s - 1], i)));
             Assert.AreEqual(p * p, both, 6 * Math.Sqrt(p * p * (1 - (p * p)) / n), what);
         }
-        double corners = kept.Average(k => Enumerable.Range(0, (Rows - 7) * Columns).Where(i => i % Columns < Columns - 5).Average(i => Sign(k, i) * Sign(k, i + 5) * Sign(k, i + (7 * Columns)) * Sign(k, i + (7 * Columns) + 5)));
+        double corners =
+            kept.Average(k =>
+                Enumerable.Range(0, (Rows - 7) * Columns).Where(i => i % Columns < Columns - 5)
+                .Average(i => Sign(k, i) * Sign(k, i + 5) * Sign(k, i + (7 * Columns)) * Sign(k, i + (7 * Columns) + 5)));
         Assert.AreEqual(Math.Pow((2 * p) - 1, 4), corners, 6 / Math.Sqrt(n), "rectangles");
     }
 
@@ -88,7 +97,10 @@ public sealed class DropoutTests
         CollectionAssert.AreNotEqual(first, second, "two nodes draw two masks");
         float[] gradient = driver.GetGradient("weight").ToArray<float>();
         for (int c = 0; c < Columns; c++)
-            Assert.AreEqual(Enumerable.Range(0, Rows).Sum(r => first[(r * Columns) + c] + second[(r * Columns) + c]), gradient[c], 1e-3, $"column {c}");
+        {
+            Assert.AreEqual(Enumerable.Range(0, Rows)
+                .Sum(r => first[(r * Columns) + c] + second[(r * Columns) + c]), gradient[c], 1e-3, $"column {c}");
+        }
     }
 
     [TestMethod]
@@ -141,7 +153,9 @@ public sealed class DropoutTests
     [TestMethod]
     public void Modes_DecideOverTheExportedFlag_AndEvaluationNeverDrops()
     {
-        foreach ((DropoutMode mode, bool flag, bool drops) in new[] { (DropoutMode.AsExported, false, false), (DropoutMode.AsExported, true, true), (DropoutMode.Training, false, true), (DropoutMode.Inference, true, false) })
+        foreach ((DropoutMode mode, bool flag, bool drops) in new[]
+            { (DropoutMode.AsExported, false, false), (DropoutMode.AsExported, true, true), (DropoutMode.Training, false, true),
+                (DropoutMode.Inference, true, false) })
         {
             using TrainingDriver driver = Driver(mode, flag);
             Assert.AreEqual(drops, Step(driver).Contains(0f), $"{mode}, exported {flag}");
@@ -157,10 +171,12 @@ public sealed class DropoutTests
     {
         OnnxModel model = OnnxModel.Create("computed", 18);
         var g = new GraphBuilder(model.Graph);
-        Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(2, 3)), ratio = model.Graph.AddInput("ratio", ElementType.Float, Shape.Scalar);
+        Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(2, 3));
+        Value ratio = model.Graph.AddInput("ratio", ElementType.Float, Shape.Scalar);
         model.Graph.Outputs.Add(g.Named(g.Op("Dropout", [g.Mul(x, TestModels.Weight(model.Graph, "w", 3)), ratio]), "y"));
         UnsupportedGradientException error = Assert.ThrowsExactly<UnsupportedGradientException>(() =>
-            TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OutputLoss(), Dropout = DropoutMode.Training }));
+            TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions
+            { Loss = new OutputLoss(), Dropout = DropoutMode.Training }));
         StringAssert.Contains(error.Message, "'ratio'");
     }
 }

@@ -5,13 +5,14 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Tests.Passes;
 
-// Which nodes behind a batch normalisation become part of it.
+/// <summary>Which nodes behind a batch normalisation become part of it.</summary>
 [TestClass]
 public sealed class FuseBatchNormTests
 {
     private static Value Norm(OnnxModel model, GraphBuilder g, Value x, string name)
     {
-        Value gain = model.Graph.AddInput($"{name}.gain", ElementType.Float, Shape.Of(3)), bias = model.Graph.AddInput($"{name}.bias", ElementType.Float, Shape.Of(3));
+        Value gain = model.Graph.AddInput($"{name}.gain", ElementType.Float, Shape.Of(3));
+        Value bias = model.Graph.AddInput($"{name}.bias", ElementType.Float, Shape.Of(3));
         return BatchNormalization.Of(g, x, gain, bias, 1e-5f, [0, 2]).Y;
     }
 
@@ -45,7 +46,8 @@ public sealed class FuseBatchNormTests
 
     [TestMethod]
     public void TwoNormsThatMeet_AreFusedOnce() =>
-        CollectionAssert.AreEquivalent(new[] { "BatchNorm", "BatchNormAddRelu" }, Fused((m, g, x) => Relu(g, g.Add(Norm(m, g, x, "a"), Norm(m, g, x, "b")))));
+        CollectionAssert.AreEquivalent(new[]
+            { "BatchNorm", "BatchNormAddRelu" }, Fused((m, g, x) => Relu(g, g.Add(Norm(m, g, x, "a"), Norm(m, g, x, "b")))));
 
     [TestMethod]
     public void ResultsThatSomethingElseReads_StayApart()
@@ -62,7 +64,9 @@ public sealed class FuseBatchNormTests
             return g.Add(Relu(g, y), y);
         }));
         // A row that is broadcast, and the normalisation added to itself.
-        CollectionAssert.AreEqual(new[] { "BatchNorm", "Add", "Relu" }, Fused((m, g, x) => Relu(g, g.Add(Norm(m, g, x, "a"), m.Graph.AddInput("row", ElementType.Float, Shape.Of(4))))));
+        CollectionAssert.AreEqual(new[]
+            { "BatchNorm", "Add", "Relu" },
+            Fused((m, g, x) => Relu(g, g.Add(Norm(m, g, x, "a"), m.Graph.AddInput("row", ElementType.Float, Shape.Of(4))))));
         CollectionAssert.AreEqual(new[] { "BatchNorm", "Add", "Relu" }, Fused((m, g, x) =>
         {
             Value y = Norm(m, g, x, "a");

@@ -5,7 +5,7 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Tests.Passes;
 
-// Which convolutions become ours.
+/// <summary>Which convolutions become ours.</summary>
 [TestClass]
 public sealed class FuseConvTests
 {
@@ -13,7 +13,8 @@ public sealed class FuseConvTests
     {
         OnnxModel model = OnnxModel.Create("conv", 18);
         Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(2, weight[1], 8, 9));
-        Value w = trained ? model.Graph.AddInput("w", ElementType.Float, Shape.Of(weight)) : model.Graph.AddInitializer("w", TensorData.From<float>(new float[weight.Aggregate(1L, (a, b) => a * b)], weight));
+        Value w = trained ? model.Graph.AddInput("w", ElementType.Float, Shape.Of(weight))
+            : model.Graph.AddInitializer("w", TensorData.From<float>(new float[weight.Aggregate(1L, (a, b) => a * b)], weight));
         var g = new GraphBuilder(model.Graph);
         Value[] inputs = hasBias ? [x, w, model.Graph.AddInput("b", ElementType.Float, Shape.Of(weight[0]))] : [x, w];
         model.Graph.Outputs.Add(g.Op("Conv", inputs, attributes));
@@ -24,7 +25,8 @@ public sealed class FuseConvTests
     [TestMethod]
     public void LargeTrainedWeights_OfThreeByThreePlaces_AreFused()
     {
-        Node plain = Fused([40, 32, 3, 3]), same = Fused([32, 33, 3, 3], true, true, ("auto_pad", "SAME_UPPER"), ("kernel_shape", new long[] { 3, 3 }));
+        Node plain = Fused([40, 32, 3, 3]);
+        Node same = Fused([32, 33, 3, 3], true, true, ("auto_pad", "SAME_UPPER"), ("kernel_shape", new long[] { 3, 3 }));
         Assert.AreEqual($"{OperatorDefinition.Domain}.ConvForward", plain.QualifiedType);
         CollectionAssert.AreEqual(new long[] { 0, 0, 0, 0 }, plain.Ints("pads"));
         CollectionAssert.AreEqual(new long[] { 1, 1 }, plain.Ints("strides"));

@@ -8,11 +8,13 @@ namespace OrtCpr.Tests.Passes;
 [TestClass]
 public sealed class InferShapesTests
 {
-    public static IEnumerable<object[]> Models => Directory.EnumerateFiles(TestModels.Case("models"), "*.onnx").Select(f => new object[] { Path.GetFileName(f) });
+    public static IEnumerable<object[]> Models =>
+        Directory.EnumerateFiles(TestModels.Case("models"), "*.onnx").Select(f => new object[] { Path.GetFileName(f) });
 
     private static Dictionary<string, string> Inferred(string name, int partNodes)
     {
-        OnnxModel model = RegulariseModel.Run(ModelFile.Load(TestModels.Case($"models/{name}")), new Dictionary<string, TensorData>()).Item1;
+        OnnxModel model =
+            RegulariseModel.Run(ModelFile.Load(TestModels.Case($"models/{name}")), new Dictionary<string, TensorData>()).Item1;
         InferShapes.Run(model, named: true, again: false, partNodes);
         return model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().ToDictionary(v => v.Name, v => v.ToString());
     }
@@ -24,7 +26,10 @@ public sealed class InferShapesTests
         Dictionary<string, string> whole = Inferred(name, int.MaxValue);
         foreach (int partNodes in new[] { 1, 7 })
         {
-            foreach ((string value, string text) in Inferred(name, partNodes)) Assert.AreEqual(whole[value], text, $"{value}, {partNodes} nodes a part");
+            foreach ((string value, string text) in Inferred(name, partNodes))
+            {
+                Assert.AreEqual(whole[value], text, $"{value}, {partNodes} nodes a part");
+            }
         }
     }
 
@@ -40,12 +45,13 @@ public sealed class InferShapesTests
         sequence.Shape = null;
         Value y = g.Op("ConcatFromSequence", [sequence], ("axis", 1));
         graph.Outputs.Add(y);
-        foreach (Value inner in graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>()) (inner.Type, inner.Shape) = (ElementType.Undefined, null);
+        foreach (Value inner in graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>())
+            (inner.Type, inner.Shape) = (ElementType.Undefined, null);
         InferShapes.Run(model, named: true, again: false, partNodes: 1);
         Assert.AreEqual(ElementType.Float, y.Type);
     }
 
-    // What only ONNX Runtime can infer is asked for again, and only that.
+    /// <summary>What only ONNX Runtime can infer is asked for again, and only that.</summary>
     [TestMethod]
     public void Again_InfersWhatARewriteLeftOpen()
     {

@@ -3,7 +3,8 @@ using OrtCpr.Graph.Losses;
 
 namespace OrtCpr.Tests.Passes;
 
-// Damaged models through the whole builder, from bytes to the three graphs: built, or refused with an error of ours.
+/// <summary>Damaged models through the whole builder, from bytes to the three graphs: built, or refused with an error
+/// of ours.</summary>
 [TestClass]
 public sealed class MutatedModelTests
 {
@@ -15,7 +16,8 @@ public sealed class MutatedModelTests
     public void MutatedModels_AreBuiltOrRefused(string name, int seed)
     {
         byte[] original = File.ReadAllBytes(TestModels.Case(name));
-        var options = new TrainingOptions { Loss = new OutputLoss { Output = name.StartsWith("ops", StringComparison.Ordinal) ? "Y" : null } };
+        var options = new TrainingOptions
+        { Loss = new OutputLoss { Output = name.StartsWith("ops", StringComparison.Ordinal) ? "Y" : null } };
         int refused = Mutations.Survive(original, 300, seed, bytes => TrainingGraphBuilder.Build(bytes, options));
         Assert.IsGreaterThan(30, refused);
     }

@@ -11,7 +11,7 @@ public sealed class ShapePassesTests
     private static OnnxModel Load(string name) =>
         RegulariseModel.Run(ModelFile.Load(TestModels.Case($"models/{name}.onnx")), new Dictionary<string, TensorData>()).Item1;
 
-    // A fifth of an exported GPT2's values lose their symbols in ONNX Runtime's inference.
+    /// <summary>A fifth of an exported GPT2's values lose their symbols in ONNX Runtime's inference.</summary>
     [TestMethod]
     [DataRow("gpt2_legacy")]
     [DataRow("gpt2_dynamo")]
@@ -24,7 +24,11 @@ public sealed class ShapePassesTests
         foreach (Value value in model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().Where(v => v.Type.IsFloating()))
         {
             Assert.IsNotNull(value.Shape, value.Name);
-            foreach (Dim dim in value.Shape) Assert.IsTrue(dim.Known is not null || symbols.Any(s => dim.ToString().Contains(s, StringComparison.Ordinal)), $"{value}: {dim}");
+            foreach (Dim dim in value.Shape)
+            {
+                Assert.IsTrue(dim.Known is not null
+                    || symbols.Any(s => dim.ToString().Contains(s, StringComparison.Ordinal)), $"{value}: {dim}");
+            }
         }
     }
 
@@ -38,29 +42,34 @@ public sealed class ShapePassesTests
         Assert.IsFalse(graphs.Training.Graph.Nodes.Any(n => n.Is("NonZero")), "SumTo falls back to NonZero");
     }
 
-    // BERT's position ids: a constant row cut to the sequence's length, gathered and added to the token rows.
+    /// <summary>BERT's position ids: a constant row cut to the sequence's length, gathered and added to the token
+    /// rows.</summary>
     [TestMethod]
     public void ConstantCutToASymbolicLength_KeepsTheSymbol()
     {
         OnnxModel model = OnnxModel.Create("positions", 18);
         OnnxGraph graph = model.Graph;
         var g = new GraphBuilder(graph);
-        Value tokens = graph.AddInput("tokens", ElementType.Int64, new Shape((Dim)SymbolicInt.Symbol("batch"), (Dim)SymbolicInt.Symbol("sequence")));
+        Value tokens =
+            graph.AddInput("tokens", ElementType.Int64, new Shape((Dim)SymbolicInt.Symbol("batch"), (Dim)SymbolicInt.Symbol("sequence")));
         Value rows = g.Op("Gather", [TestModels.Weight(graph, "words", 10, 4), tokens]);
         Value ids = graph.AddInitializer("ids", TensorData.From<long>([0, 1, 2, 3, 4, 5], 1, 6));
         Value cut = g.Op("Slice", [ids, g.Ints(0), g.Op("Shape", [tokens], ("start", 1)), g.Ints(1)]);
         Value placed = g.Op("Add", [rows, g.Op("Gather", [TestModels.Weight(graph, "positions", 6, 4), cut])]);
         graph.Outputs.Add(g.Named(placed, "out"));
-        TrainingPlan graphs = TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OrtCpr.Graph.Losses.MseLoss() });
+        TrainingPlan graphs =
+            TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OrtCpr.Graph.Losses.MseLoss() });
         Assert.IsFalse(graphs.Training.Graph.Nodes.Any(n => n.Is("NonZero")));
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         foreach (int length in new[] { 1, 3, 6 })
         {
-            using Batch batch = new Batch().Add("tokens", new long[2 * length], 2, length).Add("target", new float[2 * length * 4], 2, length, 4);
+            using Batch batch = new Batch().Add("tokens", new long[2 * length], 2, length)
+                .Add("target", new float[2 * length * 4], 2, length, 4);
             driver.LazyResetGrad();
             driver.TrainStep(batch);
             float[] gradient = driver.GetGradient("positions").ToArray<float>();
-            Assert.AreEqual(length, Enumerable.Range(0, 6).Count(r => gradient.AsSpan(r * 4, 4).ToArray().Any(v => v != 0)), "rows that were read");
+            Assert.AreEqual(length, Enumerable.Range(0, 6)
+                .Count(r => gradient.AsSpan(r * 4, 4).ToArray().Any(v => v != 0)), "rows that were read");
         }
     }
 
@@ -78,7 +87,8 @@ public sealed class ShapePassesTests
         Assert.AreEqual(1, model.Graph.Nodes.Count(n => n.Is("Split")));
     }
 
-    // Only the last position reaches the logits, so everything behind the attention's keys and values works on one row a sample.
+    /// <summary>Only the last position reaches the logits, so everything behind the attention's keys and values works
+    /// on one row a sample.</summary>
     [TestMethod]
     [DataRow("grokking_legacy")]
     [DataRow("grokking_dynamo")]
@@ -86,8 +96,10 @@ public sealed class ShapePassesTests
     {
         OnnxModel model = Load(name);
         PrepareGraph.Run(model, InferShapes.Run(model));
-        Assert.IsFalse(model.Graph.Nodes.Any(n => n.Is("Relu") && n.Outputs[0]!.Shape is { Rank: 3 } s && s[1].Known != 1), "the MLP sees one position");
-        Assert.IsTrue(model.Graph.Nodes.Where(n => n.Is("Softmax")).All(n => n.Outputs[0]!.Shape![2].Known == 1), "the attention has one query");
+        Assert.IsFalse(model.Graph.Nodes.Any(n => n.Is("Relu") && n.Outputs[0]!.Shape is { Rank: 3 } s && s[1].Known != 1),
+            "the MLP sees one position");
+        Assert.IsTrue(model.Graph.Nodes.Where(n => n.Is("Softmax"))
+            .All(n => n.Outputs[0]!.Shape![2].Known == 1), "the attention has one query");
     }
 
     [TestMethod]
@@ -106,12 +118,14 @@ public sealed class ShapePassesTests
     {
         OnnxModel model = OnnxModel.Create("late", 18);
         var g = new GraphBuilder(model.Graph);
-        Value state = model.Graph.AddInput("state", ElementType.Float, Shape.Of(3)), x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(3));
+        Value state = model.Graph.AddInput("state", ElementType.Float, Shape.Of(3));
+        Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(3));
         Value updated = g.Named(g.Add(state, x), "updated");
         Value late = g.Named(g.Neg(g.Reshape(state, 3)), "late");
         model.Graph.Outputs.Add(updated);
         model.Graph.Outputs.Add(late);
-        InvalidOperationException error = Assert.ThrowsExactly<InvalidOperationException>(() => InPlaceRule.Check(model, [("state", "updated")]));
+        InvalidOperationException error =
+            Assert.ThrowsExactly<InvalidOperationException>(() => InPlaceRule.Check(model, [("state", "updated")]));
         StringAssert.Contains(error.Message, "Neg");
     }
 
@@ -138,7 +152,8 @@ public sealed class ShapePassesTests
         model.Graph.Outputs.Add(g.Named(y, "y"));
         InlineFunctions.Run(model);
         GraphChecker.Check(model, "test");
-        CollectionAssert.AreEqual(new[] { 0.5f, 0.25f }, model.Graph.Nodes.Where(n => n.Is("LeakyRelu")).Select(n => n.Float("alpha", 0)).ToArray());
+        CollectionAssert.AreEqual(new[] { 0.5f, 0.25f }, model.Graph.Nodes.Where(n => n.Is("LeakyRelu")).Select(n => n.Float("alpha", 0))
+            .ToArray());
         Assert.AreEqual("y", model.Graph.Outputs[0].Name);
     }
 }

@@ -8,7 +8,8 @@ using static OrtCpr.Tests.Gradients.RuleCases;
 
 namespace OrtCpr.Tests.Passes;
 
-// Each row of the upgrade table: ONNX Runtime gives the same numbers for the old model and for the raised one.
+/// <summary>Each row of the upgrade table: ONNX Runtime gives the same numbers for the old model and for the raised
+/// one.</summary>
 [TestClass]
 public sealed class UpgradeOpsetTests
 {
@@ -47,15 +48,18 @@ public sealed class UpgradeOpsetTests
         Case("Resize", [X(1, 2, 5, 4), Fed(Exactly([4], 1, 1, 0.4, 0.6))], ("mode", "nearest")) with { Opset = 10 },
         Case("Resize", [X(1, 2, 5, 4), Fixed(Exactly([0])), Fixed(Exactly([0])), Ints(1, 2, 7, 3)], ("mode", "linear")) with { Opset = 11 },
         Case("Resize", [X(1, 2, 5, 4), Fixed(Exactly([0])), Fixed(Exactly([4], 1, 1, 2, 3))], ("mode", "cubic")) with { Opset = 13 },
-        Case("Resize", [X(1, 2, 5, 4), Fixed(Exactly([0])), Fixed(Exactly([4], 1, 1, 2.4, 0.6))], ("mode", "nearest"), ("coordinate_transformation_mode", "tf_half_pixel_for_nn")) with { Opset = 11 },
+        Case("Resize", [X(1, 2, 5, 4), Fixed(Exactly([0])), Fixed(Exactly([4], 1, 1, 2.4, 0.6))], ("mode", "nearest"),
+            ("coordinate_transformation_mode", "tf_half_pixel_for_nn")) with { Opset = 11 },
         Case("Resize", [X(1, 2, 5, 4), Fixed(Exactly([4], 1, 1, 0.4, 0.6))], ("mode", "nearest")) with { Opset = 10 },
         Case("Resize", [X(1, 2, 5, 4), Fixed(Exactly([4], 1, 1, 2.4, 0.6))], ("mode", "linear")) with { Opset = 10 },
         Case("Resize", [X(1, 2, 5, 4), Fixed(Exactly([4], 1, 1, 2.4, 0.6))], ("mode", "nearest")) with { Opset = 10 },
-        Case("RoiAlign", [X(1, 2, 5, 6), Fixed(Exactly([1, 4], 0.5, 1, 3.5, 4)), Ints(0)], ("output_height", 2), ("output_width", 2), ("sampling_ratio", 2)) with { Opset = 10 },
+        Case("RoiAlign", [X(1, 2, 5, 6), Fixed(Exactly([1, 4], 0.5, 1, 3.5, 4)), Ints(0)], ("output_height", 2), ("output_width", 2),
+            ("sampling_ratio", 2)) with { Opset = 10 },
         Case("Scale", X(2, 3), ("scale", 0.7f)) with { Opset = 9 },
         Case("ScaledTanh", X(2, 3), ("alpha", 0.7f), ("beta", 1.2f)) with { Opset = 9 },
         Case("Scatter", [X(3, 4), Ints([2, 2], [0, 3, 1, 2]), X(2, 2)], ("axis", 1)) with { Opset = 10 },
-        Case("Slice", X(4, 5), ("starts", new long[] { 1, 0 }), ("ends", new long[] { 3, -1 }), ("axes", new long[] { 0, 1 })) with { Opset = 9 },
+        Case("Slice", X(4, 5), ("starts", new long[] { 1, 0 }), ("ends", new long[] { 3, -1 }), ("axes", new long[] { 0, 1 })) with
+            { Opset = 9 },
         Case("Softmax", X(2, 3), ("axis", 1)) with { Opset = 12 },
         Case("Softmax", X(2, 3, 2)) with { Opset = 9 },
         Case("Softmax", X(2, 3, 4), ("axis", 1)) with { Opset = 11 },
@@ -78,25 +82,30 @@ public sealed class UpgradeOpsetTests
         (byte[] old, string[] outputs) = RuleCheck.Write(row, dynamic: false, ElementType.Float);
         (OnnxModel raised, _) = RegulariseModel.Run(ModelFile.Load(old), new Dictionary<string, TensorData>());
         Assert.AreEqual(18, raised.Opset);
-        Dictionary<string, TensorData> feeds = RuleCheck.Named(row.Inputs.Select(i => i?.ToTensor(ElementType.Float))).ToDictionary(StringComparer.Ordinal);
+        Dictionary<string, TensorData> feeds = RuleCheck.Named(row.Inputs.Select(i => i?.ToTensor(ElementType.Float)))
+            .ToDictionary(StringComparer.Ordinal);
         using InferenceSession before = RuleCheck.Open(old), after = RuleCheck.Open(GraphWriter.ToBytes(raised));
-        Dictionary<string, TensorData> expected = RuleCheck.Evaluate(before, feeds, outputs), actual = RuleCheck.Evaluate(after, feeds, outputs);
+        Dictionary<string, TensorData> expected = RuleCheck.Evaluate(before, feeds, outputs);
+        Dictionary<string, TensorData> actual = RuleCheck.Evaluate(after, feeds, outputs);
         foreach (string output in outputs)
         {
             Assert.AreEqual(expected[output].Type, actual[output].Type, $"{output} of {name}");
             CollectionAssert.AreEqual(expected[output].Dimensions.ToArray(), actual[output].Dimensions.ToArray(), $"{output} of {name}");
             // The last bit may differ where an operator became two.
             double[] wanted = Numbers(expected[output]), found = Numbers(actual[output]);
-            for (int i = 0; i < wanted.Length; i++) Assert.AreEqual(wanted[i], found[i], 2e-7 * Math.Max(1, Math.Abs(wanted[i])), $"{output}[{i}] of {name}");
+            for (int i = 0; i < wanted.Length; i++)
+                Assert.AreEqual(wanted[i], found[i], 2e-7 * Math.Max(1, Math.Abs(wanted[i])), $"{output}[{i}] of {name}");
         }
     }
 
     [TestMethod]
     public void EveryRow_HasATest()
     {
-        string[] missing = [.. UpgradeOpset.Changes.Where(c => !Rows.Any(r => r.Op == c.OpType && r.Opset < c.Since)).Select(c => $"{c.OpType} {c.Since}")];
+        string[] missing = [.. UpgradeOpset.Changes.Where(c => !Rows.Any(r => r.Op == c.OpType && r.Opset < c.Since))
+            .Select(c => $"{c.OpType} {c.Since}")];
         Assert.IsEmpty(missing, string.Join(", ", missing));
     }
 
-    private static double[] Numbers(TensorData data) => data.Type.IsFloating() ? data.ToDoubles() : [.. data.Bytes.ToArray().Select(b => (double)b)];
+    private static double[] Numbers(TensorData data) =>
+        data.Type.IsFloating() ? data.ToDoubles() : [.. data.Bytes.ToArray().Select(b => (double)b)];
 }

@@ -1,19 +1,20 @@
+using OrtCpr.Graph.Ir;
+
 namespace OrtCpr.Data;
 
 /// <summary>Random integers that are the same on every machine and in every version of .NET (Steele, Lea, Flood 2014).</summary>
 /// <remarks>Splits, shuffles and augmentations come from here and will never change: a published run names only its seed. Not for secrets. Not thread-safe.</remarks>
 public sealed class SplitMix64
 {
-    private const ulong GoldenGamma = 0x9E3779B97F4A7C15;
     private ulong _state;
 
     private SplitMix64(ulong state) => _state = state;
 
     /// <summary>A stream of its own for each pair of seed and number.</summary>
-    public static SplitMix64 For(long seed, long stream) => new(Mix(Mix((ulong)seed + GoldenGamma) + (ulong)stream));
+    public static SplitMix64 For(long seed, long stream) => new(Mixing.Bits(Mixing.Bits((ulong)seed + Mixing.GoldenGamma) + (ulong)stream));
 
     /// <summary>The next 64 bits.</summary>
-    public ulong Next() => Mix(_state += GoldenGamma);
+    public ulong Next() => Mixing.Bits(_state += Mixing.GoldenGamma);
 
     /// <summary>Uniform in 0 … n − 1: the high half of a 128-bit product; the few values that would favour some results are drawn again (Lemire 2019).</summary>
     /// <param name="n">At least 1.</param>
@@ -43,12 +44,5 @@ public sealed class SplitMix64
             (order[i], order[j]) = (order[j], order[i]);
         }
         return order;
-    }
-
-    private static ulong Mix(ulong z)
-    {
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-        return z ^ (z >> 31);
     }
 }

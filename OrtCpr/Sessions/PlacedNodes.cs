@@ -1,6 +1,7 @@
 using System.Text;
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.OrtTraining;
 
 namespace OrtCpr.Sessions;
@@ -124,7 +125,7 @@ internal static class PlacedNodes
         public void Add(FlatTable node, string[] inputs, string[] outputs, bool hasBodies)
         {
             string op = node.Text(Slot.NodeOpType) ?? "";
-            bool random = op.StartsWith("Random", StringComparison.Ordinal) || op is "Bernoulli" or "Multinomial";
+            bool random = OperatorTraits.Has(op, Trait.Random);
             if (op is "Shape" or "Size" || (!random && !hasBodies && inputs.All(i => i.Length == 0 || IsOfShapes(i) || _scalars.Contains(i)))) _ofShapes.UnionWith(outputs);
         }
 
