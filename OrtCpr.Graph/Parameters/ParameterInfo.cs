@@ -58,8 +58,8 @@ public sealed class ParameterTable
         string[] head = ["name", "shape", "role", "trained", "constrained", "group", "reason"];
         List<string[]> rows = [head, .. All.Select(p => new[]
         {
-            p.Name, $"[{string.Join(',', p.Dimensions)}]", p.Role.ToString().ToLowerInvariant(), p.Trained ? "yes" : "no", p.Constrained
-                ? "yes" : "no",
+            p.Name, $"[{string.Join(',', p.Dimensions)}]", p.Role.ToString().ToLowerInvariant(),
+            p.Trained ? "yes" : "no", p.Constrained ? "yes" : "no",
             p.Trained ? p.Group.ToString(CultureInfo.InvariantCulture) : "-", p.Reason,
         })];
         int[] widths = [.. Enumerable.Range(0, head.Length).Select(c => rows.Max(r => r[c].Length))];

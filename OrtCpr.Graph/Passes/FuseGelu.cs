@@ -17,11 +17,9 @@ internal static class FuseGelu
         bool any = false;
         foreach (Node gate in graph.Nodes.Where(n => n.Is("Tanh") || n.Is("Erf")).ToList())
         {
-            if (gate.Inputs[0] is not { Type: ElementType.Float } inner || (gate.Is("Tanh") ? Cube(inner) : Scaled(inner)) is not Value x
-                || Outcome(graph, readers, gate.Outputs[0]!, x) is not Value y)
-            {
-                continue;
-            }
+            if (gate.Inputs[0] is not { Type: ElementType.Float } inner) continue;
+            if ((gate.Is("Tanh") ? Cube(inner) : Scaled(inner)) is not Value x) continue;
+            if (Outcome(graph, readers, gate.Outputs[0]!, x) is not Value y) continue;
             Node last = y.Producer!;
             var fused = new Node(OperatorDefinition.Domain, gate.Is("Tanh") ? "GeluTanh" : "GeluErf", last.Name);
             fused.Inputs.Add(x);

@@ -6,7 +6,8 @@ public sealed class LineLengthTests
 {
     private const int Columns = 140;
 
-    // Folders that are not done yet, without what lies below them. The list may only shrink: a folder whose lines all fit must go.
+    // Folders that are not done yet, without what lies below them. The list may only shrink: a folder whose lines all
+    // fit must go.
     private static readonly string[] NotDone =
     [
         "OrtCpr",

@@ -25,7 +25,8 @@ public sealed class TermTests
     public void Comparisons_GiveBooleans()
     {
         CollectionAssert.AreEqual(
-            new[] { "Greater = Greater(x, const/0)", "LessOrEqual = LessOrEqual(x, y)", "And = And(Greater, LessOrEqual)", "Not = Not(And)" },
+            new[] { "Greater = Greater(x, const/0)", "LessOrEqual = LessOrEqual(x, y)", "And = And(Greater, LessOrEqual)",
+                "Not = Not(And)" },
             Written((g, x, y) => !((x > 0) & (x <= y))));
         _ = Written((g, x, y) =>
         {

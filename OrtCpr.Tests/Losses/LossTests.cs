@@ -231,7 +231,8 @@ public sealed class LossTests
         Value stray = new OnnxGraph("other", new NameAuthority()).AddInput("stray", ElementType.Float, Shape.Of());
         StringAssert.Contains(Refusal(new CustomLoss(c => stray)), "uses 'stray', which the graph does not have");
         StringAssert.Contains(
-            Refusal(new CustomLoss(c => c.G.ReduceMean(c.FindFloating(null) * stray, false))), "uses 'stray', which the graph does not have");
+            Refusal(new CustomLoss(c => c.G.ReduceMean(c.FindFloating(null) * stray, false))),
+            "uses 'stray', which the graph does not have");
     }
 
     [TestMethod]

@@ -15,7 +15,8 @@ public sealed class FoldConstantsTests
         OnnxModel model = OnnxModel.Create("constants", 18);
         var g = new GraphBuilder(model.Graph);
         Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(2, 3));
-        Value table = g.Constant(TensorData.From<float>([1, 2, 3, 4, 5, 6], 2, 3));
+        // Of integers, since a floating table would be trained.
+        Value table = g.Cast(g.Constant(TensorData.From<long>([1, 2, 3, 4, 5, 6], 2, 3)), ElementType.Float);
         Value scaled = g.Mul(g.Mul(x, TestModels.Weight(model.Graph, "weight", 3)), g.Gather(table, index(g)));
         model.Graph.Outputs.Add(g.Named(scaled, "y"));
         byte[] bytes = GraphWriter.ToBytes(model);
@@ -32,13 +33,19 @@ public sealed class FoldConstantsTests
     }
 
     [TestMethod]
-    [DataRow("Div")]
-    [DataRow("Mod")]
-    public void AConstantIntegerDividedByZero_IsATypedError(string op)
+    [DataRow("Div", false)]
+    [DataRow("Div", true)]
+    [DataRow("Mod", false)]
+    [DataRow("Mod", true)]
+    public void AConstantIntegerDividedByZero_IsATypedError(string op, bool isComputed)
     {
-        // Of more elements than the symbolic evaluator looks at.
-        string message = Refusal(g => g.Op("Gather", [g.Op(op, [g.Ints([.. Enumerable.Range(0, 300)]), g.Ints(0)]), g.Int(0)]));
-        StringAssert.Contains(message, op);
-        StringAssert.Contains(message, "holds 0");
+        // More elements than the symbolic evaluator looks at.
+        string message = Refusal(g =>
+        {
+            Term zero = isComputed ? g.Ints(2) - g.Ints(2) : g.Ints(0);
+            return g.Op("Gather", [g.Op(op, [g.Ints([.. Enumerable.Range(0, 300)]), zero]), g.Int(0)]);
+        });
+        // Where the zero stands in the file, ONNX Runtime has refused it before; a computed one would end the process.
+        StringAssert.Contains(message, isComputed ? "holds 0" : op);
     }
 }

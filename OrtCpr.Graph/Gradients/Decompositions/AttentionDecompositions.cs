@@ -170,11 +170,10 @@ internal static class AttentionDecompositions
         Term missing = g.Max(g.DimOf(keys, 2) - g.DimOf(mask, shape.Rank - 1), g.Ints(0));
         bool boolean = mask.Type == ElementType.Bool;
         Term pads = g.Concat(0, [.. Enumerable.Repeat(g.Ints(0), (2 * shape.Rank) - 1), missing]);
-        Term wide = g.Op(
-            "Pad", [boolean ? g.Cast(mask, ElementType.Int32) : mask, pads, boolean ? null
-                : g.Scalar(AttentionCore.Lowest(mask.Type), mask.Type)]);
-        return (boolean ? g.Cast(wide, ElementType.Bool)
-            : wide).Typed(mask.Type, shape.With(shape.Rank - 1, keys.Shape?[2] ?? Dim.Unknown));
+        Value? fill = boolean ? null : g.Scalar(AttentionCore.Lowest(mask.Type), mask.Type);
+        Term wide = g.Op("Pad", [boolean ? g.Cast(mask, ElementType.Int32) : mask, pads, fill]);
+        Term result = boolean ? g.Cast(wide, ElementType.Bool) : wide;
+        return result.Typed(mask.Type, shape.With(shape.Rank - 1, keys.Shape?[2] ?? Dim.Unknown));
     }
 
     /// <summary>[batch, positions, heads·width] → [batch, heads, positions, width].</summary>

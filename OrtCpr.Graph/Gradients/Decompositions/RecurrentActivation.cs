@@ -39,9 +39,12 @@ internal sealed record RecurrentActivation(string Name, double Alpha, double Bet
         }
         var alphas = new Queue<float>(node.Floats("activation_alpha") ?? []);
         var betas = new Queue<float>(node.Floats("activation_beta") ?? []);
-        RecurrentActivation[] all = [.. names.Select(n => new RecurrentActivation(n,
-            Kinds[n].Alpha is double a ? alphas.TryDequeue(out float given) ? given : a : 0, Kinds[n].Beta is double b
-            ? betas.TryDequeue(out float other) ? other : b : 0))];
+        RecurrentActivation[] all = [.. names
+            .Select(n => new RecurrentActivation(n, Next(Kinds[n].Alpha, alphas), Next(Kinds[n].Beta, betas)))];
         return all[(direction * count)..((direction + 1) * count)];
     }
+
+    /// <summary>The next number of a list, or the default where the list is at its end; 0 for a function without that number.</summary>
+    private static double Next(double? fallback, Queue<float> given) =>
+        fallback is double number ? given.TryDequeue(out float next) ? next : number : 0;
 }

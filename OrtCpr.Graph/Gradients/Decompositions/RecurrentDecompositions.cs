@@ -100,9 +100,9 @@ internal static class RecurrentDecompositions
             bool biasInside = cell == LinearBeforeReset && bias is not null;
             RecurrentAttention? attention = cell == AttnLstm ? new RecurrentAttention(g, node, x, Part) : null;
             if (attention is not null) initial = [.. initial, attention.First];
-            var d = new Direction(node, recurrent, biasInside ? biases[1] : null, states == 2 ? Part(7)
-                : null, RecurrentActivation.Of(node, i, functions))
-            { Attention = attention };
+            RecurrentActivation[] activations = RecurrentActivation.Of(node, i, functions);
+            Value? recurrentBias = biasInside ? biases[1] : null, peepholes = states == 2 ? Part(7) : null;
+            var d = new Direction(node, recurrent, recurrentBias, peepholes, activations) { Attention = attention };
             Term product = g.MatMul(x, g.Transpose(attention?.InputWeights ?? Part(1)!, 1, 0));
             if (bias is not null) product += biasInside ? biases[0] : biases[0] + biases[1];
             all.Add(Scan(g, node, d, product, initial, directions[i] == "reverse", cell));

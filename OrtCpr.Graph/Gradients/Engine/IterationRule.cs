@@ -70,9 +70,9 @@ internal sealed class IterationRule
             for (int i = 0; i < _products.Count; i++)
             {
                 if (_products[i].Weight != value) continue;
-                Value part =
-                    WeightGradient(_products[i], results[_states.Count + cut.Length + (2 * i)],
-                        results[_states.Count + cut.Length + (2 * i) + 1]);
+                // The stacked factors of a product follow the states and the slices, two by two.
+                int first = _states.Count + cut.Length + (2 * i);
+                Value part = WeightGradient(_products[i], results[first], results[first + 1]);
                 sum = sum is null ? part : _g.Add(sum, part).Like(value);
             }
             gradients[_loop.Node.Inputs.Count + Array.IndexOf(captured, value)] = sum;
@@ -167,8 +167,10 @@ internal sealed class IterationRule
     private Value WeightGradient(Product product, Value a, Value dy)
     {
         Value rows = MatrixRules.Flat(_g, a), dRows = MatrixRules.Flat(_g, dy);
-        return GraphBuilder.Like(product.Transposed ? _g.Gemm(dRows, rows, true, false, product.Alpha)
-            : _g.Gemm(rows, dRows, true, false, product.Alpha), product.Weight);
+        Term gradient = product.Transposed
+            ? _g.Gemm(dRows, rows, true, false, product.Alpha)
+            : _g.Gemm(rows, dRows, true, false, product.Alpha);
+        return gradient.Like(product.Weight);
     }
 
     private void AddSum(Value outer, Value gradient)

@@ -37,8 +37,9 @@ internal static class ConvolutionRules
         Term span = g.PadFrom(2, dy, begin, end);
         Term dx = g.Op("Conv", [span, w], ("strides", window.Strides), ("dilations", window.Dilations), ("group", window.Group)).Like(x);
         var results = new Value?[bias + 1];
-        (results[0], results[1], results[bias]) =
-            (dx, WeightGradient(g, window, span, w, x), op.TryIn(bias) is null ? null : BiasGradient(g, dy, window.Spatial));
+        results[0] = dx;
+        results[1] = WeightGradient(g, window, span, w, x);
+        if (op.TryIn(bias) is not null) results[bias] = BiasGradient(g, dy, window.Spatial);
         return results;
     }
 
@@ -101,14 +102,12 @@ internal static class ConvolutionRules
             x = g.PadFrom(2, x, begin, end).Typed(x.Type, null);
         }
         Term image = window.Group == 1 ? g.Transpose(x, exchange) : GroupedImage(g, window, x, w);
-        Term product =
-            g.Op("Conv", [image, g.Transpose(dy, exchange)], ("strides", window.Dilations), ("dilations", window.Strides),
-                ("group", window.Group), ("pads", window.Pads ?? new long[2 * n]));
+        Term product = g.Op("Conv", [image, g.Transpose(dy, exchange)], ("strides", window.Dilations), ("dilations", window.Strides),
+            ("group", window.Group), ("pads", window.Pads ?? new long[2 * n]));
         if (!window.HasUnitStrides)
         {
-            product = g.Op(
-                "Slice", [product, g.Ints(new long[n]), window.Kernel is long[] kernel ? g.Ints(kernel)
-                    : g.Op("Shape", [w], ("start", 2)), g.Ints(spatial)]);
+            Term size = window.Kernel is long[] kernel ? g.Ints(kernel) : g.Op("Shape", [w], ("start", 2));
+            product = g.Op("Slice", [product, g.Ints(new long[n]), size, g.Ints(spatial)]);
         }
         product.Shape ??= new Shape(Enumerable.Repeat(Dim.Unknown, rank));
         return g.Transpose(product, exchange).Like(w);
@@ -119,9 +118,8 @@ internal static class ConvolutionRules
     {
         Term tail = g.Op("Shape", [x], ("start", 2)), batch = g.DimOf(x, 0), channels = g.DimOf(w, 1), groups = g.Ints(window.Group);
         Term apart = g.Reshape(x, g.Concat(0, batch, groups, channels, tail));
-        Term exchanged =
-            g.Op("Transpose", [apart],
-                ("perm", new long[] { 2, 1, 0 }.Concat(Enumerable.Range(3, window.Spatial).Select(i => (long)i)).ToArray()));
+        long[] perm = [2, 1, 0, .. Enumerable.Range(3, window.Spatial).Select(i => (long)i)];
+        Term exchanged = g.Op("Transpose", [apart], ("perm", perm));
         return g.Reshape(exchanged, g.Concat(0, channels, batch * groups, tail));
     }
 }

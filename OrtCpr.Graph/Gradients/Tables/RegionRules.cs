@@ -84,10 +84,12 @@ internal static class RegionRules
         Term at = start + bin * (row + (sample + 0.5) / own);
         Term visible = (at >= -1) & (at <= g.Cast(size, at.Type));
         Term inside = g.Max(g.Min(at, last), zero), first = g.Op("Floor", [inside]), part = inside - first;
-        Term Pixel(Value position, Value weight) =>
-            g.Unsqueeze(
-                g.Where(g.Equal(g.Unsqueeze(position, -1), Range(g, size, at.Type)), g.Unsqueeze(g.Where(visible, weight, zero), -1), zero),
-                3);
+        // [regions, bins, samples, 1, size]: the weight at the pixel of each sample, and zeros elsewhere.
+        Term Pixel(Value position, Value weight)
+        {
+            Term isThere = g.Equal(g.Unsqueeze(position, -1), Range(g, size, at.Type));
+            return g.Unsqueeze(g.Where(isThere, g.Unsqueeze(g.Where(visible, weight, zero), -1), zero), 3);
+        }
         return (g.Concat(3, Pixel(first, 1 - part), Pixel(g.Min(first + 1, last), part)), sample < own);
     }
 
