@@ -77,7 +77,7 @@ public static class TrainingGraphBuilder
         OptimizerGraph optimizer = OptimizerGraph.Build(specs, options.Optimizer, statistics);
         if (optimizer.Constrained.Count == 0 && options.Optimizer.Groups.Any(g => g.Constraint is not null))
             warnings.Add("The optimizer has a constraint, but no trained parameter is constrained: it is plain Adam. Constrain parameters by ParameterOptions.Constrain.");
-        warnings.AddRange(options.Optimizer.Groups.SelectMany(g => g.Warnings()).Distinct());
+        warnings.AddRange(options.Optimizer.Warnings());
         return new TrainingGraphs(training, accumulation, evaluation, file)
         {
             LossOutput = LossName,

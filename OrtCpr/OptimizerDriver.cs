@@ -214,6 +214,24 @@ public sealed class OptimizerDriver : IDisposable
         return new ConstraintMeasure(c.Name, c.Lambda, c.Kappa, measure, c.IsSet);
     })];
 
+    /// <summary>Sets every bound that is not set yet to R of its matrix as it is now, as a warm start does after its step.</summary>
+    /// <param name="which">Of the matrices under these constraints.</param>
+    internal void SetMissingBounds(Predicate<ConstrainNorm> which)
+    {
+        double[] kappa = _store.Read("cpr.kappa").ToDoubles(), detector = _store.Read("cpr.detector").ToDoubles();
+        IReadOnlyList<ConstraintMeasure> rows = MeasureConstraints();
+        for (int i = 0; i < rows.Count; i++)
+        {
+            if (rows[i].IsSet || !which(Graph.Options.Groups[Graph.Parameters[_indices[rows[i].Name]].Group].Constraint!)) continue;
+            (kappa[i], detector[(4 * i) + 3]) = (rows[i].Measure, 1);
+        }
+        Write("cpr.kappa", kappa, rows.Count);
+        Write("cpr.detector", detector, rows.Count, 4);
+
+        void Write(string name, double[] values, params long[] dimensions) =>
+            _store.Write(name, TensorData.From<double>(values, dimensions).ConvertTo(Graph.Type));
+    }
+
     /// <summary>One line for the end of a run: <c>bounds set n/P, ever active m/P</c>.</summary>
     public string ConstraintSummary
     {

@@ -154,10 +154,10 @@ public sealed class DataLoaderTests
         TrainingDriver Create() => new(TrainingGraphBuilder.Build(TestModels.Linear()), new DriverOptions { Threads = 1 });
         using TrainingDriver whole = Create(), first = Create(), second = Create();
         var loader = new DataLoader(source, whole.Graphs.BatchInputs, new DataLoaderOptions { BatchSize = 3 });
-        new Trainer(whole).Fit(loader.Batches, new FitOptions { Epochs = 2 });
+        new Trainer(whole).Fit(loader, new FitOptions { Epochs = 2 });
         var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
-        new Trainer(first).Fit(loader.Batches, new FitOptions { Epochs = 2, MaxSteps = 10, Checkpoint = checkpoint });
-        new Trainer(second).Fit(loader.Batches, new FitOptions { Epochs = 2, Checkpoint = checkpoint });
+        new Trainer(first).Fit(loader, new FitOptions { Epochs = 2, MaxSteps = 10, Checkpoint = checkpoint });
+        new Trainer(second).Fit(loader, new FitOptions { Epochs = 2, Checkpoint = checkpoint });
         CollectionAssert.AreEqual(whole.ToBuffer().ToDoubles(), second.ToBuffer().ToDoubles());
     }
 

@@ -18,7 +18,7 @@ public sealed class LogTests
     private static IEnumerable<Batch> Batches(long epoch) => Driver.FitTests.Batches(epoch);
 
     private static FitOptions Options(long epochs, params TrainerCallback[] callbacks) =>
-        new() { Epochs = epochs, StepsPerEpoch = 5, Validation = () => Batches(9), Metrics = [new Accuracy()], Callbacks = [.. callbacks] };
+        new() { Epochs = epochs, StepsPerEpoch = 5, Validation = BatchSource.From(_ => Batches(9)), Metrics = [new Accuracy()], Callbacks = [.. callbacks] };
 
     [TestMethod]
     public void Csv_HasARowForStepsAndEvaluations()
@@ -67,7 +67,7 @@ public sealed class LogTests
         using TrainingDriver driver = Create();
         new Trainer(driver).Fit(Batches, Options(1, new JsonLinesLog(folder["m.jsonl"], 2)));
         JsonNode[] lines = [.. File.ReadAllLines(folder["m.jsonl"]).Select(l => JsonNode.Parse(l)!)];
-        CollectionAssert.AreEqual(new[] { 2L, 4, 5 }, lines.Select(l => l["step"]!.GetValue<long>()).ToArray());
+        CollectionAssert.AreEqual(new[] { 2L, 4, 5, 5 }, lines.Select(l => l["step"]!.GetValue<long>()).ToArray());
         Assert.IsGreaterThan(0, lines[2]["validation_loss"]!.GetValue<double>());
         Assert.IsGreaterThan(0, lines[0]["loss"]!.GetValue<double>());
     }

@@ -100,7 +100,7 @@ internal sealed class TrainCommand
         FitResult result;
         try
         {
-            result = new Trainer(driver).Fit(loader.Batches, _fit.Read(r, folder, batches, held is null ? null : () => held.Batches(), resume), cancellation);
+            result = new Trainer(driver).Fit(loader, _fit.Read(r, folder, held, resume), cancellation);
         }
         catch (OperationCanceledException)
         {

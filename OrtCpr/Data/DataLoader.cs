@@ -32,9 +32,9 @@ public sealed record DataLoaderOptions
 
 /// <summary>Batches of a source for a model's inputs, in an order that depends on seed and epoch only, from any batch of an epoch on.</summary>
 /// <remarks>A column goes to the input of its name; then a label column to the only label that is left, and the only other column to the only other input. Element
-/// types are converted, and an example takes the input's shape where it has the same number of elements. <c>new Trainer(driver).Fit(loader.Batches)</c> trains, and goes on
+/// types are converted, and an example takes the input's shape where it has the same number of elements. <c>new Trainer(driver).Fit(loader)</c> trains, and goes on
 /// inside an epoch after a resumption without making the earlier batches. Does not own the source. Several enumerations may run at once.</remarks>
-public sealed class DataLoader
+public sealed class DataLoader : BatchSource
 {
     private readonly DataSource _source;
     private readonly DataLoaderOptions _options;
@@ -66,11 +66,14 @@ public sealed class DataLoader
     /// <summary>Batches of an epoch.</summary>
     public long BatchCount => _options.DropLast ? _source.Count / _options.BatchSize : (_source.Count + _options.BatchSize - 1) / _options.BatchSize;
 
+    /// <inheritdoc/>
+    public override long? BatchesPerEpoch => BatchCount;
+
     /// <summary>The batches of an epoch.</summary>
     /// <param name="epoch">Decides the order and what is random.</param>
-    /// <param name="skip">How many to leave out in front.</param>
+    /// <param name="skip">How many to leave out at the front.</param>
     /// <returns>Batches to be disposed by whoever takes them; their memory is used again then.</returns>
-    public IEnumerable<Batch> Batches(long epoch = 0, long skip = 0)
+    public override IEnumerable<Batch> Batches(long epoch = 0, long skip = 0)
     {
         IEnumerable<Batch> batches = Made(epoch, skip);
         return _options.Prefetch == 0 ? batches : Data.Prefetch.Ahead(batches, _options.Prefetch);
@@ -80,7 +83,7 @@ public sealed class DataLoader
     /// <param name="epoch">Decides the order and what is random.</param>
     /// <param name="skip">How many to leave out in front.</param>
     /// <param name="cancellation">Ends the enumeration.</param>
-    public IAsyncEnumerable<Batch> BatchesAsync(long epoch = 0, long skip = 0, CancellationToken cancellation = default) =>
+    public override IAsyncEnumerable<Batch> BatchesAsync(long epoch = 0, long skip = 0, CancellationToken cancellation = default) =>
         Data.Prefetch.AheadAsync(Made(epoch, skip), Math.Max(1, _options.Prefetch), cancellation);
 
     private IEnumerable<Batch> Made(long epoch, long skip)

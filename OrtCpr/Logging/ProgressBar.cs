@@ -36,7 +36,7 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
     public override void OnStepEnd(Trainer trainer, StepReport report, FitControl control)
     {
         ArgumentNullException.ThrowIfNull(report);
-        _loss.Add(report.Loss, 1);
+        if (report.Applied) _loss.Add(report.Loss, 1);
         (_last, _latest) = (report.Step, report);
         if (_clock.Elapsed - _shown >= _interval) Show(trainer);
     }
@@ -54,6 +54,15 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
     {
         if (_latest is not null && _loss.Weight > 0) Show(trainer, stays: true);
         else if (isTerminal && _length > 0) output.WriteLine();
+    }
+
+    /// <inheritdoc/>
+    public override void OnWarning(Trainer trainer, string message)
+    {
+        if (isTerminal && _length > 0) output.WriteLine();
+        _length = 0;
+        output.WriteLine($"warning: {message}");
+        output.Flush();
     }
 
     private void Show(Trainer trainer, bool stays = false)
