@@ -162,6 +162,16 @@ public sealed class DataLoaderTests
     }
 
     [TestMethod]
+    public void AnOrderOfOnesOwn_IsTheOrderOfAnEpoch_AndIsChecked()
+    {
+        DataLoader Loader(Func<long, IReadOnlyList<int>> order) => new(Source(4), Inputs, new DataLoaderOptions { BatchSize = 3, Order = order });
+        CollectionAssert.AreEqual(new long[] { 3, 1, 1, 0 }, Labels(Loader(_ => [3, 1, 1, 0]).Batches()));
+        CollectionAssert.AreEqual(new long[] { 2 }, Labels(Loader(epoch => [0, 0, 0, (int)epoch]).Batches(2, skip: 1)));
+        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() => Labels(Loader(_ => [1]).Batches())).Message, "epoch 0 has 1 examples; expected 4");
+        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() => Labels(Loader(_ => [0, 1, 2, 4]).Batches(5))).Message, "epoch 5 names example 4; expected 0 to 3");
+    }
+
+    [TestMethod]
     public void Split_IsWhole_AndTheSameForASeed()
     {
         (DataSource a, DataSource b) = Source(10).Split(0.8, 5);

@@ -14,6 +14,10 @@ public sealed record DataLoaderOptions
     /// <summary>Whether each epoch has an order of its own. Default on.</summary>
     public bool Shuffle { get; init; } = true;
 
+    /// <summary>The examples of an epoch, counted from 0, in order, in place of a shuffle: a curriculum, say, or an order that was recorded. As many as
+    /// the source has; one may come more than once. Null (default) for <see cref="Shuffle"/>'s order.</summary>
+    public Func<long, IReadOnlyList<int>>? Order { get; init; }
+
     /// <summary>Seed of shuffles and transforms. Default 0.</summary>
     public long Seed { get; init; }
 
@@ -89,7 +93,8 @@ public sealed class DataLoader : BatchSource
     private IEnumerable<Batch> Made(long epoch, long skip)
     {
         int count = (int)_source.Count;
-        int[]? order = _options.Shuffle ? SplitMix64.For(_options.Seed, epoch).Permutation(count) : null;
+        IReadOnlyList<int>? order = _options.Order is not null ? Checked(_options.Order(epoch), epoch)
+            : _options.Shuffle ? SplitMix64.For(_options.Seed, epoch).Permutation(count) : null;
         for (long b = skip; b < BatchCount; b++)
         {
             int start = (int)(b * _options.BatchSize), rows = Math.Min(_options.BatchSize, count - start);
@@ -97,7 +102,17 @@ public sealed class DataLoader : BatchSource
         }
     }
 
-    private Batch Make(int[]? order, int start, int rows, long epoch)
+    private IReadOnlyList<int> Checked(IReadOnlyList<int> order, long epoch)
+    {
+        if (order.Count != _source.Count) throw new DataFileException($"{nameof(DataLoaderOptions.Order)} of epoch {epoch} has {order.Count} examples; expected {_source.Count}, as the source has.");
+        foreach (int row in order)
+        {
+            if (row < 0 || row >= _source.Count) throw new DataFileException($"{nameof(DataLoaderOptions.Order)} of epoch {epoch} names example {row}; expected 0 to {_source.Count - 1}.");
+        }
+        return order;
+    }
+
+    private Batch Make(IReadOnlyList<int>? order, int start, int rows, long epoch)
     {
         byte[][] buffers = _spare.TryTake(out byte[][]? used) ? used : [.. _slots.Select(s => GC.AllocateUninitializedArray<byte>(Math.Max(1, checked(s.TargetSize * _options.BatchSize)), pinned: true))];
         var batch = new Batch { Released = () => _spare.Add(buffers) };
