@@ -55,6 +55,9 @@ public sealed record FitOptions
         StepsPerEpoch is null && GradientAccumulation >= 1 && source.BatchesPerEpoch is long batches and > 0
             ? this with { StepsPerEpoch = 1 + ((batches - 1) / GradientAccumulation) } : this;
 
+    /// <summary>Tells the callbacks something that the user should know; set while a fit runs.</summary>
+    internal Action<string>? Warned { get; init; }
+
     internal bool EvaluatesAfter(long epoch) => EvaluateWhen?.Invoke(epoch) ?? (epoch + 1) % EvaluateEvery == 0;
 
     /// <summary>Checks every property.</summary>

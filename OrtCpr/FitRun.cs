@@ -45,11 +45,12 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
             if (checkpoint.Resume && File.Exists(checkpoint.LastPath)) Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath), checkpoint.LastPath);
             else Save(checkpoint.LastPath, isEpochOver: true);
         }
+        FitOptions told = options with { Warned = Warn };
         foreach (TrainerCallback callback in options.Callbacks)
         {
             // Counted first: a callback that fails half opened is closed as well.
             _begun++;
-            callback.OnFitBegin(trainer, options, _steps);
+            callback.OnFitBegin(trainer, told, _steps);
         }
         _bounds = ShortRunBounds.Of(Optimizer, _steps, options.TotalSteps);
         foreach (string warning in _bounds?.Warnings ?? []) Warn(warning);
@@ -193,6 +194,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
 
     private void Restore(TrainingProgress progress, string path)
     {
+        // A job that was saved before its first step: a process killed there leaves no progress, and none is lost.
+        if (!FitState.IsIn(progress.Extra) && Optimizer.Steps == 0) return;
         FitState state = FitState.Read(progress.Extra, path);
         (_steps, _before, _best) = (state.Steps, state.Elapsed, state.Best);
         Epoch = progress.Epoch - 1;

@@ -34,11 +34,14 @@ internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped
         return extra;
     }
 
+    /// <summary>Whether a fit has written the checkpoint.</summary>
+    public static bool IsIn(IReadOnlyDictionary<string, string> extra) => extra.ContainsKey(StepsKey);
+
     /// <summary>Takes back what <see cref="ToExtra"/> gave.</summary>
     /// <exception cref="CheckpointException">No fit has written it, or it is damaged; names every bad entry.</exception>
     public static FitState Read(IReadOnlyDictionary<string, string> extra, string path)
     {
-        if (!extra.ContainsKey(StepsKey))
+        if (!IsIn(extra))
         {
             throw new CheckpointException($"Checkpoint '{path}' was not written by a fit: it lacks '{StepsKey}'. "
                 + $"Load it by TrainingCheckpoint.Load and fit without {nameof(CheckpointOptions.Resume)}.");

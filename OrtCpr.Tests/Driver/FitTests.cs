@@ -150,6 +150,9 @@ public sealed class FitTests
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = Create();
         var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
+        // Saved before the first step it is the start of any fit: so a process leaves it that was killed between ArtifactsFolder.Save and its fit.
+        TrainingCheckpoint.Save(driver, checkpoint.LastPath);
+        Assert.AreEqual(5, new Trainer(driver).Fit(Batches, new FitOptions { Checkpoint = checkpoint }).Steps);
         TrainingCheckpoint.Save(driver, checkpoint.LastPath);
         StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => new Trainer(driver).Fit(Batches, new FitOptions { Checkpoint = checkpoint })).Message, "was not written by a fit");
     }

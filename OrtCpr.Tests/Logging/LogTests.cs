@@ -56,8 +56,27 @@ public sealed class LogTests
         lines.OnFitEnd(new Trainer(driver));
         Assert.HasCount(3, File.ReadAllLines(csv));
         CollectionAssert.AreEqual(new[] { "{\"step\":1}", "{\"step\":2}" }, File.ReadAllLines(json));
-        File.WriteAllText(csv, "a,b\n");
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => new CsvLog(csv).OnFitBegin(new Trainer(driver), Options(1), 2)).Message, "log of another run");
+    }
+
+    // A log is never worth a run.
+    [TestMethod]
+    [DataRow("a,b\n", "begins with 'a,b'")]
+    [DataRow("step,epo", "begins with 'step,epo'")]
+    [DataRow("step,epoch,seconds,loss,learning_rate,active_constraints,validation_loss,validation_accuracy\n1,0,0.1,2,0.01,0,,\n2,0,0.", "has 1 line(s) that were written in part")]
+    public void ALogThatWasWrittenInPart_IsSetAside_AndTheRunGoesOn(string content, string told)
+    {
+        using var folder = new TemporaryFolder();
+        using TrainingDriver driver = Create();
+        var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
+        new Trainer(driver).Fit(Batches, Options(1) with { Checkpoint = checkpoint });
+        File.WriteAllText(folder["m.csv"], content);
+        FitResult result = new Trainer(driver).Fit(Batches, Options(2, new CsvLog(folder["m.csv"], 1)) with { Checkpoint = checkpoint });
+        StringAssert.Contains(result.Warnings.Single(), told);
+        string[] lines = File.ReadAllLines(folder["m.csv"]);
+        StringAssert.StartsWith(lines[0], "step,epoch,seconds");
+        StringAssert.StartsWith(lines[^1], "10,1,");
+        Assert.AreEqual(told.StartsWith("begins", StringComparison.Ordinal), File.Exists(folder["m.csv.aside"]));
+        if (File.Exists(folder["m.csv.aside"])) Assert.AreEqual(content, File.ReadAllText(folder["m.csv.aside"]));
     }
 
     [TestMethod]

@@ -115,7 +115,9 @@ public sealed class CommandTests
         (int code, string output) = Run("train", Model, "--data", folder["table.csv"], "--label", "class", "--validation-split", "0.25", "--metric", "accuracy", "--epochs", "6", "--batch-size", "10", "--lr", "0.01", "--threads", "1",
             "--json-lines", "--tensorboard", "--log-every", "3", "--out", job);
         Assert.AreEqual(0, code, output);
-        foreach (string part in new[] { "\"kappa_init_param\": null", "layers.2.weight", "bounds set 3/3", "validation accuracy", "54 steps in" }) StringAssert.Contains(output, part);
+        StringAssert.Contains(File.ReadAllText(Path.Combine(job, "run.json")), "\"label\": \"class\"");
+        Assert.DoesNotContain("kappa_init_param", output);
+        foreach (string part in new[] { "90 examples, 30 to evaluate on, in batches of 10; 54 steps", "layers.2.weight", "bounds set 3/3", "validation accuracy", "54 steps in" }) StringAssert.Contains(output, part);
         foreach (string file in new[] { "run.json", "metrics.csv", "metrics.jsonl", "constraints.csv", "checkpoint.safetensors", "best.safetensors", "model.onnx", "plot.png" }) Assert.IsTrue(File.Exists(Path.Combine(job, file)), file);
         Assert.HasCount(18 + 6, File.ReadAllLines(Path.Combine(job, "metrics.jsonl")));
         double[] weights = Weights(job);
