@@ -145,6 +145,48 @@ public sealed class CommandTests
         return driver.ToBuffer().ToDoubles();
     }
 
+    // As many steps as are asked for, whatever an epoch has; a short run is logged; texts stay texts; the model on the command line goes before the file's.
+    [TestMethod]
+    public void AShortRun_AndItsConfig()
+    {
+        using var folder = new TemporaryFolder();
+        string job = folder["job"], config = Path.Combine(job, "run.json");
+        (int code, string output) = Run("train", Model, "--data", Data(folder), "--batch-size", "20", "--steps", "20", "--log-every", "50", "--schedule", "one_cycle",
+            "--warmup-steps", "5", "--lr", "0.01", "--label", "007", "--threads", "1", "--out", job);
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, "20 steps in");
+        StringAssert.Contains(output, "The run has 20 steps, too few for bounds at an inflection point");
+        StringAssert.Contains(output, "bounds set 3/3");
+        StringAssert.Contains(File.ReadAllText(config), "\"label\": \"007\"");
+        string[] rows = File.ReadAllLines(Path.Combine(job, "metrics.csv"));
+        StringAssert.StartsWith(rows.Single(r => r.StartsWith("20,", StringComparison.Ordinal)), "20,9,");
+        (code, output) = Run("train", "--threads", "1", folder["other.onnx"], "--config", config, "--out", folder["again"]);
+        Assert.AreEqual(1, code);
+        StringAssert.Contains(output, "other.onnx");
+    }
+
+    [TestMethod]
+    public void AnErrorOfOurs_IsOneLine_AndItsDetailsAreInAFile()
+    {
+        TextWriter error = Console.Error;
+        using var text = new StringWriter();
+        Console.SetError(text);
+        try
+        {
+            OrtCpr.Tool.UnexpectedError.Report(new InvalidOperationException("first\nsecond"), ["train", "x"]);
+        }
+        finally
+        {
+            Console.SetError(error);
+        }
+        string line = text.ToString().TrimEnd();
+        Assert.HasCount(1, line.Split('\n'));
+        StringAssert.Contains(line, "InvalidOperationException: first)");
+        string path = line.Split('\'')[1];
+        StringAssert.Contains(File.ReadAllText(path), "ortcpr train x");
+        File.Delete(path);
+    }
+
     [TestMethod]
     public void Compare_ShowsMeanAndDeviation()
     {
