@@ -141,7 +141,7 @@ public static class TrainingGraphBuilder
             yield return "The optimizer has a constraint, but no trained parameter is constrained: it is plain Adam. "
                 + "Constrain parameters by ParameterOptions.Constrain.";
         }
-        foreach (string warning in options.Groups.SelectMany(g => g.Warnings()).Distinct()) yield return warning;
+        foreach (string warning in options.Warnings()) yield return warning;
     }
 
     private static void RefuseUntrainable(ParameterTable parameters)

@@ -9,18 +9,35 @@ using OrtCpr.Tool.Train;
 using OrtCpr.Tool.Verify;
 
 RootCommand root = new("Trains exported ONNX models with AdamCPR on stock ONNX Runtime.");
-foreach (Command command in new[] { TrainCommand.Create(), EvaluateCommand.Create(), ExportCommand.Create(), PlotCommand.Create(), BenchCommand.Create(), InspectCommand.Create(), GradcheckCommand.Create(), ImportWeightsCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create() }.Concat(VerifyCommand.Create())) root.Add(command);
+Command[] commands =
+[
+    TrainCommand.Create(), EvaluateCommand.Create(), ExportCommand.Create(), PlotCommand.Create(), BenchCommand.Create(), InspectCommand.Create(),
+    GradcheckCommand.Create(), ImportWeightsCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create(), .. VerifyCommand.Create(),
+];
+foreach (Command command in commands) root.Add(command);
 // Underscores and dashes are equal in the names of options.
 string[] words = [.. args.Select(a => a.StartsWith("--", StringComparison.Ordinal) ? Dashed(a) : a)];
 try
 {
     // Mistakes of the user are ours to print, in one line and without a stack trace.
-    return root.Parse(RunConfig.Expand(words)).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    return root.Parse(RunConfig.Expand(root, words)).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
 catch (OrtCprException error)
 {
     Console.Error.WriteLine(error.Message);
     return 1;
+}
+catch (OperationCanceledException)
+{
+    Console.Error.WriteLine("stopped");
+    return 130;
+}
+#pragma warning disable CA1031 // Whatever is left is a mistake of ours, and nobody should have to read a stack trace for it.
+catch (Exception error)
+#pragma warning restore CA1031
+{
+    UnexpectedError.Report(error, args);
+    return 70;
 }
 
 static string Dashed(string option)

@@ -13,14 +13,16 @@ namespace OrtCpr;
 public static class ArtifactsFolder
 {
     private const string Training = "training_model.onnx", Accumulation = "accumulation_model.onnx", Evaluation = "eval_model.onnx", OptimizerFile = "optimizer_model.onnx",
-        Model = "model.onnx", Description = "training.json", Checkpoint = "checkpoint.safetensors";
+        Model = "model.onnx", Description = "training.json", Checkpoint = "checkpoint.safetensors", Staging = ".new";
 
     private static readonly (PlanGraph Graph, string Name)[] Files =
         [(PlanGraph.Training, Training), (PlanGraph.Accumulation, Accumulation), (PlanGraph.Evaluation, Evaluation), (PlanGraph.Optimizer, OptimizerFile)];
 
-    /// <summary>Writes everything; the folder is created. The checkpoint comes last, so a folder that has one is whole.</summary>
-    /// <param name="driver">What to save.</param>
-    /// <param name="folder">Where to.</param>
+    /// <summary>Writes everything; the folder is created. A job that is there already is whole until the new one is, also after a crash.</summary>
+    /// <remarks>The files are written to the folder <c>.new</c> in it, the checkpoint last, and then moved. A crash while they are moved is made good by the
+    /// next <see cref="Load(string, DriverOptions?)"/> or Save: what is whole in <c>.new</c> is the job.</remarks>
+    /// <param name="driver">The driver to save.</param>
+    /// <param name="folder">The folder to write to.</param>
     /// <param name="progress">The caller's position; null for none.</param>
     /// <exception cref="FileAccessException">A file can't be written; names it.</exception>
     public static void Save(TrainingDriver driver, string folder, TrainingProgress? progress = null)
@@ -28,18 +30,41 @@ public static class ArtifactsFolder
         ArgumentNullException.ThrowIfNull(driver);
         ArgumentNullException.ThrowIfNull(folder);
         TrainingPlan plan = driver.Plan;
+        string staging = Path.Combine(folder, Staging);
+        Guarded(folder, () =>
+        {
+            Commit(folder);
+            // What a crash has left half written.
+            if (Directory.Exists(staging)) Directory.Delete(staging, recursive: true);
+            Directory.CreateDirectory(staging);
+        });
+        foreach ((PlanGraph graph, string name) in Files) ModelFile.Save(GraphWriter.Write(plan.ModelOf(graph)!), Path.Combine(staging, name));
+        driver.ExportModel(Path.Combine(staging, Model));
+        AtomicFile.Write(Path.Combine(staging, Description),
+            stream => JsonSerializer.Serialize(stream, PlanDescription.Of(plan), GraphJson.Indented.PlanDescription));
+        TrainingCheckpoint.Save(driver, Path.Combine(staging, Checkpoint), progress);
+        Guarded(folder, () => Commit(folder));
+    }
+
+    // Moves what is whole in the staging folder to its place. The checkpoint, which says that it is whole, goes last.
+    private static void Commit(string folder)
+    {
+        string staging = Path.Combine(folder, Staging);
+        if (!File.Exists(Path.Combine(staging, Checkpoint))) return;
+        foreach (string file in Directory.GetFiles(staging).OrderBy(f => Path.GetFileName(f) == Checkpoint)) File.Move(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
+        Directory.Delete(staging, recursive: true);
+    }
+
+    private static void Guarded(string folder, Action action)
+    {
         try
         {
-            Directory.CreateDirectory(folder);
+            action();
         }
         catch (Exception error) when (FileAccessException.IsFileError(error))
         {
             throw FileAccessException.CannotWrite(folder, error);
         }
-        foreach ((PlanGraph graph, string name) in Files) ModelFile.Save(GraphWriter.Write(plan.ModelOf(graph)!), Path.Combine(folder, name));
-        driver.ExportModel(Path.Combine(folder, Model));
-        AtomicFile.Write(Path.Combine(folder, Description), stream => JsonSerializer.Serialize(stream, PlanDescription.Of(plan), GraphJson.Indented.PlanDescription));
-        TrainingCheckpoint.Save(driver, Path.Combine(folder, Checkpoint), progress);
     }
 
     /// <summary>Loads a folder that <see cref="Save"/> wrote.</summary>
@@ -50,6 +75,7 @@ public static class ArtifactsFolder
     public static TrainingDriver Load(string folder, DriverOptions? options, out TrainingProgress progress)
     {
         ArgumentNullException.ThrowIfNull(folder);
+        Guarded(folder, () => Commit(folder));
         Dictionary<PlanGraph, OnnxModel> models = Files.ToDictionary(f => f.Graph, f => Read(Path.Combine(folder, f.Name)));
         PlanDescription description = ReadDescription(Path.Combine(folder, Description), models);
         TrainingPlan plan;

@@ -5,11 +5,12 @@ using OrtCpr.Graph;
 namespace OrtCpr;
 
 /// <summary>Named tensors for one step, over the caller's memory.</summary>
-/// <remarks>Owns the ONNX Runtime views of the arrays, not the arrays; they must not change during a step. Not thread-safe.</remarks>
+/// <remarks>Owns the ONNX Runtime views of the arrays, not the arrays; they must not change during a step. Labels have the names of the loss
+/// (<see cref="Graph.Losses.Loss.Labels"/>). Not thread-safe.</remarks>
 public sealed class Batch : IDisposable
 {
     private readonly Dictionary<string, OrtValue> _tensors = new(StringComparer.Ordinal);
-    private bool _borrows;
+    private readonly HashSet<OrtValue> _borrowed = new(ReferenceEqualityComparer.Instance);
 
     // Told once when nobody uses the arrays any more.
     internal Action? Released { get; set; }
@@ -52,15 +53,32 @@ public sealed class Batch : IDisposable
         if (_tensors.ContainsKey(name)) throw new DriverException($"Batch entry '{name}' is given twice.");
         OrtValue value = Device.AllocateOnHost(data.Type, data.Dimensions);
         data.Bytes.Span.CopyTo(value.GetTensorMutableRawData());
+        // The bytes may be those of a mapped file, which ends with their owner.
+        GC.KeepAlive(data);
         _tensors[name] = value;
+        return this;
+    }
+
+    /// <summary>Adds a tensor of ONNX Runtime, without a copy.</summary>
+    /// <param name="name">Input of the model, or labels of the loss.</param>
+    /// <param name="value">A dense tensor, in host memory or on the driver's device. Stays the caller's, and must live as long as this batch.</param>
+    /// <returns>This batch.</returns>
+    /// <exception cref="DriverException">The name is given twice, or the value is no tensor.</exception>
+    public Batch Add(string name, OrtValue value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        if (!value.IsTensor) throw new DriverException($"Batch entry '{name}' is of ONNX Runtime's type {value.OnnxType}; expected a dense tensor.");
+        if (!_tensors.TryAdd(name, value)) throw new DriverException($"Batch entry '{name}' is given twice.");
+        _borrowed.Add(value);
         return this;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (OrtValue value in _borrows ? [] : _tensors.Values.ToArray()) value.Dispose();
+        foreach (OrtValue value in _tensors.Values.Where(v => !_borrowed.Contains(v))) value.Dispose();
         _tensors.Clear();
+        _borrowed.Clear();
         Action? released = Released;
         Released = null;
         released?.Invoke();
@@ -76,8 +94,12 @@ public sealed class Batch : IDisposable
     // Over values that stay the caller's.
     internal static Batch Over(IEnumerable<(string Name, OrtValue Value)> values)
     {
-        var batch = new Batch { _borrows = true };
-        foreach ((string name, OrtValue value) in values) batch._tensors[name] = value;
+        var batch = new Batch();
+        foreach ((string name, OrtValue value) in values)
+        {
+            batch._tensors[name] = value;
+            batch._borrowed.Add(value);
+        }
         return batch;
     }
 
@@ -112,7 +134,7 @@ public sealed class Batch : IDisposable
                 string dim = input.Dimensions![i];
                 long size = info.Shape[i];
                 if (dim == "?") continue;
-                if (long.TryParse(dim, out long known))
+                if (long.TryParse(dim, System.Globalization.CultureInfo.InvariantCulture, out long known))
                 {
                     if (known != size) problems.Add($"expected {input}, found {found}: dimension {i} must be {known}");
                 }

@@ -21,11 +21,18 @@ public sealed class EarlyStopping(int patience, string monitor = "loss", double 
     public override string? State => string.Create(CultureInfo.InvariantCulture, $"{Best:R} {Waited}");
 
     /// <inheritdoc/>
+    /// <exception cref="CheckpointException">It is damaged.</exception>
     public override void Restore(string state)
     {
         ArgumentNullException.ThrowIfNull(state);
-        string[] parts = state.Split(' ');
-        (Best, Waited) = (double.Parse(parts[0], CultureInfo.InvariantCulture), int.Parse(parts[1], CultureInfo.InvariantCulture));
+        if (state.Split(' ') is not [string first, string second]
+            || !double.TryParse(first, NumberStyles.Float, CultureInfo.InvariantCulture, out double best)
+            || !int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out int waited))
+        {
+            throw new CheckpointException($"The state of {nameof(EarlyStopping)} in the checkpoint is damaged: found '{state}', expected the best figure and "
+                + $"the evaluations since then. Go on from another checkpoint, or begin anew without {nameof(CheckpointOptions.Resume)}.");
+        }
+        (Best, Waited) = (best, waited);
     }
 
     /// <inheritdoc/>

@@ -4,7 +4,7 @@ using OrtCpr.Metrics;
 
 namespace OrtCpr;
 
-/// <summary>How <see cref="Trainer.Fit(IEnumerable{Batch}, FitOptions?, CancellationToken)"/> goes through its batches.</summary>
+/// <summary>How <see cref="Trainer.Fit(BatchSource, FitOptions?, CancellationToken)"/> goes through its batches.</summary>
 public sealed record FitOptions
 {
     /// <summary>Times that all batches are gone through, at least 1. Default 1.</summary>
@@ -16,8 +16,9 @@ public sealed record FitOptions
     /// <summary>Batches whose mean gradient makes one optimizer step, at least 1. Default 1.</summary>
     public int GradientAccumulation { get; init; } = 1;
 
-    /// <summary>Batches to evaluate on; loss and metrics go to the callbacks, the loss to schedules that wait for a plateau. Default: none.</summary>
-    public Func<IEnumerable<Batch>>? Validation { get; init; }
+    /// <summary>What to evaluate on, as a rule a <see cref="Data.DataLoader"/>, its first epoch each time; <see cref="BatchSource.From(Func{long, IEnumerable{Batch}}, long?)"/>
+    /// makes one of any batches. Loss and metrics go to the callbacks, the loss to schedules that wait for a plateau. Default: none.</summary>
+    public BatchSource? Validation { get; init; }
 
     /// <summary>Figures of an evaluation beside the loss. Default: none.</summary>
     public ImmutableArray<Metric> Metrics { get; init; } = [];
@@ -25,23 +26,39 @@ public sealed record FitOptions
     /// <summary>Epochs between two evaluations, at least 1. Default 1.</summary>
     public int EvaluateEvery { get; init; } = 1;
 
+    /// <summary>Says for each epoch, counted from 0, whether it ends with an evaluation, in place of <see cref="EvaluateEvery"/>. Default: null.</summary>
+    public Func<long, bool>? EvaluateWhen { get; init; }
+
     /// <summary>Optimizer steps between two evaluations, in place of <see cref="EvaluateEvery"/>; 0 for none. Default 0.</summary>
     public long EvaluateEverySteps { get; init; }
 
     /// <summary>Checkpoints on the way, and going on from one. Default: none.</summary>
     public CheckpointOptions? Checkpoint { get; init; }
 
-    /// <summary>Optimizer steps of an epoch, for whoever tells how long a run still takes; null when nobody knows. Default null.</summary>
+    /// <summary>Optimizer steps of an epoch; null for what <see cref="BatchSource.BatchesPerEpoch"/> of the source comes to, if it knows it. Default
+    /// null.</summary>
+    /// <remarks>Callbacks get options in which it is filled in.</remarks>
     public long? StepsPerEpoch { get; init; }
 
     /// <summary>Steps of the whole run as far as the options tell; null when they do not.</summary>
-    public long? TotalSteps => StepsPerEpoch is long n && n <= long.MaxValue / Epochs ? Math.Min(MaxSteps, n * Epochs) : MaxSteps == long.MaxValue ? null : MaxSteps;
+    public long? TotalSteps => StepsPerEpoch is long n && n <= long.MaxValue / Math.Max(1, Epochs) ? Math.Min(MaxSteps, n * Epochs)
+        : MaxSteps == long.MaxValue ? null : MaxSteps;
 
     /// <summary>Told after each step. Default: nobody.</summary>
     public IProgress<StepReport>? Progress { get; init; }
 
     /// <summary>Called in order after each step and each epoch. Default: none.</summary>
     public ImmutableArray<TrainerCallback> Callbacks { get; init; } = [];
+
+    /// <summary>The same for a source: with the number of its steps where nobody has given one.</summary>
+    internal FitOptions For(BatchSource source) =>
+        StepsPerEpoch is null && GradientAccumulation >= 1 && source.BatchesPerEpoch is long batches and > 0
+            ? this with { StepsPerEpoch = 1 + ((batches - 1) / GradientAccumulation) } : this;
+
+    /// <summary>Tells the callbacks something that the user should know; set while a fit runs.</summary>
+    internal Action<string>? Warned { get; init; }
+
+    internal bool EvaluatesAfter(long epoch) => EvaluateWhen?.Invoke(epoch) ?? (epoch + 1) % EvaluateEvery == 0;
 
     /// <summary>Checks every property.</summary>
     /// <exception cref="OptionException">Names all that are out of range.</exception>

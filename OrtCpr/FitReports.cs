@@ -1,27 +1,31 @@
 namespace OrtCpr;
 
-/// <summary>After an optimizer step.</summary>
+/// <summary>What an optimizer step came to.</summary>
 /// <param name="Epoch">Epoch, from 0.</param>
 /// <param name="Step">Steps of this fit so far.</param>
 /// <param name="Loss">Mean loss of the batches of this step.</param>
-/// <param name="LearningRate">Learning rate that the next step uses in group 0.</param>
-/// <param name="Applied">False when a gradient was not finite and the step was skipped.</param>
+/// <param name="LearningRate">Learning rate that the step has used in group 0.</param>
+/// <param name="Applied">False when a gradient was not finite and the step was skipped. On devices other than the CPU a loss that is not finite
+/// says so.</param>
 /// <param name="Elapsed">Since the fit began, earlier sittings of a resumed run included.</param>
 public sealed record StepReport(long Epoch, long Step, double Loss, double LearningRate, bool Applied, TimeSpan Elapsed);
 
-/// <summary>After an epoch.</summary>
+/// <summary>What an epoch came to.</summary>
 /// <param name="Epoch">Epoch, from 0.</param>
 /// <param name="Step">Steps of this fit so far.</param>
-/// <param name="Loss">Mean training loss of the epoch, each batch weighted by its first dimension.</param>
+/// <param name="Loss">Mean training loss of the epoch, each batch weighted by its first dimension; skipped steps do not count.</param>
 /// <param name="Validation">The evaluation at its end; null when there was none.</param>
 /// <param name="Elapsed">Since the fit began, earlier sittings of a resumed run included.</param>
 public sealed record EpochReport(long Epoch, long Step, double Loss, EvaluationReport? Validation, TimeSpan Elapsed)
 {
+    /// <summary>Steps of the epoch that were skipped since a gradient was not finite.</summary>
+    public long SkippedSteps { get; init; }
+
     /// <summary>Mean loss over the validation batches; null when they were not evaluated.</summary>
     public double? ValidationLoss => Validation?.Loss;
 }
 
-/// <summary>After an evaluation.</summary>
+/// <summary>What an evaluation came to.</summary>
 /// <param name="Epoch">Epoch, from 0; -1 outside of a fit.</param>
 /// <param name="Step">Steps of this fit so far.</param>
 /// <param name="Loss">Mean loss, each batch weighted by its first dimension; NaN without a batch.</param>
@@ -41,4 +45,8 @@ public sealed record EvaluationReport(long Epoch, long Step, double Loss, IReadO
 /// <param name="SkippedSteps">Steps that the driver has skipped so far since a gradient was not finite.</param>
 /// <param name="ConstraintSummary"><c>bounds set n/P, ever active m/P</c>.</param>
 /// <param name="Elapsed">Time it took.</param>
-public sealed record FitResult(IReadOnlyList<EpochReport> Epochs, long Steps, long SkippedSteps, string ConstraintSummary, TimeSpan Elapsed);
+public sealed record FitResult(IReadOnlyList<EpochReport> Epochs, long Steps, long SkippedSteps, string ConstraintSummary, TimeSpan Elapsed)
+{
+    /// <summary>What the fit was warned of before its first step, such as bounds that it is too short to find.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+}

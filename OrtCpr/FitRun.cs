@@ -1,185 +1,207 @@
 using System.Diagnostics;
-using System.Globalization;
+using System.Runtime.ExceptionServices;
 using OrtCpr.Checkpoints;
-using OrtCpr.Graph;
 using OrtCpr.Logging;
 
 namespace OrtCpr;
 
-// One call of Fit: what has happened so far, and what a checkpoint keeps of that.
-internal sealed class FitRun : IDisposable
+/// <summary>One call of Fit: what has happened so far, and what a checkpoint keeps of that.</summary>
+internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationToken cancellation) : IDisposable
 {
-    private const string StepsKey = "fit.steps", LossSumKey = "fit.loss_sum", LossWeightKey = "fit.loss_weight", SecondsKey = "fit.seconds", BestKey = "fit.best", CallbackKey = "fit.callback.";
-
-    private readonly Trainer _trainer;
-    private readonly FitOptions _options;
-    private readonly CancellationToken _cancellation;
     private readonly FitControl _control = new();
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly List<EpochReport> _reports = [];
+    private readonly List<string> _warnings = [];
     private TimeSpan _before;
-    private WeightedMean _epochLoss, _settledLoss, _pendingLoss;
-    private int _pending;
-    private long _steps, _taken;
+    // Of the finished steps of the epoch, and of the batches of the step at hand: weighted by rows, and each batch alike.
+    private WeightedMean _epochLoss, _pendingRows, _pendingLoss;
+    private int _pending, _begun;
+    private long _steps, _taken, _skipped;
     private double _best = double.NaN;
     private bool _isResumedInside;
     private long _evaluatedAt = -1;
     private EvaluationReport? _lastEvaluation;
+    private ShortRunBounds? _bounds;
 
-    public FitRun(Trainer trainer, FitOptions options, CancellationToken cancellation)
+    /// <summary>The epoch at hand, from 0.</summary>
+    public long Epoch { get; private set; } = -1;
+
+    /// <summary>Batches of the epoch after which the last step was made.</summary>
+    public long Batch { get; private set; }
+
+    private bool IsOver => _control.StopRequested || _steps >= options.MaxSteps;
+
+    private TimeSpan Elapsed => _before + Stopwatch.GetElapsedTime(_start);
+
+    private OptimizerDriver Optimizer => trainer.Driver.Optimizer;
+
+    /// <summary>Checks the options, goes on from a checkpoint where that is wanted, and tells the callbacks.</summary>
+    public void Begin()
     {
         options.Validate();
-        _trainer = trainer;
-        _options = options;
-        _cancellation = cancellation;
         if (options.Checkpoint is CheckpointOptions checkpoint)
         {
             // Where nothing is resumed the start is saved: a folder that can't be written shows before anything is trained.
             if (checkpoint.Resume && File.Exists(checkpoint.LastPath)) Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath), checkpoint.LastPath);
             else Save(checkpoint.LastPath, isEpochOver: true);
         }
-        foreach (TrainerCallback callback in options.Callbacks) callback.OnFitBegin(trainer, options, _steps);
+        FitOptions told = options with { Warned = Warn };
+        foreach (TrainerCallback callback in options.Callbacks)
+        {
+            // Counted first: a callback that fails half opened is closed as well.
+            _begun++;
+            callback.OnFitBegin(trainer, told, _steps);
+        }
+        _bounds = ShortRunBounds.Of(Optimizer, _steps, options.TotalSteps);
+        foreach (string warning in _bounds?.Warnings ?? []) Warn(warning);
     }
 
-    public long Epoch { get; private set; } = -1;
-
-    // Batches of the epoch behind which the last step was made.
-    public long Batch { get; private set; }
-
-    private bool IsOver => _control.StopRequested || _steps >= _options.MaxSteps;
-
-    private TimeSpan Elapsed => _before + Stopwatch.GetElapsedTime(_start);
-
-    private OptimizerDriver Optimizer => _trainer.Driver.Optimizer;
-
+    /// <summary>Goes to the next epoch; false when there is none.</summary>
     public bool BeginEpoch()
     {
         if (_isResumedInside)
         {
             _isResumedInside = false;
-            return !IsOver && Epoch < _options.Epochs;
+            return !IsOver && Epoch < options.Epochs;
         }
-        if (IsOver || Epoch + 1 >= _options.Epochs) return false;
+        if (IsOver || Epoch + 1 >= options.Epochs) return false;
         Epoch++;
-        (Batch, _taken, _epochLoss, _settledLoss) = (0, 0, default, default);
+        (Batch, _taken, _epochLoss, _skipped) = (0, 0, default, 0);
         return true;
     }
 
-    // Trains on a batch and disposes it. False when the run is over.
+    /// <summary>Trains on a batch and disposes it. False when the run is over.</summary>
     public bool Take(Batch batch)
     {
         using (batch)
         {
-            if (_pending == 0) _cancellation.ThrowIfCancellationRequested();
-            if (_pending == 0) _trainer.Driver.LazyResetGrad();
-            double loss = _trainer.Driver.TrainStep(batch), rows = batch.Rows;
+            if (_pending == 0)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                trainer.Driver.LazyResetGrad();
+            }
+            double loss = trainer.Driver.TrainStep(batch);
             _taken++;
-            _epochLoss.Add(loss, rows);
+            _pendingRows.Add(loss, batch.Rows);
             _pendingLoss.Add(loss, 1);
-            if (++_pending == _options.GradientAccumulation) Step();
+            if (++_pending == options.GradientAccumulation) Step();
         }
         return !IsOver;
     }
 
-    // isWhole: whether the batches ended by themselves.
+    /// <summary>Ends an epoch: evaluates, reports and saves.</summary>
+    /// <param name="isWhole">Whether the batches ended by themselves.</param>
     public void EndEpoch(bool isWhole)
     {
         // Batches that are too few for a whole accumulation count with their own mean.
         if (_pending > 0) Step();
-        if (_options.Validation is not null && _options.EvaluateEverySteps == 0 && (Epoch + 1) % _options.EvaluateEvery == 0) Evaluate();
+        if (options.Validation is not null && options.EvaluateEverySteps == 0 && options.EvaluatesAfter(Epoch)) Evaluate();
         EvaluationReport? validation = _evaluatedAt == _steps ? _lastEvaluation : null;
-        var report = new EpochReport(Epoch, _steps, _epochLoss.Value, validation, Elapsed);
+        var report = new EpochReport(Epoch, _steps, _epochLoss.Value, validation, Elapsed) { SkippedSteps = _skipped };
         _reports.Add(report);
-        foreach (TrainerCallback callback in _options.Callbacks) callback.OnEpochEnd(_trainer, report, _control);
-        if (_options.Checkpoint is not CheckpointOptions checkpoint) return;
-        bool isLast = IsOver || Epoch + 1 >= _options.Epochs;
+        foreach (TrainerCallback callback in options.Callbacks) callback.OnEpochEnd(trainer, report, _control);
+        if (options.Checkpoint is not CheckpointOptions checkpoint) return;
+        bool isLast = IsOver || Epoch + 1 >= options.Epochs;
         if (isLast || (Epoch + 1) % checkpoint.EveryEpochs == 0) Save(checkpoint.LastPath, isWhole);
     }
 
+    /// <summary>What the fit came to.</summary>
     public FitResult End()
     {
-        _cancellation.ThrowIfCancellationRequested();
-        return new(_reports, _steps, Optimizer.SkippedSteps, Optimizer.ConstraintSummary, Elapsed);
+        cancellation.ThrowIfCancellationRequested();
+        return new(_reports, _steps, Optimizer.SkippedSteps, Optimizer.ConstraintSummary, Elapsed) { Warnings = _warnings };
     }
 
-    // Keeps what the finished steps came to when the run was cancelled.
+    /// <summary>Keeps what the finished steps came to when the run was cancelled.</summary>
     public void Cancelled()
     {
-        if (_options.Checkpoint is CheckpointOptions checkpoint && Epoch >= 0 && Epoch < _options.Epochs) Save(checkpoint.LastPath, isEpochOver: false);
+        if (options.Checkpoint is CheckpointOptions checkpoint && Epoch >= 0 && Epoch < options.Epochs) Save(checkpoint.LastPath, isEpochOver: false);
     }
 
+    /// <summary>Ends every callback that was begun, also when one of them fails; the first failure is thrown then.</summary>
     public void Dispose()
     {
-        foreach (TrainerCallback callback in _options.Callbacks) callback.OnFitEnd(_trainer);
+        ExceptionDispatchInfo? first = null;
+        foreach (TrainerCallback callback in options.Callbacks.IsDefault ? [] : options.Callbacks[.._begun])
+        {
+            try
+            {
+                callback.OnFitEnd(trainer);
+            }
+#pragma warning disable CA1031 // Thrown again when all have been ended.
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                first ??= ExceptionDispatchInfo.Capture(error);
+            }
+        }
+        _begun = 0;
+        first?.Throw();
     }
 
     private void Step()
     {
-        bool applied = _trainer.Driver.OptimizerStep(1.0 / _pending);
+        double rate = Optimizer.GetLearningRate();
+        bool applied = trainer.Driver.OptimizerStep(1.0 / _pending);
+        // Other devices than the CPU don't tell whether the guard has skipped the step; the loss does as a rule.
+        applied &= double.IsFinite(_pendingLoss.Sum) || !Optimizer.Plan.Optimizer.NonFiniteGuard;
         _steps++;
-        (Batch, _settledLoss) = (_taken, _epochLoss);
-        var report = new StepReport(Epoch, _steps, _pendingLoss.Value, Optimizer.GetLearningRate(), applied, Elapsed);
-        (_pending, _pendingLoss) = (0, default);
-        _options.Progress?.Report(report);
-        foreach (TrainerCallback callback in _options.Callbacks) callback.OnStepEnd(_trainer, report, _control);
-        if (_options.Validation is not null && _options.EvaluateEverySteps > 0 && (_steps % _options.EvaluateEverySteps == 0 || _steps == _options.MaxSteps)) Evaluate();
-        if (_options.Checkpoint is { EverySteps: > 0 } checkpoint && _steps % checkpoint.EverySteps == 0) Save(checkpoint.LastPath, isEpochOver: false);
+        Batch = _taken;
+        if (applied) _epochLoss.Add(_pendingRows);
+        else _skipped++;
+        var report = new StepReport(Epoch, _steps, _pendingLoss.Value, rate, applied, Elapsed);
+        (_pending, _pendingLoss, _pendingRows) = (0, default, default);
+        _bounds?.After(_steps);
+        options.Progress?.Report(report);
+        foreach (TrainerCallback callback in options.Callbacks) callback.OnStepEnd(trainer, report, _control);
+        if (options.Validation is not null && options.EvaluateEverySteps > 0 && (_steps % options.EvaluateEverySteps == 0 || _steps == options.MaxSteps)) Evaluate();
+        if (options.Checkpoint is { EverySteps: > 0 } checkpoint && _steps % checkpoint.EverySteps == 0) Save(checkpoint.LastPath, isEpochOver: false);
     }
 
     private void Evaluate()
     {
-        var pass = new EvaluationPass(_trainer.Driver, _options.Metrics);
-        foreach (Batch batch in _options.Validation!())
+        var pass = new EvaluationPass(trainer.Driver, options.Metrics);
+        foreach (Batch batch in options.Validation!.Batches())
         {
             using (batch) pass.Take(batch);
         }
         EvaluationReport report = pass.Report(Epoch, _steps, Elapsed);
         (_evaluatedAt, _lastEvaluation) = (_steps, report);
         Optimizer.ReportMetric(report.Loss);
-        foreach (TrainerCallback callback in _options.Callbacks) callback.OnEvaluated(_trainer, report, _control);
-        if (_options.Checkpoint is not { Best: string monitor } checkpoint || !Monitor.IsBetter(report[monitor], _best, Monitor.IsHigherBetter(_options, monitor))) return;
+        foreach (TrainerCallback callback in options.Callbacks) callback.OnEvaluated(trainer, report, _control);
+        if (options.Checkpoint is not { Best: string monitor } checkpoint || !Monitor.IsBetter(report[monitor], _best, Monitor.IsHigherBetter(options, monitor))) return;
         _best = report[monitor];
         Save(checkpoint.BestPath, isEpochOver: false);
     }
 
+    private void Warn(string message)
+    {
+        _warnings.Add(message);
+        foreach (TrainerCallback callback in options.Callbacks) callback.OnWarning(trainer, message);
+    }
+
     private void Save(string path, bool isEpochOver)
     {
-        LogFile.Guard(path, () => Directory.CreateDirectory(_options.Checkpoint!.Folder));
-        var extra = new Dictionary<string, string>(StringComparer.Ordinal)
+        LogFile.Guard(path, () => Directory.CreateDirectory(options.Checkpoint!.Folder));
+        FitState state = new(_steps, isEpochOver ? default : _epochLoss, isEpochOver ? 0 : _skipped, Elapsed, _best);
+        TrainingCheckpoint.Save(trainer.Driver, path, new TrainingProgress
         {
-            [StepsKey] = _steps.ToString(CultureInfo.InvariantCulture),
-            [LossSumKey] = Text(isEpochOver ? 0 : _settledLoss.Sum),
-            [LossWeightKey] = Text(isEpochOver ? 0 : _settledLoss.Weight),
-            [SecondsKey] = Text(Elapsed.TotalSeconds),
-            [BestKey] = Text(_best),
-        };
-        for (int i = 0; i < _options.Callbacks.Length; i++)
-        {
-            if (_options.Callbacks[i].State is string state) extra[KeyOf(i)] = state;
-        }
-        TrainingCheckpoint.Save(_trainer.Driver, path, new TrainingProgress { Epoch = isEpochOver ? Epoch + 1 : Epoch, Batch = isEpochOver ? 0 : Batch, Extra = extra });
+            Epoch = isEpochOver ? Epoch + 1 : Epoch,
+            Batch = isEpochOver ? 0 : Batch,
+            Extra = state.ToExtra(options.Callbacks),
+        });
     }
 
     private void Restore(TrainingProgress progress, string path)
     {
-        if (!progress.Extra.ContainsKey(StepsKey))
-            throw new CheckpointException($"Checkpoint '{path}' was not written by a fit: it lacks '{StepsKey}'. Load it by TrainingCheckpoint.Load and fit without {nameof(CheckpointOptions.Resume)}.");
-        _steps = long.Parse(progress.Extra[StepsKey], CultureInfo.InvariantCulture);
-        _before = TimeSpan.FromSeconds(Number(SecondsKey));
-        _best = Number(BestKey);
+        // A job that was saved before its first step: a process killed there leaves no progress, and none is lost.
+        if (!FitState.IsIn(progress.Extra) && Optimizer.Steps == 0) return;
+        FitState state = FitState.Read(progress.Extra, path);
+        (_steps, _before, _best) = (state.Steps, state.Elapsed, state.Best);
         Epoch = progress.Epoch - 1;
-        for (int i = 0; i < _options.Callbacks.Length; i++)
-        {
-            if (progress.Extra.TryGetValue(KeyOf(i), out string? state)) _options.Callbacks[i].Restore(state);
-        }
+        FitState.RestoreCallbacks(progress.Extra, options.Callbacks);
         if (progress.Batch == 0) return;
         (Epoch, Batch, _taken, _isResumedInside) = (progress.Epoch, progress.Batch, progress.Batch, true);
-        _epochLoss = _settledLoss = new WeightedMean { Sum = Number(LossSumKey), Weight = Number(LossWeightKey) };
-
-        double Number(string key) => double.Parse(progress.Extra[key], CultureInfo.InvariantCulture);
+        (_epochLoss, _skipped) = (state.EpochLoss, state.Skipped);
     }
-
-    private string KeyOf(int callback) => $"{CallbackKey}{callback}.{_options.Callbacks[callback].GetType().Name}";
-
-    private static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 }

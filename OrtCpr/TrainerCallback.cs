@@ -1,13 +1,20 @@
 namespace OrtCpr;
 
-/// <summary>Told what happens in a fit, and able to end it.</summary>
+/// <summary>Something that is told what happens in a fit, and that may end it.</summary>
 public abstract class TrainerCallback
 {
     /// <summary>Before the first step, or the first one of a resumed run.</summary>
-    /// <param name="trainer">Who fits.</param>
-    /// <param name="options">How.</param>
+    /// <param name="trainer">The trainer, with the driver that it steps.</param>
+    /// <param name="options">The options of the fit.</param>
     /// <param name="step">Steps made before, 0 where the run begins.</param>
     public virtual void OnFitBegin(Trainer trainer, FitOptions options, long step)
+    {
+    }
+
+    /// <summary>Something that the user should know, before the first step: a bound that the run is too short to find, for example.</summary>
+    /// <param name="trainer">The trainer, with the driver that it steps.</param>
+    /// <param name="message">Whole sentences.</param>
+    public virtual void OnWarning(Trainer trainer, string message)
     {
     }
 
@@ -21,7 +28,8 @@ public abstract class TrainerCallback
     {
     }
 
-    /// <summary>When the fit is over, however it ended: finished, stopped, cancelled or broken off by an exception.</summary>
+    /// <summary>When the fit is over, however it ended: finished, stopped, cancelled or broken off by an exception,
+    /// that of an <see cref="OnFitBegin"/> included.</summary>
     public virtual void OnFitEnd(Trainer trainer)
     {
     }
@@ -41,9 +49,9 @@ public abstract class TrainerCallback
     }
 }
 
-/// <summary>By which a callback ends a fit.</summary>
+/// <summary>The means by which a callback ends a fit.</summary>
 public sealed class FitControl
 {
-    /// <summary>Set to end the fit behind the step or epoch at hand.</summary>
+    /// <summary>Set to end the fit after the step or epoch at hand.</summary>
     public bool StopRequested { get; set; }
 }

@@ -65,6 +65,20 @@ public sealed partial class TrainingDriver : IDisposable
     /// <summary>TrainSteps whose gradients are in the buffers.</summary>
     public int AccumulatedSteps { get; private set; }
 
+    /// <summary>One whole step on one batch: <see cref="LazyResetGrad"/>, <see cref="TrainStep"/> and <see cref="OptimizerStep"/>. Several batches a step
+    /// are spelled out by those.</summary>
+    /// <param name="batch">The model's inputs and the labels.</param>
+    /// <returns>The loss of the batch before the step. Where a gradient was not finite the step is skipped and counted in
+    /// <see cref="OptimizerDriver.SkippedSteps"/>.</returns>
+    /// <exception cref="DriverException">The batch does not fit; nothing has changed.</exception>
+    public double Step(Batch batch)
+    {
+        LazyResetGrad();
+        double loss = TrainStep(batch);
+        OptimizerStep();
+        return loss;
+    }
+
     /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see cref="LazyResetGrad"/> (and the first time), else add to them.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
     /// <param name="readLoss">Whether to wait for the loss and return it. On a device other than the CPU it saves the wait not to; <see cref="Loss"/> has

@@ -9,6 +9,9 @@ namespace OrtCpr.Graph.Losses;
 /// <param name="Terms">Each loss with its factor; at least one.</param>
 public sealed record WeightedSumLoss(params ImmutableArray<(Loss Loss, double Weight)> Terms) : Loss
 {
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Labels => Terms.IsDefault ? [] : [.. Terms.SelectMany(t => t.Loss.Labels).Distinct()];
+
     internal override Value Attach(LossContext context)
     {
         Value? sum = null;

@@ -13,6 +13,9 @@ public sealed record CrossEntropyLoss : Loss
     /// <summary>Name of the input with the labels. Default <c>labels</c>.</summary>
     public string LabelName { get; init; } = "labels";
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Labels => [LabelName];
+
     /// <summary>Axis of the classes; negative counts from the end. Default: the last axis for logits of rank 2 and 3,
     /// axis 1 for more.</summary>
     public int? ClassAxis { get; init; }

@@ -10,6 +10,9 @@ public abstract record ElementLoss(Reduction Reduction = Reduction.Mean) : Loss
     /// <summary>Name of the input with the targets, of the output's type and shape. Default <c>target</c>.</summary>
     public string TargetName { get; init; } = "target";
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> Labels => [TargetName];
+
     internal override Value Attach(LossContext context)
     {
         GraphBuilder g = context.G;

@@ -11,7 +11,8 @@ public sealed record ConstrainNorm : UpdateLink
     /// <summary>The measure R. Default L2.</summary>
     public Regularizer Regularizer { get; init; } = Regularizer.L2;
 
-    /// <summary>How κ is found. Default InflectionPoint.</summary>
+    /// <summary>How κ is found. Default InflectionPoint; where that stands with its defaults and the run is known to be shorter than 1600 steps
+    /// (<see cref="OptimizerOptions.TotalSteps"/>, or the length of a fit), a warm start at a fifth of the run takes its place.</summary>
     public KappaInitMethod KappaInitMethod { get; init; } = KappaInitMethod.InflectionPoint;
 
     /// <summary>Uniform: κ itself, at least 0. Dependent: factor, above 0. WarmStart: whole steps, at least 1 (default: twice the learning-rate warm-up where
@@ -47,7 +48,9 @@ public sealed record ConstrainNorm : UpdateLink
     internal const string LambdaRows = "cpr.lambda", KappaRows = "cpr.kappa", DetectorRows = "cpr.detector";
 
     private const double DefaultWarmStart = 1000;
-    private const long DefaultSampleInterval = 200;
+
+    /// <summary>Steps between two samples of InflectionPoint where neither <see cref="SampleInterval"/> nor a warm-up says another number.</summary>
+    public const long DefaultSampleInterval = 200;
 
     // The value the method works with.
     internal double Param => KappaInitParam ?? DefaultWarmStart;
@@ -57,16 +60,37 @@ public sealed record ConstrainNorm : UpdateLink
 
     private long Interval => SampleInterval ?? DefaultSampleInterval;
 
-    // Defaults that follow the length of the learning-rate warm-up.
-    internal ConstrainNorm Resolve(long warmupSteps) => warmupSteps <= 0 ? this : this with
+    /// <summary>Whether nobody has said how the bound is found: a run too short for an inflection point may find it otherwise.</summary>
+    internal bool IsDefaultBound => KappaInitMethod == KappaInitMethod.InflectionPoint && SampleInterval is null && MaxWaitSteps == 0;
+
+    /// <summary>Whether a run is too short for an inflection point: it takes four samples, and a bound should hold for half of the run.</summary>
+    internal bool IsShort(long steps) => steps < 8 * Interval;
+
+    /// <summary>The step at which a short run sets the default bound.</summary>
+    internal static long ShortRunStart(long steps) => Math.Max(1, steps / 5);
+
+    /// <summary>What is told of a short run under the default bound.</summary>
+    internal static string ShortRunWarning(long steps) =>
+        $"The run has {steps} steps, too few for bounds at an inflection point, which needs four samples {DefaultSampleInterval} steps apart: each bound is "
+        + $"set after step {ShortRunStart(steps)} instead, by WarmStart. Name a way to set bounds to choose another.";
+
+    /// <summary>The same with the defaults that follow from the length of the learning-rate warm-up and of the run.</summary>
+    internal ConstrainNorm Resolve(long warmupSteps, long? totalSteps)
     {
-        KappaInitParam = KappaInitParam ?? (KappaInitMethod == KappaInitMethod.WarmStart ? 2 * warmupSteps : null),
-        SampleInterval = SampleInterval ?? Math.Max(1, warmupSteps / 10),
-    };
+        ConstrainNorm resolved = warmupSteps <= 0 ? this : this with
+        {
+            KappaInitParam = KappaInitParam ?? (KappaInitMethod == KappaInitMethod.WarmStart ? 2 * warmupSteps : null),
+            SampleInterval = SampleInterval ?? Math.Max(1, warmupSteps / 10),
+        };
+        return IsDefaultBound && totalSteps is long steps && resolved.IsShort(steps)
+            ? resolved with { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = ShortRunStart(steps) } : resolved;
+    }
 
     // Why no bound can be set in a run of that many steps; null when one can.
     internal string? TooShort(long steps) => KappaInitMethod switch
     {
+        KappaInitMethod.WarmStart when Param >= steps && KappaInitParam is null =>
+            $"WarmStart sets its bounds at step {Param} where {nameof(KappaInitParam)} says nothing, but the run has {steps}: give a {nameof(KappaInitParam)} below that",
         KappaInitMethod.WarmStart when Param >= steps => $"WarmStart sets its bounds at step {Param}, but the run has {steps}: shorten KappaInitParam",
         KappaInitMethod.InflectionPoint when MaxWaitSteps == 0 && 4 * Interval > steps =>
             $"InflectionPoint needs four samples, {Interval} steps apart, but the run has {steps}: shorten SampleInterval or set MaxWaitSteps",

@@ -104,13 +104,23 @@ public sealed record OptimizerOptions
     /// <summary>Steps of the learning-rate warm-up, from which some defaults of <see cref="ConstrainNorm"/> follow; 0 for none (default).</summary>
     public long WarmupSteps { get; init; }
 
-    /// <summary>Steps of the whole run where that is known; null where not (default). A run too short to set any bound is refused.</summary>
+    /// <summary>Steps of the whole run where that is known; null where not (default). A run too short for bounds at the inflection
+    /// point, the default, sets them by a warm start; one too short for what the rule says itself is refused.</summary>
     public long? TotalSteps { get; init; }
+
+    /// <summary>What is allowed but known not to work well, and what the length of the run has changed.</summary>
+    internal IEnumerable<string> Warnings()
+    {
+        OptimizerOptions resolved = Resolve();
+        foreach (string warning in resolved.Groups.SelectMany(g => g.Warnings()).Distinct()) yield return warning;
+        if (TotalSteps is long steps && Groups.Where((g, i) => g.Constraint is { IsDefaultBound: true } && resolved.Groups[i].Constraint!.KappaInitMethod == KappaInitMethod.WarmStart).Any())
+            yield return ConstrainNorm.ShortRunWarning(steps);
+    }
 
     // The same with all defaults written out.
     internal OptimizerOptions Resolve() => this with
     {
-        Groups = [.. Groups.Select(g => g with { Links = [.. MaxGradientValue > 0 ? [new ClipGradientValue(MaxGradientValue)] : Array.Empty<UpdateLink>(), .. g.Links.Select(l => l is ConstrainNorm c ? c.Resolve(WarmupSteps) : l)] })],
+        Groups = [.. Groups.Select(g => g with { Links = [.. MaxGradientValue > 0 ? [new ClipGradientValue(MaxGradientValue)] : Array.Empty<UpdateLink>(), .. g.Links.Select(l => l is ConstrainNorm c ? c.Resolve(WarmupSteps, TotalSteps) : l)] })],
         MaxGradientValue = 0,
     };
 
@@ -139,7 +149,7 @@ public sealed record OptimizerOptions
         if (WarmupSteps < 0) problems.Add($"{nameof(WarmupSteps)} is {WarmupSteps}; expected at least 0");
         if (TotalSteps < 1) problems.Add($"{nameof(TotalSteps)} is {TotalSteps}; expected at least 1");
         if (problems.Count == 0 && TotalSteps is long steps)
-            problems.AddRange(Resolve().Groups.Select(g => g.Constraint?.TooShort(steps)).OfType<string>());
+            problems.AddRange(Resolve().Groups.Where((_, i) => Groups[i].Constraint is { IsDefaultBound: false }).Select(g => g.Constraint!.TooShort(steps)).OfType<string>());
         OptionException.ThrowIfAny("The optimizer has options out of range", problems);
     }
 }

@@ -154,11 +154,21 @@ public sealed class DataLoaderTests
         TrainingDriver Create() => new(TrainingGraphBuilder.Build(TestModels.Linear()), new DriverOptions { Threads = 1 });
         using TrainingDriver whole = Create(), first = Create(), second = Create();
         var loader = new DataLoader(source, whole.Plan.BatchInputs, new DataLoaderOptions { BatchSize = 3 });
-        new Trainer(whole).Fit(loader.Batches, new FitOptions { Epochs = 2 });
+        new Trainer(whole).Fit(loader, new FitOptions { Epochs = 2 });
         var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
-        new Trainer(first).Fit(loader.Batches, new FitOptions { Epochs = 2, MaxSteps = 10, Checkpoint = checkpoint });
-        new Trainer(second).Fit(loader.Batches, new FitOptions { Epochs = 2, Checkpoint = checkpoint });
+        new Trainer(first).Fit(loader, new FitOptions { Epochs = 2, MaxSteps = 10, Checkpoint = checkpoint });
+        new Trainer(second).Fit(loader, new FitOptions { Epochs = 2, Checkpoint = checkpoint });
         CollectionAssert.AreEqual(whole.ToBuffer().ToDoubles(), second.ToBuffer().ToDoubles());
+    }
+
+    [TestMethod]
+    public void AnOrderOfOnesOwn_IsTheOrderOfAnEpoch_AndIsChecked()
+    {
+        DataLoader Loader(Func<long, IReadOnlyList<int>> order) => new(Source(4), Inputs, new DataLoaderOptions { BatchSize = 3, Order = order });
+        CollectionAssert.AreEqual(new long[] { 3, 1, 1, 0 }, Labels(Loader(_ => [3, 1, 1, 0]).Batches()));
+        CollectionAssert.AreEqual(new long[] { 2 }, Labels(Loader(epoch => [0, 0, 0, (int)epoch]).Batches(2, skip: 1)));
+        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() => Labels(Loader(_ => [1]).Batches())).Message, "epoch 0 has 1 examples; expected 4");
+        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() => Labels(Loader(_ => [0, 1, 2, 4]).Batches(5))).Message, "epoch 5 names example 4; expected 0 to 3");
     }
 
     [TestMethod]

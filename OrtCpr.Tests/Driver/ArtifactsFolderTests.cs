@@ -40,6 +40,25 @@ public sealed class ArtifactsFolderTests
         }
     }
 
+    // A crash before the new job is whole leaves the old one; a crash while it is moved into place is made good.
+    [TestMethod]
+    public void AJobThatIsWrittenOver_IsTheOldOneOrTheNewOne()
+    {
+        using var folder = new TemporaryFolder();
+        using TrainingDriver old = Create(), other = new(TrainingGraphBuilder.Build(TestModels.Linear()), new DriverOptions { Threads = 1 });
+        ArtifactsFolder.Save(old, folder["job"]);
+        ArtifactsFolder.Save(other, folder["other"]);
+        string staging = Path.Combine(folder["job"], ".new");
+        Directory.CreateDirectory(staging);
+        string[] files = [.. Directory.GetFiles(folder["other"]).OrderBy(f => Path.GetFileName(f) == "checkpoint.safetensors")];
+        foreach (string file in files[..^1]) File.Copy(file, Path.Combine(staging, Path.GetFileName(file)));
+        using (TrainingDriver found = ArtifactsFolder.Load(folder["job"])) CollectionAssert.AreEqual(old.ToBuffer().ToDoubles(), found.ToBuffer().ToDoubles());
+        File.Copy(files[^1], Path.Combine(staging, Path.GetFileName(files[^1])));
+        foreach (string file in files[..2]) File.Move(Path.Combine(staging, Path.GetFileName(file)), Path.Combine(folder["job"], Path.GetFileName(file)), overwrite: true);
+        using (TrainingDriver found = ArtifactsFolder.Load(folder["job"])) CollectionAssert.AreEqual(other.ToBuffer().ToDoubles(), found.ToBuffer().ToDoubles());
+        Assert.IsFalse(Directory.Exists(staging));
+    }
+
     [TestMethod]
     public void Job_IsLoadedWithoutItsModel_AndGoesOnBitForBit()
     {

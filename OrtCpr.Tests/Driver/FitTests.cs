@@ -47,7 +47,7 @@ public sealed class FitTests
         {
             Epochs = 3,
             GradientAccumulation = accumulation,
-            Validation = () => Batches(99),
+            Validation = BatchSource.From(_ => Batches(99)),
             Callbacks = [callback],
             Checkpoint = folder is null ? null : new CheckpointOptions(folder) { Resume = true },
         };
@@ -80,7 +80,7 @@ public sealed class FitTests
         {
             Epochs = 2,
             EvaluateEverySteps = 3,
-            Validation = () => Batches(7),
+            Validation = BatchSource.From(_ => Batches(7)),
             Metrics = [new Accuracy()],
             Checkpoint = new CheckpointOptions(folder.FolderPath) { EverySteps = 4, Best = "accuracy" },
             Callbacks = [new Seer(r => losses.Add((r["accuracy"], driver.ToBuffer().ToDoubles())))],
@@ -116,11 +116,11 @@ public sealed class FitTests
             Epochs = 9,
             Metrics = [made],
             Callbacks = [stopping],
-            Validation = () =>
+            Validation = BatchSource.From(_ =>
             {
                 evaluation++;
-                return [TestModels.Batch(2)];
-            },
+                return new[] { TestModels.Batch(2) }.AsEnumerable();
+            }),
         });
         Assert.HasCount(4, result.Epochs, "4 is the best, and two evaluations behind it are no better by 0.1");
         Assert.AreEqual(4, stopping.Best);
@@ -150,6 +150,9 @@ public sealed class FitTests
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = Create();
         var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
+        // Saved before the first step it is the start of any fit: so a process leaves it that was killed between ArtifactsFolder.Save and its fit.
+        TrainingCheckpoint.Save(driver, checkpoint.LastPath);
+        Assert.AreEqual(5, new Trainer(driver).Fit(Batches, new FitOptions { Checkpoint = checkpoint }).Steps);
         TrainingCheckpoint.Save(driver, checkpoint.LastPath);
         StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => new Trainer(driver).Fit(Batches, new FitOptions { Checkpoint = checkpoint })).Message, "was not written by a fit");
     }

@@ -119,7 +119,7 @@ public sealed class TrainerTests
         driver.SetSchedule(new PlateauSchedule(0.5, 0) { Threshold = 1e9, AbsoluteThreshold = true });
         var recorder = new Recorder();
         var seen = new List<StepReport>();
-        new Trainer(driver).Fit(Batches(2), new FitOptions { Epochs = 4, EvaluateEvery = 2, Validation = () => Batches(2), Callbacks = [recorder], Progress = new Reporter(seen.Add) });
+        new Trainer(driver).Fit(Batches(2), new FitOptions { Epochs = 4, EvaluateEvery = 2, Validation = BatchSource.From(_ => Batches(2)), Callbacks = [recorder], Progress = new Reporter(seen.Add) });
         CollectionAssert.AreEqual(new[] { false, true, false, true }, recorder.Epochs.Select(e => e.ValidationLoss is not null).ToArray());
         Assert.AreEqual(0.5e-2, driver.Optimizer.GetLearningRate(), 1e-12);
         Assert.HasCount(8, seen);

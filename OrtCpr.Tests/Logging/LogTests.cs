@@ -18,7 +18,7 @@ public sealed class LogTests
     private static IEnumerable<Batch> Batches(long epoch) => Driver.FitTests.Batches(epoch);
 
     private static FitOptions Options(long epochs, params TrainerCallback[] callbacks) =>
-        new() { Epochs = epochs, StepsPerEpoch = 5, Validation = () => Batches(9), Metrics = [new Accuracy()], Callbacks = [.. callbacks] };
+        new() { Epochs = epochs, StepsPerEpoch = 5, Validation = BatchSource.From(_ => Batches(9)), Metrics = [new Accuracy()], Callbacks = [.. callbacks] };
 
     [TestMethod]
     public void Csv_HasARowForStepsAndEvaluations()
@@ -56,8 +56,27 @@ public sealed class LogTests
         lines.OnFitEnd(new Trainer(driver));
         Assert.HasCount(3, File.ReadAllLines(csv));
         CollectionAssert.AreEqual(new[] { "{\"step\":1}", "{\"step\":2}" }, File.ReadAllLines(json));
-        File.WriteAllText(csv, "a,b\n");
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => new CsvLog(csv).OnFitBegin(new Trainer(driver), Options(1), 2)).Message, "log of another run");
+    }
+
+    // A log is never worth a run.
+    [TestMethod]
+    [DataRow("a,b\n", "begins with 'a,b'")]
+    [DataRow("step,epo", "begins with 'step,epo'")]
+    [DataRow("step,epoch,seconds,loss,learning_rate,active_constraints,validation_loss,validation_accuracy\n1,0,0.1,2,0.01,0,,\n2,0,0.", "has 1 line(s) that were written in part")]
+    public void ALogThatWasWrittenInPart_IsSetAside_AndTheRunGoesOn(string content, string told)
+    {
+        using var folder = new TemporaryFolder();
+        using TrainingDriver driver = Create();
+        var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
+        new Trainer(driver).Fit(Batches, Options(1) with { Checkpoint = checkpoint });
+        File.WriteAllText(folder["m.csv"], content);
+        FitResult result = new Trainer(driver).Fit(Batches, Options(2, new CsvLog(folder["m.csv"], 1)) with { Checkpoint = checkpoint });
+        StringAssert.Contains(result.Warnings.Single(), told);
+        string[] lines = File.ReadAllLines(folder["m.csv"]);
+        StringAssert.StartsWith(lines[0], "step,epoch,seconds");
+        StringAssert.StartsWith(lines[^1], "10,1,");
+        Assert.AreEqual(told.StartsWith("begins", StringComparison.Ordinal), File.Exists(folder["m.csv.aside"]));
+        if (File.Exists(folder["m.csv.aside"])) Assert.AreEqual(content, File.ReadAllText(folder["m.csv.aside"]));
     }
 
     [TestMethod]
@@ -67,7 +86,7 @@ public sealed class LogTests
         using TrainingDriver driver = Create();
         new Trainer(driver).Fit(Batches, Options(1, new JsonLinesLog(folder["m.jsonl"], 2)));
         JsonNode[] lines = [.. File.ReadAllLines(folder["m.jsonl"]).Select(l => JsonNode.Parse(l)!)];
-        CollectionAssert.AreEqual(new[] { 2L, 4, 5 }, lines.Select(l => l["step"]!.GetValue<long>()).ToArray());
+        CollectionAssert.AreEqual(new[] { 2L, 4, 5, 5 }, lines.Select(l => l["step"]!.GetValue<long>()).ToArray());
         Assert.IsGreaterThan(0, lines[2]["validation_loss"]!.GetValue<double>());
         Assert.IsGreaterThan(0, lines[0]["loss"]!.GetValue<double>());
     }

@@ -43,11 +43,28 @@ public sealed class OptimizerOptionsTests
     [TestMethod]
     public void RunTooShortToSetABound_IsRefused()
     {
-        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm()) with { TotalSteps = 799 }), "four samples, 200 steps apart, but the run has 799");
-        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart }) with { TotalSteps = 1000 }), "step 1000");
-        (Cpr(new ConstrainNorm()) with { TotalSteps = 800 }).Validate();
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { SampleInterval = 200 }) with { TotalSteps = 799 }), "four samples, 200 steps apart, but the run has 799");
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart }) with { TotalSteps = 1000 }), "give a KappaInitParam below that");
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 50 }) with { TotalSteps = 50 }), "shorten KappaInitParam");
+        (Cpr(new ConstrainNorm { SampleInterval = 200 }) with { TotalSteps = 800 }).Validate();
         (Cpr(new ConstrainNorm { MaxWaitSteps = 50 }) with { TotalSteps = 100 }).Validate();
         (Cpr(new ConstrainNorm()) with { TotalSteps = 100, WarmupSteps = 100 }).Validate();
+    }
+
+    [TestMethod]
+    [DataRow(1599L, 0L, true)]
+    [DataRow(1600L, 0L, false)]
+    [DataRow(1L, 0L, true)]
+    [DataRow(700L, 1000L, true)]
+    [DataRow(800L, 1000L, false)]
+    public void TheDefaultBound_OfAShortRun_IsAWarmStartAtAFifthOfIt(long steps, long warmup, bool isShort)
+    {
+        OptimizerOptions options = Cpr(new ConstrainNorm()) with { TotalSteps = steps, WarmupSteps = warmup };
+        options.Validate();
+        ConstrainNorm resolved = options.Resolve().Groups[0].Constraint!;
+        Assert.AreEqual(isShort ? KappaInitMethod.WarmStart : KappaInitMethod.InflectionPoint, resolved.KappaInitMethod);
+        if (isShort) Assert.AreEqual(Math.Max(1.0, steps / 5), resolved.KappaInitParam);
+        Assert.AreEqual(isShort, string.Join(' ', options.Warnings()).Contains($"The run has {steps} steps", StringComparison.Ordinal));
     }
 
     [TestMethod]

@@ -6,33 +6,51 @@ namespace OrtCpr.Tests.Samples;
 [TestClass]
 public sealed class GrokkingRunTests
 {
-    private static readonly Interruption Never = new(() => false);
-
     [TestMethod]
     public void AnInterruptedRun_GoesOnBitForBit()
     {
         using TemporaryFolder whole = new(), parts = new();
-        Options options = new() { Epochs = 2, BatchSize = 256, P = 53 };
-        Assert.AreEqual(0, new Experiment(options with { Out = whole.FolderPath }, Never).Run());
+        Settings settings = new() { Epochs = 2, BatchSize = 256, P = 53 };
+        Assert.AreEqual(0, Experiment.Run(settings with { Out = whole.FolderPath }, default));
         Assert.AreEqual("checkpoint.safetensors constraints.csv grokking.png log.csv model.onnx", whole.Listing);
 
-        int asked = 0;
-        Options first = options with { Out = parts.FolderPath };
-        Assert.AreEqual(130, new Experiment(first, new Interruption(() => ++asked > 1)).Run());
-        Assert.AreEqual(0, new Experiment(first with { Resume = true }, Never).Run());
+        using var cancellation = new CancellationTokenSource();
+        Settings first = settings with { Out = parts.FolderPath };
+        Assert.AreEqual(130, Experiment.Run(first, new Canceller(cancellation), cancellation.Token));
+        Assert.AreEqual(0, Experiment.Run(first with { Resume = true }, default));
         CollectionAssert.AreEqual(File.ReadAllBytes(whole["model.onnx"]), File.ReadAllBytes(parts["model.onnx"]));
         Assert.AreEqual(WithoutSeconds(whole["log.csv"]), WithoutSeconds(parts["log.csv"]));
         Assert.AreEqual(File.ReadAllText(whole["constraints.csv"]), File.ReadAllText(parts["constraints.csv"]));
+    }
+
+    /// <summary>Stops a run after its second step.</summary>
+    private sealed class Canceller(CancellationTokenSource source) : IProgress<StepReport>
+    {
+        public void Report(StepReport value)
+        {
+            if (value.Step == 2) source.Cancel();
+        }
+    }
+
+    [TestMethod]
+    public void AComparisonThatGoesOn_LeavesItsFinishedRunsAlone()
+    {
+        using TemporaryFolder folder = new();
+        Settings settings = new() { Epochs = 2, BatchSize = 256, P = 23, Seeds = [1, 2], Out = folder.FolderPath };
+        Assert.AreEqual(0, Experiment.Run(settings, default));
+        string[] log = File.ReadAllLines(folder["log.csv"]);
+        Assert.AreEqual(0, Experiment.Run(settings with { Resume = true }, default));
+        CollectionAssert.AreEqual(log, File.ReadAllLines(folder["log.csv"]));
     }
 
     [TestMethod]
     public void Resume_RefusesAnotherRunAndAnEmptyFolder()
     {
         using TemporaryFolder folder = new();
-        Options options = new() { Epochs = 1, BatchSize = 1024, P = 53, Out = folder.FolderPath, Resume = true };
-        StringAssert.Contains(Assert.ThrowsExactly<GrokkingException>(() => new Experiment(options, Never).Run()).Message, "nothing to resume");
-        new Experiment(options with { Resume = false }, Never).Run();
-        GrokkingException error = Assert.ThrowsExactly<GrokkingException>(() => new Experiment(options with { Recipe = new Recipe { LearningRate = 0.01 } }, Never).Run());
+        Settings settings = new() { Epochs = 1, BatchSize = 1024, P = 53, Out = folder.FolderPath, Resume = true };
+        StringAssert.Contains(Assert.Throws<OrtCprException>(() => Experiment.Run(settings, default)).Message, "nothing to resume");
+        Experiment.Run(settings with { Resume = false }, default);
+        OrtCprException error = Assert.Throws<OrtCprException>(() => Experiment.Run(settings with { Recipe = new Recipe { Lr = 0.01 } }, default));
         StringAssert.Contains(error.Message, "--lr is 0.01 here, 0.001 in the checkpoint");
     }
 
@@ -43,15 +61,14 @@ public sealed class GrokkingRunTests
     public void FromTheReferencesStart_TheLossesAreTheReferences(string name, long seed, double train1, double validation1, double train10, double validation10)
     {
         using TemporaryFolder folder = new();
-        Options options = new() { Recipe = Experiment.Compared.First(r => r.Name == name), Seeds = [seed], FromReference = true, Epochs = 10, EvalEvery = 10, Threads = 1, Out = folder.FolderPath };
-        Assert.AreEqual(0, new Experiment(options, Never).Run());
-        var log = new CsvLog<EpochRow>(folder["log.csv"]);
-        log.Continue();
-        Assert.AreEqual("1 10", string.Join(' ', log.Rows.Select(r => r.Epoch)));
-        Assert.AreEqual(train1, log.Rows[0].TrainLoss, 1e-4);
-        Assert.AreEqual(validation1, log.Rows[0].ValidationLoss, 1e-4);
-        Assert.AreEqual(train10, log.Rows[1].TrainLoss, 5e-3);
-        Assert.AreEqual(validation10, log.Rows[1].ValidationLoss, 5e-3);
+        Settings settings = new() { Recipe = Recipe.Compared.First(r => r.Name == name), Seeds = [seed], FromReference = true, Epochs = 10, EvalEvery = 10, Threads = 1, Out = folder.FolderPath };
+        Assert.AreEqual(0, Experiment.Run(settings, default));
+        EpochRow[] rows = [.. File.ReadAllLines(folder["log.csv"]).Skip(1).Select(l => EpochRow.Parse(l.Split(',')))];
+        Assert.AreEqual("1 10", string.Join(' ', rows.Select(r => r.Epoch)));
+        Assert.AreEqual(train1, rows[0].TrainLoss, 1e-4);
+        Assert.AreEqual(validation1, rows[0].ValidationLoss, 1e-4);
+        Assert.AreEqual(train10, rows[1].TrainLoss, 5e-3);
+        Assert.AreEqual(validation10, rows[1].ValidationLoss, 5e-3);
     }
 
     [TestMethod]
@@ -70,11 +87,16 @@ public sealed class GrokkingRunTests
     {
         using TemporaryFolder folder = new();
         File.WriteAllText(folder["log.csv"], $"{EpochRow.Header}\nadamw,1,1,4.7,0.01,4.8,0.02,0.5\nadamw,1,2,4.");
-        var log = new CsvLog<EpochRow>(folder["log.csv"]);
-        log.Continue();
-        Assert.AreEqual(new EpochRow("adamw", 1, 1, 4.7, 0.01, 4.8, 0.02, 0.5), log.Rows.Single());
-        File.AppendAllText(folder["log.csv"], "\nadamw,1,3,4.7,0.01,4.8,0.02,0.5\n");
-        Assert.ThrowsExactly<GrokkingException>(() => new CsvLog<EpochRow>(folder["log.csv"]).Continue());
+        var journal = new Journal(folder.FolderPath);
+        journal.Open(resume: true);
+        Assert.AreEqual(new EpochRow("adamw", 1, 1, 4.7, 0.01, 4.8, 0.02, 0.5), journal.EpochsOf("adamw", 1).Single());
+        journal.Epochs.Cut("adamw", 1, 0);
+        Assert.AreEqual($"{EpochRow.Header}\n", File.ReadAllText(folder["log.csv"]));
+        // A log of something else is never worth a run.
+        File.WriteAllText(folder["log.csv"], "optimizer,se");
+        new Journal(folder.FolderPath).Open(resume: true);
+        Assert.AreEqual($"{EpochRow.Header}\n", File.ReadAllText(folder["log.csv"]));
+        Assert.AreEqual("optimizer,se", File.ReadAllText(folder["log.csv.aside"]));
     }
 
     [TestMethod]

@@ -1,5 +1,6 @@
 using Grokking;
 using OrtCpr.Data;
+using OrtCpr.Graph;
 
 namespace OrtCpr.Tests.Samples;
 
@@ -9,16 +10,20 @@ public sealed class ModularAdditionTests
     [TestMethod]
     public void Labels_AreTheSumsOfTheTokens()
     {
-        var task = new ModularAddition(113, StartingPoint.Drawn(113, 0.3, 1).TrainingPairs);
-        Assert.AreEqual((3830, 8939), (task.Training.Count, task.Validation.Count));
+        int[] trained = StartingPoint.Drawn(113, 0.3, 1).TrainingPairs, rest = ModularAddition.Rest(113, trained);
+        Assert.AreEqual((3830, 8939), (trained.Length, rest.Length));
         var pairs = new HashSet<(long, long)>();
-        foreach (Examples examples in new[] { task.Training, task.Validation })
+        foreach (int[] part in new[] { trained, rest })
         {
-            for (int i = 0; i < examples.Count; i++)
+            using TensorSource examples = ModularAddition.Examples(113, part);
+            using Batch batch = new DataLoader(examples, [new("tokens", ElementType.Int64, ["batch", "3"], false), new("labels", ElementType.Int64, ["batch"], true)],
+                new DataLoaderOptions { BatchSize = part.Length, Shuffle = false, Prefetch = 0 }).Batches().Single();
+            long[] tokens = batch.Tensors["tokens"].GetTensorDataAsSpan<long>().ToArray(), labels = batch.Tensors["labels"].GetTensorDataAsSpan<long>().ToArray();
+            for (int i = 0; i < part.Length; i++)
             {
-                long x = examples.Tokens[3 * i], y = examples.Tokens[(3 * i) + 1];
-                Assert.AreEqual(113, examples.Tokens[(3 * i) + 2]);
-                Assert.AreEqual((x + y) % 113, examples.Labels[i]);
+                long x = tokens[3 * i], y = tokens[(3 * i) + 1];
+                Assert.AreEqual(113, tokens[(3 * i) + 2]);
+                Assert.AreEqual((x + y) % 113, labels[i]);
                 Assert.IsTrue(x is >= 0 and < 113 && y is >= 0 and < 113 && pairs.Add((x, y)));
             }
         }
@@ -53,16 +58,5 @@ public sealed class ModularAdditionTests
         Assert.HasCount(3830, start.TrainingPairs.Distinct().ToArray());
         Assert.HasCount(9, start.Weights);
         foreach (int epoch in new[] { 1, 10, 11 }) CollectionAssert.AreEqual(Enumerable.Range(0, 3830).ToArray(), start.Order(epoch).Order().ToArray());
-    }
-
-    [TestMethod]
-    public void Batches_HoldTheRowsOfTheOrder()
-    {
-        var examples = new Examples(5, [7, 12, 24]);
-        using var batches = new TrainingBatches(examples, 2);
-        Assert.AreEqual(2, batches.Count);
-        CollectionAssert.AreEqual(new long[] { 4, 4, 5, 1, 2, 5 }, batches.Fill([2, 0, 1], 0).Tensors["tokens"].GetTensorDataAsSpan<long>().ToArray());
-        CollectionAssert.AreEqual(new long[] { 2, 2, 5 }, batches.Fill([2, 0, 1], 1).Tensors["tokens"].GetTensorDataAsSpan<long>().ToArray());
-        CollectionAssert.AreEqual(new long[] { 4 }, batches.Fill([2, 0, 1], 1).Tensors["labels"].GetTensorDataAsSpan<long>().ToArray());
     }
 }

@@ -115,7 +115,9 @@ public sealed class CommandTests
         (int code, string output) = Run("train", Model, "--data", folder["table.csv"], "--label", "class", "--validation-split", "0.25", "--metric", "accuracy", "--epochs", "6", "--batch-size", "10", "--lr", "0.01", "--threads", "1",
             "--json-lines", "--tensorboard", "--log-every", "3", "--out", job);
         Assert.AreEqual(0, code, output);
-        foreach (string part in new[] { "\"kappa_init_param\": null", "layers.2.weight", "bounds set 3/3", "validation accuracy", "54 steps in" }) StringAssert.Contains(output, part);
+        StringAssert.Contains(File.ReadAllText(Path.Combine(job, "run.json")), "\"label\": \"class\"");
+        Assert.DoesNotContain("kappa_init_param", output);
+        foreach (string part in new[] { "90 examples, 30 to evaluate on, in batches of 10; 54 steps", "layers.2.weight", "bounds set 3/3", "validation accuracy", "54 steps in" }) StringAssert.Contains(output, part);
         foreach (string file in new[] { "run.json", "metrics.csv", "metrics.jsonl", "constraints.csv", "checkpoint.safetensors", "best.safetensors", "model.onnx", "plot.png" }) Assert.IsTrue(File.Exists(Path.Combine(job, file)), file);
         Assert.HasCount(18 + 6, File.ReadAllLines(Path.Combine(job, "metrics.jsonl")));
         double[] weights = Weights(job);
@@ -141,6 +143,48 @@ public sealed class CommandTests
     {
         using TrainingDriver driver = ArtifactsFolder.Load(job);
         return driver.ToBuffer().ToDoubles();
+    }
+
+    // As many steps as are asked for, whatever an epoch has; a short run is logged; texts stay texts; the model on the command line goes before the file's.
+    [TestMethod]
+    public void AShortRun_AndItsConfig()
+    {
+        using var folder = new TemporaryFolder();
+        string job = folder["job"], config = Path.Combine(job, "run.json");
+        (int code, string output) = Run("train", Model, "--data", Data(folder), "--batch-size", "20", "--steps", "20", "--log-every", "50", "--schedule", "one_cycle",
+            "--warmup-steps", "5", "--lr", "0.01", "--label", "007", "--threads", "1", "--out", job);
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, "20 steps in");
+        StringAssert.Contains(output, "The run has 20 steps, too few for bounds at an inflection point");
+        StringAssert.Contains(output, "bounds set 3/3");
+        StringAssert.Contains(File.ReadAllText(config), "\"label\": \"007\"");
+        string[] rows = File.ReadAllLines(Path.Combine(job, "metrics.csv"));
+        StringAssert.StartsWith(rows.Single(r => r.StartsWith("20,", StringComparison.Ordinal)), "20,9,");
+        (code, output) = Run("train", "--threads", "1", folder["other.onnx"], "--config", config, "--out", folder["again"]);
+        Assert.AreEqual(1, code);
+        StringAssert.Contains(output, "other.onnx");
+    }
+
+    [TestMethod]
+    public void AnErrorOfOurs_IsOneLine_AndItsDetailsAreInAFile()
+    {
+        TextWriter error = Console.Error;
+        using var text = new StringWriter();
+        Console.SetError(text);
+        try
+        {
+            OrtCpr.Tool.UnexpectedError.Report(new InvalidOperationException("first\nsecond"), ["train", "x"]);
+        }
+        finally
+        {
+            Console.SetError(error);
+        }
+        string line = text.ToString().TrimEnd();
+        Assert.HasCount(1, line.Split('\n'));
+        StringAssert.Contains(line, "InvalidOperationException: first)");
+        string path = line.Split('\'')[1];
+        StringAssert.Contains(File.ReadAllText(path), "ortcpr train x");
+        File.Delete(path);
     }
 
     [TestMethod]

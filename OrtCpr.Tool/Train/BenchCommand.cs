@@ -27,20 +27,13 @@ internal static class BenchCommand
             using TrainingDriver driver = TrainingDriver.Create(r.GetValue(model)!, job.Read(r, null), new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)!, Profiles = r.GetValue(profile) });
             double built = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             using Batch batch = new SampleInputs(r.GetValue(sizes) ?? [], r.GetValue(ranges) ?? [], [], job.Seed(r)).For(driver.Plan.BatchInputs);
-            double first = Time(() => Step(driver, batch));
-            double[] all = [.. Enumerable.Range(0, r.GetValue(runs)).Select(_ => Time(() => Step(driver, batch))).Order()];
+            double first = Time(() => driver.Step(batch));
+            double[] all = [.. Enumerable.Range(0, r.GetValue(runs)).Select(_ => Time(() => driver.Step(batch))).Order()];
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"building {built:F0} ms, first step {first:F1} ms"));
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"step: median {all[all.Length / 2]:F2} ms, fastest {all[0]:F2}, slowest {all[^1]:F2}, of {all.Length}"));
             return 0;
         });
         return command;
-    }
-
-    private static void Step(TrainingDriver driver, Batch batch)
-    {
-        driver.LazyResetGrad();
-        driver.TrainStep(batch);
-        driver.OptimizerStep();
     }
 
     private static double Time(Action action)

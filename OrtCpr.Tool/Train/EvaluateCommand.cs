@@ -28,7 +28,7 @@ internal static class EvaluateCommand
                 : TrainingDriver.Create(path, new TrainingOptions { Loss = RuleOptions.Choose(JobOptions.Losses, r.GetValue(loss)!, "--loss")(null) }, options);
             if (r.GetValue(checkpoint) is string saved) TrainingCheckpoint.Load(driver, saved);
             using DataSource source = data.OpenOne(r);
-            EvaluationReport report = new Trainer(driver).Evaluate(data.Load(r, source, driver.Plan.BatchInputs, 0, training: false).Batches(), fit.ReadMetrics(r), cancellation);
+            EvaluationReport report = new Trainer(driver).Evaluate(data.Load(r, source, driver.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r), cancellation);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"examples {source.Count}"));
             foreach ((string name, double value) in report.Metrics.Prepend(new("loss", report.Loss))) Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name} {value:G8}"));
             return Task.FromResult(0);

@@ -16,7 +16,7 @@ internal sealed class FitSettings
         ["mse"] = () => new MeanSquaredError(),
     };
 
-    private readonly Option<long> _epochs = new("--epochs") { Description = "Times that the data are gone through.", DefaultValueFactory = _ => 1 };
+    private readonly Option<long?> _epochs = new("--epochs") { Description = "Times that the data are gone through; by default once, or as often as --steps takes." };
     private readonly Option<long?> _steps = new("--steps") { Description = "Ends the run after so many optimizer steps." };
     private readonly Option<int> _accumulation = new("--accumulation") { Description = "Batches a step.", DefaultValueFactory = _ => 1 };
     private readonly Option<string> _schedule = new("--schedule") { Description = "Learning rate over the run: constant, linear, cosine, one_cycle, plateau.", DefaultValueFactory = _ => "constant" };
@@ -39,19 +39,21 @@ internal sealed class FitSettings
     public long Steps(ParseResult r, long batches)
     {
         long each = (batches + Math.Max(1, r.GetValue(_accumulation)) - 1) / Math.Max(1, r.GetValue(_accumulation));
-        return Math.Min(r.GetValue(_steps) ?? long.MaxValue, r.GetValue(_epochs) * each);
+        return Math.Min(r.GetValue(_steps) ?? long.MaxValue, Epochs(r) is long n && n < long.MaxValue / each ? n * each : long.MaxValue);
     }
+
+    private long Epochs(ParseResult r) => r.GetValue(_epochs) ?? (r.GetValue(_steps) is null ? 1 : long.MaxValue);
 
     public Schedule Schedule(ParseResult r, long steps) => RuleOptions.Choose(new Dictionary<string, Func<Schedule>>(StringComparer.Ordinal)
     {
         ["constant"] = () => new ConstantSchedule(r.GetValue(_warmup)),
         ["linear"] = () => new LinearSchedule(steps, r.GetValue(_warmup), r.GetValue(_final)),
         ["cosine"] = () => new CosineSchedule(steps, r.GetValue(_warmup), r.GetValue(_final)),
-        ["one_cycle"] = () => new OneCycleSchedule(steps),
+        ["one_cycle"] = () => new OneCycleSchedule(Math.Max(2, steps - r.GetValue(_warmup)), WarmupSteps: r.GetValue(_warmup)),
         ["plateau"] = () => new PlateauSchedule(WarmupSteps: r.GetValue(_warmup)),
     }, r.GetValue(_schedule)!, "--schedule")();
 
-    public FitOptions Read(ParseResult r, string folder, long batches, Func<IEnumerable<Batch>>? validation, bool resume)
+    public FitOptions Read(ParseResult r, string folder, BatchSource? validation, bool resume)
     {
         int every = r.GetValue(_log);
         var callbacks = new List<TrainerCallback> { ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), every), new ConstraintLog(Path.Combine(folder, "constraints.csv"), every) };
@@ -60,10 +62,9 @@ internal sealed class FitSettings
         if (r.GetValue(_patience) > 0) callbacks.Add(new EarlyStopping(r.GetValue(_patience), r.GetValue(_monitor)!));
         return new FitOptions
         {
-            Epochs = r.GetValue(_epochs),
+            Epochs = Epochs(r),
             MaxSteps = r.GetValue(_steps) ?? long.MaxValue,
             GradientAccumulation = r.GetValue(_accumulation),
-            StepsPerEpoch = (batches + Math.Max(1, r.GetValue(_accumulation)) - 1) / Math.Max(1, r.GetValue(_accumulation)),
             Validation = validation,
             Metrics = [.. ReadMetrics(r)],
             EvaluateEverySteps = r.GetValue(_evaluate),

@@ -51,6 +51,6 @@ internal sealed class JobOptions
         Seed = seed ?? r.GetValue(_seed),
         Recompute = [.. (r.GetValue(_recompute) ?? []).Select(NamePattern.FromString)],
         Parameters = new ParameterOptions { Freeze = [.. (r.GetValue(_freeze) ?? []).Select(NamePattern.FromString)], RegularizeEmbeddings = r.GetValue(_embeddings), TieEqual = r.GetValue(_tie) },
-        Optimizer = new OptimizerOptions { Groups = [_rule.Read(r, new ScaleByAdam { Beta1 = r.GetValue(_beta1), Beta2 = r.GetValue(_beta2) }, steps, optimizer)], MaxGradientNorm = r.GetValue(_clip), TotalSteps = steps },
+        Optimizer = new OptimizerOptions { Groups = [_rule.Read(r, new ScaleByAdam { Beta1 = r.GetValue(_beta1), Beta2 = r.GetValue(_beta2) }, optimizer)], MaxGradientNorm = r.GetValue(_clip), TotalSteps = steps },
     };
 }

@@ -6,13 +6,13 @@ using System.Text.Json.Nodes;
 
 namespace OrtCpr.Tool.Train;
 
-// Options of a command as a JSON file, under their names without the dashes in front. What stands on the command line goes before the file.
+/// <summary>Options of a command as a JSON file, under their names without the dashes. What stands on the command line goes before the file.</summary>
 internal static class RunConfig
 {
-    private const string Name = "--config";
+    private const string Name = "--config", Arguments = "--arguments";
 
     // Puts the options of --config FILE in its place, but those that the words have already.
-    public static string[] Expand(string[] words)
+    public static string[] Expand(Command root, string[] words)
     {
         int at = Array.FindIndex(words, w => w == Name || w.StartsWith($"{Name}=", StringComparison.Ordinal));
         if (at < 0) return words;
@@ -21,7 +21,9 @@ internal static class RunConfig
         string path = isApart ? words[at + 1] : words[at][(Name.Length + 1)..];
         string[] rest = [.. words[..at], .. words[(at + (isApart ? 2 : 1))..]];
         var given = rest.Where(w => w.StartsWith("--", StringComparison.Ordinal)).Select(w => w.Split('=')[0]).ToHashSet(StringComparer.Ordinal);
-        return [.. rest, .. Read(path).Where(o => !given.Contains(o.Option)).SelectMany(o => o.Words)];
+        ParseResult known = root.Parse(rest);
+        bool hasArguments = known.CommandResult.Command.Arguments.Any(a => known.GetResult(a) is { Tokens.Count: > 0 });
+        return [.. rest, .. Read(path).Where(o => !given.Contains(o.Option) && !(hasArguments && o.Option == Arguments)).SelectMany(o => o.Words)];
     }
 
     private static List<(string Option, string[] Words)> Read(string path)
@@ -65,11 +67,15 @@ internal static class RunConfig
             bool isFlag = option.ValueType == typeof(bool);
             JsonNode? node = option.ValueType.IsArray ? new JsonArray([.. texts.Select(t => (JsonNode?)t)])
                 : isFlag ? (texts.Length > 0 ? string.Equals(texts[0], "true", StringComparison.OrdinalIgnoreCase) : found is { Implicit: false })
-                : texts.Length == 0 ? null : double.TryParse(texts[0], NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) ? number : texts[0];
+                : texts.Length == 0 ? null : IsNumber(option.ValueType) && double.TryParse(texts[0], NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) ? number : texts[0];
             all[option.Name.TrimStart('-').Replace('-', '_')] = node;
         }
         return all.ToJsonString(new JsonSerializerOptions { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
     }
+
+    // A text that looks like a number, such as the label 007, stays a text.
+    private static bool IsNumber(Type type) => Type.GetTypeCode(Nullable.GetUnderlyingType(type) ?? type) is >= TypeCode.SByte and <= TypeCode.Decimal
+        && !(Nullable.GetUnderlyingType(type) ?? type).IsEnum;
 
     private static object? DefaultOf(Option option) => option.HasDefaultValue ? option.GetDefaultValue() : option.ValueType.IsValueType ? Activator.CreateInstance(option.ValueType) : null;
 

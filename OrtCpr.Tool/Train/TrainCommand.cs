@@ -50,7 +50,6 @@ internal sealed class TrainCommand
         string folder = r.GetValue(_target)!;
         string text = RunConfig.Text(r);
         MakeFolder(folder, text);
-        Console.Error.WriteLine(text);
         (DataSource training, DataSource? validation) = _data.Open(r, _job.Seed(r));
         using (training)
         using (validation)
@@ -90,6 +89,7 @@ internal sealed class TrainCommand
         TrainingPlan graphs = TrainingGraphBuilder.Build(model, options);
         DataLoader loader = _data.Load(r, training, graphs.BatchInputs, seed, training: true);
         DataLoader? held = validation is null ? null : _data.Load(r, validation, graphs.BatchInputs, seed, training: false);
+        Announce(r, graphs, training.Count, validation?.Count, steps, folder, optimizer);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = r.GetValue(_threads), Device = r.GetValue(_device)! });
         driver.SetSchedule(_fit.Schedule(r, steps));
@@ -100,7 +100,7 @@ internal sealed class TrainCommand
         FitResult result;
         try
         {
-            result = new Trainer(driver).Fit(loader.Batches, _fit.Read(r, folder, batches, held is null ? null : () => held.Batches(), resume), cancellation);
+            result = new Trainer(driver).Fit(loader, _fit.Read(r, folder, held, resume), cancellation);
         }
         catch (OperationCanceledException)
         {
@@ -112,6 +112,16 @@ internal sealed class TrainCommand
         RunFigure.Save(RunLog.Read(folder), Path.Combine(folder, "plot.png"));
         Report(driver, result, folder);
         return result;
+    }
+
+    // What matters of the settings; all of them are in run.json.
+    private static void Announce(ParseResult r, TrainingPlan graphs, long examples, long? held, long steps, string folder, string? optimizer)
+    {
+        Console.Error.WriteLine($"{r.GetValue<string>("MODEL")}: {graphs.Parameters.Trained.Count} tensors trained, {graphs.Constrained.Count} of them may be bounded; loss {r.GetValue<string>("--loss")}");
+        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{r.GetValue<string>("--data")}: {examples} examples{(held is null ? "" : $", {held} to evaluate on")}, in batches of {r.GetValue<int>("--batch-size")}; {steps} steps"));
+        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{optimizer ?? r.GetValue<string>("--optimizer")}, learning rate {r.GetValue<double>("--lr")}, {r.GetValue<string>("--schedule")}; all settings are in {Path.Combine(folder, "run.json")}"));
     }
 
     private static void Report(TrainingDriver driver, FitResult result, string folder)

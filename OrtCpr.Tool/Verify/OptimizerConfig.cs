@@ -1,94 +1,75 @@
 using System.Text.Json;
+using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Tool.Verify;
 
-// The config of an optimizer-trajectory case as optimizer options: a key of a group wins over the same key of the run.
+/// <summary>The config of an optimizer-trajectory case as optimizer options: a key of a group wins over the same key of the run.</summary>
 internal sealed class OptimizerConfig
 {
-    private readonly JsonElement _run;
+    // What each algorithm adds to its base rule, and the base where the config names none.
+    private static readonly Dictionary<string, (string Base, Func<CaseConfig, UpdateLink[]> Links)> Algorithms = new(StringComparer.Ordinal)
+    {
+        ["AdamCPR"] = ("Adam", c => [RecordedRule.Constraint(c)]),
+        ["AdaCPR"] = ("Adam", c => [RecordedRule.Constraint(c, isAdaptive: true)]),
+        ["AdamW+CPR"] = ("AdamW", c => [RecordedRule.Constraint(c)]),
+        ["SGD+CPR"] = ("SGD", c => [RecordedRule.Constraint(c)]),
+        ["AdamW"] = ("AdamW", _ => []),
+        ["Adam"] = ("Adam", _ => []),
+        ["SGD"] = ("SGD", _ => []),
+        ["Adam+AWD"] = ("Adam", c => [new AddAdaptiveWeightDecay(c.Number("awd_lambda", 0))]),
+        ["Adam+AdaDecay"] = ("Adam", c => [new AddAdaDecay(c.Number("adadecay_lambda", 0), c.Number("adadecay_alpha", 4))]),
+        ["Adam+Rescaling"] = ("Adam", _ => []),
+    };
 
     public OptimizerConfig(JsonElement run)
     {
-        _run = run;
-        Groups = [.. run.GetProperty("groups").EnumerateArray()];
+        var common = new CaseConfig(run);
+        if (common.Value("groups") is not { ValueKind: JsonValueKind.Array } groups || groups.GetArrayLength() == 0) throw new CaseException("the config has no 'groups'");
+        (JsonElement Json, CaseConfig Config)[] settings = [.. groups.EnumerateArray().Select(g => (g, new CaseConfig(run, g)))];
+        Groups = [.. settings.Select(g => Parameters(g.Json))];
+        string algorithm = common.Value("algorithm")?.ToString() ?? throw new CaseException("the config has no 'algorithm'");
         Options = new OptimizerOptions
         {
-            Groups = [.. Groups.Select(Rule)],
+            Groups = [.. settings.Select(g => Rule(g.Config, algorithm))],
             // The recorded runs have neither guard nor clipping.
             NonFiniteGuard = false,
-            Rescaling = Algorithm == "Adam+Rescaling" ? new RescaleWeights(Number(_run, "rescale_alpha") ?? 0.8) : null,
+            Rescaling = algorithm == "Adam+Rescaling" ? new RescaleWeights(common.Number("rescale_alpha", 0.8)) : null,
         };
+        Steps = common.Value("steps") is null ? null : common.Whole("steps");
+        Type = common.Choice("dtype", new Dictionary<string, ElementType> { ["float32"] = ElementType.Float, ["float64"] = ElementType.Double }, "float32");
+        common.Describes("source", "formula");
+        foreach ((_, CaseConfig config) in settings) config.Describes("params", "regularize");
+        CaseConfig.RefuseUnused([common, .. settings.Select(g => g.Config)]);
     }
 
-    public JsonElement[] Groups { get; }
+    /// <summary>Names of each group's parameters, and whether they are regularized.</summary>
+    public (string[] Names, bool Regularize)[] Groups { get; }
 
+    /// <summary>Steps of the run; null where the config does not say.</summary>
+    public long? Steps { get; }
+
+    /// <summary>Element type of the run.</summary>
+    public ElementType Type { get; }
+
+    /// <summary>The optimizer.</summary>
     public OptimizerOptions Options { get; }
 
-    public bool IsDouble => _run.GetProperty("dtype").GetString() == "float64";
-
-    private string Algorithm => _run.GetProperty("algorithm").GetString()!;
-
-    private static JsonElement? Get(JsonElement from, string key) => from.TryGetProperty(key, out JsonElement v) && v.ValueKind != JsonValueKind.Null ? v : null;
-
-    private static double? Number(JsonElement from, string key) => Get(from, key)?.GetDouble();
-
-    private JsonElement? Value(JsonElement group, string key) => Get(group, key) ?? Get(_run, key);
-
-    private double Number(JsonElement group, string key, double fallback) => Value(group, key)?.GetDouble() ?? fallback;
-
-    private bool Flag(JsonElement group, string key) => Value(group, key)?.GetBoolean() ?? false;
-
-    private UpdateRule Rule(JsonElement group)
+    private static (string[], bool) Parameters(JsonElement group)
     {
-        double decay = Number(group, "weight_decay", 0);
-        double[] betas = [.. Value(group, "betas")?.EnumerateArray().Select(b => b.GetDouble()) ?? [0.9, 0.999]];
-        var adam = new ScaleByAdam { Beta1 = betas[0], Beta2 = betas[1], Epsilon = Number(group, "eps", 1e-8), AmsGrad = Flag(group, "amsgrad") };
-        // In these files a group's decay holds for all of its parameters.
-        UpdateLink[] decoupled = decay == 0 ? [] : [new AddDecayedWeights(decay, OnlyConstrained: false)];
-        UpdateLink[] coupled = decay == 0 ? [] : [new AddCoupledDecay(decay, OnlyConstrained: false)];
-        var momentum = new ScaleByMomentum(Number(group, "momentum", 0), Number(group, "dampening", 0), Flag(group, "nesterov"));
-        UpdateLink[] links = Algorithm switch
-        {
-            "AdamCPR" or "AdaCPR" => [adam, Constraint(group)],
-            "AdamW+CPR" => [adam, .. decoupled, Constraint(group)],
-            "AdamW" => [adam, .. decoupled],
-            "Adam" => [.. coupled, adam],
-            "SGD" => [.. coupled, momentum],
-            "SGD+CPR" => [.. coupled, momentum, Constraint(group)],
-            "Adam+AWD" => [adam, new AddAdaptiveWeightDecay(Number(group, "awd_lambda", 0))],
-            "Adam+AdaDecay" => [adam, new AddAdaDecay(Number(group, "adadecay_lambda", 0), Number(group, "adadecay_alpha", 4))],
-            "Adam+Rescaling" => [adam],
-            _ => throw new CaseException($"algorithm '{Algorithm}' is not supported; supported: AdamCPR, AdaCPR, AdamW+CPR, AdamW, Adam, SGD, SGD+CPR, Adam+Rescaling, Adam+AWD, Adam+AdaDecay"),
-        };
-        return new UpdateRule { LearningRate = Number(group, "lr", 1e-3), Maximize = Flag(group, "maximize"), Links = [.. links] };
+        if (!group.TryGetProperty("params", out JsonElement names) || names.ValueKind != JsonValueKind.Array) throw new CaseException("a group of the config has no 'params'");
+        if (!group.TryGetProperty("regularize", out JsonElement on) || on.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+            throw new CaseException("a group of the config has no 'regularize' of true or false");
+        return ([.. names.EnumerateArray().Select(n => n.ToString())], on.GetBoolean());
     }
 
-    private ConstrainNorm Constraint(JsonElement group)
+    private static UpdateRule Rule(CaseConfig config, string algorithm)
     {
-        KappaInitMethod method = Value(group, "kappa_init_method")?.GetString() switch
-        {
-            "uniform" => KappaInitMethod.Uniform,
-            "dependent" => KappaInitMethod.Dependent,
-            "warm_start" => KappaInitMethod.WarmStart,
-            "inflection_point" => KappaInitMethod.InflectionPoint,
-            string other => throw new CaseException($"kappa_init_method '{other}' is not known"),
-            null => throw new CaseException("kappa_init_method is missing"),
-        };
-        return new ConstrainNorm
-        {
-            KappaInitMethod = method,
-            KappaInitParam = method == KappaInitMethod.InflectionPoint ? null : Number(group, "kappa_init_param", double.NaN),
-            Regularizer = Enum.TryParse(Value(group, "reg_function")?.GetString(), ignoreCase: true, out Regularizer r) ? r
-                : throw new CaseException($"reg_function '{Value(group, "reg_function")}' is not known"),
-            KappaUpdate = Number(group, "kappa_update", 1),
-            Adaptive = Value(group, "kappa_adapt") is JsonElement adapt && (adapt.ValueKind == JsonValueKind.True || (adapt.ValueKind == JsonValueKind.String && adapt.GetString() is "reduce")),
-            KappaScale = Value(group, "kappa_scale")?.GetString() is "mean" ? KappaScale.Mean : KappaScale.Sum,
-            EvaluateAt = Value(group, "evaluate_at")?.GetString() is "previous" ? EvaluateAt.Previous : EvaluateAt.Updated,
-            RegularizeByLearningRate = Flag(group, "reg_by_lr"),
-            SampleInterval = (long)Number(group, "reg_step_size", 200),
-            SampleDecay = Number(group, "reg_ema_decay", 0),
-            MaxWaitSteps = (long)Number(group, "max_wait_steps", 0),
-        };
+        if (!Algorithms.TryGetValue(algorithm, out (string Base, Func<CaseConfig, UpdateLink[]> Links) known))
+            throw new CaseException($"algorithm '{algorithm}' is not supported; supported: {string.Join(", ", Algorithms.Keys)}");
+        string rule = config.Choice("base", new Dictionary<string, string> { ["adam"] = "Adam", ["adamw"] = "AdamW", ["sgd"] = "SGD" }, known.Base.ToLowerInvariant());
+        // A name with a base in it and the base beside it must agree; AdamCPR and AdaCPR are named for what they do around any base.
+        if (rule != known.Base && algorithm is not ("AdamCPR" or "AdaCPR")) throw new CaseException($"algorithm '{algorithm}' is over {known.Base}, but 'base' of the config is {rule}");
+        return new UpdateRule { LearningRate = config.Number("lr", 1e-3), Maximize = config.Flag("maximize"), Links = [.. RecordedRule.Base(config, rule), .. known.Links(config)] };
     }
 }

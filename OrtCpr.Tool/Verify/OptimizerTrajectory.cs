@@ -17,10 +17,11 @@ internal static class OptimizerTrajectory
         var initial = new Dictionary<string, TensorData>(StringComparer.Ordinal);
         for (int g = 0; g < config.Groups.Length; g++)
         {
-            bool regularize = config.Groups[g].GetProperty("regularize").GetBoolean();
-            foreach (string name in config.Groups[g].GetProperty("params").EnumerateArray().Select(p => p.GetString()!))
+            (string[] names, bool regularize) = config.Groups[g];
+            foreach (string name in names)
             {
-                TensorData start = Narrow(data.Tensor($"param/{name}/init"), narrow);
+                TensorData stored = data.Tensor($"param/{name}/init"), start = Narrow(stored, narrow);
+                if (stored.Type != config.Type) throw new CaseException($"'dtype' of the config means {config.Type}, but 'param/{name}/init' is {stored}");
                 initial[name] = start;
                 parameters.Add(new ParameterSpec(name, start.Type, start.Dimensions, regularize, g));
             }
@@ -28,6 +29,7 @@ internal static class OptimizerTrajectory
         TrainingPlan graph = TrainingPlan.ForOptimizer(parameters, config.Options);
         using var driver = new OptimizerDriver(graph, initial, options);
         int steps = (int)data.Tensor($"grad/{parameters[0].Name}").Dimensions[0];
+        if (config.Steps is long told && told != steps) throw new CaseException($"'steps' of the config is {told}, but there are gradients of {steps}");
         double[]? rates = data.Has("lr") ? data.Tensor("lr").ToDoubles() : null;
         var shared = new List<double>();
         var recorded = parameters.ToDictionary(p => p.Name, p => new Recorder(p), StringComparer.Ordinal);

@@ -10,7 +10,8 @@ internal static class TrainingTrajectory
 {
     public static void Run(CaseData data, TensorCheck check, DriverOptions options)
     {
-        JsonElement config = data.Json("config", "{}");
+        var config = new CaseConfig(data.Json("config", "{}"));
+        long steps = config.Whole("steps"), accumulation = config.Whole("accumulation", 1);
         IReadOnlyDictionary<string, bool> regularize = ModelGradient.Regularized(data.Json("regularize", "{}"));
         string[] trainable = [.. data.Json("trainable", "[]").EnumerateArray().Select(e => e.GetString()!)];
         TrainingPlan graphs = TrainingGraphBuilder.Build(data.ModelPath, new TrainingOptions
@@ -26,7 +27,6 @@ internal static class TrainingTrajectory
             Optimizer = Optimizer(config),
         });
         using var driver = new TrainingDriver(graphs, options);
-        int steps = config.GetProperty("steps").GetInt32(), accumulation = config.GetProperty("accumulation").GetInt32();
         double[] rates = data.Tensor("lr").ToDoubles();
         List<double> losses = [], norms = [];
         Dictionary<string, List<double>> lambdas = new(StringComparer.Ordinal), kappas = new(StringComparer.Ordinal);
@@ -37,8 +37,8 @@ internal static class TrainingTrajectory
             for (int a = 0; a < accumulation; a++)
             {
                 using var batch = new Batch();
-                foreach (string input in data.Names("batch/")) batch.Add(input, CaseData.Slice(data.Tensor($"batch/{input}"), (t * accumulation) + a));
-                foreach (string target in data.Names("target/")) batch.Add(target, CaseData.Slice(data.Tensor($"target/{target}"), (t * accumulation) + a));
+                foreach (string input in data.Names("batch/")) batch.Add(input, CaseData.Slice(data.Tensor($"batch/{input}"), (int)((t * accumulation) + a)));
+                foreach (string target in data.Names("target/")) batch.Add(target, CaseData.Slice(data.Tensor($"target/{target}"), (int)((t * accumulation) + a)));
                 loss += driver.TrainStep(batch) / accumulation;
             }
             driver.Optimizer.SetLearningRate(rates[t]);
@@ -66,28 +66,23 @@ internal static class TrainingTrajectory
         data.Ignore("final/");
     }
 
-    private static OptimizerOptions Optimizer(JsonElement c)
+    private static OptimizerOptions Optimizer(CaseConfig c)
     {
-        double[] betas = [.. c.GetProperty("betas").EnumerateArray().Select(b => b.GetDouble())];
-        var adam = new ScaleByAdam { Beta1 = betas[0], Beta2 = betas[1], Epsilon = c.GetProperty("eps").GetDouble() };
-        double rate = c.GetProperty("lr").GetDouble();
-        string name = c.GetProperty("optimizer").GetString()!;
+        string name = c.Value("optimizer")?.ToString() ?? throw new CaseException("the config has no 'optimizer'");
+        double rate = c.Number("lr");
         UpdateRule rule = name switch
         {
-            "adamw" => UpdateRule.AdamW(rate, c.GetProperty("weight_decay").GetDouble(), adam),
-            "adam" => UpdateRule.Adam(rate, adam),
-            "adamcpr" => UpdateRule.AdamCpr(rate, adam, Constraint(c)),
+            "adamw" => UpdateRule.AdamW(rate, c.Number("weight_decay"), RecordedRule.Adam(c)),
+            "adam" => UpdateRule.Adam(rate, RecordedRule.Adam(c)),
+            "adamcpr" => UpdateRule.AdamCpr(rate, RecordedRule.Adam(c), RecordedRule.Constraint(c)),
             _ => throw new CaseException($"optimizer '{name}' is not supported; supported: adamw, adam, adamcpr"),
         };
-        return new OptimizerOptions { Groups = [rule], MaxGradientNorm = c.GetProperty("clip_norm").GetDouble() };
-    }
-
-    private static ConstrainNorm Constraint(JsonElement c)
-    {
-        string method = c.GetProperty("kappa_init_method").GetString()!.Replace("_", "", StringComparison.Ordinal);
-        if (!Enum.TryParse(method, ignoreCase: true, out KappaInitMethod kappa)) throw new CaseException($"kappa_init_method '{method}' is not known");
-        if (!Enum.TryParse(c.GetProperty("reg_function").GetString(), ignoreCase: true, out Regularizer regularizer)) throw new CaseException($"reg_function '{c.GetProperty("reg_function")}' is not known");
-        return new ConstrainNorm { KappaInitMethod = kappa, Regularizer = regularizer, KappaInitParam = kappa == KappaInitMethod.InflectionPoint ? null : c.GetProperty("kappa_init_param").GetDouble() };
+        RecordedRule.SayNothingOfConstraints(c);
+        double clip = c.Number("clip_norm", 0);
+        // The rates of the steps and the choice of parameters are stored, so what they came from decides nothing here.
+        c.Describes("warmup_steps", "final_lr_factor", "reg_embedding");
+        CaseConfig.RefuseUnused(c);
+        return new OptimizerOptions { Groups = [rule], MaxGradientNorm = clip };
     }
 
     private static void Append(Dictionary<string, List<double>> series, string name, double value)

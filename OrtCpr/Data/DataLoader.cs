@@ -14,6 +14,10 @@ public sealed record DataLoaderOptions
     /// <summary>Whether each epoch has an order of its own. Default on.</summary>
     public bool Shuffle { get; init; } = true;
 
+    /// <summary>The examples of an epoch, counted from 0, in order, in place of a shuffle: a curriculum, say, or an order that was recorded. As many as
+    /// the source has; one may come more than once. Null (default) for <see cref="Shuffle"/>'s order.</summary>
+    public Func<long, IReadOnlyList<int>>? Order { get; init; }
+
     /// <summary>Seed of shuffles and transforms. Default 0.</summary>
     public long Seed { get; init; }
 
@@ -32,9 +36,9 @@ public sealed record DataLoaderOptions
 
 /// <summary>Batches of a source for a model's inputs, in an order that depends on seed and epoch only, from any batch of an epoch on.</summary>
 /// <remarks>A column goes to the input of its name; then a label column to the only label that is left, and the only other column to the only other input. Element
-/// types are converted, and an example takes the input's shape where it has the same number of elements. <c>new Trainer(driver).Fit(loader.Batches)</c> trains, and goes on
+/// types are converted, and an example takes the input's shape where it has the same number of elements. <c>new Trainer(driver).Fit(loader)</c> trains, and goes on
 /// inside an epoch after a resumption without making the earlier batches. Does not own the source. Several enumerations may run at once.</remarks>
-public sealed class DataLoader
+public sealed class DataLoader : BatchSource
 {
     private readonly DataSource _source;
     private readonly DataLoaderOptions _options;
@@ -66,11 +70,14 @@ public sealed class DataLoader
     /// <summary>Batches of an epoch.</summary>
     public long BatchCount => _options.DropLast ? _source.Count / _options.BatchSize : (_source.Count + _options.BatchSize - 1) / _options.BatchSize;
 
+    /// <inheritdoc/>
+    public override long? BatchesPerEpoch => BatchCount;
+
     /// <summary>The batches of an epoch.</summary>
     /// <param name="epoch">Decides the order and what is random.</param>
-    /// <param name="skip">How many to leave out in front.</param>
+    /// <param name="skip">How many to leave out at the front.</param>
     /// <returns>Batches to be disposed by whoever takes them; their memory is used again then.</returns>
-    public IEnumerable<Batch> Batches(long epoch = 0, long skip = 0)
+    public override IEnumerable<Batch> Batches(long epoch = 0, long skip = 0)
     {
         IEnumerable<Batch> batches = Made(epoch, skip);
         return _options.Prefetch == 0 ? batches : Data.Prefetch.Ahead(batches, _options.Prefetch);
@@ -80,13 +87,14 @@ public sealed class DataLoader
     /// <param name="epoch">Decides the order and what is random.</param>
     /// <param name="skip">How many to leave out in front.</param>
     /// <param name="cancellation">Ends the enumeration.</param>
-    public IAsyncEnumerable<Batch> BatchesAsync(long epoch = 0, long skip = 0, CancellationToken cancellation = default) =>
+    public override IAsyncEnumerable<Batch> BatchesAsync(long epoch = 0, long skip = 0, CancellationToken cancellation = default) =>
         Data.Prefetch.AheadAsync(Made(epoch, skip), Math.Max(1, _options.Prefetch), cancellation);
 
     private IEnumerable<Batch> Made(long epoch, long skip)
     {
         int count = (int)_source.Count;
-        int[]? order = _options.Shuffle ? SplitMix64.For(_options.Seed, epoch).Permutation(count) : null;
+        IReadOnlyList<int>? order = _options.Order is not null ? Checked(_options.Order(epoch), epoch)
+            : _options.Shuffle ? SplitMix64.For(_options.Seed, epoch).Permutation(count) : null;
         for (long b = skip; b < BatchCount; b++)
         {
             int start = (int)(b * _options.BatchSize), rows = Math.Min(_options.BatchSize, count - start);
@@ -94,7 +102,17 @@ public sealed class DataLoader
         }
     }
 
-    private Batch Make(int[]? order, int start, int rows, long epoch)
+    private IReadOnlyList<int> Checked(IReadOnlyList<int> order, long epoch)
+    {
+        if (order.Count != _source.Count) throw new DataFileException($"{nameof(DataLoaderOptions.Order)} of epoch {epoch} has {order.Count} examples; expected {_source.Count}, as the source has.");
+        foreach (int row in order)
+        {
+            if (row < 0 || row >= _source.Count) throw new DataFileException($"{nameof(DataLoaderOptions.Order)} of epoch {epoch} names example {row}; expected 0 to {_source.Count - 1}.");
+        }
+        return order;
+    }
+
+    private Batch Make(IReadOnlyList<int>? order, int start, int rows, long epoch)
     {
         byte[][] buffers = _spare.TryTake(out byte[][]? used) ? used : [.. _slots.Select(s => GC.AllocateUninitializedArray<byte>(Math.Max(1, checked(s.TargetSize * _options.BatchSize)), pinned: true))];
         var batch = new Batch { Released = () => _spare.Add(buffers) };

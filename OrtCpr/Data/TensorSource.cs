@@ -63,7 +63,10 @@ public sealed class TensorSource : DataSource
     public override void Read(int column, long row, Span<byte> target)
     {
         int size = _columns[column].Size;
-        _tensors[column].Bytes.Span.Slice(checked((int)(row * size)), size).CopyTo(target);
+        TensorData tensor = _tensors[column];
+        tensor.Bytes.Span.Slice(checked((int)(row * size)), size).CopyTo(target);
+        // The bytes may be those of a mapped file, which ends with their owner.
+        GC.KeepAlive(tensor);
     }
 
     /// <inheritdoc/>

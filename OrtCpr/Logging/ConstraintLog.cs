@@ -15,12 +15,13 @@ public sealed class ConstraintLog(string path, int every = 10) : TrainerCallback
 
     /// <inheritdoc/>
     /// <exception cref="FileAccessException">The file can't be made.</exception>
-    /// <exception cref="DriverException">The run is resumed, and the file has other columns.</exception>
     public override void OnFitBegin(Trainer trainer, FitOptions options, long step)
     {
         ArgumentNullException.ThrowIfNull(trainer);
+        ArgumentNullException.ThrowIfNull(options);
         if (trainer.Driver.Optimizer.Plan.Constrained.Count == 0) return;
-        _file = LogFile.Open(path, Head, step, line => line.Split(',') is { Length: >= 5 } cells && long.TryParse(cells[0], NumberStyles.None, CultureInfo.InvariantCulture, out long at) ? at : null);
+        _file = LogFile.Open(path, Head, step, line => line.Split(',') is { Length: >= 5 } cells && long.TryParse(cells[0], NumberStyles.None, CultureInfo.InvariantCulture, out long at) ? at : null,
+            message => options.Warned?.Invoke(message));
     }
 
     /// <inheritdoc/>

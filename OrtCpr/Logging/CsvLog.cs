@@ -4,7 +4,7 @@ using OrtCpr.Graph;
 namespace OrtCpr.Logging;
 
 /// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints, validation_loss, validation_…</c>; empty where an entry has no such figure.</summary>
-/// <param name="path">The file; written over, but when a run is resumed.</param>
+/// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its columns are other ones.</param>
 /// <param name="every">Steps between two entries, at least 1.</param>
 public sealed class CsvLog(string path, int every = 10) : MetricsLog(every)
 {
@@ -13,12 +13,11 @@ public sealed class CsvLog(string path, int every = 10) : MetricsLog(every)
 
     /// <inheritdoc/>
     /// <exception cref="FileAccessException">The file can't be made.</exception>
-    /// <exception cref="DriverException">The run is resumed, and the file has other columns.</exception>
     protected override void Begin(Trainer trainer, FitOptions options, long step)
     {
         ArgumentNullException.ThrowIfNull(options);
         _columns = ["loss", "learning_rate", "active_constraints", "validation_loss", .. options.Metrics.Select(m => $"validation_{m.Name}")];
-        _file = LogFile.Open(path, string.Join(',', _columns.Prepend("seconds").Prepend("epoch").Prepend("step")), step, StepOf);
+        _file = LogFile.Open(path, string.Join(',', _columns.Prepend("seconds").Prepend("epoch").Prepend("step")), step, StepOf, message => options.Warned?.Invoke(message));
     }
 
     /// <inheritdoc/>

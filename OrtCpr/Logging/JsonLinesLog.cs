@@ -13,7 +13,7 @@ public sealed class JsonLinesLog(string path, int every = 10) : MetricsLog(every
 
     /// <inheritdoc/>
     /// <exception cref="FileAccessException">The file can't be made.</exception>
-    protected override void Begin(Trainer trainer, FitOptions options, long step) => _file = LogFile.Open(path, null, step, StepOf);
+    protected override void Begin(Trainer trainer, FitOptions options, long step) => _file = LogFile.Open(path, null, step, StepOf, message => options.Warned?.Invoke(message));
 
     /// <inheritdoc/>
     protected override void Write(LogEntry entry)

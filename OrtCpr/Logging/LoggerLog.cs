@@ -24,6 +24,12 @@ public sealed partial class LoggerLog(ILogger logger, int every = 100) : Metrics
         Reached(logger, entry.Step, entry.Epoch, figures);
     }
 
+    /// <inheritdoc/>
+    public override void OnWarning(Trainer trainer, string message) => Warned(logger, message);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{Warning}")]
+    private static partial void Warned(ILogger logger, string warning);
+
     [LoggerMessage(Level = LogLevel.Information, Message = "training from step {Step}, {Total} in all")]
     private static partial void Began(ILogger logger, long step, long? total);
 

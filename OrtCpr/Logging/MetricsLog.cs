@@ -10,19 +10,20 @@ namespace OrtCpr.Logging;
 /// <c>validation_…</c> of an evaluation.</param>
 public sealed record LogEntry(long Step, long Epoch, double Seconds, IReadOnlyList<(string Name, double Value)> Values);
 
-/// <summary>Writes the figures of steps and evaluations somewhere. A log of a resumed run goes on behind the step that was saved.</summary>
+/// <summary>Writes the figures of steps and evaluations somewhere. A log of a resumed run goes on after the step that was saved.</summary>
 /// <param name="every">Steps between two entries, at least 1; their losses are averaged.</param>
 public abstract class MetricsLog(int every) : TrainerCallback
 {
     private readonly int _every = every >= 1 ? every : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 1.");
     private WeightedMean _loss;
+    private StepReport? _last;
 
     /// <inheritdoc/>
     public sealed override void OnFitBegin(Trainer trainer, FitOptions options, long step)
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(options);
-        _loss = default;
+        (_loss, _last) = (default, null);
         Begin(trainer, options, step);
     }
 
@@ -31,12 +32,18 @@ public abstract class MetricsLog(int every) : TrainerCallback
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(report);
-        _loss.Add(report.Loss, 1);
-        if (report.Step % _every != 0) return;
+        if (report.Applied) _loss.Add(report.Loss, 1);
+        _last = report;
+        if (report.Step % _every == 0) WriteSteps(trainer, report);
+    }
+
+    // The steps since the entry before.
+    private void WriteSteps(Trainer trainer, StepReport report)
+    {
         OptimizerDriver optimizer = trainer.Driver.Optimizer;
         List<(string, double)> values = [("loss", _loss.Value), ("learning_rate", report.LearningRate)];
         if (optimizer.Plan.Constrained.Count > 0) values.Add(("active_constraints", optimizer.GetConstraints().Count(c => c.Lambda > 0)));
-        _loss = default;
+        (_loss, _last) = (default, null);
         Write(new LogEntry(report.Step, report.Epoch, report.Elapsed.TotalSeconds, values));
         WriteConstraints(trainer, report.Step);
     }
@@ -50,11 +57,22 @@ public abstract class MetricsLog(int every) : TrainerCallback
     }
 
     /// <inheritdoc/>
-    public sealed override void OnFitEnd(Trainer trainer) => End();
+    /// <remarks>Steps since the last entry get one of their own: a run shorter than the interval has one too.</remarks>
+    public sealed override void OnFitEnd(Trainer trainer)
+    {
+        try
+        {
+            if (_last is StepReport last) WriteSteps(trainer, last);
+        }
+        finally
+        {
+            End();
+        }
+    }
 
     /// <summary>Opens what is written to.</summary>
-    /// <param name="trainer">Who fits.</param>
-    /// <param name="options">How.</param>
+    /// <param name="trainer">The trainer, with the driver that it steps.</param>
+    /// <param name="options">The options of the fit.</param>
     /// <param name="step">Steps made before.</param>
     protected abstract void Begin(Trainer trainer, FitOptions options, long step);
 

@@ -4,14 +4,16 @@ using System.Globalization;
 namespace OrtCpr.Logging;
 
 /// <summary>A line that tells how far a fit is: steps, rate, time left, loss, learning rate, active constraints, the last evaluation.</summary>
-/// <remarks>In a terminal one line is written over again, ten times a second at most; elsewhere a line appears every <c>interval</c>.</remarks>
+/// <remarks>In a terminal one line is written over again, ten times a second at most; elsewhere a line appears every <c>interval</c>. A line with an evaluation stays
+/// where the one before is an <c>interval</c> ago.</remarks>
 /// <param name="output">Where to; the standard error stream as a rule, which leaves the standard output to results.</param>
 /// <param name="isTerminal">Whether lines can be written over.</param>
-/// <param name="interval">Time between two lines where there is no terminal; null for ten seconds.</param>
+/// <param name="interval">Time between two lines that stay; null for ten seconds.</param>
 public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? interval = null) : TrainerCallback
 {
-    private static readonly TimeSpan Blink = TimeSpan.FromMilliseconds(100);
-    private readonly TimeSpan _interval = isTerminal ? Blink : interval ?? TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Blink = TimeSpan.FromMilliseconds(100), Quiet = TimeSpan.FromSeconds(10);
+    private readonly TimeSpan _interval = isTerminal ? Blink : interval ?? Quiet;
+    private TimeSpan? _kept;
     private readonly Stopwatch _clock = new();
     private TimeSpan _shown;
     private long _first, _last;
@@ -28,7 +30,7 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
     public override void OnFitBegin(Trainer trainer, FitOptions options, long step)
     {
         ArgumentNullException.ThrowIfNull(options);
-        (_first, _last, _total, _shown, _loss, _evaluation, _latest) = (step, step, options.TotalSteps, TimeSpan.Zero, default, "", null);
+        (_first, _last, _total, _shown, _kept, _loss, _evaluation, _latest) = (step, step, options.TotalSteps, TimeSpan.Zero, null, default, "", null);
         _clock.Restart();
     }
 
@@ -36,7 +38,7 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
     public override void OnStepEnd(Trainer trainer, StepReport report, FitControl control)
     {
         ArgumentNullException.ThrowIfNull(report);
-        _loss.Add(report.Loss, 1);
+        if (report.Applied) _loss.Add(report.Loss, 1);
         (_last, _latest) = (report.Step, report);
         if (_clock.Elapsed - _shown >= _interval) Show(trainer);
     }
@@ -46,14 +48,32 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
     {
         ArgumentNullException.ThrowIfNull(report);
         _evaluation = $"  validation {string.Join(" ", report.Metrics.Select(m => (m.Key, m.Value)).Prepend(("loss", report.Loss)).Select(m => string.Create(CultureInfo.InvariantCulture, $"{m.Item1} {m.Item2:G5}")))}";
-        Show(trainer, stays: true);
+        // Frequent evaluations are seen on the line that is written over, and now and then on one that stays.
+        if (_kept is not TimeSpan kept || _clock.Elapsed - (isTerminal ? kept : _shown) >= (interval ?? Quiet))
+        {
+            Show(trainer, stays: true);
+            _kept = _clock.Elapsed;
+        }
+        else if (isTerminal)
+        {
+            Show(trainer);
+        }
     }
 
     /// <inheritdoc/>
     public override void OnFitEnd(Trainer trainer)
     {
-        if (_latest is not null && _loss.Weight > 0) Show(trainer, stays: true);
+        if (_latest is not null && (_loss.Weight > 0 || _evaluation.Length > 0)) Show(trainer, stays: true);
         else if (isTerminal && _length > 0) output.WriteLine();
+    }
+
+    /// <inheritdoc/>
+    public override void OnWarning(Trainer trainer, string message)
+    {
+        if (isTerminal && _length > 0) output.WriteLine();
+        _length = 0;
+        output.WriteLine($"warning: {message}");
+        output.Flush();
     }
 
     private void Show(Trainer trainer, bool stays = false)

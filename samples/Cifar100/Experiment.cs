@@ -49,12 +49,11 @@ internal static class Experiment
         FitResult result;
         try
         {
-            result = new Trainer(driver).Fit(batches.Batches, new FitOptions
+            result = new Trainer(driver).Fit(batches, new FitOptions
             {
                 Epochs = epochs,
                 MaxSteps = settings.MaxTrainSteps,
-                StepsPerEpoch = batches.BatchCount,
-                Validation = () => held.Batches(),
+                Validation = held,
                 Metrics = [new Accuracy(), new Accuracy(5)],
                 EvaluateEverySteps = settings.EvalInterval > 0 ? settings.EvalInterval : Math.Max(1, settings.MaxTrainSteps / Evaluations),
                 Checkpoint = new CheckpointOptions(folder) { Best = "accuracy", Resume = settings.Resume },
@@ -67,7 +66,7 @@ internal static class Experiment
             return 130;
         }
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
-        EvaluationReport last = new Trainer(driver).Evaluate(held.Batches(), [new Accuracy(), new Accuracy(5)], cancellation);
+        EvaluationReport last = new Trainer(driver).Evaluate(held, [new Accuracy(), new Accuracy(5)], cancellation);
         File.WriteAllText(Path.Combine(folder, "result.json"), JsonSerializer.Serialize(new Dictionary<string, object>
         {
             ["name"] = settings.Name,

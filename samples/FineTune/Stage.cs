@@ -25,11 +25,11 @@ internal static class Stage
         string log = Path.ChangeExtension(target, null);
         Directory.CreateDirectory(log);
         var held = new DataLoader(task.Test, driver.Plan.BatchInputs, new DataLoaderOptions { BatchSize = 500, Shuffle = false, Prefetch = 0 });
-        new Trainer(driver).Fit(loader.Batches, new FitOptions
+        new Trainer(driver).Fit(loader, new FitOptions
         {
             Epochs = steps,
             MaxSteps = steps,
-            Validation = () => held.Batches(),
+            Validation = held,
             Metrics = [new Accuracy()],
             EvaluateEverySteps = 20,
             Callbacks = [new CsvLog(Path.Combine(log, "metrics.csv"), 5), new ConstraintLog(Path.Combine(log, "constraints.csv"), 5)],
@@ -43,6 +43,6 @@ internal static class Stage
     {
         using TrainingDriver driver = TrainingDriver.Create(model, options: new DriverOptions { Threads = 1 });
         var loader = new DataLoader(task.Test, driver.Plan.BatchInputs, new DataLoaderOptions { BatchSize = 500, Shuffle = false, Prefetch = 0 });
-        return new Trainer(driver).Evaluate(loader.Batches(), [new Accuracy()])["accuracy"];
+        return new Trainer(driver).Evaluate(loader, [new Accuracy()])["accuracy"];
     }
 }

@@ -76,11 +76,11 @@ internal static class Experiment
         DataLoader batches = Loader(training, true), held = Loader(validation, false);
         try
         {
-            new Trainer(driver).Fit(batches.Batches, new FitOptions
+            new Trainer(driver).Fit(batches, new FitOptions
             {
                 Epochs = long.MaxValue / batches.BatchCount,
                 MaxSteps = recipe.Steps,
-                Validation = () => held.Batches(),
+                Validation = held,
                 Metrics = [new Perplexity()],
                 EvaluateEverySteps = Math.Max(1, recipe.Steps / 4),
                 Checkpoint = new CheckpointOptions(folder) { EverySteps = Math.Max(1, recipe.Steps / 4), Resume = settings.Resume },
@@ -92,6 +92,6 @@ internal static class Experiment
             return null;
         }
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
-        return new Trainer(driver).Evaluate(held.Batches(), [new Perplexity()], cancellation)["perplexity"];
+        return new Trainer(driver).Evaluate(held, [new Perplexity()], cancellation)["perplexity"];
     }
 }

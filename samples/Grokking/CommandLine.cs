@@ -1,139 +1,144 @@
-using System.Text;
+using System.CommandLine;
+using System.Globalization;
 using OrtCpr.Graph.Optimizers;
+using Samples;
 
 namespace Grokking;
 
-// Reads a command line the way the authors' script does (Python's argparse): underscores and dashes are equal in names, and the beginning of a name is
-// enough where only one option begins so. All problems are found at once.
-internal sealed class CommandLine
+/// <summary>Options of the authors' script and ours.</summary>
+internal static class CommandLine
 {
-    private readonly List<string> _problems = [];
-    private readonly List<string> _notes = [];
-    private readonly HashSet<string> _given = [];
+    // Options of the authors' script that the model file decides (biases are never decayed or bounded, and there are no norms).
+    private static readonly (string Name, string[] Accepted)[] OfTheModel =
+    [
+        ("exclude-reg", ["bias,norm"]), ("model-dim", ["128"]), ("num-layers", ["1"]), ("num-heads", ["4"]), ("use-ln", ["false", "False"]),
+        ("init-type", ["sqrt_dim"]), ("train-shuffle", ["true", "True"]),
+    ];
 
-    private CommandLine()
+    /// <summary>Reads a command line and does what it asks for; gives the exit code.</summary>
+    public static int Run(string[] words, Func<Settings, CancellationToken, int> run) => SampleProgram.Run(Create(run), words);
+
+    private static RootCommand Create(Func<Settings, CancellationToken, int> run)
     {
-    }
+        Recipe r = new();
+        Settings s = new();
+        Option<string> optimizer = SampleProgram.Option("optimizer", "adamcpr, adamw, or adam, which is adamw without decay", r.Optimizer);
+        optimizer.AcceptOnlyFromAmong("adamcpr", "adamw", "adam");
+        Option<double> lr = SampleProgram.Option("lr", "learning rate, constant", r.Lr);
+        Option<double> beta1 = SampleProgram.Option("beta1", "Adam", r.Beta1), beta2 = SampleProgram.Option("beta2", "Adam", r.Beta2);
+        Option<string[]> betas = new("--betas") { Description = "both at once: 0.9,0.98", AllowMultipleArgumentsPerToken = true };
+        Option<double> decay = SampleProgram.Option("weight-decay", "of adamw", r.WeightDecay);
+        Option<double> alpha = SampleProgram.Option("rescale-alpha", "multiply the weights by this once and keep their total norm; 0: off", 0.0);
+        Option<Regularizer> function = SampleProgram.Option("reg-function", "measure that is bounded: l2, l1, std or huber", r.RegFunction);
+        Option<string> method = SampleProgram.Option("kappa-init-method", "where bounds come from: uniform, dependent, warm_start or inflection_point", r.KappaInitMethod);
+        method.AcceptOnlyFromAmong([.. Recipe.Methods.Keys, "depended"]);
+        Option<double?> parameter = new("--kappa-init-param") { Description = "uniform: the bound; dependent: factor on the first R (default 0.8); warm_start: steps (default 1000)" };
+        Option<double> update = SampleProgram.Option("kappa-update", "rate of the multipliers", r.KappaUpdate);
+        Option<long> interval = SampleProgram.Option("reg-step-size", "inflection_point: steps between samples", r.RegStepSize);
+        Option<double> average = SampleProgram.Option("reg-ema-decay", "inflection_point: decay of the average over samples", 0.0);
+        Option<bool> embedding = SampleProgram.Option("reg-embedding", "bound or decay embeddings too", true);
+        Option<bool> byRate = SampleProgram.Option("reg-by-lr", "multiply the constraint's step by the learning rate", false);
+        Option<bool> adapt = SampleProgram.Option("kappa-adapt", "accepted and without effect, as in the authors' script", false);
+        Option[] ofTheRecipe = [optimizer, lr, beta1, beta2, betas, decay, alpha, function, method, parameter, update, interval, average, embedding, byRate, adapt];
 
-    public Options Options { get; private set; } = new();
+        Option<string[]> seed = new("--seed", "--seeds") { Description = "split, first weights and shuffles; several, as 1,2, are runs one after the other; default 1", AllowMultipleArgumentsPerToken = true };
+        Option<string[]> reference = new("--reference-seed") { Description = "1, 2 or 1,2: split, weights and first ten shuffles of the PyTorch reference", AllowMultipleArgumentsPerToken = true };
+        Option<int> epochs = SampleProgram.Option("epochs", "at most so many", s.Epochs), batch = SampleProgram.Option("batch-size", "examples a batch", s.BatchSize);
+        Option<int> p = SampleProgram.Option("p", "modulus, 2 to 113", s.P);
+        Option<double> fraction = SampleProgram.Option("train-fraction", "share of the pairs that is trained on", s.TrainFraction);
+        Option<int> evaluate = SampleProgram.Option("eval-every", "epochs between evaluations; 0: every epoch up to 50, then every fifth", 0);
+        evaluate.Aliases.Add("--log-interval");
+        Option<int> save = SampleProgram.Option("save-every", "epochs between checkpoints", s.SaveEvery), threads = SampleProgram.Option("threads", "0 for one a physical core", 0);
+        Option<string> device = SampleProgram.Option("device", "cpu, cuda, cuda:N or webgpu:PATH", s.Device), output = SampleProgram.Option("out", "folder for all files", s.Out);
+        output.Aliases.Add("--output-dir");
+        Option<bool> compare = SampleProgram.Option("compare", "AdamW with decay 0.1, 0.3 and 1.0, Adam with rescaling, AdamCPR l2 and std in one figure and table", false);
+        Option<bool> resume = SampleProgram.Option("resume", "go on from the checkpoint in the folder, bit for bit", false);
 
-    public bool Help { get; private set; }
-
-    public IReadOnlyList<string> Problems => _problems;
-
-    // What the user should know of options that have no effect.
-    public IReadOnlyList<string> Notes => _notes;
-
-    public static string Usage
-    {
-        get
+        RootCommand root = new("Trains a small transformer on (x + y) mod 113 until it groks, by the authors' command lines.");
+        foreach (Option option in (Option[])[.. ofTheRecipe, seed, reference, epochs, batch, p, fraction, evaluate, save, threads, device, output, compare, resume]) root.Add(option);
+        foreach ((string name, string[] accepted) in OfTheModel)
         {
-            var text = new StringBuilder("Trains a small transformer on (x + y) mod 113 until it groks. Options:");
-            foreach (OptionSpec spec in OptionTable.All) text.Append($"\n  {$"--{spec.Name} {spec.Value}",-40} {spec.Help}");
-            return text.Append("\n  --help").ToString();
+            Option<string> option = SampleProgram.Option(name, "a property of the model file", accepted[0]);
+            option.AcceptOnlyFromAmong(accepted);
+            root.Add(option);
         }
-    }
-
-    public static CommandLine Parse(IReadOnlyList<string> args)
-    {
-        var line = new CommandLine();
-        line.Read(args);
-        if (!line.Help) line.CheckTogether();
-        return line;
-    }
-
-    private void Read(IReadOnlyList<string> args)
-    {
-        for (int i = 0; i < args.Count;)
+        root.SetAction((line, cancellation) =>
         {
-            string word = args[i++];
-            if (word is "--help" or "-h")
+            var problems = new List<string>();
+            double[] both = Numbers(line.GetValue(betas), "--betas", problems);
+            if (both.Length is not (0 or 2)) problems.Add($"--betas has {both.Length} numbers; expected two, as 0.9,0.98");
+            bool IsGiven(Option option) => line.GetResult(option) is { Implicit: false };
+            double[] seeds = Numbers(line.GetValue(IsGiven(reference) ? reference : seed), "--seed", problems);
+            if (seeds.Any(n => n % 1 != 0)) problems.Add("--seed: expected whole numbers");
+            Settings settings = new()
             {
-                Help = true;
-                continue;
-            }
-            if (!IsName(word))
-            {
-                _problems.Add($"'{word}' stands where an option was expected.");
-                continue;
-            }
-            // Values are what follows up to the next option, as in "--betas 0.9 0.98".
-            int equals = word.IndexOf('=', StringComparison.Ordinal);
-            List<string> values = equals < 0 ? [] : [word[(equals + 1)..]];
-            if (equals >= 0) word = word[..equals];
-            while (equals < 0 && i < args.Count && !IsName(args[i]) && args[i] != "-h") values.Add(args[i++]);
-            if (Find(word) is OptionSpec spec) Apply(spec, values);
-        }
+                Recipe = new Recipe
+                {
+                    Optimizer = line.GetValue(optimizer)!,
+                    Lr = line.GetValue(lr),
+                    Beta1 = both.Length == 2 ? both[0] : line.GetValue(beta1),
+                    Beta2 = both.Length == 2 ? both[1] : line.GetValue(beta2),
+                    WeightDecay = line.GetValue(decay),
+                    RescaleAlpha = line.GetValue(alpha),
+                    RegFunction = line.GetValue(function),
+                    KappaInitMethod = line.GetValue(method)!.Replace("depended", "dependent", StringComparison.Ordinal),
+                    KappaInitParam = line.GetValue(parameter),
+                    KappaUpdate = line.GetValue(update),
+                    RegStepSize = line.GetValue(interval),
+                    RegEmaDecay = line.GetValue(average),
+                    RegEmbedding = line.GetValue(embedding),
+                    RegByLr = line.GetValue(byRate),
+                },
+                Seeds = seeds.Length == 0 ? s.Seeds : [.. seeds.Select(n => (long)n)],
+                FromReference = IsGiven(reference),
+                Epochs = line.GetValue(epochs),
+                BatchSize = line.GetValue(batch),
+                P = line.GetValue(p),
+                TrainFraction = line.GetValue(fraction),
+                EvalEvery = line.GetValue(evaluate),
+                SaveEvery = line.GetValue(save),
+                Threads = line.GetValue(threads),
+                Device = line.GetValue(device)!,
+                Out = line.GetValue(output)!,
+                Compare = line.GetValue(compare),
+                Resume = line.GetValue(resume),
+            };
+            if (IsGiven(seed) && IsGiven(reference)) problems.Add("give one of --seed and --reference_seed");
+            string chosen = string.Join(", ", ofTheRecipe.Where(IsGiven).Select(o => o.Name));
+            if (settings.Compare && chosen.Length > 0) problems.Add($"--compare chooses the optimizers itself; leave out {chosen}");
+            if (settings.Recipe.Optimizer == "adam" && IsGiven(decay) && settings.Recipe.WeightDecay != 0) problems.Add("--optimizer adam has no weight decay; take adamw, or leave out --weight_decay");
+            Check(settings, problems);
+            if (problems.Count > 0) throw new SampleException($"The command line makes no sense: {string.Join("; ", problems)}.");
+            return Task.FromResult(run(settings, cancellation));
+        });
+        return root;
     }
 
-    private static bool IsName(string word) => word.StartsWith("--", StringComparison.Ordinal);
-
-    private OptionSpec? Find(string word)
+    private static void Check(Settings s, List<string> problems)
     {
-        string name = word[2..].Replace('-', '_');
-        OptionSpec[] found = [.. OptionTable.All.Where(o => o.Name == name)];
-        if (found.Length == 0 && name.Length > 0) found = [.. OptionTable.All.Where(o => o.Name.StartsWith(name, StringComparison.Ordinal))];
-        if (found.Length == 1) return found[0];
-        _problems.Add(found.Length == 0 ? $"Unknown option '{word}'." : $"'{word}' is ambiguous: {string.Join(", ", found.Select(f => $"--{f.Name}"))}.");
-        return null;
-    }
-
-    private void Apply(OptionSpec spec, List<string> values)
-    {
-        _given.Add(spec.Name);
-        if (values.Count == 0 && !spec.IsSwitch)
+        foreach ((string name, int value, int least) in new[] { ("epochs", s.Epochs, 1), ("batch_size", s.BatchSize, 1), ("eval_every", s.EvalEvery, 0), ("save_every", s.SaveEvery, 1) })
         {
-            _problems.Add($"--{spec.Name} has no value; expected {spec.Expected}.");
-            return;
+            if (value < least) problems.Add($"--{name} is {value}; expected at least {least}");
         }
-        string text = values.Count == 0 ? "true" : string.Join(',', values);
-        if (spec.Apply(Options, text) is Options changed) Options = changed;
-        else _problems.Add($"--{spec.Name} is '{text}'; expected {spec.Expected}.");
+        if (s.P is < 2 or > Settings.ModelModulus) problems.Add($"--p is {s.P}; expected 2 to {Settings.ModelModulus}");
+        else if (!(s.TrainFraction is > 0 and < 1) || ModularAddition.TrainingCount(s.P, s.TrainFraction) < 1)
+            problems.Add(string.Create(CultureInfo.InvariantCulture, $"--train_fraction is {s.TrainFraction}; expected a number between 0 and 1 that leaves some of the {s.P * s.P} pairs"));
+        if (s.Seeds.Distinct().Count() < s.Seeds.Length) problems.Add("a seed is named twice");
+        if (!s.FromReference) return;
+        if (s.Seeds.Any(n => n is not (1 or 2))) problems.Add("--reference_seed: expected 1, 2 or 1,2");
+        if ((s.P, s.TrainFraction, s.BatchSize) != (Settings.ModelModulus, 0.3, 512))
+            problems.Add("--reference_seed goes with the reference's task only: leave out --p, --train_fraction and --batch_size");
     }
 
-    // What no option can see alone.
-    private void CheckTogether()
+    // With commas or spaces between.
+    private static double[] Numbers(string[]? words, string option, List<string> problems)
     {
-        Recipe recipe = Options.Recipe;
-        if (Options.Compare && OptionTable.RecipeOptions.Where(o => _given.Contains(o.Name)).Select(o => $"--{o.Name}").ToArray() is { Length: > 0 } chosen)
-            _problems.Add($"--compare chooses the optimizers itself; leave out {string.Join(", ", chosen)}.");
-        if (new[] { "seed", "seeds", "reference_seed" }.Where(_given.Contains).ToArray() is { Length: > 1 } seeds)
-            _problems.Add($"Give one of {string.Join(", ", seeds.Select(s => $"--{s}"))}.");
-        int trained = ModularAddition.TrainingCount(Options.P, Options.TrainFraction);
-        if (trained < 1) _problems.Add($"--train_fraction {Options.TrainFraction} of {Options.P * Options.P} pairs leaves nothing to train on.");
-        if (Options.FromReference && (Options.P, Options.TrainFraction, Options.BatchSize) != (Options.ModelModulus, 0.3, 512))
-            _problems.Add("--reference_seed goes with the reference's task only: leave out --p, --train_fraction and --batch_size.");
-        if (recipe.Optimizer == OptimizerKind.AdamCpr) CheckBounds(recipe, (long)Options.Epochs * ((trained + Options.BatchSize - 1) / Options.BatchSize));
-        else NoteUnused("is for adamcpr", "reg_function", "kappa_init_method", "kappa_init_param", "kappa_update", "reg_step_size", "reg_ema_decay", "reg_by_lr");
-        if (recipe.Optimizer == OptimizerKind.Adam && _given.Contains("weight_decay") && recipe.WeightDecay != 0) _problems.Add("--optimizer adam has no weight decay; take adamw, or leave out --weight_decay.");
-        if (recipe.Optimizer == OptimizerKind.AdamCpr) NoteUnused("is for adamw", "weight_decay");
-        NoteUnused("does nothing, as in the authors' script", "kappa_adapt");
-    }
-
-    private void CheckBounds(Recipe recipe, long steps)
-    {
-        double? param = recipe.KappaParam;
-        switch (recipe.KappaInitMethod)
+        var numbers = new List<double>();
+        foreach (string word in (words ?? []).SelectMany(w => w.Split(',')))
         {
-            case KappaInitMethod.Uniform when param is null:
-                _problems.Add("--kappa_init_method uniform needs the bound itself: give --kappa_init_param, at least 0.");
-                break;
-            case KappaInitMethod.Dependent when param <= 0:
-                _problems.Add($"--kappa_init_param is {param}; expected, for dependent, a factor above 0.");
-                break;
-            case KappaInitMethod.WarmStart when param < 1 || param % 1 != 0 || param >= steps:
-                _problems.Add($"--kappa_init_param is {param}; expected, for warm_start, whole steps of at least 1 and fewer than the {steps} of the run.");
-                break;
-            case KappaInitMethod.InflectionPoint when 4 * recipe.RegStepSize > steps:
-                _problems.Add($"--reg_step_size is {recipe.RegStepSize}; inflection_point takes four samples before it can set a bound, and the run has {steps} steps.");
-                break;
-            default:
-                break;
+            if (double.TryParse(word, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)) numbers.Add(number);
+            else problems.Add($"{option}: '{word}' is no number");
         }
-    }
-
-    private void NoteUnused(string why, params string[] names)
-    {
-        foreach (string name in names.Where(_given.Contains)) _notes.Add($"--{name} {why} and has no effect here.");
+        return [.. numbers];
     }
 }

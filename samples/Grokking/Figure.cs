@@ -6,81 +6,63 @@ using ScottPlot.TickGenerators;
 
 namespace Grokking;
 
-// Accuracy against epoch on a logarithmic axis and, where there are bounds, λ and R/κ of every matrix below it.
-internal sealed class Figure
+/// <summary>Accuracy against epoch on a logarithmic axis and, where there are bounds, λ and R/κ of every matrix below it; else losses.</summary>
+internal static class Figure
 {
     private const int Width = 1100, PanelHeight = 420, SmallPanelHeight = 270, LegendWidth = 240;
     private static readonly Color[] Colors = [.. new ScottPlot.Palettes.Category10().Colors];
-    private readonly Journal _journal;
-    private readonly (Recipe Recipe, long Seed)[] _runs;
-    private readonly int _last;
 
-    public Figure(Journal journal, (Recipe Recipe, long Seed)[] runs)
+    /// <summary>Draws what the journal has of some runs; nothing where it has nothing.</summary>
+    public static void Save(Journal journal, (Recipe Recipe, long Seed)[] runs, string path)
     {
-        _journal = journal;
-        _runs = runs;
-        _last = Math.Max(10, journal.Epochs.Rows.Max(row => row.Epoch));
-    }
-
-    public void Save(string path)
-    {
-        (Recipe Recipe, long Seed)? bounded = _runs.Where(r => _journal.Constraints.Of(r.Recipe.Name, r.Seed).Count > 0).Select(r => ((Recipe, long)?)r).FirstOrDefault();
-        List<(Plot Plot, int Height)> panels = [(Accuracies(), PanelHeight)];
-        if (bounded is (Recipe recipe, long seed))
+        (string Name, long Seed, IReadOnlyList<EpochRow> Rows)[] curves = [.. runs.Select(r => (r.Recipe.Name, r.Seed, journal.EpochsOf(r.Recipe.Name, r.Seed))).Where(c => c.Item3.Count > 0)];
+        if (curves.Length == 0) return;
+        double last = Math.Max(10, curves.Max(c => c.Rows[^1].Epoch));
+        string title = curves.Length == 1 ? $"{curves[0].Name}, seed {curves[0].Seed}: (x + y) mod p" : "(x + y) mod p: validation (solid) and training (dotted)";
+        Plot accuracies = NewPlot(title, "accuracy", last);
+        AddRuns(accuracies, curves, row => row.TrainAccuracy, row => row.ValidationAccuracy);
+        accuracies.Axes.SetLimitsY(-0.03, 1.03);
+        ShowLegend(accuracies);
+        List<(Plot Plot, int Height)> panels = [(accuracies, PanelHeight)];
+        (string name, long seed, IReadOnlyList<ConstraintRow> bounds) = curves.Select(c => (c.Name, c.Seed, journal.ConstraintsOf(c.Name, c.Seed))).FirstOrDefault(c => c.Item3.Count > 0);
+        if (bounds is not null)
         {
-            IReadOnlyList<ConstraintRow> rows = _journal.Constraints.Of(recipe.Name, seed);
-            string run = _runs.Length == 1 ? "" : $" ({recipe.Name}, seed {seed})";
-            panels.Add((PerMatrix($"λ{run}", "multiplier λ", rows, row => row.Lambda, true), SmallPanelHeight));
-            panels.Add((PerMatrix($"R/κ{run}", "R / κ", rows, row => row.R / row.Kappa, false), SmallPanelHeight));
+            string run = curves.Length == 1 ? "" : $" ({name}, seed {seed})";
+            panels.Add((PerMatrix($"λ{run}", "multiplier λ", bounds, row => row.Lambda, last, legend: true), SmallPanelHeight));
+            panels.Add((PerMatrix($"R/κ{run}", "R / κ", bounds, row => row.R / row.Kappa, last, legend: false), SmallPanelHeight));
         }
         else
         {
-            panels.Add((Losses(), SmallPanelHeight));
+            Plot losses = NewPlot("", "loss", last);
+            AddRuns(losses, curves, row => Math.Log10(Math.Max(row.TrainLoss, 1e-8)), row => Math.Log10(Math.Max(row.ValidationLoss, 1e-8)));
+            losses.Axes.AutoScaleY();
+            losses.Axes.Left.TickGenerator = LogTicks(x => string.Create(CultureInfo.InvariantCulture, $"1e{x:0}"));
+            losses.HideLegend();
+            panels.Add((losses, SmallPanelHeight));
         }
         // Equal frames, so that the epochs of all panels stand above each other.
-        foreach ((Plot plot, _) in panels) plot.Layout.Fixed(new PixelPadding(90, LegendWidth, plot == panels[^1].Plot ? 50 : 25, plot.Axes.Title.Label.Text.Length > 0 ? 40 : 15));
+        foreach ((Plot plot, _) in panels)
+            plot.Layout.Fixed(new PixelPadding(90, LegendWidth, plot == panels[^1].Plot ? 50 : 25, plot.Axes.Title.Label.Text.Length > 0 ? 40 : 15));
         panels[^1].Plot.XLabel("epoch", 14);
-
         var multiplot = new Multiplot();
         multiplot.Reset(panels[0].Plot);
         foreach ((Plot plot, _) in panels.Skip(1)) multiplot.AddPlot(plot);
-        multiplot.Layout = new Rows([.. panels.Select(p => p.Height)]);
+        multiplot.Layout = new Stack([.. panels.Select(p => p.Height)]);
         string temporary = $"{path}.tmp";
         multiplot.SavePng(temporary, Width, panels.Sum(p => p.Height));
         File.Move(temporary, path, overwrite: true);
     }
 
-    private Plot Accuracies()
+    private static void AddRuns(Plot plot, (string Name, long Seed, IReadOnlyList<EpochRow> Rows)[] curves, Func<EpochRow, double> training, Func<EpochRow, double> validation)
     {
-        Plot plot = NewPlot(_runs.Length == 1 ? $"{_runs[0].Recipe.Name}, seed {_runs[0].Seed}: (x + y) mod p" : "(x + y) mod p: validation (solid) and training (dotted)", "accuracy");
-        AddRuns(plot, row => row.TrainAccuracy, row => row.ValidationAccuracy, y => y);
-        plot.Axes.SetLimitsY(-0.03, 1.03);
-        ShowLegend(plot);
-        return plot;
-    }
-
-    private Plot Losses()
-    {
-        Plot plot = NewPlot("", "loss");
-        AddRuns(plot, row => row.TrainLoss, row => row.ValidationLoss, y => Math.Log10(Math.Max(y, 1e-8)));
-        plot.Axes.AutoScaleY();
-        plot.Axes.Left.TickGenerator = LogTicks(x => string.Create(CultureInfo.InvariantCulture, $"1e{x:0}"));
-        plot.HideLegend();
-        return plot;
-    }
-
-    private void AddRuns(Plot plot, Func<EpochRow, double> training, Func<EpochRow, double> validation, Func<double, double> scale)
-    {
-        string[] names = [.. _runs.Select(r => r.Recipe.Name).Distinct()];
-        foreach ((Recipe recipe, long seed) in _runs)
+        string[] names = [.. curves.Select(r => r.Name).Distinct()];
+        foreach ((string name, long seed, IReadOnlyList<EpochRow> rows) in curves)
         {
-            IReadOnlyList<EpochRow> rows = _journal.Epochs.Of(recipe.Name, seed);
-            if (rows.Count == 0) continue;
+            // Further seeds of an optimizer share its colour and are fainter.
+            Color color = Colors[Array.IndexOf(names, name) % Colors.Length].WithAlpha(curves.First(c => c.Name == name).Seed == seed ? 1 : 0.5);
             double[] epochs = [.. rows.Select(r => Math.Log10(r.Epoch))];
-            Color color = Colors[Array.IndexOf(names, recipe.Name) % Colors.Length];
-            Scatter train = Line(plot, epochs, [.. rows.Select(r => scale(training(r)))], color);
-            Scatter valid = Line(plot, epochs, [.. rows.Select(r => scale(validation(r)))], color);
-            if (_runs.Length == 1)
+            Scatter train = Line(plot, epochs, [.. rows.Select(training)], color), valid = Line(plot, epochs, [.. rows.Select(validation)], color);
+            if (curves.Length == 1)
             {
                 (train.Color, valid.Color) = (Colors[0], Colors[3]);
                 (train.LegendText, valid.LegendText) = ("training", "validation");
@@ -88,24 +70,19 @@ internal sealed class Figure
             }
             train.LinePattern = LinePattern.Dotted;
             train.LineWidth = 1.5f;
-            valid.LegendText = names.Length == _runs.Length ? recipe.Name : $"{recipe.Name}, seed {seed}";
-            // Further seeds of an optimizer share its colour and are fainter.
-            int index = _runs.Where(r => r.Recipe.Name == recipe.Name).Select(r => r.Seed).ToList().IndexOf(seed);
-            if (index > 0) (train.Color, valid.Color) = (color.WithAlpha(0.5), color.WithAlpha(0.5));
+            valid.LegendText = names.Length == curves.Length ? name : $"{name}, seed {seed}";
         }
     }
 
-    private Plot PerMatrix(string title, string axis, IReadOnlyList<ConstraintRow> rows, Func<ConstraintRow, double> value, bool legend)
+    private static Plot PerMatrix(string title, string axis, IReadOnlyList<ConstraintRow> rows, Func<ConstraintRow, double> value, double last, bool legend)
     {
-        Plot plot = NewPlot(title, axis);
-        int index = 0;
-        foreach (IGrouping<string, ConstraintRow> matrix in rows.GroupBy(row => row.Parameter))
+        Plot plot = NewPlot(title, axis, last);
+        foreach ((int index, IGrouping<string, ConstraintRow> matrix) in rows.GroupBy(row => row.Parameter).Index())
         {
             // A bound that is not set yet has no ratio.
             ConstraintRow[] known = [.. matrix.Where(row => double.IsFinite(value(row)))];
-            Color color = Colors[index++ % Colors.Length];
             if (known.Length == 0) continue;
-            Line(plot, [.. known.Select(row => Math.Log10(row.Epoch))], [.. known.Select(value)], color).LegendText = matrix.Key;
+            Line(plot, [.. known.Select(row => Math.Log10(row.Epoch))], [.. known.Select(value)], Colors[index % Colors.Length]).LegendText = matrix.Key;
         }
         plot.Axes.AutoScaleY();
         if (legend) ShowLegend(plot);
@@ -113,14 +90,14 @@ internal sealed class Figure
         return plot;
     }
 
-    private Plot NewPlot(string title, string axis)
+    private static Plot NewPlot(string title, string axis, double last)
     {
         var plot = new Plot();
         if (SkiaSharp.SKFontManager.Default.FontFamilies.Contains("DejaVu Sans")) plot.Font.Set("DejaVu Sans");
         if (title.Length > 0) plot.Title(title, 16);
         plot.YLabel(axis, 14);
         plot.Axes.Bottom.TickGenerator = LogTicks(x => Math.Pow(10, x).ToString("0", CultureInfo.InvariantCulture));
-        plot.Axes.SetLimitsX(0, Math.Log10(_last * 1.03));
+        plot.Axes.SetLimitsX(0, Math.Log10(last * 1.03));
         plot.Grid.MajorLineColor = Color.FromHex("#E4E4E4");
         return plot;
     }
@@ -148,8 +125,8 @@ internal sealed class Figure
         foreach (LegendItem item in items) plot.Legend.ManualItems.Add(item);
     }
 
-    // Panels from top to bottom, each with its own height.
-    private sealed class Rows(int[] heights) : IMultiplotLayout
+    /// <summary>Panels from top to bottom, each with its own height.</summary>
+    private sealed class Stack(int[] heights) : IMultiplotLayout
     {
         public PixelRect[] GetSubplotRectangles(SubplotCollection subplots, PixelRect figure)
         {

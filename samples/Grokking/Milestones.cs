@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Grokking;
 
-// What the rows of a run say: when it memorised, when it generalised, when it is over. First epochs are epochs of evaluation.
+/// <summary>What the rows of a run say: when it memorised, when it generalised, when it is over. First epochs are epochs of evaluation.</summary>
 internal sealed record Milestones(int? Train99, int? Validation95, int? Validation99, int LastEpoch, double ValidationAccuracy, bool Stands)
 {
     private const int EpochsToStand = 10;
@@ -25,7 +25,7 @@ internal sealed record Milestones(int? Train99, int? Validation95, int? Validati
     public static string Text(int? epoch) => epoch?.ToString(CultureInfo.InvariantCulture) ?? "-";
 }
 
-// A finished run.
+/// <summary>A finished run.</summary>
 internal sealed record RunSummary(string Optimizer, long Seed, Milestones Milestones, double StepsPerSecond)
 {
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,

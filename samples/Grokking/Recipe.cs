@@ -6,21 +6,15 @@ using OrtCpr.Graph.Parameters;
 
 namespace Grokking;
 
-internal enum OptimizerKind
-{
-    Adam,
-    AdamW,
-    AdamCpr,
-}
-
-// How a run optimizes: the authors' options by the authors' names, with the defaults of their script.
+/// <summary>How a run optimizes: the authors' options by the authors' names, with the defaults of their script.</summary>
 internal sealed record Recipe
 {
-    public const double DefaultFactor = 0.8;
+    private const double DefaultFactor = 0.8;
 
-    public OptimizerKind Optimizer { get; init; } = OptimizerKind.AdamCpr;
+    /// <summary><c>adamcpr</c>, <c>adamw</c>, or <c>adam</c>, which is adamw without decay.</summary>
+    public string Optimizer { get; init; } = "adamcpr";
 
-    public double LearningRate { get; init; } = 1e-3;
+    public double Lr { get; init; } = 1e-3;
 
     public double Beta1 { get; init; } = 0.9;
 
@@ -28,14 +22,15 @@ internal sealed record Recipe
 
     public double WeightDecay { get; init; } = 0.1;
 
-    // 0 for no rescaling.
+    /// <summary>Factor of the rescaling; 0 for none.</summary>
     public double RescaleAlpha { get; init; }
 
     public Regularizer RegFunction { get; init; } = Regularizer.L2;
 
-    public KappaInitMethod KappaInitMethod { get; init; } = KappaInitMethod.Dependent;
+    /// <summary>One of <see cref="Methods"/>.</summary>
+    public string KappaInitMethod { get; init; } = "dependent";
 
-    // Null for the default of the method: 0.8 of the first R for dependent, 1000 steps for warm_start.
+    /// <summary>Null for the default of the method: 0.8 of the first R for dependent, 1000 steps for warm_start.</summary>
     public double? KappaInitParam { get; init; }
 
     public double KappaUpdate { get; init; } = 1;
@@ -48,92 +43,74 @@ internal sealed record Recipe
 
     public bool RegByLr { get; init; }
 
-    // Short name of the run in files, figures and tables; the names of the reference where the settings are the reference's.
+    /// <summary>The ways to find bounds, with the default of <see cref="KappaInitParam"/>.</summary>
+    public static readonly ImmutableSortedDictionary<string, (KappaInitMethod Method, double? Default)> Methods =
+        ImmutableSortedDictionary<string, (KappaInitMethod, double?)>.Empty
+            .Add("uniform", (OrtCpr.Graph.Optimizers.KappaInitMethod.Uniform, null))
+            .Add("dependent", (OrtCpr.Graph.Optimizers.KappaInitMethod.Dependent, DefaultFactor))
+            .Add("warm_start", (OrtCpr.Graph.Optimizers.KappaInitMethod.WarmStart, 1000))
+            .Add("inflection_point", (OrtCpr.Graph.Optimizers.KappaInitMethod.InflectionPoint, null));
+
+    /// <summary>What <c>--compare</c> runs, in the order of its table.</summary>
+    public static readonly ImmutableArray<Recipe> Compared =
+    [
+        new() { Optimizer = "adamw" },
+        new() { Optimizer = "adamw", WeightDecay = 0.3 },
+        new() { Optimizer = "adamw", WeightDecay = 1.0 },
+        new() { Optimizer = "adam", RescaleAlpha = DefaultFactor },
+        new(),
+        new() { RegFunction = Regularizer.Std },
+    ];
+
+    private double? KappaParam => KappaInitMethod == "inflection_point" ? null : KappaInitParam ?? Methods[KappaInitMethod].Default;
+
+    /// <summary>Short name of the run in files, figures and tables; the names of the reference where the settings are the reference's.</summary>
     public string Name
     {
         get
         {
+            string bound = (KappaInitMethod, KappaParam) is ("dependent", DefaultFactor) ? ""
+                : $"-{KappaInitMethod}{(KappaParam is double param ? $"-{Number(param)}" : "")}";
             string name = Optimizer switch
             {
-                OptimizerKind.AdamCpr => $"adamcpr-{Lower(RegFunction)}{KappaSuffix}",
-                OptimizerKind.AdamW when WeightDecay > 0 => WeightDecay == 0.1 ? "adamw" : $"adamw-{Number(WeightDecay)}",
+                "adamcpr" => $"adamcpr-{RegFunction.ToString().ToLowerInvariant()}{bound}",
+                "adamw" when WeightDecay > 0 => WeightDecay == 0.1 ? "adamw" : $"adamw-{Number(WeightDecay)}",
                 _ => "adam",
             };
             return RescaleAlpha == 0 ? name : $"{name}-rescale{(RescaleAlpha == DefaultFactor ? "" : $"-{Number(RescaleAlpha)}")}";
         }
     }
 
-    // Everything that decides what the run computes, by option name; a resumed run must agree.
-    public IEnumerable<(string Option, string Value)> Settings
-    {
-        get
-        {
-            yield return ("optimizer", Optimizer.ToString().ToLowerInvariant());
-            yield return ("lr", Number(LearningRate));
-            yield return ("betas", $"{Number(Beta1)},{Number(Beta2)}");
-            yield return ("rescale_alpha", Number(RescaleAlpha));
-            yield return ("reg_embedding", RegEmbedding ? "true" : "false");
-            if (Optimizer == OptimizerKind.AdamW) yield return ("weight_decay", Number(WeightDecay));
-            if (Optimizer != OptimizerKind.AdamCpr) yield break;
-            yield return ("reg_function", Lower(RegFunction));
-            yield return ("kappa_init_method", MethodName(KappaInitMethod));
-            if (KappaParam is double param) yield return ("kappa_init_param", Number(param));
-            yield return ("kappa_update", Number(KappaUpdate));
-            yield return ("reg_by_lr", RegByLr ? "true" : "false");
-            if (KappaInitMethod != KappaInitMethod.InflectionPoint) yield break;
-            yield return ("reg_step_size", Number(RegStepSize));
-            yield return ("reg_ema_decay", Number(RegEmaDecay));
-        }
-    }
-
-    public double? KappaParam => KappaInitMethod switch
-    {
-        KappaInitMethod.Dependent => KappaInitParam ?? DefaultFactor,
-        KappaInitMethod.WarmStart => KappaInitParam ?? 1000,
-        KappaInitMethod.Uniform => KappaInitParam,
-        _ => null,
-    };
-
-    private string KappaSuffix => (KappaInitMethod, KappaParam) is (KappaInitMethod.Dependent, DefaultFactor) ? ""
-        : $"-{MethodName(KappaInitMethod)}{(KappaParam is double param ? $"-{Number(param)}" : "")}";
-
-    public TrainingOptions ToTrainingOptions(long seed, ImmutableDictionary<string, TensorData> weights) => new()
-    {
-        Optimizer = ToOptimizerOptions(),
-        Parameters = new ParameterOptions { RegularizeEmbeddings = RegEmbedding },
-        Seed = seed,
-        InitialParameters = weights,
-    };
-
-    public static string MethodName(KappaInitMethod method) => method switch
-    {
-        KappaInitMethod.WarmStart => "warm_start",
-        KappaInitMethod.InflectionPoint => "inflection_point",
-        _ => method.ToString().ToLowerInvariant(),
-    };
-
-    private OptimizerOptions ToOptimizerOptions()
+    /// <summary>The same for the library.</summary>
+    /// <param name="seed">Of the first weights.</param>
+    /// <param name="weights">First weights where they are given.</param>
+    /// <param name="steps">Steps of the run, by which bounds out of reach are refused.</param>
+    public TrainingOptions ToTrainingOptions(long seed, ImmutableDictionary<string, TensorData> weights, long? steps = null)
     {
         ScaleByAdam adam = new() { Beta1 = Beta1, Beta2 = Beta2 };
         UpdateRule rule = Optimizer switch
         {
-            OptimizerKind.AdamCpr => UpdateRule.AdamCpr(LearningRate, adam, new ConstrainNorm
+            "adamcpr" => UpdateRule.AdamCpr(Lr, adam, new ConstrainNorm
             {
                 Regularizer = RegFunction,
-                KappaInitMethod = KappaInitMethod,
+                KappaInitMethod = Methods[KappaInitMethod].Method,
                 KappaInitParam = KappaParam,
                 KappaUpdate = KappaUpdate,
                 RegularizeByLearningRate = RegByLr,
                 SampleInterval = RegStepSize,
                 SampleDecay = RegEmaDecay,
             }),
-            OptimizerKind.AdamW when WeightDecay > 0 => UpdateRule.AdamW(LearningRate, WeightDecay, adam),
-            _ => UpdateRule.Adam(LearningRate, adam),
+            "adamw" when WeightDecay > 0 => UpdateRule.AdamW(Lr, WeightDecay, adam),
+            _ => UpdateRule.Adam(Lr, adam),
         };
-        return new OptimizerOptions { Groups = [rule], Rescaling = RescaleAlpha > 0 ? new RescaleWeights(RescaleAlpha) : null };
+        return new TrainingOptions
+        {
+            Optimizer = new OptimizerOptions { Groups = [rule], Rescaling = RescaleAlpha > 0 ? new RescaleWeights(RescaleAlpha) : null, TotalSteps = steps },
+            Parameters = new ParameterOptions { RegularizeEmbeddings = RegEmbedding },
+            Seed = seed,
+            InitialParameters = weights,
+        };
     }
-
-    private static string Lower(Regularizer regularizer) => regularizer.ToString().ToLowerInvariant();
 
     // As short as it can be, but with a decimal place where the number is small: 0.1, 1.0, 1000.
     private static string Number(double value)

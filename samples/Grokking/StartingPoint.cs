@@ -5,7 +5,7 @@ using OrtCpr.Graph;
 
 namespace Grokking;
 
-// What a run starts from: the training pairs, the order of each epoch and, for the reference's runs, the weights.
+/// <summary>What a run starts from: the training pairs, the order of each epoch and, for the reference's runs, the weights.</summary>
 internal sealed class StartingPoint
 {
     private const int SplitStream = 0;
@@ -22,14 +22,14 @@ internal sealed class StartingPoint
 
     public int[] TrainingPairs { get; }
 
-    // Initial values by parameter; empty where the model's own rules draw them.
+    /// <summary>Initial values by parameter; empty where the model's own rules draw them.</summary>
     public ImmutableDictionary<string, TensorData> Weights { get; }
 
-    // Everything from the seed.
+    /// <summary>Everything from the seed.</summary>
     public static StartingPoint Drawn(int p, double fraction, long seed) =>
         new(seed, SplitMix64.For(seed, SplitStream).Permutation(p * p)[..ModularAddition.TrainingCount(p, fraction)], [], ImmutableDictionary<string, TensorData>.Empty);
 
-    // Split, weights and the first ten shuffles of the PyTorch runs; later shuffles are our own.
+    /// <summary>Split, weights and the first ten shuffles of the PyTorch runs; later shuffles are our own.</summary>
     public static StartingPoint Reference(string path, long seed)
     {
         SafetensorsFile file = SafetensorsFile.Read(path);
@@ -41,6 +41,6 @@ internal sealed class StartingPoint
         return new(seed, pairs, [.. orders.Chunk(pairs.Length)], weights);
     }
 
-    // Positions in the training set in the order of an epoch, counted from 1.
+    /// <summary>Positions in the training set in the order of an epoch, counted from 1.</summary>
     public int[] Order(int epoch) => epoch <= _firstOrders.Count ? _firstOrders[epoch - 1] : SplitMix64.For(_seed, epoch).Permutation(TrainingPairs.Length);
 }
