@@ -1,6 +1,5 @@
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
-using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph.Operators;
 

@@ -1,5 +1,3 @@
-using OrtCpr.Graph.Ir;
-
 namespace OrtCpr.Graph.Optimizers;
 
 /// <summary>Decoupled weight decay, θ ← θ·(1 − lr·decay) before the step (Loshchilov and Hutter, 2019; AdamW).</summary>
