@@ -17,6 +17,7 @@ internal sealed class GraphSession : IDisposable
     private readonly SessionOptions _options;
     private readonly CustomOpDomain? _kernels;
     private readonly RunOptions _run = new();
+    private readonly RunOptions _bound = new();
     private readonly HashSet<string> _onHost = new(StringComparer.Ordinal);
     private readonly bool _synchronizes;
 
@@ -65,13 +66,16 @@ internal sealed class GraphSession : IDisposable
             Dispose();
             throw;
         }
-        _synchronizes = !device.IsHost;
+        _synchronizes = !device.IsHost && !device.RunsInOrder;
+        // The wait is then left to whoever reads: a copy to the host waits for everything before it.
+        if (device.RunsInOrder) _bound.AddRunConfigEntry("disable_synchronize_execution_providers", "1");
     }
 
     public InferenceSession Session { get; } = null!;
 
     public IReadOnlySet<string> Inputs { get; } = new HashSet<string>();
 
+    // For a run whose results the caller reads: it waits for them.
     public RunOptions RunOptions => _run;
 
     // Which operators of ours run as kernels, and why the others do not.
@@ -79,7 +83,7 @@ internal sealed class GraphSession : IDisposable
 
     public void Run(OrtIoBinding binding)
     {
-        Session.RunWithBinding(_run, binding);
+        Session.RunWithBinding(_bound, binding);
         if (_synchronizes) binding.SynchronizeBoundOutputs();
     }
 
@@ -127,6 +131,7 @@ internal sealed class GraphSession : IDisposable
     {
         Session?.Dispose();
         _run.Dispose();
+        _bound.Dispose();
         _options.Dispose();
         _kernels?.Dispose();
     }
