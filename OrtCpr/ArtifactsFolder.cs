@@ -7,19 +7,23 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr;
 
-/// <summary>A training job as a folder: the graphs, the model and the state. It is loaded again without the original model and without building.</summary>
-/// <remarks>Files: <c>training_model.onnx</c>, <c>accumulation_model.onnx</c>, <c>eval_model.onnx</c>, <c>optimizer_model.onnx</c>, <c>model.onnx</c> (the
-/// model with the weights of now, ready for inference), <c>training.json</c> and <c>checkpoint.safetensors</c>. Thread-safe.</remarks>
+/// <summary>A training job as a folder: the graphs, the model and the state. It is loaded again without the original model and without
+/// building.</summary>
+/// <remarks>Files: <c>training_model.onnx</c>, <c>accumulation_model.onnx</c>, <c>eval_model.onnx</c>, <c>optimizer_model.onnx</c>,
+/// <c>model.onnx</c> (the model with the weights of now, ready for inference), <c>training.json</c> and <c>checkpoint.safetensors</c>.
+/// Thread-safe.</remarks>
 public static class ArtifactsFolder
 {
-    private const string Training = "training_model.onnx", Accumulation = "accumulation_model.onnx", Evaluation = "eval_model.onnx", OptimizerFile = "optimizer_model.onnx",
+    private const string Training = "training_model.onnx", Accumulation = "accumulation_model.onnx", Evaluation = "eval_model.onnx",
+        OptimizerFile = "optimizer_model.onnx",
         Model = "model.onnx", Description = "training.json", Checkpoint = "checkpoint.safetensors", Staging = ".new";
 
     private const int Version = 1;
 
-    /// <summary>Writes everything; the folder is created. A job that is there already is whole until the new one is, also after a crash.</summary>
-    /// <remarks>The files are written to the folder <c>.new</c> in it, the checkpoint last, and then moved. A crash while they are moved is made good by the
-    /// next <see cref="Load(string, DriverOptions?)"/> or Save: what is whole in <c>.new</c> is the job.</remarks>
+    /// <summary>Writes everything; the folder is created. A job that is there already is whole until the new one is, also after a
+    /// crash.</summary>
+    /// <remarks>The files are written to the folder <c>.new</c> in it, the checkpoint last, and then moved. A crash while they are moved is
+    /// made good by the next <see cref="Load(string, DriverOptions?)"/> or Save: what is whole in <c>.new</c> is the job.</remarks>
     /// <param name="driver">The driver to save.</param>
     /// <param name="folder">The folder to write to.</param>
     /// <param name="progress">The caller's position; null for none.</param>
@@ -53,7 +57,10 @@ public static class ArtifactsFolder
     {
         string staging = Path.Combine(folder, Staging);
         if (!File.Exists(Path.Combine(staging, Checkpoint))) return;
-        foreach (string file in Directory.GetFiles(staging).OrderBy(f => Path.GetFileName(f) == Checkpoint)) File.Move(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
+        foreach (string file in Directory.GetFiles(staging).OrderBy(f => Path.GetFileName(f) == Checkpoint))
+        {
+            File.Move(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
+        }
         Directory.Delete(staging, recursive: true);
     }
 
@@ -84,7 +91,8 @@ public static class ArtifactsFolder
             Read(Path.Combine(folder, Training)), Read(Path.Combine(folder, Accumulation)), Read(Path.Combine(folder, Evaluation)),
             Read(Path.Combine(folder, OptimizerFile)), ModelFile.Load(Path.Combine(folder, Model)),
             name => state.Tensors.TryGetValue(name, out TensorData? data) ? data
-                : throw new CheckpointException($"'{Path.Combine(folder, Checkpoint)}' has no tensor '{name}', which '{Description}' beside it names. The files do not belong together; save the job again."));
+                : throw new CheckpointException($"'{Path.Combine(folder, Checkpoint)}' has no tensor '{name}', which '{Description}' "
+                    + $"beside it names. The files do not belong together; save the job again."));
         var driver = new TrainingDriver(graphs, options);
         try
         {
@@ -111,7 +119,8 @@ public static class ArtifactsFolder
             using FileStream stream = File.OpenRead(path);
             TrainingDescription? description = JsonSerializer.Deserialize(stream, GraphJson.Indented.TrainingDescription);
             return description is { FormatVersion: Version } read ? read
-                : throw new CheckpointException($"'{path}' has format version {description?.FormatVersion}; this version of OrtCpr reads {Version}. Use the version that wrote it, or a newer one.");
+                : throw new CheckpointException($"'{path}' has format version {description?.FormatVersion}; this version of OrtCpr reads "
+                    + $"{Version}. Use the version that wrote it, or a newer one.");
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {

@@ -21,9 +21,10 @@ public abstract record Loss
     /// <summary>The model output that the loss takes; null for the only one.</summary>
     public string? Output { get; init; }
 
-    /// <summary>Names of the inputs that the loss adds to the training graph: what a <c>Batch</c> must hold beside the model's inputs. One for the
-    /// losses of this library, <c>labels</c> of <see cref="CrossEntropyLoss"/> and <c>target</c> of the element-wise ones, unless they are told another;
-    /// empty for <see cref="OutputLoss"/>; not known before the graph is built for <see cref="CustomLoss"/>, and empty too.</summary>
+    /// <summary>Names of the inputs that the loss adds to the training graph: what a <c>Batch</c> must hold beside the model's inputs. One
+    /// for the losses of this library, <c>labels</c> of <see cref="CrossEntropyLoss"/> and <c>target</c> of the element-wise ones, unless
+    /// they are told another; empty for <see cref="OutputLoss"/>; not known before the graph is built for <see cref="CustomLoss"/>, and
+    /// empty too.</summary>
     /// <remarks>With shapes and types they are in <see cref="TrainingGraphs.BatchInputs"/>.</remarks>
     public virtual IReadOnlyList<string> Labels => [];
 

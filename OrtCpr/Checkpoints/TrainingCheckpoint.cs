@@ -6,9 +6,11 @@ using OrtCpr.Schedules;
 
 namespace OrtCpr.Checkpoints;
 
-/// <summary>Saves and restores a driver: parameters, moments, λ, κ, detectors, step counts, running statistics, rates, schedules and the caller's progress.</summary>
-/// <remarks>One safetensors file; everything of a parameter is stored under its name (<c>p</c>, <c>p.exp_avg</c>, <c>p.step</c>, <c>p.lambda</c>,
-/// <c>p.kappa</c>, <c>p.detector</c>), so it survives another order of parameters. A resumed run goes on bit for bit.</remarks>
+/// <summary>Saves and restores a driver: parameters, moments, λ, κ, detectors, step counts, running statistics, rates, schedules and the
+/// caller's progress.</summary>
+/// <remarks>One safetensors file; everything of a parameter is stored under its name (<c>p</c>, <c>p.exp_avg</c>, <c>p.step</c>,
+/// <c>p.lambda</c>, <c>p.kappa</c>, <c>p.detector</c>), so it survives another order of parameters. A resumed run goes on bit for
+/// bit.</remarks>
 public static class TrainingCheckpoint
 {
     /// <summary>Format version that is written.</summary>
@@ -17,7 +19,8 @@ public static class TrainingCheckpoint
     private const string MetadataKey = "ortcpr.checkpoint";
 
     /// <summary>Writes a checkpoint: to a temporary file beside it, flushed, then renamed. Until then the old one is whole.</summary>
-    /// <param name="driver">What to save. The gradients in its buffers are not saved: a resumed driver starts as after LazyResetGrad.</param>
+    /// <param name="driver">What to save. The gradients in its buffers are not saved: a resumed driver starts as after
+    /// LazyResetGrad.</param>
     /// <param name="path">Safetensors file.</param>
     /// <param name="progress">The caller's position; null for none.</param>
     /// <exception cref="FileAccessException">The file can't be written; names it. The old file is whole.</exception>
@@ -35,7 +38,8 @@ public static class TrainingCheckpoint
             Frozen = [.. optimizer.Frozen],
             Progress = progress ?? new TrainingProgress(),
         };
-        SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string> { [MetadataKey] = JsonSerializer.Serialize(header, DriverJson.Default.CheckpointHeader) });
+        SafetensorsFile.Write(path, Entries(optimizer),
+            new Dictionary<string, string> { [MetadataKey] = JsonSerializer.Serialize(header, DriverJson.Default.CheckpointHeader) });
     }
 
     /// <summary>Restores a driver from a checkpoint of the same model and optimizer.</summary>
@@ -61,7 +65,8 @@ public static class TrainingCheckpoint
     }
 
     private static IEnumerable<SafetensorsEntry> Entries(OptimizerDriver optimizer) =>
-        CheckpointTensor.All(optimizer).Select(t => new SafetensorsEntry(t.Name, t.Type, t.Dimensions, stream => stream.Write(t.Bytes(optimizer.Store))));
+        CheckpointTensor.All(optimizer).Select(t =>
+            new SafetensorsEntry(t.Name, t.Type, t.Dimensions, stream => stream.Write(t.Bytes(optimizer.Store))));
 
     private static CheckpointHeader ReadHeader(SafetensorsFile file, string path)
     {
@@ -92,7 +97,8 @@ public static class TrainingCheckpoint
             else if (found.Type != t.Type || !found.Dimensions.SequenceEqual(t.Dimensions)) problems.Add($"'{t.Name}' is {found} in the file, {t.Type}[{string.Join(',', t.Dimensions)}] here");
         }
         var names = expected.Select(t => t.Name).ToHashSet(StringComparer.Ordinal);
-        problems.AddRange(file.Tensors.Keys.Where(n => !names.Contains(n)).Order(StringComparer.Ordinal).Select(n => $"'{n}' is in the file, but nothing here has that name"));
+        problems.AddRange(file.Tensors.Keys.Where(n => !names.Contains(n)).Order(StringComparer.Ordinal).Select(n =>
+            $"'{n}' is in the file, but nothing here has that name"));
         string[] scalars = [.. optimizer.Scalars.Names.Order(StringComparer.Ordinal)];
         if (!header.Scalars.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars) || !header.Schedules.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars))
             problems.Add($"scheduled scalars {string.Join(", ", header.Scalars.Keys)} in the file, {string.Join(", ", scalars)} here");
@@ -103,7 +109,8 @@ public static class TrainingCheckpoint
         if (strangers.Length > 0) problems.Add($"frozen in the file, but no parameters here: {string.Join(", ", strangers)}");
         if (problems.Count == 0) return;
         string more = problems.Count > 10 ? $"; and {problems.Count - 10} more" : "";
-        throw new CheckpointException($"Checkpoint '{path}' does not fit the model and optimizer: {string.Join("; ", problems.Take(10))}{more}. Load it with the model, optimizer and parameter choice that wrote it.");
+        throw new CheckpointException($"Checkpoint '{path}' does not fit the model and optimizer: "
+            + $"{string.Join("; ", problems.Take(10))}{more}. Load it with the model, optimizer and parameter choice that wrote it.");
     }
 }
 
@@ -126,7 +133,8 @@ internal sealed record CheckpointHeader
 }
 
 // One tensor of a checkpoint: a whole tensor of the store, or one entry of a vector that the store keeps for all parameters together.
-internal sealed record CheckpointTensor(string Name, ElementType Type, IReadOnlyList<long> Dimensions, string Stored, int Offset, int Length)
+internal sealed record CheckpointTensor(string Name, ElementType Type, IReadOnlyList<long> Dimensions, string Stored, int Offset,
+    int Length)
 {
     public static IEnumerable<CheckpointTensor> All(OptimizerDriver optimizer)
     {
