@@ -40,7 +40,8 @@ public abstract class BatchSource
     }
 
     /// <summary>A source that asks for the batches of each epoch, from any of them on.</summary>
-    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run has trained on.</param>
+    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run has trained
+    /// on.</param>
     /// <param name="batchesPerEpoch">Their number where it is known.</param>
     public static BatchSource From(Func<long, long, IEnumerable<Batch>> epochs, long? batchesPerEpoch = null)
     {
@@ -67,7 +68,8 @@ public abstract class BatchSource
     }
 
     /// <summary>A source that asks for the batches of each epoch, which come asynchronously, from any of them on.</summary>
-    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run has trained on.</param>
+    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run has trained
+    /// on.</param>
     /// <param name="batchesPerEpoch">Their number where it is known.</param>
     public static BatchSource From(Func<long, long, IAsyncEnumerable<Batch>> epochs, long? batchesPerEpoch = null)
     {
@@ -96,7 +98,8 @@ public abstract class BatchSource
     }
 
     /// <summary>A source of one of the two kinds, which is the other one as well.</summary>
-    private sealed class Made(Func<long, long, IEnumerable<Batch>>? epochs, Func<long, long, IAsyncEnumerable<Batch>>? asyncEpochs, long? count)
+    private sealed class Made(Func<long, long, IEnumerable<Batch>>? epochs, Func<long, long, IAsyncEnumerable<Batch>>? asyncEpochs,
+        long? count)
         : BatchSource
     {
         public override long? BatchesPerEpoch => count;

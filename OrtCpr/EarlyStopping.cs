@@ -29,7 +29,8 @@ public sealed class EarlyStopping(int patience, string monitor = "loss", double 
             || !double.TryParse(first, NumberStyles.Float, CultureInfo.InvariantCulture, out double best)
             || !int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out int waited))
         {
-            throw new CheckpointException($"The state of {nameof(EarlyStopping)} in the checkpoint is damaged: found '{state}', expected the best figure and "
+            throw new CheckpointException($"The state of {nameof(EarlyStopping)} in the checkpoint is damaged: found '{state}', expected "
+                + $"the best figure and "
                 + $"the evaluations since then. Go on from another checkpoint, or begin anew without {nameof(CheckpointOptions.Resume)}.");
         }
         (Best, Waited) = (best, waited);

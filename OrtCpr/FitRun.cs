@@ -42,8 +42,9 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         if (options.Checkpoint is CheckpointOptions checkpoint)
         {
             // Where nothing is resumed the start is saved: a folder that can't be written shows before anything is trained.
-            if (checkpoint.Resume && File.Exists(checkpoint.LastPath)) Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath), checkpoint.LastPath);
-            else Save(checkpoint.LastPath, isEpochOver: true);
+            string last = checkpoint.LastPath;
+            if (checkpoint.Resume && File.Exists(last)) Restore(TrainingCheckpoint.Load(trainer.Driver, last), last);
+            else Save(last, isEpochOver: true);
         }
         FitOptions told = options with { Warned = Warn };
         foreach (TrainerCallback callback in options.Callbacks)
@@ -115,7 +116,10 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     /// <summary>Keeps what the finished steps came to when the run was cancelled.</summary>
     public void Cancelled()
     {
-        if (options.Checkpoint is CheckpointOptions checkpoint && Epoch >= 0 && Epoch < options.Epochs) Save(checkpoint.LastPath, isEpochOver: false);
+        if (options.Checkpoint is CheckpointOptions checkpoint && Epoch >= 0 && Epoch < options.Epochs)
+        {
+            Save(checkpoint.LastPath, isEpochOver: false);
+        }
     }
 
     /// <summary>Ends every callback that was begun, also when one of them fails; the first failure is thrown then.</summary>
@@ -154,8 +158,12 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         _bounds?.After(_steps);
         options.Progress?.Report(report);
         foreach (TrainerCallback callback in options.Callbacks) callback.OnStepEnd(trainer, report, _control);
-        if (options.Validation is not null && options.EvaluateEverySteps > 0 && (_steps % options.EvaluateEverySteps == 0 || _steps == options.MaxSteps)) Evaluate();
-        if (options.Checkpoint is { EverySteps: > 0 } checkpoint && _steps % checkpoint.EverySteps == 0) Save(checkpoint.LastPath, isEpochOver: false);
+        bool isDue = options.EvaluateEverySteps > 0 && (_steps % options.EvaluateEverySteps == 0 || _steps == options.MaxSteps);
+        if (isDue && options.Validation is not null) Evaluate();
+        if (options.Checkpoint is { EverySteps: > 0 } checkpoint && _steps % checkpoint.EverySteps == 0)
+        {
+            Save(checkpoint.LastPath, isEpochOver: false);
+        }
     }
 
     private void Evaluate()
@@ -169,7 +177,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         (_evaluatedAt, _lastEvaluation) = (_steps, report);
         Optimizer.ReportMetric(report.Loss);
         foreach (TrainerCallback callback in options.Callbacks) callback.OnEvaluated(trainer, report, _control);
-        if (options.Checkpoint is not { Best: string monitor } checkpoint || !Monitor.IsBetter(report[monitor], _best, Monitor.IsHigherBetter(options, monitor))) return;
+        if (options.Checkpoint is not { Best: string monitor } checkpoint) return;
+        if (!Monitor.IsBetter(report[monitor], _best, Monitor.IsHigherBetter(options, monitor))) return;
         _best = report[monitor];
         Save(checkpoint.BestPath, isEpochOver: false);
     }

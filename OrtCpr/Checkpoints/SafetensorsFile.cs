@@ -12,7 +12,8 @@ public sealed partial class SafetensorsFile : IDisposable
 {
     private readonly MappedFile? _mapping;
 
-    private SafetensorsFile(IReadOnlyDictionary<string, string> metadata, IReadOnlyDictionary<string, TensorData> tensors, MappedFile? mapping)
+    private SafetensorsFile(IReadOnlyDictionary<string, string> metadata, IReadOnlyDictionary<string, TensorData> tensors,
+        MappedFile? mapping)
     {
         Metadata = metadata;
         Tensors = tensors;

@@ -67,7 +67,8 @@ internal sealed class SafetensorsHeader
         if (length > (ulong)SafetensorsFormat.MaxHeaderLength || (available is long rest && length > (ulong)rest))
         {
             string limit = available is long end ? $" and at most the {end} bytes that follow" : "";
-            throw new SafetensorsException($"File '{file}': expected a header of at most {SafetensorsFormat.MaxHeaderLength} bytes{limit}; " +
+            throw new SafetensorsException($"File '{file}': expected a header of at most {SafetensorsFormat.MaxHeaderLength} bytes{limit}; "
+                + $"" +
                 $"found a length of {length}. The file is cut off, damaged or no safetensors file.");
         }
         return (int)length;
@@ -140,5 +141,6 @@ internal sealed class SafetensorsHeader
     private SafetensorsException Bad(string problem) =>
         new($"File '{_file}': {problem}. The file is damaged or no safetensors file.");
 
-    private SafetensorsException Bad(string tensor, string problem) => new($"File '{_file}', tensor '{tensor}': {problem}. Write the file again.");
+    private SafetensorsException Bad(string tensor, string problem) =>
+        new($"File '{_file}', tensor '{tensor}': {problem}. Write the file again.");
 }

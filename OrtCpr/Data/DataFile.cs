@@ -18,7 +18,8 @@ internal static class DataFile
         }
     }
 
-    // A whole file of at most 2 GiB, unpacked where it is a .gz. `most`: what the format can come to; an archive of more is refused before it is unpacked.
+    // A whole file of at most 2 GiB, unpacked where it is a .gz. `most`: what the format can come to; an archive of more is refused before
+    // it is unpacked.
     public static byte[] ReadAll(string path, long most = int.MaxValue) => Guard(path, () =>
     {
         using FileStream file = File.OpenRead(path);

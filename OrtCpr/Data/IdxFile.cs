@@ -42,7 +42,10 @@ public static class IdxFile
         if (bytes.Length < 4 || bytes[0] != 0 || bytes[1] != 0 || !Types.TryGetValue(bytes[2], out ElementType type))
             throw new DataFileException($"'{path}', offset 0: expected 00 00, a type ({string.Join(", ", Types.Keys.Select(k => k.ToString("X2", System.Globalization.CultureInfo.InvariantCulture)))}) and the number of axes; found {Convert.ToHexString(bytes.AsSpan(0, Math.Min(4, bytes.Length)))}. It is no IDX file.");
         int rank = bytes[3], head = 4 + (4 * rank);
-        if (bytes.Length < head) throw new DataFileException($"'{path}', offset {bytes.Length}: the file ends inside the sizes of its {rank} axes.");
+        if (bytes.Length < head)
+        {
+            throw new DataFileException($"'{path}', offset {bytes.Length}: the file ends inside the sizes of its {rank} axes.");
+        }
         long[] dims = [.. Enumerable.Range(0, rank).Select(i => (long)BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(4 + (4 * i))))];
         int size = type.BitsPerElement() / 8;
         long elements = 1;

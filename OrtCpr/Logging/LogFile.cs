@@ -4,8 +4,8 @@ using OrtCpr.Graph.Files;
 
 namespace OrtCpr.Logging;
 
-/// <summary>A text file that grows line by line; each line is with the operating system once <see cref="Append"/> has returned, so a killed process loses
-/// half a line at most. Owns the file.</summary>
+/// <summary>A text file that grows line by line; each line is with the operating system once <see cref="Append"/> has returned, so a killed
+/// process loses half a line at most. Owns the file.</summary>
 internal sealed class LogFile : IDisposable
 {
     private readonly string _path;
@@ -13,7 +13,8 @@ internal sealed class LogFile : IDisposable
 
     private LogFile(string path, FileStream stream) => (_path, _stream) = (path, stream);
 
-    /// <summary>A new file, or, where a run goes on, the old one up to the step that was saved: later lines belong to steps that were never saved.</summary>
+    /// <summary>A new file, or, where a run goes on, the old one up to the step that was saved: later lines belong to steps that were never
+    /// saved.</summary>
     /// <param name="path">The file.</param>
     /// <param name="head">Its first line; null for none.</param>
     /// <param name="step">Steps made before; 0 for a new run.</param>
@@ -30,14 +31,18 @@ internal sealed class LogFile : IDisposable
             {
                 string aside = Aside(path);
                 File.Move(path, aside);
-                warn($"The log '{path}' begins with '{Short(old[0])}', expected the columns '{Short(head)}': it was written in part, or by another run. "
+                warn($"The log '{path}' begins with '{Short(old[0])}', expected the columns '{Short(head)}': it was written in part, or by "
+                    + $"another run. "
                     + $"It is set aside as '{aside}', and a new log begins after step {step}.");
             }
             else
             {
                 (string Line, long? Step)[] rows = [.. old.Skip(head is null ? 0 : 1).Select(line => (line, stepOf(line)))];
                 lines.AddRange(rows.Where(r => r.Step <= step).Select(r => r.Line));
-                if (rows.Count(r => r.Step is null) is int broken and > 0) warn($"The log '{path}' has {broken} line(s) that were written in part; they are left out.");
+                if (rows.Count(r => r.Step is null) is int broken and > 0)
+                {
+                    warn($"The log '{path}' has {broken} line(s) that were written in part; they are left out.");
+                }
             }
         }
         AtomicFile.Write(path, target => target.Write(Encoding.UTF8.GetBytes(string.Concat(lines.Select(l => l + "\n")))));

@@ -7,7 +7,8 @@ namespace OrtCpr.Schedules;
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
 public sealed record ExponentialSchedule(double Gamma, long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
-    internal override IEnumerable<string> Problems() => [.. base.Problems(), .. Unless(Gamma > 0 && double.IsFinite(Gamma), Gamma, nameof(Gamma), "a finite number above 0")];
+    internal override IEnumerable<string> Problems() =>
+        [.. base.Problems(), .. Unless(Gamma > 0 && double.IsFinite(Gamma), Gamma, nameof(Gamma), "a finite number above 0")];
 
     private protected override double AfterWarmup(long step) => Math.Pow(Gamma, step);
 }
@@ -18,7 +19,8 @@ public sealed record ExponentialSchedule(double Gamma, long WarmupSteps = 0) : S
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
 public sealed record StepSchedule(long StepSize, double Gamma = 0.1, long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
-    internal override IEnumerable<string> Problems() => [.. base.Problems(), .. AtLeast(1, StepSize, nameof(StepSize)), .. Factor(Gamma, nameof(Gamma))];
+    internal override IEnumerable<string> Problems() =>
+        [.. base.Problems(), .. AtLeast(1, StepSize, nameof(StepSize)), .. Factor(Gamma, nameof(Gamma))];
 
     private protected override double AfterWarmup(long step) => Math.Pow(Gamma, step / StepSize);
 }
@@ -29,7 +31,8 @@ public sealed record StepSchedule(long StepSize, double Gamma = 0.1, long Warmup
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
 public sealed record MultiStepSchedule(ImmutableArray<long> Milestones, double Gamma = 0.1, long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
-    internal override IEnumerable<string> Problems() => [.. base.Problems(), .. Rising(Milestones, nameof(Milestones)), .. Factor(Gamma, nameof(Gamma))];
+    internal override IEnumerable<string> Problems() =>
+        [.. base.Problems(), .. Rising(Milestones, nameof(Milestones)), .. Factor(Gamma, nameof(Gamma))];
 
     internal static IEnumerable<string> Rising(ImmutableArray<long> steps, string name) =>
         !steps.IsDefaultOrEmpty && steps[0] >= 1 && steps.Zip(steps.Skip(1)).All(p => p.First < p.Second) ? []
@@ -77,7 +80,8 @@ public sealed record PlateauSchedule(double Decay = 0.1, int Patience = 10, long
     {
         PlateauSchedule next = IsBetter(metric) ? this with { Best = metric, BadReports = 0 } : this with { BadReports = BadReports + 1 };
         if (CooldownLeft > 0) next = next with { CooldownLeft = CooldownLeft - 1, BadReports = 0 };
-        return next.BadReports <= Patience ? next : next with { Current = Math.Max(MinimumFactor, Current * Decay), CooldownLeft = Cooldown, BadReports = 0 };
+        return next.BadReports <= Patience ? next
+            : next with { Current = Math.Max(MinimumFactor, Current * Decay), CooldownLeft = Cooldown, BadReports = 0 };
     }
 
     internal override IEnumerable<string> Problems() =>
