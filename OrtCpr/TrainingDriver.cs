@@ -117,7 +117,6 @@ public sealed partial class TrainingDriver : IDisposable
         if (index < 0) throw new DriverException($"Output '{name}' was not computed by a TrainStep; name it in {nameof(TrainingOptions)}.{nameof(TrainingOptions.TrainingOutputs)} and run a step first.");
         // The loss may be an output of the model, and is then on the device.
         if (name == Plan.LossOutput) return Optimizer.Store.Read(_loss);
-        _last!.SynchronizeBoundOutputs();
         using IDisposableReadOnlyCollection<OrtValue> values = _last!.GetOutputValues();
         return Device.ReadOnHost(values[index]);
     }

@@ -8,14 +8,11 @@ namespace OrtCpr.Devices;
 // sessions of its own: the environment knows no copy for a provider that was not registered as a plugin.
 internal sealed class CudaDevice : Device
 {
-    private const string StreamOption = "user_compute_stream";
-
     private readonly int _id;
     private readonly IReadOnlyDictionary<string, string> _options;
     private readonly Dictionary<ElementType, IdentitySession> _copies = [];
     private readonly OrtMemoryInfo _memory;
     private readonly OrtAllocator _allocator;
-    private readonly CudaStream? _stream;
 
     public CudaDevice(string name, int id, IReadOnlyDictionary<string, string> options) : base(name, DeviceCapabilities.Cuda)
     {
@@ -24,8 +21,6 @@ internal sealed class CudaDevice : Device
         _id = id;
         _options = options;
         _memory = new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA, OrtAllocatorType.DeviceAllocator, id, OrtMemType.Default);
-        // One that the caller gives is the caller's to order.
-        if (!options.ContainsKey(StreamOption)) _stream = CudaStream.TryCreate(id);
         try
         {
             _allocator = new OrtAllocator(CopySession(ElementType.Float).Session, _memory);
@@ -39,15 +34,12 @@ internal sealed class CudaDevice : Device
 
     public override OrtMemoryInfo Memory => _memory;
 
-    public override bool RunsInOrder => _stream is not null;
-
     public override void Configure(SessionOptions options)
     {
         try
         {
             using var provider = new OrtCUDAProviderOptions();
             var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["device_id"] = $"{_id}", ["use_tf32"] = "0" };
-            if (_stream is not null) (all["has_user_compute_stream"], all[StreamOption]) = ("1", _stream.Address);
             foreach ((string key, string value) in _options) all[key] = value;
             provider.UpdateOptions(all);
             options.AppendExecutionProvider_CUDA(provider);
@@ -69,7 +61,6 @@ internal sealed class CudaDevice : Device
         _memory.Dispose();
         foreach (IdentitySession copy in _copies.Values) copy.Dispose();
         _copies.Clear();
-        _stream?.Dispose();
         base.Dispose();
     }
 

@@ -34,9 +34,6 @@ internal abstract class Device : IDisposable
     // What its memory is to ONNX Runtime; null where a tensor's memory has no address that one could add to, so that no tensor can be part of another.
     public virtual OrtMemoryInfo? Memory => null;
 
-    // Whether what one session runs after another is in order on the device by itself, so that no run has to wait for the device at its end.
-    public virtual bool RunsInOrder => false;
-
     // Fills a tensor with zeros.
     public void Clear(OrtValue value)
     {

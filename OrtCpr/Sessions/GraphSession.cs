@@ -17,7 +17,6 @@ internal sealed class GraphSession : IDisposable
     private readonly SessionOptions _options;
     private readonly CustomOpDomain? _kernels;
     private readonly RunOptions _run = new();
-    private readonly RunOptions _bound = new();
     private readonly HashSet<string> _onHost = new(StringComparer.Ordinal);
     private readonly bool _synchronizes;
 
@@ -66,16 +65,13 @@ internal sealed class GraphSession : IDisposable
             Dispose();
             throw;
         }
-        _synchronizes = !device.IsHost && !device.RunsInOrder;
-        // The wait is then left to whoever reads: a copy to the host waits for everything before it.
-        if (device.RunsInOrder) _bound.AddRunConfigEntry("disable_synchronize_execution_providers", "1");
+        _synchronizes = !device.IsHost;
     }
 
     public InferenceSession Session { get; } = null!;
 
     public IReadOnlySet<string> Inputs { get; } = new HashSet<string>();
 
-    // For a run whose results the caller reads: it waits for them.
     public RunOptions RunOptions => _run;
 
     // Which operators of ours run as kernels, and why the others do not.
@@ -83,7 +79,7 @@ internal sealed class GraphSession : IDisposable
 
     public void Run(OrtIoBinding binding)
     {
-        Session.RunWithBinding(_bound, binding);
+        Session.RunWithBinding(_run, binding);
         if (_synchronizes) binding.SynchronizeBoundOutputs();
     }
 
@@ -131,7 +127,6 @@ internal sealed class GraphSession : IDisposable
     {
         Session?.Dispose();
         _run.Dispose();
-        _bound.Dispose();
         _options.Dispose();
         _kernels?.Dispose();
     }
