@@ -81,8 +81,8 @@ public sealed partial class TrainingDriver : IDisposable
 
     /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see cref="LazyResetGrad"/> (and the first time), else add to them.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
-    /// <param name="readLoss">Whether to wait for the loss and return it. On a device other than the CPU it saves the wait not to; <see cref="Loss"/> has
-    /// it later. Default on.</param>
+    /// <param name="readLoss">Whether to read the loss and return it. On a device other than the CPU it saves a copy not to; ONNX Runtime waits for the
+    /// device at the end of each run in either case. <see cref="Loss"/> has it later. Default on.</param>
     /// <returns>The loss of the batch; NaN when it is not read.</returns>
     /// <exception cref="DriverException">The batch does not fit, and nothing has changed; or ONNX Runtime stopped within the step, and the gradients so far
     /// are given up: the next TrainStep overwrites them, and OptimizerStep waits for it.</exception>
