@@ -7,19 +7,22 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph;
 
-/// <summary>Turns an exported model into the graphs that train it: load, regularise, attach the loss, classify parameters, differentiate, write the optimizer.</summary>
+/// <summary>Turns an exported model into the graphs that train it: load, regularise, attach the loss, classify
+/// parameters, differentiate, write the optimizer.</summary>
 /// <remarks>Thread-safe: each call works on its own copy.</remarks>
 public static class TrainingGraphBuilder
 {
     /// <summary>Builds from a model file; external data are read from its folder.</summary>
     /// <exception cref="OrtCprException">The file, the model or an option is at fault; the message says what to do.</exception>
-    public static TrainingPlan Build(string path, TrainingOptions? options = null) => Build(ModelFile.Load(path), options ?? new TrainingOptions());
+    public static TrainingPlan Build(string path, TrainingOptions? options = null) =>
+        Build(ModelFile.Load(path), options ?? new TrainingOptions());
 
     /// <summary>Builds from a model in memory.</summary>
     /// <param name="model">The bytes of an ONNX file without external data.</param>
     /// <param name="options">What to build.</param>
     /// <exception cref="OrtCprException">The model or an option is at fault; the message says what to do.</exception>
-    public static TrainingPlan Build(ReadOnlyMemory<byte> model, TrainingOptions? options = null) => Build(ModelFile.Load(model), options ?? new TrainingOptions());
+    public static TrainingPlan Build(ReadOnlyMemory<byte> model, TrainingOptions? options = null) =>
+        Build(ModelFile.Load(model), options ?? new TrainingOptions());
 
     /// <summary>Builds from the rest of a stream.</summary>
     /// <param name="model">An ONNX file; left open.</param>
@@ -32,10 +35,11 @@ public static class TrainingGraphBuilder
     internal static TrainingPlan Build(ModelFile file, TrainingOptions options)
     {
         options.Validate();
-        return Build(file, options, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, options.Seed) : new Dictionary<string, TensorData>());
+        return Build(file, options, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, options.Seed)
+            : new Dictionary<string, TensorData>());
     }
 
-    // `drawn`: weights that the file only describes.
+    /// <summary><c>drawn</c>: weights that the file only describes.</summary>
     internal static TrainingPlan Build(ModelFile file, TrainingOptions options, IReadOnlyDictionary<string, TensorData> drawn)
     {
         (OnnxModel model, HashSet<Value> literals) = RegulariseModel.Run(file, drawn, options.Rules);
@@ -48,7 +52,8 @@ public static class TrainingGraphBuilder
         List<string> warnings = [.. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters, literals)];
         GraphChecker.Check(model, "loss");
 
-        ForwardGraph forward = ForwardGraph.Of(model, loss.Value, options, [.. options.TrainingOutputs.Distinct().Select(n => FindOutput(modelOutputs, n))]);
+        ForwardGraph forward =
+            ForwardGraph.Of(model, loss.Value, options, [.. options.TrainingOutputs.Distinct().Select(n => FindOutput(modelOutputs, n))]);
         string[] trained = [.. parameters.Trained.Select(p => p.Name)];
         Dictionary<string, TensorData> initial = WeightsToInputs.Run(forward.Model, trained);
         StartFrom(options.InitialParameters, initial);
@@ -56,7 +61,8 @@ public static class TrainingGraphBuilder
         AccumulationGraph accumulation = AccumulationGraph.Of(training.Model, training.Gradients);
         (OnnxModel evaluation, Dictionary<string, TensorData> statistics) = ToEvaluation(model, trained, forward.Statistics);
 
-        ParameterSpec[] specs = [.. parameters.Trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, p.Constrained, p.Group))];
+        ParameterSpec[] specs = [
+            .. parameters.Trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, p.Constrained, p.Group))];
         var slots = new PlanSlots(trained.Concat(forward.Statistics.Select(s => s.Name)));
         OptimizerGraph optimizer = new OptimizerGraphBuilder(specs, options.Optimizer, forward.Statistics, slots).Build();
         AddUses(slots, trained, training, accumulation, evaluation, statistics, initial);
@@ -89,7 +95,8 @@ public static class TrainingGraphBuilder
     internal static BatchInput Describe(Value input, bool label) =>
         new(input.Name, input.Type, input.Shape?.Select(d => d.ToString()).ToArray(), label);
 
-    // Which tensors of the optimizer the training graphs read and write. Inputs of all graphs have the names of the model's tensors.
+    /// <summary>Which tensors of the optimizer the training graphs read and write. Inputs of all graphs have the names
+    /// of the model's tensors.</summary>
     private static void AddUses(
         PlanSlots slots, string[] trained, DifferentiatedGraph training, AccumulationGraph accumulation, OnnxModel evaluation,
         Dictionary<string, TensorData> statistics, Dictionary<string, TensorData> initial)
@@ -116,7 +123,8 @@ public static class TrainingGraphBuilder
 
     private static void AddLoss(PlanSlots slots, string loss, ElementType type, string? dropoutKey)
     {
-        slots.Add(new TensorSlot(loss, TensorRole.Loss, null, type, []) { Uses = [new(PlanGraph.Training, null, loss), new(PlanGraph.Accumulation, null, loss)] });
+        slots.Add(new TensorSlot(loss, TensorRole.Loss, null, type, [])
+            { Uses = [new(PlanGraph.Training, null, loss), new(PlanGraph.Accumulation, null, loss)] });
         if (dropoutKey is null) return;
         slots.Add(new TensorSlot(dropoutKey, TensorRole.DropoutKey, null, ElementType.Int32, [DropoutMasks.KeyLength])
         {
@@ -158,14 +166,15 @@ public static class TrainingGraphBuilder
         ?? throw new OptionException($"{nameof(TrainingOptions.TrainingOutputs)} names '{name}', which is no output of the model. "
             + $"Its outputs: {string.Join(", ", outputs.Select(o => o.Name))}.");
 
-    // The user's own initial values over those of the file.
+    /// <summary>The user's own initial values over those of the file.</summary>
     private static void StartFrom(IReadOnlyDictionary<string, TensorData> given, Dictionary<string, TensorData> initial)
     {
         var problems = new List<string>();
         foreach ((string name, TensorData value) in given)
         {
             if (!initial.TryGetValue(name, out TensorData? known)) problems.Add($"'{name}' is no trained parameter of the model");
-            else if (!value.Type.IsFloating() || !value.Dimensions.SequenceEqual(known.Dimensions)) problems.Add($"'{name}': expected {known}, found {value}");
+            else if (!value.Type.IsFloating() || !value.Dimensions.SequenceEqual(known.Dimensions))
+            problems.Add($"'{name}': expected {known}, found {value}");
             else initial[name] = value.ConvertTo(known.Type);
         }
         OptionException.ThrowIfAny($"{nameof(TrainingOptions.InitialParameters)} do not fit the model", problems);

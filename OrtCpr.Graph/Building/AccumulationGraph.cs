@@ -35,8 +35,9 @@ internal sealed record AccumulationGraph(OnnxModel Model, IReadOnlyDictionary<st
         foreach ((string parameter, Value gradient, Value buffer) in all)
         {
             builder.Scope = $"{gradient.Name}.accumulation.value";
-            // The buffer may hold anything before a reset, so it is selected away, not multiplied by 0. Both operations are element by
-            // element, so the sum may be written over the buffer; the flag has rank 1, which a scalar gradient must not take over.
+            // The buffer may hold anything before a reset, so it is selected away, not multiplied by 0. Both operations
+            // are element by element, so the sum may be written over the buffer; the flag has rank 1, which a scalar
+            // gradient must not take over.
             Value flag = gradient.Shape!.Rank == 0 ? builder.Squeeze(reset, 0) : reset;
             Value old = builder.Where(flag, builder.Scalar(0, gradient.Type), buffer);
             Value sum = GraphBuilder.Like(builder.Add(old, gradient), gradient);

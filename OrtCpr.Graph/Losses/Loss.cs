@@ -25,7 +25,8 @@ public abstract record Loss
     /// One for the losses of this library, <c>labels</c> of <see cref="CrossEntropyLoss"/> and <c>target</c> of the element-wise ones,
     /// unless they are told another; empty for <see cref="OutputLoss"/>; not known before the graph is built for
     /// <see cref="CustomLoss"/>, and empty too.</summary>
-    /// <remarks>Where the model has a tensor of that name the input gets a number added. With shapes and types they are in <see cref="TrainingPlan.BatchInputs"/>.</remarks>
+    /// <remarks>Where the model has a tensor of that name the input gets a number added. With shapes and types they are
+    /// in <see cref="TrainingPlan.BatchInputs"/>.</remarks>
     public virtual IReadOnlyList<string> Labels => [];
 
     /// <summary>Emits the loss after the model's outputs; adds inputs for labels. Returns the scalar.</summary>

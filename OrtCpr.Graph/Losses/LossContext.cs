@@ -61,7 +61,8 @@ public sealed class LossContext
     /// <param name="name">Its name.</param>
     /// <param name="type">Element type.</param>
     /// <param name="shape">Shape; symbols of the model's outputs make sizes agree.</param>
-    /// <returns>The input. Where another tensor of the model has the name, or an input of another type, its name has a number added.</returns>
+    /// <returns>The input. Where another tensor of the model has the name, or an input of another type, its name has a
+    /// number added.</returns>
     public Term Label(string name, ElementType type, Shape shape)
     {
         Value? existing = _graph.Inputs.FirstOrDefault(i => i.Name == name && i.Type == type);

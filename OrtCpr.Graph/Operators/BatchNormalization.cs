@@ -63,7 +63,7 @@ internal static class BatchNormalization
         return [relu ? g.Op("Relu", [y]) : y, mean, variance, inverse];
     }
 
-    // x̂ = (x − mean)·r: dx = γr·(dy − mean(dy) − x̂·mean(dy·x̂)).
+    /// <summary>x̂ = (x − mean)·r: dx = γr·(dy − mean(dy) − x̂·mean(dy·x̂)).</summary>
     private static Value[] BackwardBody(GraphBuilder g, Operands o)
     {
         Term axes = o.Ints("axes"), inverse = o["inverse"];
@@ -85,7 +85,8 @@ internal static class BatchNormalization
         return skip ? [.. gradients, masked] : gradients;
     };
 
-    // Statistics that something else reads as well: ∂mean/∂x = 1/n, ∂variance/∂x = 2(x − mean)/n, ∂r/∂variance = −½r³.
+    /// <summary>Statistics that something else reads as well: ∂mean/∂x = 1/n, ∂variance/∂x = 2(x − mean)/n,
+    /// ∂r/∂variance = −½r³.</summary>
     private static Term ThroughStatistics(GraphBuilder g, Forward op, Term dx)
     {
         Term x = op.In(0), axes = g.Ints(op.Node.Ints("axes")!), count = ReductionRules.CountOf(g, x, op.Out(1));
@@ -103,6 +104,6 @@ internal static class BatchNormalization
 
     private static Term Sum(GraphBuilder g, Value x, Value axes) => g.Op("ReduceSum", [x, axes], ("keepdims", 0));
 
-    // [C] → [1, C, 1 …].
+    /// <summary>[C] → [1, C, 1 …].</summary>
     private static Term Across(GraphBuilder g, Value vector, Value axes) => g.Op("Unsqueeze", [vector, axes]);
 }

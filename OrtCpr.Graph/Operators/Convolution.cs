@@ -47,7 +47,8 @@ internal static class Convolution
         Attributes = Geometry,
         Body = (g, x) =>
         {
-            Term span = g.Op("ConvTranspose", [x["dy"], x["weight"]], ("strides", x.Attribute("strides")), ("dilations", x.Attribute("dilations")));
+            Term span = g.Op("ConvTranspose", [x["dy"], x["weight"]], ("strides", x.Attribute("strides")),
+                ("dilations", x.Attribute("dilations")));
             Term begin = -g.Slice(x.Ints("pads"), [0], [2], [0]);
             Term end = g.Slice(x["shape"], [2], [4], [0]) - g.Op("Shape", [span], ("start", 2)) - begin;
             return [g.PadFrom(2, span, begin, end)];
@@ -77,7 +78,7 @@ internal static class Convolution
         Gradient = ConvolutionRules.Conv,
     };
 
-    // Both gradients are linear in each operand, and the backward pass of one is the other.
+    /// <summary>Both gradients are linear in each operand, and the backward pass of one is the other.</summary>
     private static Value?[] OfWeightGradient(GraphBuilder g, Forward op, Term dy)
     {
         (long[] strides, long[] dilations, long[] pads) = GeometryOf(op.Node);

@@ -90,7 +90,7 @@ internal static class CrossEntropy
         return [sum - picked, sum];
     }
 
-    // Adds a number a row at the row's label.
+    /// <summary>Adds a number a row at the row's label.</summary>
     private static Term ScatterAdd(GraphBuilder g, Value rows, Value labels, Value column) =>
         g.Op("ScatterElements", [rows, g.Unsqueeze(labels, 1), column], ("axis", 1), ("reduction", "add"));
 }

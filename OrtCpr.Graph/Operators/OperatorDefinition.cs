@@ -79,9 +79,10 @@ internal class OperatorDefinition
     }
 
     /// <summary>The rule by which a call is differentiated.</summary>
-    public GradientRule? Rule => _rule ??= Gradient ?? (Body is null ? null : ByDefinition.Rule((g, op) => Body(g, Operands.OfCall(this, g, op.Node))));
+    public GradientRule? Rule =>
+        _rule ??= Gradient ?? (Body is null ? null : ByDefinition.Rule((g, op) => Body(g, Operands.OfCall(this, g, op.Node))));
 
-    // Inputs and outputs of a body share one scope of names.
+    /// <summary>Inputs and outputs of a body share one scope of names.</summary>
     private static string OutputName(OperatorSlot slot) => $"new_{slot.Name}";
 
     private int IndexOf(IReadOnlyList<OperatorSlot> slots, string name, string what)
@@ -90,6 +91,7 @@ internal class OperatorDefinition
         {
             if (slots[i].Name == name) return i;
         }
-        throw new ArgumentException($"{QualifiedName} has no {what} '{name}'; it has {string.Join(", ", slots.Select(s => s.Name))}.", nameof(name));
+        throw new ArgumentException(
+            $"{QualifiedName} has no {what} '{name}'; it has {string.Join(", ", slots.Select(s => s.Name))}.", nameof(name));
     }
 }

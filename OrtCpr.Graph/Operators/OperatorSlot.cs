@@ -13,7 +13,8 @@ internal enum SlotType
     Bool,
 }
 
-/// <summary>What an operand is to its operator. A pass that joins calls of one update operator reads from this how each operand is joined.</summary>
+/// <summary>What an operand is to its operator. A pass that joins calls of one update operator reads from this how each
+/// operand is joined.</summary>
 internal enum SlotRole
 {
     /// <summary>An operand without a part in training state: all operands of training graphs.</summary>
@@ -46,7 +47,8 @@ internal enum SlotRole
 /// <param name="Type">Element type.</param>
 /// <param name="Role">What it is to the operator.</param>
 /// <param name="ShapeOf">Outputs: the input whose shape it has; null where the call states the shape or inference finds it.</param>
-internal sealed record OperatorSlot(string Name, SlotType Type = SlotType.OfFirstInput, SlotRole Role = SlotRole.Data, string? ShapeOf = null)
+internal sealed record OperatorSlot(string Name, SlotType Type = SlotType.OfFirstInput, SlotRole Role = SlotRole.Data,
+    string? ShapeOf = null)
 {
     /// <summary>An operand of the first input's type; text stands for its name.</summary>
     public static implicit operator OperatorSlot(string name) => new(name);

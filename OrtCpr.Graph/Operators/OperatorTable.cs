@@ -3,17 +3,19 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Operators;
 
-/// <summary>The operators of ours that stand in training and evaluation graphs. Update operators are made of links: <c>UpdateDefinition</c>.</summary>
+/// <summary>The operators of ours that stand in training and evaluation graphs. Update operators are made of links:
+/// <c>UpdateDefinition</c>.</summary>
 internal static class OperatorTable
 {
     private static readonly Dictionary<string, OperatorDefinition> ByName = new OperatorDefinition[]
     {
         Gelu.Tanh, Gelu.TanhGrad, Gelu.Erf, Gelu.ErfGrad,
         Relu.Grad,
-        Softmax.Forward, Softmax.Grad,
+        SoftmaxRows.Forward, SoftmaxRows.Grad,
         CrossEntropy.Rows, CrossEntropy.RowsGrad, CrossEntropy.SmoothRows, CrossEntropy.SmoothRowsGrad,
         Convolution.Forward, Convolution.ForwardBias, Convolution.WeightGrad, Convolution.InputGrad,
-        BatchNormalization.Forward, BatchNormalization.Relu, BatchNormalization.AddRelu, BatchNormalization.Grad, BatchNormalization.ReluGrad,
+        BatchNormalization.Forward, BatchNormalization.Relu, BatchNormalization.AddRelu, BatchNormalization.Grad,
+            BatchNormalization.ReluGrad,
         RowNormalization.LayerNormGrad, RowNormalization.RmsNormGrad,
         SquaredNorm.Definition,
     }.ToDictionary(d => d.Name, StringComparer.Ordinal);

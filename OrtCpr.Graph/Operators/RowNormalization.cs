@@ -5,7 +5,7 @@ namespace OrtCpr.Graph.Operators;
 /// <summary>Gradients of LayerNormalization and RMSNormalization.</summary>
 internal static class RowNormalization
 {
-    // axes: those that are normalised. leading: the others.
+    /// <summary>axes: those that are normalised. leading: the others.</summary>
     private static readonly OperatorAttribute Axes = new("axes", AttributeKind.Ints), Leading = new("leading", AttributeKind.Ints);
 
     /// <summary>x̂ = (x − mean)·r, h = dy·γ: dx = r·(h − mean(h) − x̂·mean(h·x̂)), dγ = Σ dy·x̂, dβ = Σ dy, r being 1/σ.</summary>
@@ -41,7 +41,8 @@ internal static class RowNormalization
         },
     };
 
-    /// <summary>dx, dγ, dβ of LayerNormalization over the axes from <paramref name="axis"/> on, with the forward node's statistics.</summary>
+    /// <summary>dx, dγ, dβ of LayerNormalization over the axes from <paramref name="axis"/> on, with the forward node's
+    /// statistics.</summary>
     public static Term[] LayerNormGradOf(GraphBuilder g, Value x, Value gain, Value mean, Value inverse, Value dy, int axis) =>
         LayerNormGrad.Call(g, [x, gain, mean, inverse, dy], RowAxes(x, axis));
 
@@ -55,7 +56,7 @@ internal static class RowNormalization
 
     private static Term Mean(GraphBuilder g, Value x, Value axes) => g.Op("ReduceMean", [x, axes], ("keepdims", 1));
 
-    // No leading axis: one row, whose sum is itself.
+    /// <summary>No leading axis: one row, whose sum is itself.</summary>
     private static Term Sum(GraphBuilder g, Value x, Value leading) =>
         g.Op("ReduceSum", [x, leading], ("keepdims", 0), ("noop_with_empty_axes", 1));
 }

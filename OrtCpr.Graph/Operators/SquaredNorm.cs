@@ -1,6 +1,7 @@
 namespace OrtCpr.Graph.Operators;
 
-/// <summary>Σx² of a tensor of any shape; NaN and infinities in the input reach the output, so one number tells a non-finite gradient.</summary>
+/// <summary>Σx² of a tensor of any shape; NaN and infinities in the input reach the output, so one number tells a
+/// non-finite gradient.</summary>
 internal static class SquaredNorm
 {
     /// <summary>x → [1].</summary>
@@ -12,7 +13,8 @@ internal static class SquaredNorm
         Body = (g, x) => [g.Unsqueeze(g.SumInBlocks(x["gradient"] * x["gradient"]), 0)],
     };
 
-    /// <summary>The same of tensors that lie in one buffer, from their first elements and lengths; a kernel only, see <c>JoinUpdates</c>.</summary>
+    /// <summary>The same of tensors that lie in one buffer, from their first elements and lengths; a kernel only, see
+    /// <c>JoinUpdates</c>.</summary>
     public static OperatorDefinition Joined { get; } = new()
     {
         Name = "SquaredNorms",

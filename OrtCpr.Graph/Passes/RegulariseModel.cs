@@ -12,7 +12,8 @@ internal static class RegulariseModel
     /// <param name="drawn">Weights that the file only describes.</param>
     /// <param name="rules">Functions of the model that have a rule here stay calls.</param>
     /// <returns>The model, and the values that were literals of the exporter rather than initializers.</returns>
-    public static (OnnxModel, HashSet<Value> Literals) Run(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn, GradientRules? rules = null)
+    public static (OnnxModel, HashSet<Value> Literals) Run(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn,
+        GradientRules? rules = null)
     {
         OnnxModel model = GraphReader.Read(file, drawn);
         model.Opsets.TryAdd("com.microsoft", 1);
@@ -34,7 +35,9 @@ internal static class RegulariseModel
         string[] problems =
         [
             .. model.Graph.Nodes.Where(n => !model.Opsets.ContainsKey(n.Domain))
-                .Select(n => $"node {n.Label}: the domain '{n.Domain}' is not among opset_import, and no function of the model has that name").Distinct(),
+                .Select(n =>
+                    $"node {n.Label}: the domain '{n.Domain}' is not among opset_import, and no function of the model has that name")
+                    .Distinct(),
         ];
         if (problems.Length == 0) return;
         ModelFormatException.Throw(

@@ -2,7 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-/// <summary>Trained weights and statistics become graph inputs, never live initializers: ONNX Runtime would freeze those when it folds.</summary>
+/// <summary>Trained weights and statistics become graph inputs, never live initializers: ONNX Runtime would freeze
+/// those when it folds.</summary>
 internal static class WeightsToInputs
 {
     /// <summary>Changes the initializers of the given names.</summary>

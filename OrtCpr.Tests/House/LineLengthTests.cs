@@ -18,7 +18,6 @@ public sealed class LineLengthTests
         "OrtCpr.Graph",
         "OrtCpr.Graph/Adapters",
         "OrtCpr.Graph/Files",
-        "OrtCpr.Graph/Functions",
         "OrtCpr.Graph/Onnx",
         "OrtCpr.Graph/Optimizers",
         "OrtCpr.Graph/OrtTraining",

@@ -73,7 +73,8 @@ public sealed class GradientRules
     /// <summary>True when a user registered the rule: what it returns is checked, and a mistake is theirs.</summary>
     internal bool IsOwn(Node node) => _own.Contains(node.QualifiedType);
 
-    internal GradientRule? Find(Node node) => _table.GetValueOrDefault(node.QualifiedType) ?? OrtCpr.Graph.Operators.OperatorTable.GradientOf(node);
+    internal GradientRule? Find(Node node) =>
+        _table.GetValueOrDefault(node.QualifiedType) ?? OrtCpr.Graph.Operators.OperatorTable.GradientOf(node);
 
     /// <summary>No gradient by nature: nothing flows through the operator whatever its inputs.</summary>
     internal bool IsConstant(Node node) => ReferenceEquals(Find(node), Constant);

@@ -19,7 +19,7 @@ internal static class SoftmaxRules
         Term y = op.Out(0);
         int axis = op.Axis("axis", -1);
         bool hasKernel = y.Type == ElementType.Float && axis == op.Rank(0) - 1;
-        return [hasKernel ? Softmax.GradOf(g, y, dy) : InputGradient(g, y, dy, axis)];
+        return [hasKernel ? SoftmaxRows.GradOf(g, y, dy) : InputGradient(g, y, dy, axis)];
     }
 
     /// <summary>y = softmax(x): dx = y·(dy − Σ y·dy) along the axis.</summary>

@@ -4,7 +4,7 @@ using OrtCpr.Graph.Ir;
 namespace OrtCpr.Graph.Operators;
 
 /// <summary>Softmax over the last axis.</summary>
-internal static class Softmax
+internal static class SoftmaxRows
 {
     /// <summary>exp(x) / Σ exp(x).</summary>
     public static OperatorDefinition Forward { get; } = new()

@@ -18,10 +18,8 @@ internal sealed record JoinedOptimizer(OnnxModel Model, IReadOnlyList<OperatorDe
 /// likewise, and commits all running statistics at once: a step is then a handful of nodes, whatever the number of tensors.
 /// </summary>
 /// <remarks>
-/// <code>
-/// w1, w1_grad, w1.exp_avg … → AdamW → w1.updated …        parameter.0, gradient.0, exp_avg.0, step … → AdamW_joined → parameter.0.updated …
-/// w2, w2_grad, w2.exp_avg … → AdamW → w2.updated …   ⇒
-/// </code>
+/// <code> w1, w1_grad, w1.exp_avg … → AdamW → w1.updated … parameter.0, gradient.0, exp_avg.0, step … → AdamW_joined →
+/// parameter.0.updated … w2, w2_grad, w2.exp_avg … → AdamW → w2.updated … ⇒ </code>
 /// A joined operator has a kernel and no body, so the pass runs for a device that has the kernel; the graph with one node a parameter
 /// is what is written to files and what everything else runs.
 /// </remarks>
@@ -38,7 +36,8 @@ internal sealed class JoinUpdates
     private readonly Dictionary<string, OperatorDefinition> _operators = new(StringComparer.Ordinal);
     private readonly List<FlatUse> _uses = [];
 
-    // Rows go from node to node: the next reads what this one wrote, and the last is the graph's output.
+    /// <summary>Rows go from node to node: the next reads what this one wrote, and the last is the graph's
+    /// output.</summary>
     private readonly Dictionary<Value, Value> _rows = [];
     private readonly HashSet<Value> _dropped = [];
     private readonly HashSet<Node> _replaced = [];
@@ -74,7 +73,7 @@ internal sealed class JoinUpdates
 
     private UpdateDefinition DefinitionOf(FlatSegment segment) => _plan.DefinitionOf(_plan.SpecOf(segment.Owners[0]));
 
-    // The update nodes of a segment, in order; null where they can't be joined.
+    /// <summary>The update nodes of a segment, in order; null where they can't be joined.</summary>
     private Node[]? UpdatesOf(FlatSegment segment)
     {
         if (segment.Kinds[0].Role != TensorRole.Parameter || segment.Type != ElementType.Float) return null;
@@ -98,7 +97,8 @@ internal sealed class JoinUpdates
         return slot.Role switch
         {
             SlotRole.Parameter or SlotRole.Gradient or SlotRole.State => true,
-            SlotRole.Setting or SlotRole.Index => nodes.All(n => n.Inputs[at] == nodes[0].Inputs[at]) || nodes.All(n => n.Inputs[at]!.Data is not null),
+            SlotRole.Setting or SlotRole.Index =>
+            nodes.All(n => n.Inputs[at] == nodes[0].Inputs[at]) || nodes.All(n => n.Inputs[at]!.Data is not null),
             _ => nodes.All(n => n.Inputs[at] == nodes[0].Inputs[at]),
         };
     }
@@ -108,7 +108,8 @@ internal sealed class JoinUpdates
     private bool CoversRows(IEnumerable<Node> joined)
     {
         var all = joined.ToHashSet();
-        return _graph.Nodes.Where(n => n.Domain == OperatorDefinition.Domain && _plan.Operators[n.OpType] is UpdateDefinition && HasRows(n)).All(all.Contains);
+        return _graph.Nodes.Where(n => n.Domain == OperatorDefinition.Domain && _plan.Operators[n.OpType] is UpdateDefinition && HasRows(n))
+            .All(all.Contains);
     }
 
     private Value Flat(FlatSegment segment, TensorRole role, string kind)
@@ -123,8 +124,10 @@ internal sealed class JoinUpdates
     private void Join(FlatSegment segment, Node[] nodes)
     {
         UpdateDefinition single = DefinitionOf(segment);
-        if (!_operators.TryGetValue(single.Name, out OperatorDefinition? joined)) _operators[single.Name] = joined = new JoinedDefinition(single);
-        Value[] inputs = [.. single.Inputs.Select((slot, i) => Passed(segment, slot, [.. nodes.Select(n => n.Inputs[i]!)])), Vector(segment.Starts), Vector(segment.Lengths)];
+        if (!_operators.TryGetValue(single.Name, out OperatorDefinition? joined))
+            _operators[single.Name] = joined = new JoinedDefinition(single);
+        Value[] inputs = [.. single.Inputs.Select((slot, i) => Passed(segment, slot, [.. nodes.Select(n => n.Inputs[i]!)])),
+            Vector(segment.Starts), Vector(segment.Lengths)];
         _g.Scope = "update";
         Term[] results = joined.Call(_g, inputs);
         for (int i = 0; i < results.Length; i++)
@@ -162,7 +165,7 @@ internal sealed class JoinUpdates
         _ => values[0],
     };
 
-    // Scalars of the nodes as a vector.
+    /// <summary>Scalars of the nodes as a vector.</summary>
     private Value Together(Value[] scalars)
     {
         byte[] bytes = [.. scalars.SelectMany(s => s.Data!.Bytes.ToArray())];
@@ -176,7 +179,7 @@ internal sealed class JoinUpdates
         return value;
     }
 
-    // A tensor that the graph now reads and writes as part of a flat buffer.
+    /// <summary>A tensor that the graph now reads and writes as part of a flat buffer.</summary>
     private void Drop(TensorSlot slot)
     {
         if (slot.UseIn(PlanGraph.Optimizer) is not TensorUse use) return;
@@ -184,7 +187,8 @@ internal sealed class JoinUpdates
         if (use.Output is not null) _dropped.Add(_outputs[use.Output]);
     }
 
-    // Of gradients, Concat(SquaredNorm(g1), SquaredNorm(g2) …) becomes a node a segment; a selection puts the numbers into the old order.
+    /// <summary>Of gradients, Concat(SquaredNorm(g1), SquaredNorm(g2) …) becomes a node a segment; a selection puts the
+    /// numbers into the old order.</summary>
     private void JoinNorms(IEnumerable<FlatSegment> segments)
     {
         if (!_hasKernel(SquaredNorm.Joined)) return;
@@ -200,7 +204,10 @@ internal sealed class JoinUpdates
         foreach (Node concat in _graph.Nodes.Where(n => n.Is("Concat")).ToList())
         {
             Node?[] norms = [.. concat.Inputs.Select(i => i!.Producer)];
-            if (norms.Length == 0 || !norms.All(n => n is { Domain: OperatorDefinition.Domain } && n.OpType == SquaredNorm.Definition.Name && places.ContainsKey(n.Inputs[0]!))) continue;
+            if (norms.Length == 0
+                || !norms.All(n =>
+                    n is { Domain: OperatorDefinition.Domain } && n.OpType == SquaredNorm.Definition.Name
+                    && places.ContainsKey(n.Inputs[0]!))) continue;
             ReplaceNorms(concat, [.. norms.Select(n => places[n!.Inputs[0]!])]);
             _replaced.UnionWith(norms!);
         }
@@ -215,7 +222,8 @@ internal sealed class JoinUpdates
         foreach (IGrouping<FlatSegment, int> part in Enumerable.Range(0, tensors.Length).GroupBy(i => tensors[i].Segment))
         {
             FlatSegment segment = part.Key;
-            Value starts = Vector(part.Select(i => segment.Starts[tensors[i].Index])), lengths = Vector(part.Select(i => segment.Lengths[tensors[i].Index]));
+            Value starts = Vector(part.Select(i => segment.Starts[tensors[i].Index]));
+            Value lengths = Vector(part.Select(i => segment.Lengths[tensors[i].Index]));
             parts.Add(SquaredNorm.Joined.Call(_g, [Flat(segment, TensorRole.Gradient, ""), starts, lengths])[0]);
             order.AddRange(part);
         }
@@ -232,7 +240,8 @@ internal sealed class JoinUpdates
         _operators[SquaredNorm.Joined.Name] = SquaredNorm.Joined;
     }
 
-    // committed ← applied ? pending : committed, then pending ← committed, over all statistics at once.
+    /// <summary>committed ← applied ? pending : committed, then pending ← committed, over all statistics at
+    /// once.</summary>
     private void JoinStatistics(FlatSegment segment)
     {
         TensorUse[] uses = [.. segment.Owners.Select(o => _plan.Find(TensorRole.Statistic, o)!.UseIn(PlanGraph.Optimizer)!)];
