@@ -59,8 +59,8 @@ public sealed record UpdateRule
     // What is allowed but known not to work well.
     internal IEnumerable<string> Warnings()
     {
-        if (Constraint?.KappaInitMethod == KappaInitMethod.InflectionPoint && Links.OfType<ScaleByMomentum>().Any())
-            yield return "InflectionPoint is known to fail under SGD (paper, section 5.3): the bound may never be set, or be set too late. WarmStart works.";
+        if (Constraint?.Bound is AtInflectionBound && Links.OfType<ScaleByMomentum>().Any())
+            yield return "Bound.AtInflection is known to fail under SGD (paper, section 5.3): the bound may never be set, or be set too late. Bound.AfterSteps works.";
     }
 
     internal IEnumerable<string> Problems()
@@ -113,7 +113,7 @@ public sealed record OptimizerOptions
     {
         OptimizerOptions resolved = Resolve();
         foreach (string warning in resolved.Groups.SelectMany(g => g.Warnings()).Distinct()) yield return warning;
-        if (TotalSteps is long steps && Groups.Where((g, i) => g.Constraint is { IsDefaultBound: true } && resolved.Groups[i].Constraint!.KappaInitMethod == KappaInitMethod.WarmStart).Any())
+        if (TotalSteps is long steps && Groups.Where((g, i) => g.Constraint is { IsDefaultBound: true } && resolved.Groups[i].Constraint!.Bound is AfterStepsBound).Any())
             yield return ConstrainNorm.ShortRunWarning(steps);
     }
 
@@ -149,7 +149,7 @@ public sealed record OptimizerOptions
         if (WarmupSteps < 0) problems.Add($"{nameof(WarmupSteps)} is {WarmupSteps}; expected at least 0");
         if (TotalSteps < 1) problems.Add($"{nameof(TotalSteps)} is {TotalSteps}; expected at least 1");
         if (problems.Count == 0 && TotalSteps is long steps)
-            problems.AddRange(Resolve().Groups.Where((_, i) => Groups[i].Constraint is { IsDefaultBound: false }).Select(g => g.Constraint!.TooShort(steps)).OfType<string>());
+            problems.AddRange(Resolve().Groups.Where((_, i) => Groups[i].Constraint is { IsDefaultBound: false }).Select(g => g.Constraint!.Bound.TooShort(steps)).OfType<string>());
         OptionException.ThrowIfAny("The optimizer has options out of range", problems);
     }
 }

@@ -19,7 +19,7 @@ public sealed class WrittenBeforeTests
             {
                 Groups =
                 [
-                    UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 2, Adaptive = true }),
+                    UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(2), Adaptive = true }),
                     UpdateRule.Sgd(1e-2, new ScaleByMomentum(0.9, Nesterov: true), 0.01),
                 ],
                 MaxGradientNorm = 1,

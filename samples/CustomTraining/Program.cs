@@ -22,7 +22,7 @@ TrainingOptions options = new()
     {
         Groups =
         [
-            UpdateRule.AdamCpr(2e-3, constraint: new ConstrainNorm { Regularizer = Regularizer.Std, KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 1 }),
+            UpdateRule.AdamCpr(2e-3, constraint: new ConstrainNorm { Regularizer = Regularizer.Std, Bound = Bound.TimesInitial(1) }),
             UpdateRule.Sgd(0.05, new ScaleByMomentum(0.9, Nesterov: true), weightDecay: 1e-4),
         ],
         MaxGradientNorm = 1,
