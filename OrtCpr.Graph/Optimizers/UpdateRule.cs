@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
+using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Graph.Optimizers;
 
@@ -17,6 +18,10 @@ public sealed record UpdateRule
 
     /// <summary>Ascends instead of descending: the gradient is negated. Default off.</summary>
     public bool Maximize { get; init; }
+
+    /// <summary>Name patterns of the parameters that the rule updates. The first rule of <see cref="OptimizerOptions.Groups"/> with a pattern
+    /// that matches takes a parameter; the rule without patterns (default) takes all that are left.</summary>
+    public ImmutableArray<NamePattern> Parameters { get => field.IsDefault ? [] : field; init; } = [];
 
     /// <summary>The links in order: what works on the gradient, one base rule, what works on the step, what works on the new parameter.</summary>
     public ImmutableArray<UpdateLink> Links { get; init; } = [new ScaleByAdam()];
@@ -85,7 +90,8 @@ public sealed record UpdateRule
 /// <summary>An optimizer: one rule a group and what holds for all groups together.</summary>
 public sealed record OptimizerOptions
 {
-    /// <summary>Rules by group index; the first is the default group. Default: one group, AdamCPR with its defaults.</summary>
+    /// <summary>Rules by group index; which parameters a group has is said by <see cref="UpdateRule.Parameters"/>. Default: one group, AdamCPR
+    /// with its defaults.</summary>
     public ImmutableArray<UpdateRule> Groups { get; init; } = [UpdateRule.AdamCpr()];
 
     /// <summary>Clips the global L2 norm of all gradients to this; 0 for no clipping (default). Factor min(1, max/(norm + 1e-6)).</summary>
@@ -115,6 +121,14 @@ public sealed record OptimizerOptions
         foreach (string warning in resolved.Groups.SelectMany(g => g.Warnings()).Distinct()) yield return warning;
         if (TotalSteps is long steps && Groups.Where((g, i) => g.Constraint is { IsDefaultBound: true } && resolved.Groups[i].Constraint!.Bound is AfterStepsBound).Any())
             yield return ConstrainNorm.ShortRunWarning(steps);
+    }
+
+    /// <summary>The index of the rule that takes a parameter; null when none does.</summary>
+    internal int? GroupOf(string parameter)
+    {
+        int[] groups = [.. Enumerable.Range(0, Groups.Length)];
+        return groups.Where(g => Groups[g].Parameters.Any(n => n.Matches(parameter))).Concat(groups.Where(g => Groups[g].Parameters.IsEmpty))
+            .Select(g => (int?)g).FirstOrDefault();
     }
 
     // The same with all defaults written out.

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph.OrtTraining;
 
 namespace OrtCpr.Tests.Optimizers;
 
@@ -40,10 +41,11 @@ public sealed class BoundWrittenBeforeTests
         foreach (Bound bound in new[] { Bound.Fixed(double.PositiveInfinity, KappaScale.Mean), Bound.TimesInitial(0.9), Bound.AfterSteps(), Bound.AfterSteps(3), Bound.AtInflection(5, 0.1, 9) })
         {
             ConstrainNorm constraint = new() { Bound = bound };
-            var description = new OptimizerModelDescription(new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: constraint)] }, []);
+            var description = new OptimizerModelDescription(new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: constraint) with { Parameters = ["fc*"] }] }, []);
             byte[] json = JsonSerializer.SerializeToUtf8Bytes(description, GraphJson.Default.OptimizerModelDescription);
             OptimizerModelDescription read = BoundWrittenBefore.Parse(json).Deserialize(GraphJson.Default.OptimizerModelDescription)!;
             Assert.AreEqual(constraint, read.Options.Groups[0].Constraint);
+            Assert.AreEqual("fc*", read.Options.Groups[0].Parameters.Single().Text);
         }
     }
 }
