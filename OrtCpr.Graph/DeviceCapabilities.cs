@@ -4,7 +4,7 @@ namespace OrtCpr.Graph;
 
 /// <summary>What an execution provider cannot do, as far as graphs and bindings have to know. A provider is a row here.</summary>
 /// <param name="Name">Provider, as in messages.</param>
-public sealed record DeviceCapabilities(string Name)
+internal sealed record DeviceCapabilities(string Name)
 {
     /// <summary>A node may read and write one buffer. Where it may not, an Identity stands in front of each state output.</summary>
     public bool InPlace { get; init; } = true;

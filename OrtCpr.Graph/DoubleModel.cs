@@ -5,7 +5,7 @@ using OrtCpr.Graph.Passes;
 namespace OrtCpr.Graph;
 
 /// <summary>A float64 copy of a model, in which gradients can be compared with differences without rounding in the way.</summary>
-public static class DoubleModel
+internal static class DoubleModel
 {
     /// <summary>Reads a model file and gives the same model with every floating tensor, input, output and Cast in double.</summary>
     /// <param name="path">Model file. Weights that it only describes are drawn.</param>

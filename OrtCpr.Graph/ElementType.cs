@@ -60,7 +60,7 @@ public enum ElementType
 }
 
 /// <summary>Facts about element types.</summary>
-public static class ElementTypes
+internal static class ElementTypes
 {
     /// <summary>True for the types that a gradient can have: Float, Double, Float16, BFloat16.</summary>
     public static bool IsFloating(this ElementType type) =>

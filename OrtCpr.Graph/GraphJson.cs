@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.OrtTraining;
 
 namespace OrtCpr.Graph;
@@ -10,6 +11,8 @@ namespace OrtCpr.Graph;
 [JsonSerializable(typeof(PlanDescription))]
 [JsonSerializable(typeof(PlanDescriptionOfVersion1))]
 [JsonSerializable(typeof(OptimizerModelDescription))]
+[JsonSerializable(typeof(Bound))]
+[JsonSerializable(typeof(BoundWrittenBefore))]
 internal sealed partial class GraphJson : JsonSerializerContext
 {
     // With line breaks, for files that people look into.

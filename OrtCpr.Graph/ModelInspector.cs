@@ -9,7 +9,7 @@ using OrtCpr.Graph.Passes;
 namespace OrtCpr.Graph;
 
 /// <summary>How an operator of a model stands to differentiation.</summary>
-public enum OperatorSupport
+internal enum OperatorSupport
 {
     /// <summary>Has a gradient rule.</summary>
     Rule,
@@ -25,16 +25,16 @@ public enum OperatorSupport
 /// <param name="Name"><c>Op</c> or <c>domain.Op</c>.</param>
 /// <param name="Count">Nodes, functions inlined and old opsets raised.</param>
 /// <param name="Support">Whether a gradient passes.</param>
-public sealed record OperatorUse(string Name, int Count, OperatorSupport Support);
+internal sealed record OperatorUse(string Name, int Count, OperatorSupport Support);
 
 /// <summary>What training a model takes, for one size of batch.</summary>
 /// <param name="Parameters">Bytes of the trained parameters.</param>
 /// <param name="State">Bytes of gradients and Adam's moments.</param>
 /// <param name="Activations">Bytes of forward values that the backward pass reads; null where a size depends on data.</param>
-public sealed record MemoryEstimate(long Parameters, long State, long? Activations);
+internal sealed record MemoryEstimate(long Parameters, long State, long? Activations);
 
 /// <summary>What a model is made of and whether it can be trained.</summary>
-public sealed record ModelReport
+internal sealed record ModelReport
 {
     /// <summary>Inputs as text: name, type, shape.</summary>
     public required IReadOnlyList<string> Inputs { get; init; }
@@ -69,7 +69,7 @@ public sealed record ModelReport
 
 /// <summary>Looks into a model before training.</summary>
 /// <remarks>The loss is taken to be the mean of every floating output. Thread-safe.</remarks>
-public static class ModelInspector
+internal static class ModelInspector
 {
     /// <summary>Reads and reports on a model file. Weights need not be there.</summary>
     /// <param name="path">Model file.</param>

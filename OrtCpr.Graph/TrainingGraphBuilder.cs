@@ -47,7 +47,8 @@ public static class TrainingGraphBuilder
         ShapeInference known = InferShapes.Run(model);
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
         AttachedLoss loss = AttachedLoss.To(model, known, options.Loss, literals);
-        ParameterTable parameters = new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, literals).Run();
+        ParameterTable parameters =
+            new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer, literals).Run();
         RefuseUntrainable(parameters);
         List<string> warnings = [.. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters, literals)];
         GraphChecker.Check(model, "loss");

@@ -22,7 +22,7 @@ internal sealed class RuleOptions
     private readonly Option<double> _decay = new("--weight-decay") { Description = "Weight decay of adamw and sgd, strength of adam_awd and adam_adadecay.", DefaultValueFactory = _ => 1e-2 };
     private readonly Option<bool> _decayAll = new("--decay-all") { Description = "adamw decays biases, gains and embeddings too." };
     private readonly Option<double> _momentum = new("--momentum") { Description = "Momentum of sgd.", DefaultValueFactory = _ => 0.9 };
-    private readonly Option<KappaInitMethod?> _method = new("--kappa-init-method") { Description = "uniform, dependent, warm_start or inflection_point; by default the last, and in a run of less than 1600 steps warm_start at a fifth of it.", CustomParser = r => Parse<KappaInitMethod>(r.Tokens[0].Value, "--kappa-init-method") };
+    private readonly Option<string?> _method = new("--kappa-init-method") { Description = "uniform, dependent, warm_start or inflection_point; by default the last, and in a run of less than 1600 steps warm_start at a fifth of it." };
     private readonly Option<double?> _parameter = new("--kappa-init-param") { Description = "The bound, its factor, or the step at which it is set." };
     private readonly Option<Regularizer> _regularizer = new("--reg-function") { Description = "l2, l1, std or huber.", DefaultValueFactory = _ => Regularizer.L2, CustomParser = r => Parse<Regularizer>(r.Tokens[0].Value, "--reg-function") };
 
@@ -47,15 +47,13 @@ internal sealed class RuleOptions
         Choose(Optimizers, optimizer ?? r.GetValue(_optimizer)!, "--optimizer")(new Settings(r.GetValue(_rate), r.GetValue(_decay), r.GetValue(_decayAll), r.GetValue(_momentum), adam, new ConstrainNorm
         {
             // A method that is asked for stays in a short run too: only a rule of nothing but defaults follows the run's length.
-            KappaInitMethod = r.GetValue(_method) ?? KappaInitMethod.InflectionPoint,
-            KappaInitParam = r.GetValue(_parameter),
+            Bound = Bound.Of(r.GetValue(_method) ?? AtInflectionBound.MethodName, r.GetValue(_parameter), Interval(r), r.GetValue(_average), r.GetValue(_wait)),
             Regularizer = r.GetValue(_regularizer),
             KappaUpdate = r.GetValue(_rateOfLambda),
-            SampleInterval = r.GetValue(_interval) ?? (r.GetValue(_method) is KappaInitMethod.InflectionPoint ? ConstrainNorm.DefaultSampleInterval : null),
-            SampleDecay = r.GetValue(_average),
-            MaxWaitSteps = r.GetValue(_wait),
             RegularizeByLearningRate = r.GetValue(_byRate),
         }));
+
+    private long? Interval(ParseResult r) => r.GetValue(_interval) ?? (r.GetValue(_method) is null ? null : AtInflectionBound.DefaultInterval);
 
     public static T Choose<T>(Dictionary<string, T> table, string name, string option) =>
         table.TryGetValue(name.Replace('-', '_').ToLowerInvariant(), out T? found) ? found : throw new ToolException($"{option} '{name}' is not known; expected one of {string.Join(", ", table.Keys)}.");

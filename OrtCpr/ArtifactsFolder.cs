@@ -1,9 +1,11 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Files;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr;
 
@@ -110,12 +112,12 @@ public static class ArtifactsFolder
     {
         try
         {
-            byte[] json = File.ReadAllBytes(path);
-            int? version = JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescription)?.FormatVersion;
+            JsonNode? json = BoundWrittenBefore.Parse(File.ReadAllBytes(path));
+            int? version = json.Deserialize(GraphJson.Default.PlanDescription)?.FormatVersion;
             return version switch
             {
-                PlanDescription.Version => JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescription)!,
-                PlanDescriptionOfVersion1.Version => JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescriptionOfVersion1)!.ToCurrent(
+                PlanDescription.Version => json.Deserialize(GraphJson.Default.PlanDescription)!,
+                PlanDescriptionOfVersion1.Version => json.Deserialize(GraphJson.Default.PlanDescriptionOfVersion1)!.ToCurrent(
                     Names(models[PlanGraph.Optimizer].Graph.Outputs), Names(models[PlanGraph.Evaluation].Graph.Inputs)),
                 _ => throw new CheckpointException($"'{path}' has format version {version}; this version of OrtCpr reads {PlanDescription.Version} "
                     + $"and {PlanDescriptionOfVersion1.Version}. Use the version that wrote it, or a newer one."),

@@ -118,30 +118,12 @@ public sealed class OptimizerDriver : IDisposable
     public void SetSchedule(Schedule? schedule, int? group = null, string scalar = UpdateRule.LearningRateScalar)
     {
         _scalars.SetSchedule(scalar, group, schedule);
-        _scalars.ManualSteps = null;
+        _scalars.StepsAhead = 0;
     }
 
     /// <summary>Tells all schedules a metric; those that wait for a plateau learn from it.</summary>
     /// <param name="metric">A validation loss, say.</param>
     public void ReportMetric(double metric) => _scalars.Report(metric);
-
-    /// <summary>A linear schedule for all groups that <see cref="SchedulerStep"/> advances, as ONNX Runtime's training session has it: up to
-    /// <paramref name="initialRate"/> over the warm-up, then down to 0 at <paramref name="totalSteps"/>.</summary>
-    /// <param name="warmupSteps">Steps of the warm-up, at least 0.</param>
-    /// <param name="totalSteps">Steps until the end, warm-up included, at least 1.</param>
-    /// <param name="initialRate">The rate behind the warm-up, at least 0.</param>
-    /// <exception cref="OrtCprException">A number is out of range.</exception>
-    public void RegisterLinearLRScheduler(long warmupSteps, long totalSteps, double initialRate)
-    {
-        SetSchedule(new LinearSchedule(totalSteps, warmupSteps));
-        for (int g = 0; g < _scalars.GroupCount; g++) SetLearningRate(initialRate, g);
-        _scalars.ManualSteps = Steps;
-    }
-
-    /// <summary>Advances the schedule of <see cref="RegisterLinearLRScheduler"/> by one step.</summary>
-    /// <exception cref="DriverException">None is registered; schedules set by <see cref="SetSchedule"/> follow the optimizer's own steps.</exception>
-    public void SchedulerStep() => _scalars.ManualSteps = 1 + (_scalars.ManualSteps
-        ?? throw new DriverException("No scheduler is registered. Call RegisterLinearLRScheduler first; schedules set by SetSchedule advance with each OptimizerStep."));
 
     /// <summary>A copy of a parameter, state tensor (<c>p.exp_avg</c>, <c>step</c>, <c>cpr.lambda</c> …) or gradient (<c>p_grad</c>).</summary>
     /// <exception cref="DriverException">There is none of that name.</exception>

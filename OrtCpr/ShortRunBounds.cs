@@ -34,7 +34,7 @@ internal sealed class ShortRunBounds
             at = ConstrainNorm.ShortRunStart(end) - before;
             warnings.Add(ConstrainNorm.ShortRunWarning(end));
         }
-        warnings.AddRange(rules.Where(r => !r.IsDefaultBound).Select(r => r.TooShort(end)).OfType<string>().Select(problem =>
+        warnings.AddRange(rules.Where(r => !r.IsDefaultBound).Select(r => r.Bound.TooShort(end)).OfType<string>().Select(problem =>
             $"No bound will be set in this fit: {problem}"));
         return warnings.Count == 0 ? null : new ShortRunBounds(optimizer, at, warnings);
     }

@@ -16,7 +16,7 @@ internal sealed class OurGrokking : ITrainer
         var rule = UpdateRule.AdamCpr(
             learningRate: 1e-3,
             adam: new ScaleByAdam { Beta1 = 0.9, Beta2 = 0.98 },
-            constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.8 });
+            constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.8) });
         _driver = TrainingDriver.Create(
             model,
             new TrainingOptions { Optimizer = new OptimizerOptions { Groups = [rule] }, Parameters = new ParameterOptions { RegularizeEmbeddings = true } },

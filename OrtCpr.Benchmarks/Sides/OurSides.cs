@@ -17,15 +17,13 @@ internal static class OurSides
     /// <summary>AdamCPR with the squared norm and a bound that keeps λ above 0 in every step, or at 0 in every step. R is measured in each step either way.</summary>
     public static UpdateRule AdamCpr(bool positiveMultipliers, double learningRate) => UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm
     {
-        KappaInitMethod = KappaInitMethod.Uniform,
-        KappaInitParam = positiveMultipliers ? BoundBelowAll : BoundAboveAll,
+        Bound = Bound.Fixed(positiveMultipliers ? BoundBelowAll : BoundAboveAll),
     });
 
     /// <summary>AdamCPR as one trains with it, λ above 0 from the first steps on: κ is 0.8 of R at the start.</summary>
     public static UpdateRule ActiveAdamCpr(double learningRate) => UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm
     {
-        KappaInitMethod = KappaInitMethod.Dependent,
-        KappaInitParam = 0.8,
+        Bound = Bound.TimesInitial(0.8),
     });
 
     /// <summary>Looks whether λ is where the measurement says it is.</summary>

@@ -2,7 +2,7 @@ namespace OrtCpr.Graph.Ir;
 
 /// <summary>A graph: inputs, initializers, nodes in topological order, outputs. A subgraph of a control-flow node may read values of
 /// the graphs around it.</summary>
-public sealed class OnnxGraph
+internal sealed class OnnxGraph
 {
     internal OnnxGraph(string name, NameAuthority names)
     {

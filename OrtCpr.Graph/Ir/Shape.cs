@@ -3,17 +3,18 @@ using System.Collections;
 namespace OrtCpr.Graph.Ir;
 
 /// <summary>One dimension of a tensor: a number, an expression in symbols, or unknown.</summary>
-/// <param name="Size">Its size; null when nothing is known.</param>
-public readonly record struct Dim(SymbolicInt? Size)
+public readonly record struct Dim
 {
+    internal Dim(SymbolicInt? size) => Size = size;
+
+    /// <summary>Its size; null when nothing is known.</summary>
+    internal SymbolicInt? Size { get; }
+
     /// <summary>A dimension of which nothing is known.</summary>
     public static Dim Unknown => default;
 
     /// <summary>A dimension of a known size.</summary>
     public static implicit operator Dim(long size) => new(SymbolicInt.Of(size));
-
-    /// <summary>A dimension of a symbolic size.</summary>
-    public static implicit operator Dim(SymbolicInt? size) => new(size);
 
     /// <summary>The size when it is a number; else null.</summary>
     public long? Known => Size?.Constant;
@@ -56,7 +57,7 @@ public sealed class Shape : IReadOnlyList<Dim>, IEquatable<Shape>
     public long[]? Sizes => IsStatic ? [.. _dims.Select(d => d.Known!.Value)] : null;
 
     /// <summary>Number of elements; null when a dimension is unknown.</summary>
-    public SymbolicInt? ElementCount
+    internal SymbolicInt? ElementCount
     {
         get
         {

@@ -6,7 +6,7 @@ namespace OrtCpr.Graph.Ir;
 /// <summary>A whole number that may depend on symbolic dimensions: a polynomial with whole coefficients, in canonical form.</summary>
 /// <remarks>Two values are equal when their canonical texts are equal. What has no polynomial form (a floor division that does not
 /// come out even) becomes a symbol of its own, named by its operands, so that the same computation made twice stays equal.</remarks>
-public sealed class SymbolicInt : IEquatable<SymbolicInt>
+internal sealed class SymbolicInt : IEquatable<SymbolicInt>
 {
     /// <summary>Monomial (symbols joined by '*', sorted; "" for the constant) → coefficient, never 0.</summary>
     private readonly ImmutableSortedDictionary<string, long> _terms;
@@ -20,6 +20,9 @@ public sealed class SymbolicInt : IEquatable<SymbolicInt>
         _terms = terms;
         _text = Render(terms);
     }
+
+    /// <summary>A dimension of a symbolic size.</summary>
+    public static implicit operator Dim(SymbolicInt? size) => new(size);
 
     /// <summary>The number 0.</summary>
     public static SymbolicInt Zero { get; } = new(ImmutableSortedDictionary.Create<string, long>(StringComparer.Ordinal));

@@ -3,7 +3,7 @@ using System.Numerics;
 namespace OrtCpr.Graph.Optimizers;
 
 /// <summary>R(W) of values on the host.</summary>
-public static class RegularizerMeasure
+internal static class RegularizerMeasure
 {
     /// <summary>Measures a matrix as a constraint does, in double.</summary>
     /// <typeparam name="T">A floating type.</typeparam>

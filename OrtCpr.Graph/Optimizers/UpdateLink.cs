@@ -46,7 +46,8 @@ public abstract record UpdateLink
 
     internal virtual IEnumerable<string> Problems() => [];
 
-    private protected static IEnumerable<string> Unless(bool valid, string property, object? value, string range) =>
+    /// <summary>A problem unless a property is valid.</summary>
+    internal static IEnumerable<string> Unless(bool valid, string property, object? value, string range) =>
         valid ? [] : [$"{property} is {value}; expected {range}"];
 }
 

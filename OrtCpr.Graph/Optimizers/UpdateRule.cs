@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
+using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Graph.Optimizers;
 
@@ -17,6 +18,10 @@ public sealed record UpdateRule
 
     /// <summary>Ascends instead of descending: the gradient is negated. Default off.</summary>
     public bool Maximize { get; init; }
+
+    /// <summary>Name patterns of the parameters that the rule updates. The first rule of <see cref="OptimizerOptions.Groups"/> with a pattern
+    /// that matches takes a parameter; the rule without patterns (default) takes all that are left.</summary>
+    public ImmutableArray<NamePattern> Parameters { get => field.IsDefault ? [] : field; init; } = [];
 
     /// <summary>The links in order: what works on the gradient, one base rule, what works on the step, what works on the new parameter.</summary>
     public ImmutableArray<UpdateLink> Links { get; init; } = [new ScaleByAdam()];
@@ -59,8 +64,8 @@ public sealed record UpdateRule
     // What is allowed but known not to work well.
     internal IEnumerable<string> Warnings()
     {
-        if (Constraint?.KappaInitMethod == KappaInitMethod.InflectionPoint && Links.OfType<ScaleByMomentum>().Any())
-            yield return "InflectionPoint is known to fail under SGD (paper, section 5.3): the bound may never be set, or be set too late. WarmStart works.";
+        if (Constraint?.Bound is AtInflectionBound && Links.OfType<ScaleByMomentum>().Any())
+            yield return "Bound.AtInflection is known to fail under SGD (paper, section 5.3): the bound may never be set, or be set too late. Bound.AfterSteps works.";
     }
 
     internal IEnumerable<string> Problems()
@@ -85,7 +90,8 @@ public sealed record UpdateRule
 /// <summary>An optimizer: one rule a group and what holds for all groups together.</summary>
 public sealed record OptimizerOptions
 {
-    /// <summary>Rules by group index; the first is the default group. Default: one group, AdamCPR with its defaults.</summary>
+    /// <summary>Rules by group index; which parameters a group has is said by <see cref="UpdateRule.Parameters"/>. Default: one group, AdamCPR
+    /// with its defaults.</summary>
     public ImmutableArray<UpdateRule> Groups { get; init; } = [UpdateRule.AdamCpr()];
 
     /// <summary>Clips the global L2 norm of all gradients to this; 0 for no clipping (default). Factor min(1, max/(norm + 1e-6)).</summary>
@@ -113,8 +119,16 @@ public sealed record OptimizerOptions
     {
         OptimizerOptions resolved = Resolve();
         foreach (string warning in resolved.Groups.SelectMany(g => g.Warnings()).Distinct()) yield return warning;
-        if (TotalSteps is long steps && Groups.Where((g, i) => g.Constraint is { IsDefaultBound: true } && resolved.Groups[i].Constraint!.KappaInitMethod == KappaInitMethod.WarmStart).Any())
+        if (TotalSteps is long steps && Groups.Where((g, i) => g.Constraint is { IsDefaultBound: true } && resolved.Groups[i].Constraint!.Bound is AfterStepsBound).Any())
             yield return ConstrainNorm.ShortRunWarning(steps);
+    }
+
+    /// <summary>The index of the rule that takes a parameter; null when none does.</summary>
+    internal int? GroupOf(string parameter)
+    {
+        int[] groups = [.. Enumerable.Range(0, Groups.Length)];
+        return groups.Where(g => Groups[g].Parameters.Any(n => n.Matches(parameter))).Concat(groups.Where(g => Groups[g].Parameters.IsEmpty))
+            .Select(g => (int?)g).FirstOrDefault();
     }
 
     // The same with all defaults written out.
@@ -149,7 +163,7 @@ public sealed record OptimizerOptions
         if (WarmupSteps < 0) problems.Add($"{nameof(WarmupSteps)} is {WarmupSteps}; expected at least 0");
         if (TotalSteps < 1) problems.Add($"{nameof(TotalSteps)} is {TotalSteps}; expected at least 1");
         if (problems.Count == 0 && TotalSteps is long steps)
-            problems.AddRange(Resolve().Groups.Where((_, i) => Groups[i].Constraint is { IsDefaultBound: false }).Select(g => g.Constraint!.TooShort(steps)).OfType<string>());
+            problems.AddRange(Resolve().Groups.Where((_, i) => Groups[i].Constraint is { IsDefaultBound: false }).Select(g => g.Constraint!.Bound.TooShort(steps)).OfType<string>());
         OptionException.ThrowIfAny("The optimizer has options out of range", problems);
     }
 }

@@ -29,12 +29,8 @@ internal sealed class GenuineAdamCpr : GenuineOptimizer
         float[] second = new float[n + Tail];
         // κ that follows from the initial weights is worked out here: the runtime's AdamW overwrites them before the constraint could look. An unset κ
         // is 0 and not NaN, since it is written by differences.
-        double? kappa = !p.Constrained ? null : _constraint.KappaInitMethod switch
-        {
-            KappaInitMethod.Uniform => _constraint.UniformKappa(n),
-            KappaInitMethod.Dependent => _constraint.Param * _constraint.Regularizer.Measure<double>(parameters[p.Name].ToDoubles()),
-            _ => null,
-        };
+        double? kappa = !p.Constrained ? null : _constraint.Bound is TimesInitialBound initial
+            ? initial.Factor * _constraint.Regularizer.Measure<double>(parameters[p.Name].ToDoubles()) : _constraint.Bound.Given(_constraint.Regularizer, n);
         second[n + 1] = (float)(kappa ?? 0);
         second[n + 5] = kappa is null ? 0 : 1;
         second[n + 6] = p.Constrained ? 1 : 0;
@@ -88,10 +84,10 @@ internal sealed class GenuineAdamCpr : GenuineOptimizer
             ["kappa_update"] = _constraint.Regularizer == Regularizer.Std ? rate : Float(g.Div(rate, Float(size, Shape.Scalar)), Shape.Scalar),
             ["constraint_rate"] = _constraint.RegularizeByLearningRate ? o.Rate : g.Constant(TensorData.From<float>([1], 1)),
         };
-        foreach (LinkSlot setting in _constraint.MethodSettings(ElementType.Float)) inputs[setting.Name] = g.Constant(setting.Constant!);
+        foreach (LinkSlot setting in _constraint.Bound.Slots(ElementType.Float)) inputs[setting.Name] = g.Constant(setting.Constant!);
         var body = new UpdateBody(g, inputs, ElementType.Float, parameter, g.Squeeze(o.Step, 0));
-        // κ of Dependent is in the state from the start, so at run time it is a given one.
-        (_constraint.KappaInitMethod == KappaInitMethod.Dependent ? _constraint with { KappaInitMethod = KappaInitMethod.Uniform } : _constraint).Emit(body);
+        // κ of a factor on R is in the state from the start, so at run time it is a given one.
+        (_constraint.Bound is TimesInitialBound ? _constraint with { Bound = Bound.Fixed(0) } : _constraint).Emit(body);
         Value constrained = g.Greater(Part(Tail - 1, 1), g.Constant(TensorData.From<float>([0], 1)));
         correction = g.Where(g.Squeeze(constrained, 0), body.Correction!, g.Scalar(0, ElementType.Float));
         Value after = g.Concat(0, body.NewState["lambda"], body.NewState["kappa"], g.Reshape(body.NewState["detector"], -1), Part(Tail - 1, 1));

@@ -48,7 +48,7 @@ public static class GenuineArtifacts
     /// <summary>The checkpoint that <see cref="Write"/> writes: initial parameters, running statistics as frozen ones, AdamCPR's state.</summary>
     /// <param name="graphs">The job.</param>
     /// <exception cref="OptionException">The job has something that the runtime cannot do.</exception>
-    public static OrtCheckpoint Checkpoint(TrainingPlan graphs)
+    internal static OrtCheckpoint Checkpoint(TrainingPlan graphs)
     {
         ArgumentNullException.ThrowIfNull(graphs);
         return Checkpoint(graphs, GenuineOptimizer.Of(graphs.Optimizer, Parameters(graphs).Trained));
@@ -56,7 +56,7 @@ public static class GenuineArtifacts
 
     /// <summary>Names of all parameters in the order of the models' inputs, which is that of the runtime's flat buffer.</summary>
     /// <param name="graphs">The job.</param>
-    public static IReadOnlyList<string> ParameterOrder(TrainingPlan graphs)
+    internal static IReadOnlyList<string> ParameterOrder(TrainingPlan graphs)
     {
         ArgumentNullException.ThrowIfNull(graphs);
         return Parameters(graphs).All;

@@ -119,7 +119,8 @@ internal sealed class OrtArtifacts
             }
             InferShapes.Run(model);
             var literals = model.Graph.Initializers.Where(i => !_values.ContainsKey(i.Name)).ToHashSet();
-            var classifier = new ParameterClassifier(model.Graph, model.Graph.Outputs[0], GradientRules.Default, new ParameterOptions(), literals);
+            var classifier = new ParameterClassifier(
+                model.Graph, model.Graph.Outputs[0], GradientRules.Default, new ParameterOptions(), new OptimizerOptions(), literals);
             constrained = [.. classifier.Run().Constrained.Select(p => p.Name)];
         }
         return [.. trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, constrained.Contains(p.Name), 0))];

@@ -5,7 +5,7 @@ namespace OrtCpr.Graph.OrtTraining;
 /// <param name="Type">Element type.</param>
 /// <param name="Data">Its value; null in a nominal checkpoint.</param>
 /// <param name="DocString">Text that goes with it; null for none.</param>
-public sealed record OrtTensor(string Name, ElementType Type, TensorData? Data, string? DocString = null)
+internal sealed record OrtTensor(string Name, ElementType Type, TensorData? Data, string? DocString = null)
 {
     /// <summary>A tensor with a value.</summary>
     public OrtTensor(string name, TensorData data) : this(name, (data ?? throw new ArgumentNullException(nameof(data))).Type, data)
@@ -16,18 +16,18 @@ public sealed record OrtTensor(string Name, ElementType Type, TensorData? Data, 
 /// <summary>What an optimizer knows of one parameter.</summary>
 /// <param name="Parameter">The parameter's name.</param>
 /// <param name="Momentums">Tensors by key: <c>momentum0</c>, <c>momentum1</c>, and whatever else a program keeps there.</param>
-public sealed record OrtParameterState(string Parameter, IReadOnlyList<OrtTensor> Momentums);
+internal sealed record OrtParameterState(string Parameter, IReadOnlyList<OrtTensor> Momentums);
 
 /// <summary>State of an optimizer; the runtime knows only the one named <see cref="OrtCheckpoint.DefaultGroup"/>.</summary>
 /// <param name="Name">Name of the group.</param>
 /// <param name="Step">Optimizer steps made.</param>
 /// <param name="InitialLearningRate">Rate from which a scheduler counts. The current rate is in no checkpoint.</param>
 /// <param name="States">One entry a parameter.</param>
-public sealed record OrtOptimizerGroup(string Name, long Step, float InitialLearningRate, IReadOnlyList<OrtParameterState> States);
+internal sealed record OrtOptimizerGroup(string Name, long Step, float InitialLearningRate, IReadOnlyList<OrtParameterState> States);
 
 /// <summary>Checkpoint of ONNX Runtime's on-device training ("ODTC" file, or the directory form of 1.15): parameters, optimizer state, properties.</summary>
 /// <remarks>Keeps everything that is in the file, in its order, so that what a program does not know survives it. Immutable; change it by <c>with</c>.</remarks>
-public sealed record OrtCheckpoint
+internal sealed record OrtCheckpoint
 {
     /// <summary>Name of the optimizer group that the runtime uses.</summary>
     public const string DefaultGroup = "group0";

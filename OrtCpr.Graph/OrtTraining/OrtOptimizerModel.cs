@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
@@ -44,7 +45,7 @@ internal static class OrtOptimizerModel
         OptimizerModelDescription? description;
         try
         {
-            description = JsonSerializer.Deserialize(json, GraphJson.Default.OptimizerModelDescription);
+            description = BoundWrittenBefore.Parse(Encoding.UTF8.GetBytes(json)).Deserialize(GraphJson.Default.OptimizerModelDescription);
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 
 namespace OrtCpr.Graph.Parameters;
@@ -6,6 +7,7 @@ namespace OrtCpr.Graph.Parameters;
 /// <summary>A pattern for names of parameters or nodes: a glob (<c>*</c> any text, <c>?</c> one character), or a
 /// regular expression when written <c>regex:…</c>.</summary>
 /// <remarks>Both must match the whole name. Case counts.</remarks>
+[JsonConverter(typeof(NamePatternJson))]
 public sealed class NamePattern
 {
     private readonly Regex _regex;

@@ -1,5 +1,6 @@
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Graph.Parameters;
 
@@ -13,11 +14,14 @@ internal sealed class ParameterClassifier
     private readonly Value _loss;
     private readonly GradientRules _rules;
     private readonly ParameterOptions _options;
+    private readonly OptimizerOptions _optimizer;
     private readonly IReadOnlySet<Value> _literals;
     private readonly ParameterUses _uses;
 
-    public ParameterClassifier(OnnxGraph graph, Value loss, GradientRules rules, ParameterOptions options, IReadOnlySet<Value> literals)
+    public ParameterClassifier(
+        OnnxGraph graph, Value loss, GradientRules rules, ParameterOptions options, OptimizerOptions optimizer, IReadOnlySet<Value> literals)
     {
+        _optimizer = optimizer;
         _graph = graph;
         _loss = loss;
         _rules = rules;
@@ -32,25 +36,22 @@ internal sealed class ParameterClassifier
         RefuseUnmatchedPatterns(candidates);
         HashSet<Value> toLoss = ReachesLoss();
         HashSet<Value> embeddings = _uses.Embeddings(candidates);
-        return new ParameterTable([.. candidates.Select(p => Describe(p, toLoss.Contains(p), embeddings.Contains(p)))]);
+        var table = new ParameterTable([.. candidates.Select(p => Describe(p, toLoss.Contains(p), embeddings.Contains(p)))]);
+        RefuseUnclearRules(table);
+        return table;
     }
 
     private ParameterInfo Describe(Value p, bool reachesLoss, bool isEmbedding)
     {
         (ParameterRole role, string roleReason) = RoleOf(p, isEmbedding);
         (bool trained, string reason) = IsTrained(p, reachesLoss);
-        int group = 0;
-        for (int i = 0; i < _options.Groups.Length && group == 0; i++)
-        {
-            if (Matches(_options.Groups[i], p)) group = i + 1;
-        }
         if (!trained)
         {
             ParameterRole kept = _uses.IsRunningStatistic(p) ? ParameterRole.RunningStatistic : ParameterRole.Constant;
             return new(p.Name, p.Type, p.Data!.Dimensions, kept, false, false, 0, reason);
         }
         (bool constrained, string why) = IsConstrained(p, role);
-        return new(p.Name, p.Type, p.Data!.Dimensions, role, true, constrained, group, $"{roleReason}; {why}");
+        return new(p.Name, p.Type, p.Data!.Dimensions, role, true, constrained, _optimizer.GroupOf(p.Name) ?? 0, $"{roleReason}; {why}");
     }
 
     private (bool, string) IsTrained(Value p, bool reachesLoss)
@@ -118,10 +119,27 @@ internal sealed class ParameterClassifier
         return reached;
     }
 
+    /// <summary>Each trained parameter belongs to one rule, and at most one rule takes what the others leave.</summary>
+    private void RefuseUnclearRules(ParameterTable table)
+    {
+        int[] rest = [.. Enumerable.Range(0, _optimizer.Groups.Length).Where(g => _optimizer.Groups[g].Parameters.IsEmpty)];
+        if (rest.Length > 1)
+        {
+            throw new OptionException($"The rules {string.Join(", ", rest)} of OptimizerOptions.Groups name no Parameters, but only one can take "
+                + "what the others leave. Give all but one of them name patterns.");
+        }
+        string[] left = [.. table.Trained.Select(p => p.Name).Where(n => _optimizer.GroupOf(n) is null)];
+        if (left.Length > 0)
+        {
+            throw new OptionException($"No rule of OptimizerOptions.Groups takes the parameter(s) {string.Join(", ", left)}. Add patterns for them, "
+                + "or a rule without Parameters for all that is left.");
+        }
+    }
+
     private void RefuseUnmatchedPatterns(Value[] candidates)
     {
         IEnumerable<NamePattern> all = _options.Freeze.Concat(_options.Train).Concat(_options.TrainOnly).Concat(_options.Constrain)
-            .Concat(_options.Unconstrain).Concat(_options.Groups.SelectMany(g => g));
+            .Concat(_options.Unconstrain).Concat(_optimizer.Groups.SelectMany(g => g.Parameters));
         string[] unmatched = [.. all.Where(p => !candidates.Any(c => p.Matches(c.Name))).Select(p => $"'{p.Text}'").Distinct()];
         if (unmatched.Length == 0) return;
         string names = string.Join(", ", candidates.Take(20).Select(c => c.Name))

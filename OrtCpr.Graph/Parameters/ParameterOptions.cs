@@ -20,10 +20,6 @@ public sealed record ParameterOptions
     /// <summary>Not constrained whatever their role.</summary>
     public ImmutableArray<NamePattern> Unconstrain { get; init; } = [];
 
-    /// <summary>Which parameters belong to the groups 1, 2, …: entry i holds the patterns of group i + 1. The rest is
-    /// in group 0; the first match wins.</summary>
-    public ImmutableArray<ImmutableArray<NamePattern>> Groups { get; init; } = [];
-
     /// <summary>Trains initializers that hold the same numbers, or one the transpose of the other, as one parameter and
     /// exports it everywhere: exporters pull tied weights apart. The first in the file gives the name. Default off,
     /// with a warning where there are such.</summary>

@@ -8,7 +8,7 @@ namespace OrtCpr.Graph.Parameters;
 /// <param name="Transposed">Whether the copy is the transpose.</param>
 /// <param name="Type">Element type that training works in.</param>
 /// <param name="Dimensions">Shape of the copy.</param>
-public sealed record TiedParameter(string Name, string Source, bool Transposed, ElementType Type, IReadOnlyList<long> Dimensions);
+internal sealed record TiedParameter(string Name, string Source, bool Transposed, ElementType Type, IReadOnlyList<long> Dimensions);
 
 /// <summary>Ties what one exporter pulled apart, and tells of what looks as if it were.</summary>
 internal static class TiedParameters

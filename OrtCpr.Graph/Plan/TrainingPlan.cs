@@ -56,7 +56,7 @@ public sealed class TrainingPlan
 
     /// <summary>Copies of trained parameters that are written with them at export; empty without <see
     /// cref="ParameterOptions.TieEqual"/>.</summary>
-    public IReadOnlyList<TiedParameter> Tied { get; init; } = [];
+    internal IReadOnlyList<TiedParameter> Tied { get; init; } = [];
 
     /// <summary>Values of the trained parameters before training, by name; Float, or Double in float64 models.</summary>
     public IReadOnlyDictionary<string, TensorData> InitialParameters { get; init; } = new Dictionary<string, TensorData>();
@@ -68,7 +68,7 @@ public sealed class TrainingPlan
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
     /// <summary>Nodes of the training graph: forward with loss, and all.</summary>
-    public (int Forward, int Total) NodeCounts { get; init; }
+    internal (int Forward, int Total) NodeCounts { get; init; }
 
     /// <summary>Seed of the dropout masks; null where nothing drops.</summary>
     internal long? DropoutSeed { get; init; }

@@ -39,7 +39,7 @@ public sealed class LoraAdaptersTests
         {
             Loss = new CrossEntropyLoss(),
             Parameters = new() { TrainOnly = [LoraAdapters.Parameters] },
-            Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 10 })] },
+            Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(10) })] },
         });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         using Batch batch = TestModels.Batch(16, inputs: 8);

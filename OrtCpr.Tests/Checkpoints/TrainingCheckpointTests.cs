@@ -10,7 +10,7 @@ public sealed class TrainingCheckpointTests
 {
     private static OptimizerOptions Inflection(double rate = 1e-2) => new()
     {
-        Groups = [UpdateRule.AdamCpr(rate, new ScaleByAdam { AmsGrad = true }, new ConstrainNorm { SampleInterval = 2, MaxWaitSteps = 9 })],
+        Groups = [UpdateRule.AdamCpr(rate, new ScaleByAdam { AmsGrad = true }, new ConstrainNorm { Bound = Bound.AtInflection(2, maxWait: 9) })],
     };
 
     private static TrainingDriver Create(byte[]? model = null, OptimizerOptions? optimizer = null)

@@ -15,7 +15,7 @@ public sealed class DeviceTrainingTests
 {
     private const int Steps = 20;
 
-    private static OptimizerOptions Cpr => new() { Groups = [UpdateRule.AdamCpr(1e-3, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.9 })], MaxGradientNorm = 1 };
+    private static OptimizerOptions Cpr => new() { Groups = [UpdateRule.AdamCpr(1e-3, constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.9) })], MaxGradientNorm = 1 };
 
     private static TrainingPlan Grokking => TrainingGraphBuilder.Build(TestModels.Grokking, new TrainingOptions { Optimizer = Cpr, Parameters = new() { RegularizeEmbeddings = true } });
 

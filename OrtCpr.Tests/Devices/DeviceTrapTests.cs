@@ -14,7 +14,7 @@ public sealed class DeviceTrapTests
 {
     private static TrainingPlan Optimizer(int matrices = 2) => TrainingPlan.ForOptimizer(
         [.. Enumerable.Range(0, matrices).Select(i => new ParameterSpec($"w{i}", ElementType.Float, [3, 2], true))],
-        new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 2 })] });
+        new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: new ConstrainNorm { Bound = Bound.AfterSteps(2) })] });
 
     // A tensor over OrtMemoryInfo.DefaultInstance, of memory type −1, ends the process when a CPU node and a device node read it.
     [TestMethod]

@@ -12,8 +12,8 @@ public sealed class ArtifactsFolderTests
     {
         Groups =
         [
-            UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 2, Adaptive = true }),
-            UpdateRule.Sgd(1e-2, new ScaleByMomentum(0.9, Nesterov: true), 0.01),
+            UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(2), Adaptive = true }),
+            UpdateRule.Sgd(1e-2, new ScaleByMomentum(0.9, Nesterov: true), 0.01) with { Parameters = ["fc2.*"] },
         ],
         MaxGradientNorm = 1,
         MaxGradientValue = 0.5,
@@ -23,7 +23,6 @@ public sealed class ArtifactsFolderTests
     private static TrainingDriver Create() => new(TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions
     {
         Optimizer = Mixed,
-        Parameters = new() { Groups = [["fc2.*"]] },
     }), new DriverOptions { Threads = 1 });
 
     private static void Steps(TrainingDriver driver, int from, int to)

@@ -13,7 +13,7 @@ public sealed class ConcurrencyTests
 
     private static TrainingPlan Graphs => TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions
     {
-        Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.9 })] },
+        Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.9) })] },
     });
 
     private static double[] Train(TrainingPlan graphs, int threads, int seed)

@@ -11,7 +11,7 @@ public sealed class FitTests
 {
     internal static TrainingDriver Create() => new(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions
     {
-        Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 3 })] },
+        Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(3) })] },
     }), new DriverOptions { Threads = 1 });
 
     internal static IEnumerable<Batch> Batches(long epoch) => Enumerable.Range(1, 5).Select(i => TestModels.Batch(3 + i, seed: (int)(100 * epoch) + i));

@@ -35,7 +35,7 @@ public sealed class NameTests
         using var folder = new TemporaryFolder();
         var options = new TrainingOptions
         {
-            Optimizer = new OptimizerOptions { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 2 })] },
+            Optimizer = new OptimizerOptions { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(2) })] },
         };
         using TrainingDriver driver = new(TrainingGraphBuilder.Build(model, options)), other = new(TrainingGraphBuilder.Build(model, options));
         float[] x = [.. Enumerable.Range(0, 32).Select(i => MathF.Sin(i))];

@@ -68,7 +68,7 @@ public sealed class ShortRunTests
     [TestMethod]
     public void AnOwnBoundThatIsOutOfReach_IsTold_AndALongRunIsNot()
     {
-        using TrainingDriver own = Create(new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 90 });
+        using TrainingDriver own = Create(new ConstrainNorm { Bound = Bound.AfterSteps(90) });
         FitResult result = new Trainer(own).Fit(new DataLoader(Table(120), own.Plan.BatchInputs), new FitOptions { Epochs = 20 });
         StringAssert.Contains(result.Warnings.Single(), "WarmStart sets its bounds at step 90, but the run has 80");
         StringAssert.StartsWith(result.ConstraintSummary, "bounds set 0/1");

@@ -13,7 +13,7 @@ public sealed class TrainingDriverTests
 
     private static OptimizerOptions Dependent => new()
     {
-        Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.8 })],
+        Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.8) })],
     };
 
     private static void Step(TrainingDriver driver, Batch batch)

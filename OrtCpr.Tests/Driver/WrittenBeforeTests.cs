@@ -19,14 +19,13 @@ public sealed class WrittenBeforeTests
             {
                 Groups =
                 [
-                    UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 2, Adaptive = true }),
-                    UpdateRule.Sgd(1e-2, new ScaleByMomentum(0.9, Nesterov: true), 0.01),
+                    UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(2), Adaptive = true }),
+                    UpdateRule.Sgd(1e-2, new ScaleByMomentum(0.9, Nesterov: true), 0.01) with { Parameters = ["fc2.*"] },
                 ],
                 MaxGradientNorm = 1,
                 MaxGradientValue = 0.5,
                 Rescaling = new RescaleWeights(),
             },
-            Parameters = new() { Groups = [["fc2.*"]] },
         }), new DriverOptions { Threads = 1 });
         driver.SetSchedule(new CosineSchedule(20, 2), 1);
         return driver;

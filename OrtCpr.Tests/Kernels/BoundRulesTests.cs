@@ -9,7 +9,7 @@ public sealed class BoundRulesTests
     [TestMethod]
     public void Lambda_RisesAboveTheBound_FallsBelowIt_AndStopsAtZero()
     {
-        ConstraintSettings settings = new() { Method = KappaInitMethod.Uniform, KappaUpdate = 0.5 };
+        ConstraintSettings settings = new() { Method = BoundKind.Uniform, KappaUpdate = 0.5 };
         ConstraintState state = new() { Kappa = 10, IsSet = true };
         Assert.AreEqual(1, BoundRules.Advance(settings, ref state, 1, 12));
         Assert.AreEqual(0.5, BoundRules.Advance(settings, ref state, 2, 9));
@@ -20,7 +20,7 @@ public sealed class BoundRulesTests
     [TestMethod]
     public void WarmStart_MeasuresInItsStepOnly_AndIsActiveFromTheNext()
     {
-        ConstraintSettings settings = new() { Method = KappaInitMethod.WarmStart, WarmStartSteps = 3, KappaUpdate = 1 };
+        ConstraintSettings settings = new() { Method = BoundKind.WarmStart, WarmStartSteps = 3, KappaUpdate = 1 };
         ConstraintState state = new() { Kappa = double.NaN };
         Assert.IsFalse(BoundRules.NeedsMeasure(settings, state, 2));
         Assert.IsTrue(BoundRules.NeedsMeasure(settings, state, 3));
@@ -32,7 +32,7 @@ public sealed class BoundRulesTests
     [TestMethod]
     public void Inflection_IsSeenAtMultiplesOfTheInterval_FromTheFourthSampleOn()
     {
-        ConstraintSettings settings = new() { Method = KappaInitMethod.InflectionPoint, SampleInterval = 10 };
+        ConstraintSettings settings = new() { Method = BoundKind.InflectionPoint, SampleInterval = 10 };
         // Bends at the third sample already, which is too early to count, then grows evenly, then bends at the sixth.
         double[] measures = [0, 10, 15, 20, 25, 29];
         ConstraintState state = new() { Kappa = double.NaN };
@@ -54,7 +54,7 @@ public sealed class BoundRulesTests
     [TestMethod]
     public void ConstantMeasure_NeverBends_ThoughItsSamplesWereRounded()
     {
-        ConstraintSettings settings = new() { Method = KappaInitMethod.InflectionPoint, SampleInterval = 1 };
+        ConstraintSettings settings = new() { Method = BoundKind.InflectionPoint, SampleInterval = 1 };
         ConstraintState state = default;
         for (int step = 1; step < 20; step++)
         {
@@ -67,7 +67,7 @@ public sealed class BoundRulesTests
     [TestMethod]
     public void MaxWaitSteps_SetTheBound_BetweenSamplesToo()
     {
-        ConstraintSettings settings = new() { Method = KappaInitMethod.InflectionPoint, SampleInterval = 100, MaxWaitSteps = 7 };
+        ConstraintSettings settings = new() { Method = BoundKind.InflectionPoint, SampleInterval = 100, MaxWaitSteps = 7 };
         ConstraintState state = new() { Kappa = double.NaN };
         Assert.IsFalse(BoundRules.NeedsMeasure(settings, state, 6));
         Assert.IsTrue(BoundRules.NeedsMeasure(settings, state, 7));
@@ -79,7 +79,7 @@ public sealed class BoundRulesTests
     [TestMethod]
     public void SampleDecay_AveragesFromTheFirstSampleOn()
     {
-        ConstraintSettings settings = new() { Method = KappaInitMethod.InflectionPoint, SampleInterval = 1, SampleDecay = 0.75 };
+        ConstraintSettings settings = new() { Method = BoundKind.InflectionPoint, SampleInterval = 1, SampleDecay = 0.75 };
         ConstraintState state = default;
         BoundRules.Advance(settings, ref state, 1, 8);
         Assert.AreEqual(8, state.LastSample);

@@ -93,7 +93,7 @@ internal sealed unsafe class KernelRun
             Step = t,
             State = Constraint,
         };
-        if (_scenario.Method is KappaInitMethod method)
+        if (_scenario.Method is BoundKind method)
         {
             task.IsConstrained = true;
             task.Regularizer = RegularizerFormula.Of(_scenario.Variant.Regularizer!.Value);

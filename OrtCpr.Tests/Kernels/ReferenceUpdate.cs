@@ -40,7 +40,7 @@ internal sealed class ReferenceUpdate
 
     public void Step(int t)
     {
-        if (!IsSet && _scenario.Method == KappaInitMethod.Dependent)
+        if (!IsSet && _scenario.Method == BoundKind.Dependent)
         {
             Kappa = UpdateScenario.KappaFactor * ReferenceRegularizer.Value(Measure, Parameter);
             IsSet = true;
@@ -127,7 +127,7 @@ internal sealed class ReferenceUpdate
 
     private bool Sets(int t, double value)
     {
-        if (_scenario.Method == KappaInitMethod.WarmStart)
+        if (_scenario.Method == BoundKind.WarmStart)
             return t == UpdateScenario.WarmStartSteps;
         double decay = UpdateScenario.SampleDecay;
         Samples.Add(Samples.Count == 0 ? value : (decay * Samples[^1]) + ((1 - decay) * value));

@@ -32,7 +32,7 @@ public sealed class UpdateKernelTests
     public void EveryBound_FollowsTheSpecification_OnManyChunks()
     {
         foreach (UpdateVariant variant in OnePerBound)
-            AssertFollowsReference(new(variant, variant.Method == KappaInitMethod.Dependent ? ManyChunks : SeveralChunks), TwoThreads.Loop);
+            AssertFollowsReference(new(variant, variant.Method == BoundKind.Dependent ? ManyChunks : SeveralChunks), TwoThreads.Loop);
     }
 
     [TestMethod]
@@ -85,7 +85,7 @@ public sealed class UpdateKernelTests
     [TestMethod]
     public void Parameter_StaysWhereAdamPutsIt_WhileLambdaIsZero()
     {
-        UpdateVariant constrained = UpdateVariant.All.First(variant => variant.Method == KappaInitMethod.WarmStart);
+        UpdateVariant constrained = UpdateVariant.All.First(variant => variant.Method == BoundKind.WarmStart);
         KernelRun plain = new(new(constrained with { Regularizer = null, Method = null }, 100), inPlace: true);
         KernelRun waiting = new(new(constrained, 100), inPlace: true);
         for (int t = 1; t <= UpdateScenario.WarmStartSteps; t++)

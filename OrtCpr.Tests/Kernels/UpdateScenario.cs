@@ -32,7 +32,7 @@ internal sealed class UpdateScenario(UpdateVariant variant, int length, float mi
 
     public int Length { get; } = length;
 
-    public KappaInitMethod? Method { get; } = variant.Method;
+    public BoundKind? Method { get; } = variant.Method;
 
     /// <summary>Nesterov's form allows none.</summary>
     public float Dampening => Variant.Base.Nesterov ? 0 : 0.25f;
@@ -55,7 +55,7 @@ internal sealed class UpdateScenario(UpdateVariant variant, int length, float mi
     /// <summary>Unset, or for a uniform bound a κ that half of R exceeds.</summary>
     public ConstraintState InitialConstraint()
     {
-        if (Method != KappaInitMethod.Uniform)
+        if (Method != BoundKind.Uniform)
             return new() { Kappa = double.NaN };
         double[] values = Array.ConvertAll(InitialParameter(), value => (double)value);
         return new() { Kappa = (float)(0.5 * ReferenceRegularizer.Value(Variant.Regularizer!.Value, values)), IsSet = true };

@@ -13,7 +13,7 @@ internal sealed record BaseRule(
 /// <param name="Method">How κ is found; null exactly where <paramref name="Regularizer"/> is.</param>
 /// <param name="AmsGrad">Whether v̂ is kept.</param>
 /// <param name="Adaptive">AdaCPR.</param>
-internal sealed record UpdateVariant(BaseRule Base, Regularizer? Regularizer, KappaInitMethod? Method, bool AmsGrad = false, bool Adaptive = false)
+internal sealed record UpdateVariant(BaseRule Base, Regularizer? Regularizer, BoundKind? Method, bool AmsGrad = false, bool Adaptive = false)
 {
     private static readonly BaseRule[] Bases =
     [
@@ -40,7 +40,7 @@ internal sealed record UpdateVariant(BaseRule Base, Regularizer? Regularizer, Ka
         from adaptive in Choices
         where constraint.Regularizer is not null || !adaptive
         // Steps of equal length leave the deviation of elements on one side as it is: rounding would decide where it bends.
-        where !rule.IsLion || constraint is not (Graph.Optimizers.Regularizer.Std, KappaInitMethod.InflectionPoint)
+        where !rule.IsLion || constraint is not (Graph.Optimizers.Regularizer.Std, BoundKind.InflectionPoint)
         select new UpdateVariant(rule, constraint.Regularizer, constraint.Method, amsGrad, adaptive);
 
     /// <summary>The links that make the operator.</summary>
@@ -51,7 +51,7 @@ internal sealed record UpdateVariant(BaseRule Base, Regularizer? Regularizer, Ka
             : new ScaleByMomentum(Base.HasMomentum ? UpdateScenario.Momentum : 0, Nesterov: Base.Nesterov),
         .. Base.HasDecay ? [new AddDecayedWeights(UpdateScenario.WeightDecay)] : Array.Empty<UpdateLink>(),
         .. Regularizer is not Regularizer r ? Array.Empty<UpdateLink>()
-            : [new ConstrainNorm { Regularizer = r, KappaInitMethod = Method!.Value, KappaInitParam = 1, Adaptive = Adaptive }],
+            : [new ConstrainNorm { Regularizer = r, Bound = Bound.Of(Method!.Value.ToString(), 1), Adaptive = Adaptive }],
     ];
 
     /// <summary>The operator.</summary>
@@ -63,8 +63,8 @@ internal sealed record UpdateVariant(BaseRule Base, Regularizer? Regularizer, Ka
     /// <summary>The combination of an operator name.</summary>
     public static UpdateVariant Named(string name) => All.Single(v => v.Name == name);
 
-    private static IEnumerable<(Regularizer? Regularizer, KappaInitMethod? Method)> Constraints =>
+    private static IEnumerable<(Regularizer? Regularizer, BoundKind? Method)> Constraints =>
         (from regularizer in Enum.GetValues<Regularizer>()
-         from method in Enum.GetValues<KappaInitMethod>()
-         select ((Regularizer?)regularizer, (KappaInitMethod?)method)).Prepend((null, null));
+         from method in Enum.GetValues<BoundKind>()
+         select ((Regularizer?)regularizer, (BoundKind?)method)).Prepend((null, null));
 }

@@ -55,7 +55,7 @@ public sealed class BodyAndKernelTests
         }
     }
 
-    private static UpdateRule Cpr(Regularizer r, KappaInitMethod method = KappaInitMethod.Dependent, bool amsGrad = false, double decay = 0) => new()
+    private static UpdateRule Cpr(Regularizer r, Bound? bound = null, bool amsGrad = false, double decay = 0) => new()
     {
         LearningRate = 1e-2,
         Links =
@@ -65,9 +65,7 @@ public sealed class BodyAndKernelTests
             new ConstrainNorm
             {
                 Regularizer = r,
-                KappaInitMethod = method,
-                KappaInitParam = method switch { KappaInitMethod.Dependent => 0.9, KappaInitMethod.WarmStart => 2, KappaInitMethod.Uniform => 0.05, _ => null },
-                SampleInterval = 1,
+                Bound = bound ?? Bound.TimesInitial(0.9),
             },
         ],
     };
@@ -90,12 +88,12 @@ public sealed class BodyAndKernelTests
         Agree(Run(Cpr(Regularizer.Std), new DriverOptions { Threads = 2 }, 10, 0.17), Run(Cpr(Regularizer.Std), new DriverOptions { Threads = 2, Kernels = false }, 10, 0.17));
 
     [TestMethod]
-    [DataRow(KappaInitMethod.Uniform, false, 0.0)]
-    [DataRow(KappaInitMethod.WarmStart, true, 0.0)]
-    [DataRow(KappaInitMethod.InflectionPoint, false, 0.1)]
-    public void KernelEqualsBody_ForEveryBound(KappaInitMethod method, bool amsGrad, double decay)
+    [DataRow("uniform", 0.05, false, 0.0)]
+    [DataRow("warm_start", 2.0, true, 0.0)]
+    [DataRow("inflection_point", null, false, 0.1)]
+    public void KernelEqualsBody_ForEveryBound(string method, double? parameter, bool amsGrad, double decay)
     {
-        UpdateRule rule = Cpr(Regularizer.L2, method, amsGrad, decay);
+        UpdateRule rule = Cpr(Regularizer.L2, Bound.Of(method, parameter, every: 1), amsGrad, decay);
         Agree(Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5), Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5));
     }
 
@@ -103,9 +101,9 @@ public sealed class BodyAndKernelTests
     [TestMethod]
     public void KernelEqualsBody_ForEveryChainOfLinksWithAKernel()
     {
-        foreach (UpdateVariant variant in UpdateVariant.All.Where(v => v.Method is null or KappaInitMethod.WarmStart))
+        foreach (UpdateVariant variant in UpdateVariant.All.Where(v => v.Method is null or BoundKind.WarmStart))
         {
-            UpdateLink[] links = [.. variant.Links.Select(l => l is ConstrainNorm c ? c with { KappaInitParam = 2 } : l)];
+            UpdateLink[] links = [.. variant.Links.Select(l => l is ConstrainNorm c ? c with { Bound = Bound.AfterSteps(2) } : l)];
             var rule = new UpdateRule { LearningRate = 1e-2, Links = [.. links] };
             // Lion's direction is a sign: where body and kernel round to different sides of 0, whole steps differ.
             if (variant.Base.IsLion) continue;
@@ -153,7 +151,7 @@ public sealed class BodyAndKernelTests
     [TestMethod]
     public void KernelEqualsBody_ForAdaptiveBounds()
     {
-        UpdateRule rule = Cpr(Regularizer.L1) with { Links = [new ScaleByAdam(), new ConstrainNorm { Regularizer = Regularizer.L1, KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.999, Adaptive = true }] };
+        UpdateRule rule = Cpr(Regularizer.L1) with { Links = [new ScaleByAdam(), new ConstrainNorm { Regularizer = Regularizer.L1, Bound = Bound.TimesInitial(0.999), Adaptive = true }] };
         Agree(Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5), Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5));
     }
 }

@@ -24,30 +24,52 @@ public sealed class OptimizerOptionsTests
     }
 
     [TestMethod]
-    [DataRow(KappaInitMethod.Uniform, null, "not given")]
-    [DataRow(KappaInitMethod.Uniform, -1.0, "KappaInitParam is -1")]
-    [DataRow(KappaInitMethod.Dependent, null, "not given")]
-    [DataRow(KappaInitMethod.Dependent, 0.0, "KappaInitParam is 0")]
-    [DataRow(KappaInitMethod.WarmStart, 0.0, "KappaInitParam is 0")]
-    [DataRow(KappaInitMethod.WarmStart, 2.5, "KappaInitParam is 2.5")]
-    public void KappaInitParam_IsChecked_ByMethod(KappaInitMethod method, double? param, string expected) =>
-        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { KappaInitMethod = method, KappaInitParam = param })), expected);
+    [DataRow("uniform", null, "not given")]
+    [DataRow("dependent", null, "not given")]
+    [DataRow("warm_start", 0.0, "kappa_init_param is 0")]
+    [DataRow("warm_start", 2.5, "kappa_init_param is 2.5")]
+    [DataRow("warm_start", double.PositiveInfinity, "whole steps")]
+    [DataRow("kappa_ws", null, "expected one of uniform, dependent, warm_start, inflection_point")]
+    public void ThePackagesArguments_AreChecked(string method, double? param, string expected) =>
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Bound.Of(method, param)).Message, expected);
+
+    [TestMethod]
+    public void ThePackagesArguments_GiveTheBoundsTheyMean()
+    {
+        Assert.AreEqual(Bound.Fixed(0.5, KappaScale.Mean), Bound.Of("uniform", 0.5, scale: KappaScale.Mean));
+        Assert.AreEqual(Bound.TimesInitial(0.8), Bound.Of("depended", 0.8));
+        Assert.AreEqual(Bound.AfterSteps(7), Bound.Of("WarmStart", 7, every: 3));
+        Assert.AreEqual(Bound.AfterSteps(), Bound.Of("warm-start"));
+        Assert.AreEqual(Bound.AtInflection(50, 0.5, 900), Bound.Of("inflection_point", null, 50, 0.5, 900));
+        CollectionAssert.AreEqual(Bound.Methods.ToArray(), Bound.Methods.Select(m => Bound.Of(m, 1).Method).ToArray());
+    }
+
+    [TestMethod]
+    public void EveryBound_IsChecked()
+    {
+        (Bound Bound, string Expected)[] wrong =
+        [
+            (Bound.Fixed(-1), "kappa is -1"), (Bound.Fixed(double.NaN), "kappa is NaN"), (Bound.TimesInitial(0), "factor is 0"),
+            (Bound.AfterSteps(0), "steps is 0"), (Bound.AtInflection(0), "every is 0"),
+        ];
+        foreach ((Bound bound, string expected) in wrong) StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = bound })), expected);
+    }
 
     [TestMethod]
     public void ConstraintSettings_AreChecked_AllAtOnce()
     {
-        string message = Refusal(Cpr(new ConstrainNorm { KappaUpdate = -1, SampleInterval = 0, SampleDecay = 1, MaxWaitSteps = -1 }));
-        foreach (string name in new[] { "KappaUpdate", "SampleInterval", "SampleDecay", "MaxWaitSteps" }) StringAssert.Contains(message, name);
+        string message = Refusal(Cpr(new ConstrainNorm { KappaUpdate = -1, Bound = Bound.AtInflection(0, 1, -1) }));
+        foreach (string name in new[] { "KappaUpdate", "every", "decay", "maxWait" }) StringAssert.Contains(message, name);
     }
 
     [TestMethod]
     public void RunTooShortToSetABound_IsRefused()
     {
-        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { SampleInterval = 200 }) with { TotalSteps = 799 }), "four samples, 200 steps apart, but the run has 799");
-        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart }) with { TotalSteps = 1000 }), "give a KappaInitParam below that");
-        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 50 }) with { TotalSteps = 50 }), "shorten KappaInitParam");
-        (Cpr(new ConstrainNorm { SampleInterval = 200 }) with { TotalSteps = 800 }).Validate();
-        (Cpr(new ConstrainNorm { MaxWaitSteps = 50 }) with { TotalSteps = 100 }).Validate();
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.AtInflection(200) }) with { TotalSteps = 799 }), "four samples, 200 steps apart, but the run has 799");
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.AfterSteps() }) with { TotalSteps = 1000 }), "name a step below that");
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.AfterSteps(50) }) with { TotalSteps = 50 }), "name an earlier step");
+        (Cpr(new ConstrainNorm { Bound = Bound.AtInflection(200) }) with { TotalSteps = 800 }).Validate();
+        (Cpr(new ConstrainNorm { Bound = Bound.AtInflection(maxWait: 50) }) with { TotalSteps = 100 }).Validate();
         (Cpr(new ConstrainNorm()) with { TotalSteps = 100, WarmupSteps = 100 }).Validate();
     }
 
@@ -62,8 +84,7 @@ public sealed class OptimizerOptionsTests
         OptimizerOptions options = Cpr(new ConstrainNorm()) with { TotalSteps = steps, WarmupSteps = warmup };
         options.Validate();
         ConstrainNorm resolved = options.Resolve().Groups[0].Constraint!;
-        Assert.AreEqual(isShort ? KappaInitMethod.WarmStart : KappaInitMethod.InflectionPoint, resolved.KappaInitMethod);
-        if (isShort) Assert.AreEqual(Math.Max(1.0, steps / 5), resolved.KappaInitParam);
+        Assert.AreEqual(isShort ? Bound.AfterSteps(Math.Max(1, steps / 5)) : Bound.AtInflection(warmup == 0 ? null : warmup / 10), resolved.Bound);
         Assert.AreEqual(isShort, string.Join(' ', options.Warnings()).Contains($"The run has {steps} steps", StringComparison.Ordinal));
     }
 
@@ -77,7 +98,7 @@ public sealed class OptimizerOptionsTests
 
     [TestMethod]
     public void ConstraintBeforeTheBaseRule_IsRefused() =>
-        StringAssert.Contains(Refusal(new() { Groups = [new UpdateRule { Links = [new ConstrainNorm { KappaInitMethod = KappaInitMethod.Uniform, KappaInitParam = 1 }, new ScaleByAdam()] }] }), "expected it last");
+        StringAssert.Contains(Refusal(new() { Groups = [new UpdateRule { Links = [new ConstrainNorm { Bound = Bound.Fixed(1) }, new ScaleByAdam()] }] }), "expected it last");
 
     [TestMethod]
     public void OptimizerWithNothingToConstrain_SaysSo()

@@ -32,7 +32,7 @@ public sealed class GenuineRuntimeTests
     [TestMethod]
     public void Checkpoint_CarriesTheStateOfTheConstraint()
     {
-        OptimizerOptions options = new() { Groups = [UpdateRule.AdamCpr(constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 0.5 })] };
+        OptimizerOptions options = new() { Groups = [UpdateRule.AdamCpr(constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.5) })] };
         TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions { Optimizer = options });
         OrtCheckpoint checkpoint = OrtCheckpoint.Read(GenuineArtifacts.Checkpoint(graphs).ToBytes());
         CollectionAssert.AreEqual(new[] { "bn.running_mean", "bn.running_var" }, checkpoint.Frozen.Select(t => t.Name).ToArray());

@@ -33,6 +33,27 @@ public sealed class TrainingSessionTests
     }
 
     [TestMethod]
+    public void LinearScheduler_AdvancesWhenItIsStepped_UpThenDown()
+    {
+        using CheckpointState state = CheckpointState.LoadCheckpoint(FileOf("checkpoint"));
+        using TrainingSession session = Open(state);
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(session.SchedulerStep).Message, "RegisterLinearLRScheduler first");
+        Assert.ThrowsExactly<OptionException>(() => session.RegisterLinearLRScheduler(2, 0, 0.8f));
+        Assert.ThrowsExactly<DriverException>(() => session.RegisterLinearLRScheduler(2, 6, -1));
+        session.RegisterLinearLRScheduler(2, 6, 0.8f);
+        var rates = new List<float>();
+        for (int i = 0; i < 7; i++)
+        {
+            rates.Add(session.GetLearningRate());
+            Step(session, 0);
+            session.SchedulerStep();
+        }
+        float[] expected = [0, 0.4f, 0.8f, 0.6f, 0.4f, 0.2f, 0];
+        for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], rates[i], 1e-7f, $"step {i}");
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => session.SetLearningRate(1)).Message, "A scheduler sets the learning rate");
+    }
+
+    [TestMethod]
     [DataRow(typeof(Microsoft.ML.OnnxRuntime.TrainingSession), typeof(TrainingSession))]
     [DataRow(typeof(Microsoft.ML.OnnxRuntime.CheckpointState), typeof(CheckpointState))]
     [DataRow(typeof(Microsoft.ML.OnnxRuntime.TrainingUtils), typeof(TrainingUtils))]

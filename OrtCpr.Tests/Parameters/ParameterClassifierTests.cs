@@ -1,6 +1,7 @@
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Tests.Parameters;
@@ -81,12 +82,21 @@ public sealed class ParameterClassifierTests
         TrainingPlan graphs = TrainingGraphBuilder.Build(Model(), new TrainingOptions
         {
             Loss = new OrtCpr.Graph.Losses.MseLoss(),
-            Parameters = new ParameterOptions { Groups = [["proj*"]] },
-            Optimizer = new()
-            { Groups = [OrtCpr.Graph.Optimizers.UpdateRule.Adam(1e-3), OrtCpr.Graph.Optimizers.UpdateRule.AdamCpr(1e-2)] },
+            Optimizer = new() { Groups = [UpdateRule.Adam(1e-3), UpdateRule.AdamCpr(1e-2) with { Parameters = ["proj*"] }, UpdateRule.Adam() with { Parameters = ["pro?"] }] },
         });
         Assert.AreEqual(1, graphs.Trained.Single(p => p.Name == "proj").Group);
         CollectionAssert.AreEqual(new[] { "proj" }, graphs.Constrained.ToArray());
+    }
+
+    [TestMethod]
+    public void RulesThatLeaveParameters_OrTakeThemTwice_AreRefused()
+    {
+        OptionException Refusal(params UpdateRule[] rules) => Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(
+            Model(), new TrainingOptions { Loss = new OrtCpr.Graph.Losses.MseLoss(), Optimizer = new() { Groups = [.. rules] } }));
+        UpdateRule some = UpdateRule.Adam() with { Parameters = ["proj"] };
+        StringAssert.Contains(Refusal(some).Message, "takes the parameter(s)");
+        StringAssert.Contains(Refusal(UpdateRule.Adam(), some, UpdateRule.AdamW()).Message, "The rules 0, 2 of OptimizerOptions.Groups name no Parameters");
+        StringAssert.Contains(Refusal(UpdateRule.Adam(), UpdateRule.Adam() with { Parameters = ["nothing*"] }).Message, "'nothing*' match no parameter");
     }
 
     [TestMethod]

@@ -29,8 +29,8 @@ public sealed class GrokkingCommandLineTests
         ConstrainNorm constraint = options.Groups[0].Constraint!;
         Assert.AreEqual(0.01, options.Groups[0].LearningRate);
         Assert.AreEqual(new ScaleByAdam { Beta1 = 0.8, Beta2 = 0.9 }, options.Groups[0].Links[0]);
-        Assert.AreEqual((Regularizer.L1, KappaInitMethod.WarmStart, 20.0, 2.0, true),
-            (constraint.Regularizer, constraint.KappaInitMethod, constraint.KappaInitParam, constraint.KappaUpdate, constraint.RegularizeByLearningRate));
+        Assert.AreEqual((Regularizer.L1, Bound.AfterSteps(20), 2.0, true),
+            (constraint.Regularizer, constraint.Bound, constraint.KappaUpdate, constraint.RegularizeByLearningRate));
         Assert.AreEqual(new RescaleWeights(0.5), options.Rescaling);
         Assert.IsFalse(recipe.RegEmbedding);
     }
@@ -59,10 +59,10 @@ public sealed class GrokkingCommandLineTests
     [DataRow("--lr -1 --epochs 1", "LearningRate is -1; expected")]
     [DataRow("--optimizer sgd", "'sgd'")]
     [DataRow("--model_dim 64", "'64'")]
-    [DataRow("--kappa_init_method uniform", "not given; expected, for Uniform, the bound itself")]
-    [DataRow("--kappa_init_method warm_start --epochs 2", "WarmStart sets its bounds at step 1000, but the run has 16")]
+    [DataRow("--kappa_init_method uniform", "not given; expected, for uniform, the bound itself")]
+    [DataRow("--kappa_init_method warm_start --epochs 2", "sets bounds after step 1000, but the run has 16")]
     [DataRow("--kappa_init_method inflection_point --epochs 2", "four samples, 200 steps apart, but the run has 16")]
-    [DataRow("--kappa_init_param 0", "expected, for Dependent, a factor above 0")]
+    [DataRow("--kappa_init_param 0", "factor is 0; expected a factor above 0")]
     [DataRow("--reference_seed 3", "--reference_seed: expected 1, 2 or 1,2")]
     [DataRow("--reference_seed 1 --seed 2", "give one of --seed and --reference_seed")]
     [DataRow("--reference_seed 1 --p 100", "leave out --p")]

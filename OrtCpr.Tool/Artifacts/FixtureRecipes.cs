@@ -15,29 +15,29 @@ internal static class FixtureRecipes
         ("adamw", new() { Groups = [new UpdateRule { LearningRate = Rate, Links = [new ScaleByAdam(), new AddDecayedWeights(0.1, OnlyConstrained: false)] }] }),
         // An ε that keeps clipped gradients, which are rounding in places, from becoming full steps.
         ("adam_clip", new() { Groups = [UpdateRule.Adam(Rate, new ScaleByAdam { Epsilon = 1e-4 })], MaxGradientNorm = 0.5 }),
-        Cpr(Regularizer.L2, KappaInitMethod.WarmStart, 3),
+        Cpr(Regularizer.L2, Bound.AfterSteps(3)),
     ];
 
     // Every bound with every measure, the one of the common rows among them.
     public static IReadOnlyList<(string Name, OptimizerOptions Options)> Bounds { get; } =
     [
-        .. from method in new[] { (KappaInitMethod.Uniform, 1.0), (KappaInitMethod.Dependent, 0.95), (KappaInitMethod.WarmStart, 3), (KappaInitMethod.InflectionPoint, 0) }
+        .. from bound in new[] { Bound.Fixed(1), Bound.TimesInitial(0.95), Bound.AfterSteps(3), Bound.AtInflection(5) }
            from regularizer in Enum.GetValues<Regularizer>()
-           select Cpr(regularizer, method.Item1, method.Item2),
+           select Cpr(regularizer, bound),
     ];
 
     // A bound far below R, or steps by the sign alone, throw small weights from side to side within these few steps, and what comes of that is rounding: λ
     // grows slower there.
-    private static double KappaUpdate(Regularizer regularizer, KappaInitMethod method) => (method == KappaInitMethod.Uniform ? 0.01 : 1) * (regularizer == Regularizer.L1 ? 1e-4 : 1);
+    private static double KappaUpdate(Regularizer regularizer, Bound bound) => (bound is FixedBound ? 0.01 : 1) * (regularizer == Regularizer.L1 ? 1e-4 : 1);
 
-    private static (string, OptimizerOptions) Cpr(Regularizer regularizer, KappaInitMethod method, double parameter) =>
-        ($"adamcpr_{regularizer}_{method}".ToLowerInvariant(), new()
+    private static (string, OptimizerOptions) Cpr(Regularizer regularizer, Bound bound) =>
+        ($"adamcpr_{regularizer}_{bound.Kind}".ToLowerInvariant(), new()
         {
             Groups =
             [
                 UpdateRule.AdamCpr(Rate, constraint: new ConstrainNorm
                 {
-                    Regularizer = regularizer, KappaInitMethod = method, KappaInitParam = parameter == 0 ? null : parameter, SampleInterval = 5, KappaUpdate = KappaUpdate(regularizer, method),
+                    Regularizer = regularizer, Bound = bound, KappaUpdate = KappaUpdate(regularizer, bound),
                 }),
             ],
         });

@@ -5,21 +5,9 @@ namespace OrtCpr.Tool.Verify;
 /// <summary>Update rules by the names that recorded runs use.</summary>
 internal static class RecordedRule
 {
-    private static readonly Dictionary<string, KappaInitMethod> Methods = new()
-    {
-        ["uniform"] = KappaInitMethod.Uniform,
-        ["dependent"] = KappaInitMethod.Dependent,
-        ["warm_start"] = KappaInitMethod.WarmStart,
-        ["inflection_point"] = KappaInitMethod.InflectionPoint,
-    };
+    private static readonly Dictionary<string, string> Methods = Bound.Methods.ToDictionary(m => m);
 
-    private static readonly Dictionary<string, Regularizer> Measures = new()
-    {
-        ["l2"] = Regularizer.L2,
-        ["l1"] = Regularizer.L1,
-        ["std"] = Regularizer.Std,
-        ["huber"] = Regularizer.Huber,
-    };
+    private static readonly Dictionary<string, Regularizer> Measures = Enum.GetValues<Regularizer>().ToDictionary(ConstrainNorm.RegularizerName);
 
     /// <summary>Adam or SGD with the weight decay of its kind: decoupled in AdamW, coupled in Adam and SGD.</summary>
     /// <param name="config">The settings.</param>
@@ -43,8 +31,8 @@ internal static class RecordedRule
     /// <param name="isAdaptive">Whether the algorithm's name says AdaCPR.</param>
     public static ConstrainNorm Constraint(CaseConfig config, bool isAdaptive = false)
     {
-        KappaInitMethod method = config.Choice("kappa_init_method", Methods);
-        bool inflects = method == KappaInitMethod.InflectionPoint;
+        string method = config.Choice("kappa_init_method", Methods);
+        bool inflects = method == AtInflectionBound.MethodName;
         // The package has these three for every method; they do something for one.
         if (!inflects) config.Describes("reg_step_size", "reg_ema_decay", "max_wait_steps");
         var choices = new Dictionary<string, bool> { ["reduce"] = true, ["true"] = true, ["false"] = false };
@@ -52,17 +40,18 @@ internal static class RecordedRule
         if (isAdaptive && !adapts) throw new CaseException("the algorithm is AdaCPR, but 'kappa_adapt' of the config is off");
         return new ConstrainNorm
         {
-            KappaInitMethod = method,
-            KappaInitParam = inflects ? null : config.Number("kappa_init_param"),
+            Bound = Bound.Of(
+                method,
+                inflects ? null : config.Number("kappa_init_param"),
+                inflects ? config.Whole("reg_step_size", AtInflectionBound.DefaultInterval) : null,
+                inflects ? config.Number("reg_ema_decay", 0) : 0,
+                inflects ? config.Whole("max_wait_steps", 0) : 0,
+                config.Choice("kappa_scale", new Dictionary<string, KappaScale> { ["sum"] = KappaScale.Sum, ["mean"] = KappaScale.Mean }, "sum")),
             Regularizer = config.Choice("reg_function", Measures),
             KappaUpdate = config.Number("kappa_update", 1),
             Adaptive = adapts,
-            KappaScale = config.Choice("kappa_scale", new Dictionary<string, KappaScale> { ["sum"] = KappaScale.Sum, ["mean"] = KappaScale.Mean }, "sum"),
             EvaluateAt = config.Choice("evaluate_at", new Dictionary<string, EvaluateAt> { ["updated"] = EvaluateAt.Updated, ["previous"] = EvaluateAt.Previous }, "updated"),
             RegularizeByLearningRate = config.Flag("reg_by_lr"),
-            SampleInterval = inflects ? config.Whole("reg_step_size", ConstrainNorm.DefaultSampleInterval) : null,
-            SampleDecay = inflects ? config.Number("reg_ema_decay", 0) : 0,
-            MaxWaitSteps = inflects ? config.Whole("max_wait_steps", 0) : 0,
         };
     }
 

@@ -8,7 +8,7 @@ namespace OrtCpr.Checkpoints;
 /// <param name="Type">An element type that safetensors has.</param>
 /// <param name="Dimensions">Shape.</param>
 /// <param name="WriteBytes">Writes the packed little-endian elements, exactly as many bytes as type and shape ask for.</param>
-public sealed record SafetensorsEntry(string Name, ElementType Type, IReadOnlyList<long> Dimensions, Action<Stream> WriteBytes)
+internal sealed record SafetensorsEntry(string Name, ElementType Type, IReadOnlyList<long> Dimensions, Action<Stream> WriteBytes)
 {
     /// <summary>An entry for bytes that are in memory; they are not copied.</summary>
     /// <param name="name">Unique in the file.</param>

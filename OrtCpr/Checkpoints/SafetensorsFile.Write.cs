@@ -25,7 +25,7 @@ public sealed partial class SafetensorsFile
     /// <exception cref="FileAccessException">The file can't be written; the old one is unchanged.</exception>
     /// <exception cref="SafetensorsException">A type that the format lacks, a name twice, or an entry that writes too few or too many
     /// bytes.</exception>
-    public static void Write(string path, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
+    internal static void Write(string path, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
         SafetensorsEntry[] sorted = Sort(path, entries);
@@ -49,7 +49,7 @@ public sealed partial class SafetensorsFile
     /// <exception cref="SafetensorsException">A type that the format lacks, a name twice, or an entry that writes too few or too many
     /// bytes.</exception>
     /// <exception cref="IOException">The stream can't be written.</exception>
-    public static void Write(Stream stream, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
+    internal static void Write(Stream stream, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
     {
         ArgumentNullException.ThrowIfNull(stream);
         WriteTo(stream, "<stream>", Sort("<stream>", entries), metadata);

@@ -29,7 +29,7 @@ public static class TrainingCheckpoint
             Steps = optimizer.Steps,
             Scalars = optimizer.Scalars.Values,
             Schedules = optimizer.Scalars.Schedules,
-            SchedulerSteps = optimizer.Scalars.ManualSteps,
+            SchedulerSteps = optimizer.Scalars.StepsAhead == 0 ? null : optimizer.Steps + optimizer.Scalars.StepsAhead,
             Frozen = [.. optimizer.Frozen],
             Progress = progress ?? new TrainingProgress(),
         };
@@ -51,7 +51,7 @@ public static class TrainingCheckpoint
         CheckpointTensor.Restore(optimizer, file.Tensors);
         foreach ((string name, double[] values) in header.Scalars) values.CopyTo(optimizer.Scalars.Values[name], 0);
         foreach ((string name, Schedule?[] schedules) in header.Schedules) schedules.CopyTo(optimizer.Scalars.Schedules[name], 0);
-        optimizer.Scalars.ManualSteps = header.SchedulerSteps;
+        optimizer.Scalars.StepsAhead = header.SchedulerSteps - header.Steps ?? 0;
         optimizer.SetFrozen(header.Frozen);
         optimizer.Steps = header.Steps;
         driver.ForgetGradients();
@@ -116,6 +116,7 @@ internal sealed record CheckpointHeader
 
     public IReadOnlyDictionary<string, Schedule?[]> Schedules { get; init; } = new Dictionary<string, Schedule?[]>();
 
+    // Steps that schedules have counted, where that is not the optimizer's own count.
     public long? SchedulerSteps { get; init; }
 
     public string[] Frozen { get; init; } = [];

@@ -23,12 +23,12 @@ internal sealed unsafe class ConstraintOperands(ConstrainNorm link)
             Samples = detector[DetectorState.SamplesColumn],
             LastSample = detector[1],
             EarlierSample = detector[2],
-            IsSet = detector[DetectorState.StateColumn] != DetectorState.NotSet || link.KappaInitMethod == KappaInitMethod.Uniform,
+            IsSet = detector[DetectorState.StateColumn] != DetectorState.NotSet || link.Bound.Kind == BoundKind.Uniform,
             EverActive = detector[DetectorState.StateColumn] > DetectorState.Set,
         };
         task.Settings = ReadMethod(settings, new()
         {
-            Method = link.KappaInitMethod,
+            Method = link.Bound.Kind,
             Adaptive = link.Adaptive,
             KappaUpdate = settings.Get<float>("kappa_update"),
             Rate = settings.At<float>("constraint_rate", "group_index", group),
@@ -70,13 +70,13 @@ internal sealed unsafe class ConstraintOperands(ConstrainNorm link)
 
     private ConstraintSettings ReadMethod(in UpdateSettings settings, in ConstraintSettings common)
     {
-        switch (link.KappaInitMethod)
+        switch (link.Bound.Kind)
         {
-            case KappaInitMethod.Dependent:
+            case BoundKind.Dependent:
                 return common with { KappaFactor = settings.Get<float>("kappa_factor") };
-            case KappaInitMethod.WarmStart:
+            case BoundKind.WarmStart:
                 return common with { WarmStartSteps = settings.Get<long>("warm_start_steps") };
-            case KappaInitMethod.InflectionPoint:
+            case BoundKind.InflectionPoint:
                 long interval = settings.Get<long>("sample_interval");
                 if (interval < 1)
                     throw new OperandException($"'sample_interval' is {interval}, expected 1 or more.");

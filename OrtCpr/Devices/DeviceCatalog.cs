@@ -29,7 +29,7 @@ public static class DeviceCatalog
 
     /// <summary>What a device can do, without opening it.</summary>
     /// <exception cref="DeviceException">The name has none of the <see cref="Forms"/>.</exception>
-    public static DeviceCapabilities CapabilitiesOf(string name)
+    internal static DeviceCapabilities CapabilitiesOf(string name)
     {
         ArgumentNullException.ThrowIfNull(name);
         return RowOf(name).Capabilities;

@@ -5,7 +5,7 @@ namespace OrtCpr.Kernels;
 /// <summary>The scalars of one CPR stage; the last five matter to one method each.</summary>
 internal readonly struct ConstraintSettings
 {
-    public KappaInitMethod Method { get; init; }
+    public BoundKind Method { get; init; }
 
     /// <summary>AdaCPR: κ ← R when an update takes λ from above 0 to 0.</summary>
     public bool Adaptive { get; init; }
@@ -52,7 +52,7 @@ internal static class BoundRules
 
     /// <summary>Whether κ waits for R of the parameter before this step.</summary>
     public static bool NeedsInitialMeasure(in ConstraintSettings settings, in ConstraintState state) =>
-        settings.Method == KappaInitMethod.Dependent && !state.IsSet;
+        settings.Method == BoundKind.Dependent && !state.IsSet;
 
     /// <summary>Takes R of the parameter before its first step.</summary>
     public static void SetFromInitial(in ConstraintSettings settings, ref ConstraintState state, double measure)
@@ -65,8 +65,8 @@ internal static class BoundRules
     public static bool NeedsMeasure(in ConstraintSettings settings, in ConstraintState state, long step) =>
         state.IsSet || settings.Method switch
         {
-            KappaInitMethod.WarmStart => step == settings.WarmStartSteps,
-            KappaInitMethod.InflectionPoint => IsSampled(settings, step) || IsOverdue(settings, step),
+            BoundKind.WarmStart => step == settings.WarmStartSteps,
+            BoundKind.InflectionPoint => IsSampled(settings, step) || IsOverdue(settings, step),
             _ => false,
         };
 
@@ -83,7 +83,7 @@ internal static class BoundRules
                 state.Kappa = measure;
             return state.Lambda;
         }
-        bool sets = settings.Method == KappaInitMethod.WarmStart
+        bool sets = settings.Method == BoundKind.WarmStart
             || (IsSampled(settings, step) && Sample(settings, ref state, measure))
             || IsOverdue(settings, step);
         if (sets)

@@ -10,7 +10,7 @@ namespace OrtCpr.Logging;
 /// <remarks>Records as TensorFlow frames them: length, masked CRC-32C of the length, bytes, masked CRC-32C of the bytes; the bytes are an
 /// <c>Event</c> message. A record is in the file once <see cref="Flush"/> or <see cref="Dispose"/> has returned. Not thread-safe. Owns its
 /// file.</remarks>
-public sealed class TensorBoardWriter : IDisposable
+internal sealed class TensorBoardWriter : IDisposable
 {
     private static int _writers;
     private readonly FileStream _stream;

@@ -71,9 +71,5 @@ public sealed class OptimizerSwap
         _checkpoint.Save(Path.Combine(folder, CheckpointFile));
     }
 
-    private static UpdateLink FromNow(UpdateLink link, long past) => link is not ConstrainNorm c ? link : c with
-    {
-        KappaInitParam = c.KappaInitMethod == KappaInitMethod.WarmStart ? c.Param + past : c.KappaInitParam,
-        MaxWaitSteps = c.MaxWaitSteps == 0 ? 0 : c.MaxWaitSteps + past,
-    };
+    private static UpdateLink FromNow(UpdateLink link, long past) => link is ConstrainNorm c ? c with { Bound = c.Bound.CountedFrom(past) } : link;
 }

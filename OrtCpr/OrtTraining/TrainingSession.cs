@@ -3,6 +3,7 @@ using OrtCpr.Buffers;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.OrtTraining;
+using OrtCpr.Schedules;
 
 namespace OrtCpr.OrtTraining;
 
@@ -16,7 +17,8 @@ public partial class TrainingSession : IDisposable
     private readonly CheckpointState _state;
     private readonly OrtArtifacts _artifacts;
     private float _initialRate;
-    private bool _scheduled;
+    private LinearSchedule? _schedule;
+    private long _scheduleSteps;
     private bool _nominal;
 
     /// <summary>A session with training, evaluation and optimizer model.</summary>
@@ -67,8 +69,8 @@ public partial class TrainingSession : IDisposable
     /// <exception cref="DriverException">A scheduler is registered, or the rate is out of range.</exception>
     public void SetLearningRate(float learningRate)
     {
-        if (_scheduled) throw new DriverException("A scheduler sets the learning rate. Call SetLearningRate without RegisterLinearLRScheduler.");
-        for (int g = 0; g < Driver.Optimizer.Plan.Optimizer.Groups.Length; g++) Driver.Optimizer.SetLearningRate(learningRate, g);
+        if (_schedule is not null) throw new DriverException("A scheduler sets the learning rate. Call SetLearningRate without RegisterLinearLRScheduler.");
+        SetRate(learningRate);
     }
 
     /// <summary>The learning rate that the next step uses.</summary>
@@ -79,14 +81,23 @@ public partial class TrainingSession : IDisposable
     /// <exception cref="OrtCprException">A number is out of range.</exception>
     public void RegisterLinearLRScheduler(long warmupStepCount, long totalStepCount, float initialLearningRate)
     {
-        Driver.Optimizer.RegisterLinearLRScheduler(warmupStepCount, totalStepCount, initialLearningRate);
-        _initialRate = initialLearningRate;
-        _scheduled = true;
+        var schedule = new LinearSchedule(totalStepCount, warmupStepCount);
+        schedule.Validate();
+        // Refuses a rate out of range, of which a factor of 0 would make 0.
+        SetRate(initialLearningRate);
+        Driver.Optimizer.SetSchedule(null);
+        (_schedule, _scheduleSteps, _initialRate) = (schedule, Driver.Optimizer.Steps, initialLearningRate);
+        SetRate(initialLearningRate * schedule.Factor(_scheduleSteps));
     }
 
     /// <summary>Advances the schedule by one step.</summary>
     /// <exception cref="DriverException">None is registered.</exception>
-    public void SchedulerStep() => Driver.Optimizer.SchedulerStep();
+    public void SchedulerStep()
+    {
+        if (_schedule is null) throw new DriverException("No scheduler is registered. Call RegisterLinearLRScheduler first.");
+        _scheduleSteps++;
+        SetRate(_initialRate * _schedule.Factor(_scheduleSteps));
+    }
 
     /// <summary>One optimizer step from the accumulated gradients.</summary>
     /// <exception cref="DriverException">No TrainStep has run, or the state is nominal.</exception>
@@ -205,6 +216,11 @@ public partial class TrainingSession : IDisposable
         OrtParameter[] parts = [.. _artifacts.Parameters.Where(p => p.Trainable || !onlyTrainable)];
         return parts.FirstOrDefault(p => p.Type != ElementType.Float) is OrtParameter other
             ? throw new DriverException($"Parameter '{other.Name}' is {other.Type}; a buffer holds parameters of type Float only. Use CheckpointState.GetParameter.") : parts;
+    }
+
+    private void SetRate(double rate)
+    {
+        for (int g = 0; g < Driver.Optimizer.Plan.Optimizer.Groups.Length; g++) Driver.Optimizer.SetLearningRate(rate, g);
     }
 
     private void RefuseNominal()

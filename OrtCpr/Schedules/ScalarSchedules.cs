@@ -26,11 +26,11 @@ internal sealed class ScalarSchedules
 
     public IReadOnlyDictionary<string, Schedule?[]> Schedules => _schedules;
 
-    // Steps of a scheduler that the caller advances (SchedulerStep); null when schedules follow the optimizer's own count.
-    public long? ManualSteps { get; set; }
+    // How far schedules are ahead of the optimizer's own count: 0, except after a checkpoint of a scheduler that was advanced by hand.
+    public long StepsAhead { get; set; }
 
     public double At(string scalar, int group, long step) =>
-        _values[scalar][group] * (_schedules[scalar][group]?.Factor(ManualSteps ?? step) ?? 1);
+        _values[scalar][group] * (_schedules[scalar][group]?.Factor(step + StepsAhead) ?? 1);
 
     public void SetValue(string scalar, int group, double value)
     {

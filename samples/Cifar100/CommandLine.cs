@@ -12,15 +12,6 @@ internal static class CommandLine
 
     private static readonly string[] Optimizers = ["adamcpr", "adamw", "adam_awd", "adam_adadecay", "sgd", "sgdcpr"];
 
-    private static readonly Dictionary<string, KappaInitMethod> Methods = new()
-    {
-        ["uniform"] = KappaInitMethod.Uniform,
-        ["dependent"] = KappaInitMethod.Dependent,
-        ["depended"] = KappaInitMethod.Dependent,
-        ["warm_start"] = KappaInitMethod.WarmStart,
-        ["inflection_point"] = KappaInitMethod.InflectionPoint,
-    };
-
     public static RootCommand Create(Func<Settings, CancellationToken, int> run)
     {
         Settings d = new();
@@ -31,7 +22,7 @@ internal static class CommandLine
         Option<string> scheduleType = SampleProgram.Option("wd-schedule-type", "cosine or linear", d.WdScheduleType);
         Option<double> scale = SampleProgram.Option("wd-scale", "what is left of the decay at the end", d.WdScale), alpha = SampleProgram.Option("rescale-alpha", "adamw: multiply the weights by this once and keep their norm; 0: off", d.RescaleAlpha);
         Option<string> method = SampleProgram.Option("kappa-init-method", "uniform, dependent, warm_start or inflection_point", "warm_start");
-        method.AcceptOnlyFromAmong([.. Methods.Keys]);
+        method.AcceptOnlyFromAmong([.. Bound.Methods, "depended"]);
         Option<double> parameter = SampleProgram.Option("kappa-init-param", "the bound, its factor, or the step at which it is set", d.KappaInitParam), update = SampleProgram.Option("kappa-update", "rate of the multipliers", d.KappaUpdate), momentum = SampleProgram.Option("momentum", "sgd", d.Momentum);
         Option<Regularizer> regularizer = SampleProgram.Option("reg-function", "l2, l1, std or huber", d.RegFunction);
         Option<long> interval = SampleProgram.Option("reg-step-size", "inflection_point: steps between samples", d.RegStepSize), warmup = SampleProgram.Option("lr-warmup-steps", "", d.LrWarmupSteps), evaluate = SampleProgram.Option("eval-interval", "steps between evaluations; 0 for ten in a run", 0L);
@@ -60,7 +51,7 @@ internal static class CommandLine
                 WdScheduleType = r.GetValue(scheduleType)!,
                 WdScale = r.GetValue(scale),
                 RescaleAlpha = r.GetValue(alpha),
-                KappaInitMethod = Methods[r.GetValue(method)!],
+                KappaInitMethod = r.GetValue(method)!.Replace("depended", "dependent", StringComparison.Ordinal),
                 KappaInitParam = r.GetValue(parameter),
                 KappaUpdate = r.GetValue(update),
                 Momentum = r.GetValue(momentum),

@@ -30,7 +30,7 @@ internal sealed record Settings
 
     public double RescaleAlpha { get; init; }
 
-    public KappaInitMethod KappaInitMethod { get; init; } = KappaInitMethod.WarmStart;
+    public string KappaInitMethod { get; init; } = "warm_start";
 
     public double KappaInitParam { get; init; } = 1000;
 
@@ -76,11 +76,11 @@ internal sealed record Settings
         BatchSize = batch,
         LrWarmupSteps = Share(LrWarmupSteps, steps),
         RegStepSize = Share(RegStepSize, steps),
-        KappaInitParam = KappaInitMethod == KappaInitMethod.WarmStart ? Share((long)KappaInitParam, steps) : KappaInitParam,
+        KappaInitParam = KappaInitMethod == "warm_start" ? Share((long)KappaInitParam, steps) : KappaInitParam,
     };
 
     public string Name => Optimizer is "adamcpr" or "sgdcpr"
-        ? string.Create(CultureInfo.InvariantCulture, $"{Optimizer}_{Text(KappaInitMethod)}{(KappaInitMethod == KappaInitMethod.InflectionPoint ? "" : $"_{KappaInitParam}")}_{RegFunction.ToString().ToLowerInvariant()}_l{Lr}_seed{Seed}")
+        ? string.Create(CultureInfo.InvariantCulture, $"{Optimizer}_{KappaInitMethod}{(KappaInitMethod == "inflection_point" ? "" : $"_{KappaInitParam}")}_{RegFunction.ToString().ToLowerInvariant()}_l{Lr}_seed{Seed}")
         : string.Create(CultureInfo.InvariantCulture, $"{Optimizer}_w{WeightDecay}{(RescaleAlpha > 0 ? $"_re{RescaleAlpha}" : "")}{(ScheduleWeightDecay ? $"_swd{WdScheduleType}{WdScale}" : "")}_l{Lr}_seed{Seed}");
 
     public TrainingOptions ToTraining() => new()
@@ -102,10 +102,8 @@ internal sealed record Settings
         ConstrainNorm constraint = new()
         {
             Regularizer = RegFunction,
-            KappaInitMethod = KappaInitMethod,
-            KappaInitParam = KappaInitMethod == KappaInitMethod.InflectionPoint ? null : KappaInitParam,
+            Bound = Bound.Of(KappaInitMethod, KappaInitParam, RegStepSize),
             KappaUpdate = KappaUpdate,
-            SampleInterval = RegStepSize,
         };
         return Optimizer switch
         {
@@ -119,11 +117,4 @@ internal sealed record Settings
     }
 
     private static long Share(long steps, long of) => Math.Max(1, steps * of / FullSteps);
-
-    private static string Text(KappaInitMethod method) => method switch
-    {
-        KappaInitMethod.WarmStart => "warm_start",
-        KappaInitMethod.InflectionPoint => "inflection_point",
-        _ => method.ToString().ToLowerInvariant(),
-    };
 }

@@ -4,7 +4,6 @@ using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Optimizers;
-using OrtCpr.Graph.Parameters;
 using OrtCpr.Schedules;
 
 // A training loop of one's own on the verbs of TrainingDriver: two optimizers for two groups, schedules, accumulated batches, a head that is trained
@@ -17,13 +16,12 @@ const int Steps = 300, Micro = 2, Size = 32;
 TrainingOptions options = new()
 {
     Loss = new CrossEntropyLoss { LabelSmoothing = 0.05 },
-    Parameters = new ParameterOptions { Groups = [["layers.2.*"]] },
     Optimizer = new OptimizerOptions
     {
         Groups =
         [
-            UpdateRule.AdamCpr(2e-3, constraint: new ConstrainNorm { Regularizer = Regularizer.Std, KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 1 }),
-            UpdateRule.Sgd(0.05, new ScaleByMomentum(0.9, Nesterov: true), weightDecay: 1e-4),
+            UpdateRule.AdamCpr(2e-3, constraint: new ConstrainNorm { Regularizer = Regularizer.Std, Bound = Bound.TimesInitial(1) }),
+            UpdateRule.Sgd(0.05, new ScaleByMomentum(0.9, Nesterov: true), weightDecay: 1e-4) with { Parameters = ["layers.2.*"] },
         ],
         MaxGradientNorm = 1,
         TotalSteps = Steps,

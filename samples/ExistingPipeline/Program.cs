@@ -12,6 +12,6 @@ Directory.CreateDirectory(output);
 Console.WriteLine($"AdamW    100 steps: loss {before:F4} -> {after:F4}");
 
 var swap = OptimizerSwap.Open(artifacts, Path.Combine(output, "checkpoint"));
-swap.Write(new OptimizerOptions { Groups = [UpdateRule.AdamCpr(1e-3, swap.Adam, new ConstrainNorm { KappaInitMethod = KappaInitMethod.Dependent, KappaInitParam = 1 })] }, swapped);
+swap.Write(new OptimizerOptions { Groups = [UpdateRule.AdamCpr(1e-3, swap.Adam, new ConstrainNorm { Bound = Bound.TimesInitial(1) })] }, swapped);
 (before, after) = Pipeline.Run(swapped, swapped, steps: 200);
 Console.WriteLine($"AdamCPR  100 more:  loss {before:F4} -> {after:F4}; {swap.Trained.Count(p => p.Constrained)} matrices constrained");

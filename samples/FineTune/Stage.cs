@@ -18,7 +18,7 @@ internal static class Stage
         {
             Loss = new CrossEntropyLoss(),
             Parameters = new ParameterOptions { Freeze = [.. freeze], TrainOnly = [.. trainOnly ?? []] },
-            Optimizer = new OptimizerOptions { Groups = [UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = steps / 4 })] },
+            Optimizer = new OptimizerOptions { Groups = [UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(steps / 4) })] },
         }, new DriverOptions { Threads = 1 });
         var loader = new DataLoader(task.Training, driver.Plan.BatchInputs, new DataLoaderOptions { BatchSize = 40, Prefetch = 0 });
         // What `ortcpr plot` draws, in a folder named like the model.

@@ -55,7 +55,7 @@ internal static class Experiment
             foreach (long steps in new[] { settings.Steps, settings.Steps * 2 / 3 })
             {
                 // Samples every sixtieth of the run, and no bound later than at a fifth of it: most of the run is under the constraint.
-                ConstrainNorm constraint = new() { KappaInitMethod = KappaInitMethod.InflectionPoint, SampleInterval = Math.Max(1, steps / 60), MaxWaitSteps = Math.Max(5, steps / 5) };
+                ConstrainNorm constraint = new() { Bound = Bound.AtInflection(Math.Max(1, steps / 60), maxWait: Math.Max(5, steps / 5)) };
                 recipes.Add(new Recipe(steps == settings.Steps ? ResultTable.Cpr : ResultTable.ShortCpr, UpdateRule.AdamCpr(settings.Lr, adam, constraint), steps));
             }
         }

@@ -31,7 +31,7 @@ internal static class CommandLine
         Option<double> alpha = SampleProgram.Option("rescale-alpha", "multiply the weights by this once and keep their total norm; 0: off", 0.0);
         Option<Regularizer> function = SampleProgram.Option("reg-function", "measure that is bounded: l2, l1, std or huber", r.RegFunction);
         Option<string> method = SampleProgram.Option("kappa-init-method", "where bounds come from: uniform, dependent, warm_start or inflection_point", r.KappaInitMethod);
-        method.AcceptOnlyFromAmong([.. Recipe.Methods.Keys, "depended"]);
+        method.AcceptOnlyFromAmong([.. Bound.Methods, "depended"]);
         Option<double?> parameter = new("--kappa-init-param") { Description = "uniform: the bound; dependent: factor on the first R (default 0.8); warm_start: steps (default 1000)" };
         Option<double> update = SampleProgram.Option("kappa-update", "rate of the multipliers", r.KappaUpdate);
         Option<long> interval = SampleProgram.Option("reg-step-size", "inflection_point: steps between samples", r.RegStepSize);

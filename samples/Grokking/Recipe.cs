@@ -27,7 +27,7 @@ internal sealed record Recipe
 
     public Regularizer RegFunction { get; init; } = Regularizer.L2;
 
-    /// <summary>One of <see cref="Methods"/>.</summary>
+    /// <summary>One of <see cref="Bound.Methods"/>.</summary>
     public string KappaInitMethod { get; init; } = "dependent";
 
     /// <summary>Null for the default of the method: 0.8 of the first R for dependent, 1000 steps for warm_start.</summary>
@@ -43,14 +43,6 @@ internal sealed record Recipe
 
     public bool RegByLr { get; init; }
 
-    /// <summary>The ways to find bounds, with the default of <see cref="KappaInitParam"/>.</summary>
-    public static readonly ImmutableSortedDictionary<string, (KappaInitMethod Method, double? Default)> Methods =
-        ImmutableSortedDictionary<string, (KappaInitMethod, double?)>.Empty
-            .Add("uniform", (OrtCpr.Graph.Optimizers.KappaInitMethod.Uniform, null))
-            .Add("dependent", (OrtCpr.Graph.Optimizers.KappaInitMethod.Dependent, DefaultFactor))
-            .Add("warm_start", (OrtCpr.Graph.Optimizers.KappaInitMethod.WarmStart, 1000))
-            .Add("inflection_point", (OrtCpr.Graph.Optimizers.KappaInitMethod.InflectionPoint, null));
-
     /// <summary>What <c>--compare</c> runs, in the order of its table.</summary>
     public static readonly ImmutableArray<Recipe> Compared =
     [
@@ -62,7 +54,13 @@ internal sealed record Recipe
         new() { RegFunction = Regularizer.Std },
     ];
 
-    private double? KappaParam => KappaInitMethod == "inflection_point" ? null : KappaInitParam ?? Methods[KappaInitMethod].Default;
+    private double? KappaParam => KappaInitMethod switch
+    {
+        "inflection_point" => null,
+        "dependent" => KappaInitParam ?? DefaultFactor,
+        "warm_start" => KappaInitParam ?? 1000,
+        _ => KappaInitParam,
+    };
 
     /// <summary>Short name of the run in files, figures and tables; the names of the reference where the settings are the reference's.</summary>
     public string Name
@@ -93,12 +91,9 @@ internal sealed record Recipe
             "adamcpr" => UpdateRule.AdamCpr(Lr, adam, new ConstrainNorm
             {
                 Regularizer = RegFunction,
-                KappaInitMethod = Methods[KappaInitMethod].Method,
-                KappaInitParam = KappaParam,
+                Bound = Bound.Of(KappaInitMethod, KappaParam, RegStepSize, RegEmaDecay),
                 KappaUpdate = KappaUpdate,
                 RegularizeByLearningRate = RegByLr,
-                SampleInterval = RegStepSize,
-                SampleDecay = RegEmaDecay,
             }),
             "adamw" when WeightDecay > 0 => UpdateRule.AdamW(Lr, WeightDecay, adam),
             _ => UpdateRule.Adam(Lr, adam),

@@ -14,7 +14,7 @@ using TrainingDriver driver = TrainingDriver.Create(Path.Combine(AppContext.Base
     Loss = loss,
     Optimizer = new OptimizerOptions
     {
-        Groups = [UpdateRule.AdamCpr(3e-3, constraint: new ConstrainNorm { KappaInitMethod = KappaInitMethod.WarmStart, KappaInitParam = 200 })],
+        Groups = [UpdateRule.AdamCpr(3e-3, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(200) })],
     },
 });
 Console.WriteLine(driver.Plan.Parameters);

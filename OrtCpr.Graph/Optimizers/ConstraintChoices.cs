@@ -13,19 +13,6 @@ public enum Regularizer
     Huber,
 }
 
-/// <summary>How the bound κ of a matrix comes about (paper section 4.2; package argument <c>kappa_init_method</c>).</summary>
-public enum KappaInitMethod
-{
-    /// <summary>κ is <c>KappaInitParam</c> itself, from the start.</summary>
-    Uniform,
-    /// <summary>κ is <c>KappaInitParam</c> times R of the matrix before its first step.</summary>
-    Dependent,
-    /// <summary>κ is R after the matrix's step number <c>KappaInitParam</c>; the bound acts from the next step on.</summary>
-    WarmStart,
-    /// <summary>κ is R where its growth first slows down (negative second difference of the samples).</summary>
-    InflectionPoint,
-}
-
 /// <summary>In which unit a bound is given.</summary>
 public enum KappaScale
 {
