@@ -24,7 +24,7 @@ internal static class OrtOptimizerModel
     public static ModelProto Write(TrainingPlan plan)
     {
         ModelProto model = GraphWriter.Write(plan.OptimizerModel);
-        string json = JsonSerializer.Serialize(new OptimizerModelDescription(plan.Optimizer, plan.Trained), GraphJson.Default.OptimizerModelDescription);
+        string json = JsonSerializer.Serialize(new OptimizerModelDescription(plan.Optimizer, plan.Trained), OptimizerModelJson.Default.OptimizerModelDescription);
         model.MetadataProps.Add(new StringStringEntryProto { Key = MetadataKey, Value = json });
         return model;
     }
@@ -44,7 +44,7 @@ internal static class OrtOptimizerModel
         OptimizerModelDescription? description;
         try
         {
-            description = JsonSerializer.Deserialize(json, GraphJson.Default.OptimizerModelDescription);
+            description = JsonSerializer.Deserialize(json, OptimizerModelJson.Default.OptimizerModelDescription);
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {

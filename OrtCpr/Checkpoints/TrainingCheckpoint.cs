@@ -33,7 +33,7 @@ public static class TrainingCheckpoint
             Frozen = [.. optimizer.Frozen],
             Progress = progress ?? new TrainingProgress(),
         };
-        SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string> { [MetadataKey] = JsonSerializer.Serialize(header, DriverJson.Default.CheckpointHeader) });
+        SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string> { [MetadataKey] = JsonSerializer.Serialize(header, CheckpointJson.Default.CheckpointHeader) });
     }
 
     /// <summary>Restores a driver from a checkpoint of the same model and optimizer.</summary>
@@ -68,7 +68,7 @@ public static class TrainingCheckpoint
         CheckpointHeader? header;
         try
         {
-            header = JsonSerializer.Deserialize(json, DriverJson.Default.CheckpointHeader);
+            header = JsonSerializer.Deserialize(json, CheckpointJson.Default.CheckpointHeader);
         }
         catch (Exception error) when (error is JsonException or NotSupportedException or DriverException)
         {

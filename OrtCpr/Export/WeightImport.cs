@@ -47,7 +47,7 @@ public static class WeightImport
         ModelProto proto = file.Proto.Clone();
         StringStringEntryProto? stored = proto.MetadataProps.FirstOrDefault(p => p.Key == MapKey);
         if (stored is null) proto.MetadataProps.Add(stored = new StringStringEntryProto { Key = MapKey });
-        stored.Value = JsonSerializer.Serialize(found.Where(f => !f.Source.Contains(',', StringComparison.Ordinal)).ToDictionary(f => f.Initializer, f => f.Source, StringComparer.Ordinal), DriverJson.Default.DictionaryStringString);
+        stored.Value = JsonSerializer.Serialize(found.Where(f => !f.Source.Contains(',', StringComparison.Ordinal)).ToDictionary(f => f.Initializer, f => f.Source, StringComparer.Ordinal), WeightMapJson.Default.DictionaryStringString);
         ModelFile.Save(proto, output, initializers: matcher.Values, source: file.Folder);
         return found;
     }
@@ -57,7 +57,7 @@ public static class WeightImport
     {
         try
         {
-            return proto.MetadataProps.FirstOrDefault(p => p.Key == MapKey) is { } stored ? JsonSerializer.Deserialize(stored.Value, DriverJson.Default.DictionaryStringString) ?? [] : [];
+            return proto.MetadataProps.FirstOrDefault(p => p.Key == MapKey) is { } stored ? JsonSerializer.Deserialize(stored.Value, WeightMapJson.Default.DictionaryStringString) ?? [] : [];
         }
         catch (JsonException)
         {

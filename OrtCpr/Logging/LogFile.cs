@@ -19,7 +19,7 @@ internal sealed class LogFile : IDisposable
     /// <param name="step">Steps made before; 0 for a new run.</param>
     /// <param name="stepOf">The step of a line; null for one that was written in part.</param>
     /// <param name="warn">Told what was set aside or left out: a log is never worth a run.</param>
-    public static LogFile Open(string path, string? head, long step, Func<string, long?> stepOf, Action<string> warn) => Guard(path, () =>
+    public static LogFile Open(string path, string? head, long step, Func<string, long?> stepOf, Action<string> warn) => FileGuard.Write(path, () =>
     {
         if (Path.GetDirectoryName(Path.GetFullPath(path)) is string folder) Directory.CreateDirectory(folder);
         List<string> lines = head is null ? [] : [head];
@@ -52,31 +52,13 @@ internal sealed class LogFile : IDisposable
         return aside;
     }
 
-    public void Append(string line) => Guard(_path, () =>
+    public void Append(string line) => FileGuard.Write(_path, () =>
     {
         _stream.Write(Encoding.UTF8.GetBytes(line + "\n"));
         _stream.Flush();
     });
 
-    public void Dispose() => Guard(_path, _stream.Dispose);
-
-    internal static T Guard<T>(string path, Func<T> action)
-    {
-        try
-        {
-            return action();
-        }
-        catch (Exception error) when (FileAccessException.IsFileError(error))
-        {
-            throw FileAccessException.CannotWrite(path, error);
-        }
-    }
-
-    internal static void Guard(string path, Action action) => Guard(path, () =>
-    {
-        action();
-        return true;
-    });
+    public void Dispose() => FileGuard.Write(_path, _stream.Dispose);
 
     private static string Short(string text) => text.Length <= 100 ? text : $"{text[..100]}…";
 }

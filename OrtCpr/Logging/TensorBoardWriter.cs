@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Files;
 
 namespace OrtCpr.Logging;
 
@@ -22,7 +23,7 @@ public sealed class TensorBoardWriter : IDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         // Names order the files of a run by time; the last number tells writers of one process apart.
         Path = System.IO.Path.Combine(folder, $"events.out.tfevents.{DateTimeOffset.UtcNow.ToUnixTimeSeconds():D10}.ortcpr.{Environment.ProcessId}.{Interlocked.Increment(ref _writers)}");
-        _stream = LogFile.Guard(Path, () =>
+        _stream = FileGuard.Write(Path, () =>
         {
             Directory.CreateDirectory(folder);
             return new FileStream(Path, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
@@ -61,10 +62,10 @@ public sealed class TensorBoardWriter : IDisposable
 
     /// <summary>Hands what has been added to the operating system.</summary>
     /// <exception cref="FileAccessException">The file can't be written.</exception>
-    public void Flush() => LogFile.Guard(Path, () => _stream.Flush());
+    public void Flush() => FileGuard.Write(Path, () => _stream.Flush());
 
     /// <inheritdoc/>
-    public void Dispose() => LogFile.Guard(Path, _stream.Dispose);
+    public void Dispose() => FileGuard.Write(Path, _stream.Dispose);
 
     // Wall time, field 1, a double; begins an event.
     private void WriteTime()
@@ -84,7 +85,7 @@ public sealed class TensorBoardWriter : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(head[8..], Masked(head[..8]));
         BinaryPrimitives.WriteUInt32LittleEndian(tail, Masked(bytes));
         byte[] record = [.. head, .. bytes, .. tail];
-        LogFile.Guard(Path, () => _stream.Write(record));
+        FileGuard.Write(Path, () => _stream.Write(record));
     }
 
     internal static uint Masked(ReadOnlySpan<byte> bytes)

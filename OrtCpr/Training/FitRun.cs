@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Files;
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using OrtCpr.Checkpoints;
@@ -182,7 +183,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
 
     private void Save(string path, bool isEpochOver)
     {
-        LogFile.Guard(path, () => Directory.CreateDirectory(options.Checkpoint!.Folder));
+        FileGuard.Write(path, () => Directory.CreateDirectory(options.Checkpoint!.Folder));
         FitState state = new(_steps, isEpochOver ? default : _epochLoss, isEpochOver ? 0 : _skipped, Elapsed, _best);
         TrainingCheckpoint.Save(trainer.Driver, path, new TrainingProgress
         {

@@ -2,7 +2,6 @@ using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
-using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph;
