@@ -78,6 +78,9 @@ public sealed partial class OptimizerDriver : IDisposable
 
     internal Device Device => _device;
 
+    /// <summary>How operators of ours run in the optimizer's graph.</summary>
+    internal IReadOnlyList<KernelReport> KernelReport => [.. _session.ReportKernels("optimizer")];
+
     /// <summary>A copy of a parameter, state tensor (<c>p.exp_avg</c>, <c>step</c>, <c>cpr.lambda</c> …) or gradient (<c>p_grad</c>).</summary>
     /// <exception cref="DriverException">There is none of that name.</exception>
     public TensorData Get(string name)

@@ -62,6 +62,14 @@ public sealed partial class TrainingDriver : IDisposable
     /// <summary>Parameters, state, learning rates and schedules.</summary>
     public OptimizerDriver Optimizer { get; }
 
+    /// <summary>How operators of ours run in each graph that has a session so far: those of training and of the optimizer always, the others once
+    /// they have been used.</summary>
+    internal IReadOnlyList<KernelReport> KernelReport =>
+    [
+        .. new[] { _training, _accumulation, _evaluation, _prediction }.OfType<BatchSessions>().SelectMany(s => s.ReportKernels()),
+        .. Optimizer.KernelReport,
+    ];
+
     /// <summary>TrainSteps whose gradients are in the buffers.</summary>
     public int AccumulatedSteps { get; private set; }
 

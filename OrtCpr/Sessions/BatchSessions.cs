@@ -53,6 +53,9 @@ internal sealed class BatchSessions : IDisposable
         return _entries.First!.Value;
     }
 
+    /// <summary>How operators of ours run in the session that was used last; empty where none has been made yet.</summary>
+    public IEnumerable<KernelReport> ReportKernels() => _entries.First?.Value.Session.ReportKernels(_name) ?? [];
+
     public void Dispose()
     {
         foreach (Entry entry in _entries) entry.Dispose();

@@ -3,6 +3,7 @@ using OrtCpr.Buffers;
 using OrtCpr.CustomOps;
 using OrtCpr.Devices;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Files;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Operators;
@@ -29,15 +30,16 @@ internal sealed class GraphSession : IDisposable
         byte[] bytes = GraphWriter.ToBytes(model);
         if (options.KeepGraphs is not null)
         {
-            Directory.CreateDirectory(options.KeepGraphs);
-            File.WriteAllBytes(Path.Combine(options.KeepGraphs, $"{name}.onnx"), bytes);
+            FileGuard.Write(options.KeepGraphs, () => Directory.CreateDirectory(options.KeepGraphs));
+            string path = Path.Combine(options.KeepGraphs, $"{name}.onnx");
+            FileGuard.Write(path, () => File.WriteAllBytes(path, bytes));
         }
         _options = NewOptions(options);
         try
         {
             if (options.Profiles is not null)
             {
-                Directory.CreateDirectory(options.Profiles);
+                FileGuard.Write(options.Profiles, () => Directory.CreateDirectory(options.Profiles));
                 _options.ProfileOutputPathPrefix = Path.Combine(options.Profiles, name);
                 _options.EnableProfiling = true;
             }
@@ -51,7 +53,11 @@ internal sealed class GraphSession : IDisposable
                 _kernels.AddTo(_options);
             }
             device.Configure(_options);
-            Session = Open(bytes, name, options, device);
+            using TemporaryFile? placed = device.IsHost || options.AllowCpuFallback ? null : new TemporaryFile();
+            if (placed is not null) PlacedNodes.Save(_options, placed.Path);
+            // Owned at once: a session whose placement cannot be read or is refused is disposed with this object.
+            Session = new InferenceSession(bytes, _options);
+            if (placed is not null) RefuseNodesOnCpu(placed.Path, name, device);
             Inputs = Session.InputNames.ToHashSet(StringComparer.Ordinal);
             if (!device.IsHost) FindInputsOnHost(model.Graph);
         }
@@ -74,8 +80,12 @@ internal sealed class GraphSession : IDisposable
 
     public RunOptions RunOptions => _run;
 
-    // Which operators of ours run as kernels, and why the others do not.
+    /// <summary>Which operators of ours run as kernels, and why the others do not.</summary>
     public IReadOnlyList<KernelUse> Kernels { get; } = [];
+
+    /// <summary>The same, for a report on several graphs.</summary>
+    /// <param name="graph">What this graph is called there.</param>
+    public IEnumerable<KernelReport> ReportKernels(string graph) => Kernels.Select(k => new KernelReport(graph, k.Operator, k.Calls, k.BodyReason));
 
     public void Run(OrtIoBinding binding)
     {
@@ -133,16 +143,13 @@ internal sealed class GraphSession : IDisposable
 
     // A node that silently ran on the CPU would copy its tensors back and forth in each step. ONNX Runtime can refuse such a graph itself, but names no
     // node, and counts shape arithmetic that a provider left to the CPU on purpose.
-    private InferenceSession Open(byte[] bytes, string name, DriverOptions options, Device device)
+    private static void RefuseNodesOnCpu(string path, string name, Device device)
     {
-        if (device.IsHost || options.AllowCpuFallback) return new InferenceSession(bytes, _options);
-        using var placed = new TemporaryFile();
-        PlacedNodes.Save(_options, placed.Path);
-        var session = new InferenceSession(bytes, _options);
-        IReadOnlyList<string> left = PlacedNodes.OnCpu(placed.Path, device.Capabilities.HostShapes);
-        if (left.Count == 0) return session;
-        session.Dispose();
-        throw new DeviceException($"The {name} graph does not run on '{device.Name}' as a whole: these nodes have no kernel there: {string.Join(", ", left.Take(10))}{(left.Count > 10 ? $" and {left.Count - 10} more" : "")}. Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to run them on the CPU, with copies in each step, or use 'cpu'.");
+        IReadOnlyList<string> left = PlacedNodes.OnCpu(path, device.Capabilities.HostShapes);
+        if (left.Count == 0) return;
+        throw new DeviceException($"The {name} graph does not run on '{device.Name}' as a whole: these nodes have no kernel there: "
+            + $"{string.Join(", ", left.Take(10))}{(left.Count > 10 ? $" and {left.Count - 10} more" : "")}. "
+            + $"Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to run them on the CPU, with copies in each step, or use 'cpu'.");
     }
 
     // A memory pattern is a second buffer of the peak's size, made in the second run beside the arena's of the first: a third more memory in all.
