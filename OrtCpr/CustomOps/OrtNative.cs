@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 
@@ -220,14 +219,23 @@ internal static unsafe partial class OrtNative
             : throw new NotSupportedException($"The loaded ONNX Runtime has no C API of version {ApiVersion}; 1.24 or newer is needed.");
     }
 
-    // By the name in OrtApi.
-    internal static nint Function(string name)
+    /// <summary>The address of a function, by its name in <see cref="OrtApi"/>.</summary>
+    /// <exception cref="NotSupportedException">The managed package does not know it.</exception>
+    internal static nint Function(string name) => Table[SlotOf(name)];
+
+    /// <summary>Which entry of the table a function is: its field's place in memory. The order in which reflection lists fields is not defined.</summary>
+    /// <exception cref="NotSupportedException">The managed package does not know it.</exception>
+    internal static int SlotOf(string name)
     {
-        FieldInfo[] fields = typeof(OrtApi).GetFields();
-        int index = Array.FindIndex(fields, field => field.Name == name);
-        return index >= 0
-            ? Table[index]
-            : throw new NotSupportedException($"This version of Microsoft.ML.OnnxRuntime.Managed does not know '{name}'.");
+        try
+        {
+            return (int)Marshal.OffsetOf<OrtApi>(name) / sizeof(nint);
+        }
+        catch (ArgumentException error)
+        {
+            throw new NotSupportedException(
+                $"This version of Microsoft.ML.OnnxRuntime.Managed does not know the function '{name}'. Take version 1.24 or newer.", error);
+        }
     }
 
     [LibraryImport("onnxruntime")]

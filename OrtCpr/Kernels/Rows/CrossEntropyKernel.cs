@@ -56,9 +56,12 @@ internal static unsafe class CrossEntropyKernel
             even += VectorMath.Exp(Vector.Load(z + i) - shift);
             odd += VectorMath.Exp(Vector.Load(z + i + lanes) - shift);
         }
-        float sum = Vector.Sum(even + odd);
-        for (; i < length; i++) sum += MathF.Exp(z[i] - highest);
-        return sum;
+        // The rest by the same function: a class would else get other bits in another column. Lanes after the last class are −∞ and add nothing.
+        for (; i < length; i += lanes)
+        {
+            even += VectorMath.Exp(VectorMath.LoadSome(z + i, nint.Min(lanes, length - i), float.NegativeInfinity) - shift);
+        }
+        return Vector.Sum(even + odd);
     }
 
     private static double Sum(float* z, nint length)
@@ -85,8 +88,15 @@ internal static unsafe class CrossEntropyKernel
             float scale = work->Dy[n], shift = work->LogSums[n], share = work->Smoothing * scale, each = share / work->Classes;
             Vector<float> scales = Vector.Create(scale), shifts = Vector.Create(shift), eaches = Vector.Create(each);
             nint i = 0;
-            for (; i <= work->Classes - lanes; i += lanes) ((VectorMath.Exp(Vector.Load(row + i) - shifts) * scales) - eaches).Store(result + i);
-            for (; i < work->Classes; i++) result[i] = (MathF.Exp(row[i] - shift) * scale) - each;
+            for (; i <= work->Classes - lanes; i += lanes)
+            {
+                ((VectorMath.Exp(Vector.Load(row + i) - shifts) * scales) - eaches).Store(result + i);
+            }
+            if (i < work->Classes)
+            {
+                nint rest = work->Classes - i;
+                VectorMath.StoreSome((VectorMath.Exp(VectorMath.LoadSome(row + i, rest) - shifts) * scales) - eaches, result + i, rest);
+            }
             result[work->Labels[n]] -= scale - share;
         }
     }
