@@ -29,7 +29,7 @@ internal static class ColdChild
     private const int Rows = 1;
     private const int Sequence = 128;
 
-    // As small as the smaller of the two vocabularies, so that the tokens fit both models.
+    /// <summary>As small as the smaller of the two vocabularies, so that the tokens fit both models.</summary>
     private const int Vocabulary = 8192;
 
     public static string FileOf(BenchmarkOptions options) => options.Quick ? "gpt2_5m.onnx" : "gpt2_small.onnx";
@@ -43,11 +43,13 @@ internal static class ColdChild
             (long[] tokens, long[] targets) = RandomTokens.Draw(Rows, Sequence, Vocabulary);
             using Batch batch = RandomTokens.ToBatch(tokens, targets, Rows);
             (ModelFile file, double load) = Timed(() => ModelFile.Load(Path.Combine(options.Models, FileOf(options))));
-            (IReadOnlyDictionary<string, TensorData> weights, double draw) = Timed(() => WeightInitialization.Draw(file, task.Options.Seed));
+            (IReadOnlyDictionary<string, TensorData> weights, double draw) =
+                Timed(() => WeightInitialization.Draw(file, task.Options.Seed));
             ChildProcess.Report(Draw, draw);
             (TrainingPlan graphs, double build) = Timed(() => TrainingGraphBuilder.Build(file, task.Options, weights));
             ChildProcess.Report(Build, load + build);
-            (TrainingDriver driver, double create) = Timed(() => new TrainingDriver(graphs, new DriverOptions { Threads = options.Threads, Profiles = profiles }));
+            (TrainingDriver driver, double create) =
+                Timed(() => new TrainingDriver(graphs, new DriverOptions { Threads = options.Threads, Profiles = profiles }));
             ChildProcess.Report(Driver, create);
             using (driver)
             {

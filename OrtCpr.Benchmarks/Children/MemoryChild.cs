@@ -23,7 +23,8 @@ internal static class MemoryChild
 
     private const int StepCount = 3;
 
-    public static string NameOf(TrainingTask task, bool ours, bool recompute = false) => $"memory-{task.Name}-{(!ours ? "torch" : recompute ? "recomputed" : "ours")}";
+    public static string NameOf(TrainingTask task, bool ours, bool recompute = false) =>
+        $"memory-{task.Name}-{(!ours ? "torch" : recompute ? "recomputed" : "ours")}";
 
     public static void Ours(TrainingTask task, BenchmarkOptions options, bool recompute = false)
     {
@@ -47,7 +48,7 @@ internal static class MemoryChild
         ChildProcess.Report(State, 4 * sizeof(float) * Gpt2Shapes.Count(task.Parameters));
     }
 
-    // libtorch is not there before the first tensor.
+    /// <summary>libtorch is not there before the first tensor.</summary>
     private static void LoadPeer()
     {
         using torch.Tensor first = torch.zeros(1);

@@ -3,7 +3,8 @@ using OrtCpr.Benchmarks.Harness;
 
 namespace OrtCpr.Benchmarks;
 
-/// <summary>How long it takes from the file of a GPT2 of 124 M parameters to the first finished step, in a process that has just started.</summary>
+/// <summary>How long it takes from the file of a GPT2 of 124 M parameters to the first finished step, in a process that
+/// has just started.</summary>
 internal sealed class ColdBenchmark : IBenchmark
 {
     private const string Goal = "graph_building";
@@ -31,13 +32,16 @@ internal sealed class ColdBenchmark : IBenchmark
             return;
         }
         string[] arguments = [.. options.ToArguments(ColdChild.Name)];
-        IReadOnlyDictionary<string, double>[] runs = [.. Enumerable.Range(0, options.Quick ? 2 : options.Runs).Select(_ => ChildProcess.Run(arguments))];
+        IReadOnlyDictionary<string, double>[] runs = [.. Enumerable.Range(0, options.Quick ? 2 : options.Runs)
+            .Select(_ => ChildProcess.Run(arguments))];
         report.Columns("stage");
         Timing Of(string row, Func<IReadOnlyDictionary<string, double>, double> figure) => new(row, [.. runs.Select(figure).Order()]);
         foreach ((string figure, string row) in Stages)
             report.Row(Of(row, r => r[figure]));
         report.Row(Of("file → first finished step", r => r[ColdChild.Build] + r[ColdChild.Driver] + r[ColdChild.Step]));
-        report.Remark(string.Create(CultureInfo.InvariantCulture, $"{model}. The goal is in seconds, just-in-time compilation of our code included."));
+        report.Remark(
+            string.Create(CultureInfo.InvariantCulture,
+                $"{model}. The goal is in seconds, just-in-time compilation of our code included."));
         report.AtMost(Goal, Of(Goal, r => r[ColdChild.Build]).Median, Bound);
     }
 }

@@ -12,7 +12,7 @@ internal sealed class GrokkingBenchmark : IBenchmark
     private const string TorchByHand = "TorchSharp AdamW, last position by hand";
     private const string Ours = "AdamCPR";
 
-    // Float32 sums in another order; a difference in the model is far above it.
+    /// <summary>Float32 sums in another order; a difference in the model is far above it.</summary>
     private const double LossTolerance = 1e-4;
 
     public string Name => "grokking";
@@ -24,7 +24,8 @@ internal sealed class GrokkingBenchmark : IBenchmark
         string split = Path.Combine(options.Data, "grokking", "split.safetensors");
         string model = Path.Combine(options.Models, "grokking.onnx");
         bool given = File.Exists(split);
-        IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> weights = given ? GrokkingTask.ReadWeights(split) : GrokkingTask.DrawWeights();
+        IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> weights = given ? GrokkingTask.ReadWeights(split)
+            : GrokkingTask.DrawWeights();
         IReadOnlyList<TokenBatch> batches = GrokkingTask.Batches();
         string? noTorch = TimedPeer.TryStart(options, report);
         string? noOurs = File.Exists(model) ? null : "grokking.onnx is not there; name its folder with --models";
@@ -44,12 +45,18 @@ internal sealed class GrokkingBenchmark : IBenchmark
             double loss = EqualLoss(trainers, batches[0]);
 
             int steps = options.Quick ? 5 : 100;
-            IReadOnlyDictionary<string, Timing> times = Alternation.Measure([.. trainers.Select(t => new Side(t.Row, () => t.Trainer.TrainSteps(steps)))], options.Runs, warmup: 1);
+            IReadOnlyDictionary<string, Timing> times =
+                Alternation.Measure([.. trainers.Select(t => new Side(t.Row, () => t.Trainer.TrainSteps(steps)))], options.Runs, warmup: 1);
             report.Columns("side, time of one step", "s per 1000 steps", "last loss");
             foreach ((string row, ITrainer trainer) in trainers)
-                report.Row(times[row], steps, (times[row].Median / steps * 1000).ToString("F2", CultureInfo.InvariantCulture), trainer.Loss(batches[0]).ToString("F4", CultureInfo.InvariantCulture));
+            {
+                string rate = (times[row].Median / steps * 1000).ToString("F2", CultureInfo.InvariantCulture);
+                report.Row(times[row], steps, rate, trainer.Loss(batches[0]).ToString("F4", CultureInfo.InvariantCulture));
+            }
             report.Remark(string.Create(CultureInfo.InvariantCulture,
-                $"{steps} steps a run. Weights: {(given ? "split.safetensors, seed 1" : "drawn, seed 1")}; the loss of the first batch before any step is {loss:F4} on every side. \"By hand\" is a model rewritten for its loss, which the goals do not ask about."));
+                $"{steps} steps a run. Weights: {(given ? "split.safetensors, seed 1" : "drawn, seed 1")}; "
+                + $"the loss of the first batch before any step is {loss:F4} on every side. "
+                + $"\"By hand\" is a model rewritten for its loss, which the goals do not ask about."));
             foreach ((string? goal, double bound) in new (string?, double)[] { (null, 3), ("first_milestone", 1.5) })
             {
                 if (noTorch is null && noOurs is null)
@@ -69,7 +76,11 @@ internal sealed class GrokkingBenchmark : IBenchmark
     {
         (string Row, double Loss)[] losses = [.. trainers.Select(t => (t.Row, t.Trainer.Loss(batch)))];
         if (losses.Any(l => !(Math.Abs(l.Loss - losses[0].Loss) <= LossTolerance)))
-            throw new BenchmarkException($"Equal weights give different losses: {string.Join(", ", losses.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Row} {l.Loss:G7}")))}.");
+        {
+            throw new BenchmarkException(
+                "Equal weights give different losses: "
+                + $"{string.Join(", ", losses.Select(l => string.Create(CultureInfo.InvariantCulture, $"{l.Row} {l.Loss:G7}")))}.");
+        }
         return losses[0].Loss;
     }
 }

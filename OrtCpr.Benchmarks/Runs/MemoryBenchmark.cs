@@ -11,7 +11,7 @@ internal sealed class MemoryBenchmark : IBenchmark
     private const double BytesAParameter = 16.5;
     private const double Mebibyte = 1 << 20;
 
-    // The sides do not disturb each other and figures hardly vary.
+    /// <summary>The sides do not disturb each other and figures hardly vary.</summary>
     private const int MostRuns = 3;
 
     public string Name => "memory";
@@ -20,12 +20,16 @@ internal sealed class MemoryBenchmark : IBenchmark
 
     public void Run(BenchmarkOptions options, Report report)
     {
-        report.Table("job and side", "peak MiB", "runtime alone", "above runtime and model file", "peak of steps", "state", "activations and the rest");
+        report.Table("job and side", "peak MiB", "runtime alone", "above runtime and model file", "peak of steps", "state",
+            "activations and the rest");
         string? noTorch = TorchLoader.TryStart(options.Threads);
         foreach (TrainingTask task in TrainingTask.All)
             Measure(task, options, report, noTorch);
-        report.Remark("\"Runtime alone\" is a process that has loaded its runtime and done nothing; the model file counts with its weights. \"Peak of steps\" is what three steps reach once the garbage of the start is collected; " +
-            "activations and the rest are that less the runtime alone and the state: parameters, gradients, moments and whatever else stays from step to step.");
+        report.Remark(
+            "\"Runtime alone\" is a process that has loaded its runtime and done nothing; the model file counts with its weights. "
+            + "\"Peak of steps\" is what three steps reach once the garbage of the start is collected; " +
+            "activations and the rest are that less the runtime alone and the state: "
+            + "parameters, gradients, moments and whatever else stays from step to step.");
     }
 
     private static void Measure(TrainingTask task, BenchmarkOptions options, Report report, string? noTorch)
@@ -62,18 +66,22 @@ internal sealed class MemoryBenchmark : IBenchmark
     private static Resident Child(TrainingTask task, bool ours, double file, BenchmarkOptions options, bool recompute = false)
     {
         string[] arguments = [.. options.ToArguments(MemoryChild.NameOf(task, ours, recompute))];
-        IReadOnlyDictionary<string, double>[] runs = [.. Enumerable.Range(0, options.Quick ? 1 : Math.Min(options.Runs, MostRuns)).Select(_ => ChildProcess.Run(arguments))];
+        IReadOnlyDictionary<string, double>[] runs = [.. Enumerable.Range(0, options.Quick ? 1 : Math.Min(options.Runs, MostRuns))
+            .Select(_ => ChildProcess.Run(arguments))];
         double? steps = runs.All(r => r.ContainsKey(MemoryChild.Steps)) ? Median(MemoryChild.Steps) : null;
-        // The steps behind the start's garbage may come out a little above the first ones.
-        return new Resident(Math.Max(Median(MemoryChild.Peak), steps ?? 0), Median(MemoryChild.Baseline), file, steps, Median(MemoryChild.State));
+        // The steps after the start's garbage may come out a little above the first ones.
+        return new Resident(Math.Max(Median(MemoryChild.Peak), steps ?? 0), Median(MemoryChild.Baseline), file, steps,
+            Median(MemoryChild.State));
 
         double Median(string figure) => new Timing(figure, [.. runs.Select(r => r[figure]).Order()]).Median;
     }
 
     private static void Row(Report report, string name, Resident side) =>
-        report.Cells(name, Text(side.Peak), Text(side.Baseline), Text(side.Above), Text(side.Steps), Text(side.State), Text(side.Activations));
+        report.Cells(name, Text(side.Peak), Text(side.Baseline), Text(side.Above), Text(side.Steps), Text(side.State),
+            Text(side.Activations));
 
-    private static string Text(double? bytes) => bytes is double known ? (known / Mebibyte).ToString("F1", CultureInfo.InvariantCulture) : "–";
+    private static string Text(double? bytes) =>
+        bytes is double known ? (known / Mebibyte).ToString("F1", CultureInfo.InvariantCulture) : "–";
 
     private static string Goal(TrainingTask task, string goal) => $"{task.Name}_{goal}";
 

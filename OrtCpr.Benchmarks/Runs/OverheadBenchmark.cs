@@ -5,7 +5,8 @@ using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Benchmarks;
 
-/// <summary>What the constraint costs: the optimizer run of AdamCPR less that of AdamW, as a part of a whole training step of a small GPT2.</summary>
+/// <summary>What the constraint costs: the optimizer run of AdamCPR less that of AdamW, as a part of a whole training
+/// step of a small GPT2.</summary>
 internal sealed class OverheadBenchmark : IBenchmark
 {
     private static readonly (int Batch, double Bound)[] Goals = [(8, 0.01), (1, 0.03)];
@@ -30,7 +31,8 @@ internal sealed class OverheadBenchmark : IBenchmark
     private static void Measure(BenchmarkOptions options, Report report, string model, int batch, double bound)
     {
         using OurTraining plain = new(model, new GptTask(batch, UpdateRule.AdamW(GptTask.LearningRate, weightDecay: 0.1)), options.Threads);
-        using OurTraining constrained = new(model, new GptTask(batch, OurSides.AdamCpr(positiveMultipliers: true, GptTask.LearningRate)), options.Threads);
+        using OurTraining constrained =
+            new(model, new GptTask(batch, OurSides.AdamCpr(positiveMultipliers: true, GptTask.LearningRate)), options.Threads);
         plain.Step();
         constrained.Step();
 

@@ -20,13 +20,16 @@ internal static class ProfileRun
             switch (benchmark)
             {
                 case "grokking":
-                    using (var side = new OurGrokking(Path.Combine(options.Models, "grokking.onnx"), GrokkingTask.DrawWeights(), GrokkingTask.Batches(), options.Threads, folder)) side.TrainSteps(Warmup + steps);
+                    using (var side =
+                        new OurGrokking(Path.Combine(options.Models, "grokking.onnx"), GrokkingTask.DrawWeights(), GrokkingTask.Batches(),
+                            options.Threads, folder)) side.TrainSteps(Warmup + steps);
                     break;
                 case "overhead":
                     Train(new GptTask(rule: OurSides.AdamCpr(positiveMultipliers: true, GptTask.LearningRate)), options, folder, steps);
                     break;
                 default:
-                    Train(TrainingTask.All.FirstOrDefault(t => t.Name == benchmark) ?? throw new BenchmarkException($"'{benchmark}' has no training step to profile."), options, folder, steps);
+                    Train(TrainingTask.All.FirstOrDefault(t => t.Name == benchmark)
+                        ?? throw new BenchmarkException($"'{benchmark}' has no training step to profile."), options, folder, steps);
                     break;
             }
             return NodeProfile.Summarize(folder, Warmup, steps);

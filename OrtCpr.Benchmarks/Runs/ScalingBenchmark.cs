@@ -11,7 +11,8 @@ internal sealed class ScalingBenchmark : IBenchmark
     private const double Slope = 1;
     private const double Tolerance = 0.1;
 
-    // The shape of GPT2-small, narrowed with its vocabulary, so that the number of tensors stays and the parameters go with the square of the width: 1.1 to 124.4 M.
+    /// <summary>The shape of GPT2-small, narrowed with its vocabulary, so that the number of tensors stays and the
+    /// parameters go with the square of the width: 1.1 to 124.4 M.</summary>
     private static readonly Gpt2Shapes Largest = new(50257, 1024, 768, 12);
     private static readonly int[] Widths = [72, 120, 192, 312, 480, 768];
     private static readonly int[] QuickWidths = [24, 32, 48, 72, 96, 120];
@@ -19,7 +20,8 @@ internal sealed class ScalingBenchmark : IBenchmark
     private static readonly int[] Blocks = [2, 5, 12, 28, 68, 166];
     private static readonly int[] QuickBlocks = [1, 2, 3, 5, 8, 12];
 
-    // A step is short against the time slices of other work on the machine, the more so a small one.
+    /// <summary>A step is short against the time slices of other work on the machine, the more so a small
+    /// one.</summary>
     private const long ParametersARun = 125_000_000;
 
     public string Name => "scaling";
@@ -31,7 +33,9 @@ internal sealed class ScalingBenchmark : IBenchmark
         report.Columns("run", "size");
         Steps(options, report);
         Building(options, report);
-        report.Remark("The size of a step is its parameters: GPT2-small narrowed, 148 tensors each. The size of graph building is the nodes of the model as exported: GPT blocks on top of each other. " +
+        report.Remark(
+            "The size of a step is its parameters: GPT2-small narrowed, 148 tensors each. "
+            + "The size of graph building is the nodes of the model as exported: GPT blocks on top of each other. " +
             "The ratios are slopes of the straight line through the medians on log-log axes.");
     }
 
@@ -42,12 +46,15 @@ internal sealed class ScalingBenchmark : IBenchmark
         {
             foreach (int width in options.Quick ? QuickWidths : Widths)
             {
-                IReadOnlyList<(string Name, long[] Dimensions)> tensors = (Largest with { Width = width, Vocabulary = (int)((long)Largest.Vocabulary * width / Largest.Width) }).List();
+                IReadOnlyList<(string Name, long[] Dimensions)> tensors =
+                    (Largest with { Width = width, Vocabulary = (int)((long)Largest.Vocabulary * width / Largest.Width) }).List();
                 long size = Gpt2Shapes.Count(tensors);
-                sides.Add((string.Create(CultureInfo.InvariantCulture, $"optimizer step, {size / 1e6:F1} M parameters"), size, (int)Math.Clamp(ParametersARun / size, 1, 50),
+                sides.Add((string.Create(CultureInfo.InvariantCulture, $"optimizer step, {size / 1e6:F1} M parameters"), size,
+                    (int)Math.Clamp(ParametersARun / size, 1, 50),
                     new OurOptimizer(tensors, new OptimizerVariant(Guard: true, PositiveMultipliers: true), options.Threads)));
             }
-            IReadOnlyDictionary<string, Timing> times = Alternation.Measure([.. sides.Select(s => new Side(s.Row, () => Repeat(s.Optimizer, s.Repeats)))], options.Runs);
+            IReadOnlyDictionary<string, Timing> times =
+                Alternation.Measure([.. sides.Select(s => new Side(s.Row, () => Repeat(s.Optimizer, s.Repeats)))], options.Runs);
             Close(report, "optimizer_step", [.. sides.Select(s => (times[s.Row], s.Size, s.Repeats))]);
         }
         finally
@@ -61,7 +68,8 @@ internal sealed class ScalingBenchmark : IBenchmark
     {
         (string Row, byte[] Model, int Nodes)[] sides = [.. (options.Quick ? QuickBlocks : Blocks).Select(BlockChain.Make)
             .Select(m => (string.Create(CultureInfo.InvariantCulture, $"graph building, {m.Nodes:N0} nodes"), m.Model, m.Nodes))];
-        IReadOnlyDictionary<string, Timing> times = Alternation.Measure([.. sides.Select(s => new Side(s.Row, () => TrainingGraphBuilder.Build(s.Model)))], options.Runs);
+        IReadOnlyDictionary<string, Timing> times =
+            Alternation.Measure([.. sides.Select(s => new Side(s.Row, () => TrainingGraphBuilder.Build(s.Model)))], options.Runs);
         Close(report, "graph_building", [.. sides.Select(s => (times[s.Row], (long)s.Nodes, 1))]);
     }
 

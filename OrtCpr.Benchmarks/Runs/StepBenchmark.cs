@@ -12,7 +12,7 @@ internal sealed class StepBenchmark(TrainingTask task) : IBenchmark
     private const string Ours = "AdamCPR";
     private const string Recomputed = "AdamCPR, blocks computed again on the way back";
 
-    // Relative. Float32 sums in another order; a difference in the model is far above it.
+    /// <summary>Relative. Float32 sums in another order; a difference in the model is far above it.</summary>
     private const double LossTolerance = 1e-4;
 
     public string Name => task.Name;
@@ -36,15 +36,20 @@ internal sealed class StepBenchmark(TrainingTask task) : IBenchmark
             CheckEqual(first, peer.Step());
 
         int steps = options.Quick ? 1 : task.StepsARun;
-        (string Row, ITrainingSide Side)[] sides = [.. new (string, ITrainingSide?)[] { (Torch, peer), (Ours, ours), (Recomputed, recomputed) }.Where(s => s.Item2 is not null).Select(s => (s.Item1, s.Item2!))];
+        (string Row, ITrainingSide Side)[] sides = [.. new (string, ITrainingSide?)[]
+            { (Torch, peer), (Ours, ours), (Recomputed, recomputed) }.Where(s => s.Item2 is not null).Select(s => (s.Item1, s.Item2!))];
         recomputed?.Step();
         Dictionary<string, double> last = [];
-        IReadOnlyDictionary<string, Timing> times = Alternation.Measure([.. sides.Select(s => new Side(s.Row, () => last[s.Row] = Repeat(s.Side, steps)))], options.Runs, warmup: 1);
+        IReadOnlyDictionary<string, Timing> times =
+            Alternation.Measure([.. sides.Select(s => new Side(s.Row, () => last[s.Row] = Repeat(s.Side, steps)))], options.Runs,
+                warmup: 1);
         report.Columns("side, time of one step", "last loss");
         foreach ((string row, _) in sides)
             report.Row(times[row], steps, last[row].ToString("F4", CultureInfo.InvariantCulture));
-        report.Remark(string.Create(CultureInfo.InvariantCulture,
-            $"{steps} steps a run, all on one batch. {(peer is null ? "The loss before any step is" : "The weights are equal at the start and the loss before any step is on both sides")} {first:F4}. λ is above 0 in the beginning."));
+        string loss = peer is null ? "The loss before any step is"
+            : "The weights are equal at the start and the loss before any step is on both sides";
+        report.Remark(string.Create(
+            CultureInfo.InvariantCulture, $"{steps} steps a run, all on one batch. {loss} {first:F4}. λ is above 0 in the beginning."));
         if (peer is null)
             report.NotMeasured(null, "TorchSharp does not load here");
         else
@@ -62,6 +67,9 @@ internal sealed class StepBenchmark(TrainingTask task) : IBenchmark
     private static void CheckEqual(double ours, double peers)
     {
         if (!(Math.Abs(ours - peers) <= LossTolerance * Math.Abs(peers)))
-            throw new BenchmarkException(string.Create(CultureInfo.InvariantCulture, $"Equal weights give different losses: {Torch} {peers:G7}, {Ours} {ours:G7}."));
+        {
+            throw new BenchmarkException(
+                string.Create(CultureInfo.InvariantCulture, $"Equal weights give different losses: {Torch} {peers:G7}, {Ours} {ours:G7}."));
+        }
     }
 }

@@ -25,7 +25,8 @@ internal sealed record DifferentiatedGraph(OnnxModel Model, IReadOnlyDictionary<
         int forward = graph.Nodes.Count;
         Value loss = graph.Outputs.First(o => o.Name == lossName);
         var trained = parameters.Trained.ToDictionary(p => p.Name, StringComparer.Ordinal);
-        Dictionary<string, Value> sources = graph.Inputs.Where(i => trained.ContainsKey(i.Name)).ToDictionary(i => i.Name, StringComparer.Ordinal);
+        Dictionary<string, Value> sources = graph.Inputs.Where(i => trained.ContainsKey(i.Name))
+            .ToDictionary(i => i.Name, StringComparer.Ordinal);
         var builder = new GraphBuilder(graph, known);
         var backward = new BackwardPass(graph, builder, options.Rules);
         var parametersOfGraph = sources.Values.ToHashSet();

@@ -15,7 +15,9 @@ public static class DoubleModel
     public static byte[] Of(string path, long seed = 0)
     {
         ModelFile file = ModelFile.Load(path);
-        OnnxModel model = GraphReader.Read(file, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, seed) : new Dictionary<string, TensorData>());
+        OnnxModel model =
+            GraphReader.Read(file, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, seed)
+                : new Dictionary<string, TensorData>());
         InlineFunctions.Run(model);
         model.Opsets.TryAdd("com.microsoft", 1);
         MasterWeights.Run(model, ElementType.Double);

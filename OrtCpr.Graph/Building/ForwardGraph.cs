@@ -15,7 +15,8 @@ internal sealed record ForwardGraph(OnnxModel Model, IReadOnlyList<RunningStatis
         training.Graph.Outputs.Clear();
         training.Graph.Outputs.Add(map[loss]);
         foreach (Value output in outputs) training.Graph.Outputs.Add(map[output]);
-        IReadOnlyList<RunningStatistic> statistics = TrainingMode.ToTraining(training, options.BatchNormalization, options.UnbiasedRunningVariance);
+        IReadOnlyList<RunningStatistic> statistics =
+            TrainingMode.ToTraining(training, options.BatchNormalization, options.UnbiasedRunningVariance);
         return new ForwardGraph(training, statistics, DropoutMasks.Run(training, options.Dropout));
     }
 }

@@ -6,7 +6,8 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph;
 
-/// <summary>Gradients of a model's outputs as a plain inference model: vector-Jacobian products with upstream gradients that are inputs.</summary>
+/// <summary>Gradients of a model's outputs as a plain inference model: vector-Jacobian products with upstream gradients
+/// that are inputs.</summary>
 public sealed class GradientModel
 {
     private readonly OnnxModel _model;
@@ -15,7 +16,8 @@ public sealed class GradientModel
 
     internal OnnxModel Model => _model;
 
-    /// <summary>The output with the gradient of each name; <see cref="GradientOf"/>, or with a number behind it where the model has such an output already.</summary>
+    /// <summary>The output with the gradient of each name; <see cref="GradientOf"/>, or with a number behind it where
+    /// the model has such an output already.</summary>
     public required IReadOnlyDictionary<string, string> Gradients { get; init; }
 
     /// <summary>The input that carries the upstream gradient of an output.</summary>
@@ -24,7 +26,8 @@ public sealed class GradientModel
     /// <summary>The output that carries the gradient of an input or initializer.</summary>
     public static string GradientOf(string name) => $"{name}_grad";
 
-    /// <summary>The ONNX model: the inputs of the original and one cotangent an output; the outputs of the original and one gradient a name.</summary>
+    /// <summary>The ONNX model: the inputs of the original and one cotangent an output; the outputs of the original and
+    /// one gradient a name.</summary>
     public byte[] ToBytes() => GraphWriter.ToBytes(_model);
 
     /// <summary>Differentiates Σ cotangent·output over the given outputs.</summary>
@@ -55,10 +58,12 @@ public sealed class GradientModel
 
     /// <summary>Differentiates Σ cotangent·output over outputs of a model in memory.</summary>
     /// <inheritdoc cref="Build(string, IReadOnlyList{string}, IReadOnlyList{string}, GradientRules?)"/>
-    public static GradientModel Build(ReadOnlyMemory<byte> model, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null) =>
+    public static GradientModel Build(ReadOnlyMemory<byte> model, IReadOnlyList<string> of, IReadOnlyList<string> wrt,
+        GradientRules? rules = null) =>
         Build(ModelFile.Load(model), of, wrt, rules);
 
-    internal static GradientModel Build(ModelFile file, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null, bool scalar = false)
+    internal static GradientModel Build(ModelFile file, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null,
+        bool scalar = false)
     {
         (OnnxModel model, _) = RegulariseModel.Run(file, new Dictionary<string, TensorData>(), rules);
         OnnxGraph graph = model.Graph;
@@ -85,12 +90,21 @@ public sealed class GradientModel
         foreach (Value output in graph.Outputs.Where(o => of.Contains(o.Name)).Distinct())
         {
             if (scalar && output.Shape?.ElementCount?.Constant != 1)
-                throw new OptionException($"Output '{output.Name}' has shape {output.Shape?.ToString() ?? "of unknown rank"}; expected one element. Name it in a list, and feed '{CotangentOf(output.Name)}'.");
-            seeds[output] = scalar ? builder.Reshape(builder.Scalar(1, output.Type), [.. Enumerable.Repeat(1L, output.Shape!.Rank)]) : graph.AddInput(CotangentOf(output.Name), output.Type, output.Shape);
+            {
+                throw new OptionException(
+                    $"Output '{output.Name}' has shape {output.Shape?.ToString() ?? "of unknown rank"}; expected one element. "
+                    + $"Name it in a list, and feed '{CotangentOf(output.Name)}'.");
+            }
+            seeds[output] = scalar ? builder.Reshape(builder.Scalar(1, output.Type), [.. Enumerable.Repeat(1L, output.Shape!.Rank)])
+                : graph.AddInput(CotangentOf(output.Name), output.Type, output.Shape);
         }
         var sources = graph.Inputs.Where(i => initializers.Contains(i.Name)).ToHashSet();
         if (sources.FirstOrDefault(s => s.Type == ElementType.Undefined) is Value other)
-            throw new OptionException($"Input '{other.Name}' is no dense tensor (a sparse one, or a sequence), and gradients are. Differentiate with respect to dense tensors.");
+        {
+            throw new OptionException(
+                $"Input '{other.Name}' is no dense tensor (a sparse one, or a sequence), and gradients are. "
+                + "Differentiate with respect to dense tensors.");
+        }
         IReadOnlyDictionary<Value, Value> gradients = new BackwardPass(graph, builder, rules ?? GradientRules.Default).Run(seeds, sources);
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (Value source in sources.OrderBy(s => s.Name, StringComparer.Ordinal))

@@ -3,7 +3,7 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph;
 
-// The evaluation graph without loss and labels.
+/// <summary>The evaluation graph without loss and labels.</summary>
 internal static class PredictionGraph
 {
     public static OnnxModel Of(TrainingPlan plan)

@@ -7,7 +7,7 @@ namespace OrtCpr.Graph;
 /// <remarks>The message names the model and lists all problems of the kind: what, where, expected, found, what to do.</remarks>
 public sealed class ModelFormatException : OrtCprException
 {
-    // A broken model of a thousand tensors should not print a thousand lines.
+    /// <summary>A broken model of a thousand tensors should not print a thousand lines.</summary>
     private const int MaxListed = 20;
 
     internal ModelFormatException(string message, Exception? inner = null) : base(message, inner)

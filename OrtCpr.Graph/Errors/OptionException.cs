@@ -7,7 +7,7 @@ public sealed class OptionException : OrtCprException
     {
     }
 
-    // Throws when there are problems.
+    /// <summary>Throws when there are problems.</summary>
     internal static void ThrowIfAny(string what, IReadOnlyCollection<string> problems)
     {
         if (problems.Count > 0) throw new OptionException($"{what}: {string.Join("; ", problems)}.");

@@ -57,7 +57,8 @@ public sealed record ModelReport
     /// <summary>Nodes of the training graph: forward with the loss, and backward; null when the model cannot be trained.</summary>
     public required (int Forward, int Backward)? Nodes { get; init; }
 
-    /// <summary>Time that building the training, evaluation and optimizer graphs took, without reading or drawing weights; null when the model cannot be trained.</summary>
+    /// <summary>Time that building the training, evaluation and optimizer graphs took, without reading or drawing
+    /// weights; null when the model cannot be trained.</summary>
     public required TimeSpan? BuildTime { get; init; }
 
     /// <summary>Broadcast sums that the training graph decides at run time, since shapes do not tell; 0 is best.</summary>
@@ -79,18 +80,21 @@ public static class ModelInspector
     public static ModelReport Inspect(string path, IReadOnlyDictionary<string, long>? sizes = null, ParameterOptions? parameters = null)
     {
         ModelFile file = ModelFile.Load(path);
-        IReadOnlyDictionary<string, TensorData> drawn = WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, 0) : new Dictionary<string, TensorData>();
+        IReadOnlyDictionary<string, TensorData> drawn = WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, 0)
+            : new Dictionary<string, TensorData>();
         (OnnxModel model, _) = RegulariseModel.Run(file, drawn);
         InferShapes.Run(model);
         OnnxGraph graph = model.Graph;
         var given = new SortedDictionary<string, long>(StringComparer.Ordinal);
-        foreach (Dim dim in graph.Inputs.SelectMany(i => i.Shape ?? Shape.Scalar).Where(d => d.Known is null && d.Size is not null)) given[dim.ToString()] = sizes?.GetValueOrDefault(dim.ToString()) is > 0 and long n ? n : 1;
+        foreach (Dim dim in graph.Inputs.SelectMany(i => i.Shape ?? Shape.Scalar).Where(d => d.Known is null && d.Size is not null))
+            given[dim.ToString()] = sizes?.GetValueOrDefault(dim.ToString()) is > 0 and long n ? n : 1;
         TrainingPlan? graphs = Build(file, graph, parameters, drawn, out string? problem, out TimeSpan time);
         return new ModelReport
         {
             Inputs = [.. graph.Inputs.Select(Describe)],
             Outputs = [.. graph.Outputs.Select(Describe)],
-            Operators = [.. AllNodes(graph).GroupBy(n => n.QualifiedType).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => new OperatorUse(g.Key, g.Count(), SupportOf(g.First())))],
+            Operators = [.. AllNodes(graph).GroupBy(n => n.QualifiedType).OrderBy(g => g.Key, StringComparer.Ordinal)
+                .Select(g => new OperatorUse(g.Key, g.Count(), SupportOf(g.First())))],
             Parameters = graphs?.Parameters,
             Sizes = given,
             Memory = graphs is null ? null : Estimate(graphs, given),
@@ -101,11 +105,13 @@ public static class ModelInspector
         };
     }
 
-    private static TrainingPlan? Build(ModelFile file, OnnxGraph graph, ParameterOptions? parameters, IReadOnlyDictionary<string, TensorData> drawn, out string? problem, out TimeSpan time)
+    private static TrainingPlan? Build(ModelFile file, OnnxGraph graph, ParameterOptions? parameters,
+        IReadOnlyDictionary<string, TensorData> drawn, out string? problem, out TimeSpan time)
     {
         problem = null;
         time = default;
-        (Loss, double)[] terms = [.. graph.Outputs.Where(o => o.Type.IsFloating() && o.Shape is not null).Select(o => ((Loss)new OutputLoss { Output = o.Name }, 1.0))];
+        (Loss, double)[] terms = [.. graph.Outputs.Where(o => o.Type.IsFloating() && o.Shape is not null)
+            .Select(o => ((Loss)new OutputLoss { Output = o.Name }, 1.0))];
         if (terms.Length == 0)
         {
             problem = "The model has no floating output of known rank, so there is nothing to take a loss of.";
@@ -114,7 +120,9 @@ public static class ModelInspector
         try
         {
             long start = Stopwatch.GetTimestamp();
-            TrainingPlan graphs = TrainingGraphBuilder.Build(file, new TrainingOptions { Loss = new WeightedSumLoss([.. terms]), Parameters = parameters ?? new() }, drawn);
+            TrainingPlan graphs =
+                TrainingGraphBuilder.Build(file, new TrainingOptions
+                    { Loss = new WeightedSumLoss([.. terms]), Parameters = parameters ?? new() }, drawn);
             time = Stopwatch.GetElapsedTime(start);
             return graphs;
         }
@@ -151,8 +159,11 @@ public static class ModelInspector
             foreach (Value read in OnnxGraph.ReadBy(producer)) work.Push(read);
         }
         long? activations = 0;
-        foreach (Value kept in graph.Nodes.Where(n => !forward.Contains(n)).SelectMany(OnnxGraph.ReadBy).Where(v => v.Producer is Node p && forward.Contains(p)).Distinct())
+        foreach (Value kept in graph.Nodes.Where(n => !forward.Contains(n)).SelectMany(OnnxGraph.ReadBy)
+            .Where(v => v.Producer is Node p && forward.Contains(p)).Distinct())
+        {
             activations += kept.Shape?.ElementCount?.Evaluate(sizes) * kept.Type.BitsPerElement() / 8;
+        }
         return new MemoryEstimate(parameters, 3 * parameters, activations);
     }
 }

@@ -20,13 +20,14 @@ internal sealed class FlatLayout
         var segments = new List<FlatSegment>();
         foreach (IGrouping<string, TensorSlot> alike in plan.Slots.Where(s => s.Role == TensorRole.Parameter).GroupBy(s => KeyOf(plan, s)))
             segments.AddRange(Split(alike, KindsOf(plan, alike.First())));
-        IEnumerable<TensorSlot> statistics = plan.Slots.Where(s => s.Role == TensorRole.Statistic && plan.Find(TensorRole.PendingStatistic, s.Owner) is not null);
+        IEnumerable<TensorSlot> statistics =
+            plan.Slots.Where(s => s.Role == TensorRole.Statistic && plan.Find(TensorRole.PendingStatistic, s.Owner) is not null);
         foreach (IGrouping<ElementType, TensorSlot> alike in statistics.GroupBy(s => s.Type))
             segments.AddRange(Split(alike, [(TensorRole.Statistic, ""), (TensorRole.PendingStatistic, "")]));
         return new FlatLayout(segments);
     }
 
-    // Parameters of one segment have the same state and the same update operator.
+    /// <summary>Parameters of one segment have the same state and the same update operator.</summary>
     private static string KeyOf(TrainingPlan plan, TensorSlot parameter)
     {
         Optimizers.ParameterSpec spec = plan.SpecOf(parameter.Owner!);
@@ -38,7 +39,8 @@ internal sealed class FlatLayout
     [
         (TensorRole.Parameter, ""),
         .. plan.OwnedBy(parameter.Owner!)
-            .Where(s => s.Role is TensorRole.Gradient or TensorRole.State && s.Dimensions.SequenceEqual(parameter.Dimensions)).Select(s => (s.Role, s.Kind)),
+            .Where(s => s.Role is TensorRole.Gradient or TensorRole.State && s.Dimensions.SequenceEqual(parameter.Dimensions))
+            .Select(s => (s.Role, s.Kind)),
     ];
 
     private static IEnumerable<FlatSegment> Split(IEnumerable<TensorSlot> slots, IReadOnlyList<(TensorRole Role, string Kind)> kinds)

@@ -6,7 +6,8 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Graph;
 
-/// <summary>What the graphs of a training job do not say themselves; with it and the graphs a job is put together again without its model.</summary>
+/// <summary>What the graphs of a training job do not say themselves; with it and the graphs a job is put together again
+/// without its model.</summary>
 internal sealed record PlanDescription
 {
     /// <summary>The version that is written.</summary>
@@ -86,12 +87,14 @@ internal sealed record PlanDescription
         };
     }
 
-    // A file does not tell the types of inner values, and whether a kernel may stand in for a function depends on them.
+    /// <summary>A file does not tell the types of inner values, and whether a kernel may stand in for a function
+    /// depends on them.</summary>
     private void StateTypes(OnnxModel model)
     {
         foreach (Node call in model.Graph.Nodes.Where(n => n.Domain == OperatorDefinition.Domain))
         {
-            foreach (Value value in call.Outputs.Prepend(call.Inputs[0]).OfType<Value>().Where(v => v.Type == ElementType.Undefined)) value.Type = Type;
+            foreach (Value value in call.Outputs.Prepend(call.Inputs[0]).OfType<Value>().Where(v => v.Type == ElementType.Undefined))
+                value.Type = Type;
         }
     }
 }

@@ -3,7 +3,8 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Graph;
 
-/// <summary>The description as versions before the table of tensors wrote it: names of graph inputs and outputs followed from those of tensors.</summary>
+/// <summary>The description as versions before the table of tensors wrote it: names of graph inputs and outputs
+/// followed from those of tensors.</summary>
 internal sealed record PlanDescriptionOfVersion1
 {
     /// <summary>The number in the file.</summary>
@@ -65,7 +66,8 @@ internal sealed record PlanDescriptionOfVersion1
         Type = Type,
         Optimizer = Optimizer,
         Trained = Trained,
-        Slots = [.. ParameterSlots(), .. StateSlots(), .. StatisticSlots(evaluationInputs), .. HostSlots(), .. ResultSlots(optimizerOutputs)],
+        Slots = [.. ParameterSlots(), .. StateSlots(), .. StatisticSlots(evaluationInputs), .. HostSlots(),
+            .. ResultSlots(optimizerOutputs)],
     };
 
     private IEnumerable<TensorSlot> ParameterSlots()
@@ -73,9 +75,11 @@ internal sealed record PlanDescriptionOfVersion1
         foreach (ParameterSpec p in Trained)
         {
             string gradient = $"{p.Name}_grad";
-            yield return Slot(p.Name, TensorRole.Parameter, p.Name, p.Type, p.Dimensions, new(PlanGraph.Optimizer, p.Name, $"{p.Name}.updated"),
+            yield return Slot(p.Name, TensorRole.Parameter, p.Name, p.Type, p.Dimensions,
+                new(PlanGraph.Optimizer, p.Name, $"{p.Name}.updated"),
                 new(PlanGraph.Training, p.Name), new(PlanGraph.Accumulation, p.Name), new(PlanGraph.Evaluation, p.Name));
-            yield return Slot(gradient, TensorRole.Gradient, p.Name, p.Type, p.Dimensions, new(PlanGraph.Optimizer, gradient), new(PlanGraph.Training, null, gradient),
+            yield return Slot(gradient, TensorRole.Gradient, p.Name, p.Type, p.Dimensions, new(PlanGraph.Optimizer, gradient),
+                new(PlanGraph.Training, null, gradient),
                 new(PlanGraph.Accumulation, $"{gradient}.accumulation.buffer", $"{gradient}.accumulation.value"));
         }
     }
@@ -92,7 +96,8 @@ internal sealed record PlanDescriptionOfVersion1
             };
             var use = new TensorUse(PlanGraph.Optimizer, s.Name, s.Updated);
             // The longest name that fits: 'w.exp_avg' may be the state of 'w' or of a parameter 'w' in a scope.
-            string? owner = rows.Count > 0 ? null : Trained.Select(p => p.Name).Where(n => s.Name.StartsWith($"{n}.", StringComparison.Ordinal)).MaxBy(n => n.Length);
+            string? owner = rows.Count > 0 ? null
+                : Trained.Select(p => p.Name).Where(n => s.Name.StartsWith($"{n}.", StringComparison.Ordinal)).MaxBy(n => n.Length);
             TensorRole role = rows.Count > 0 ? TensorRole.Rows : owner is null ? TensorRole.Shared : TensorRole.State;
             if (owner is not null) kind = s.Name[(owner.Length + 1)..];
             else if (rows.Count == 0) kind = s.Name;
@@ -105,8 +110,10 @@ internal sealed record PlanDescriptionOfVersion1
         foreach (OldStatistic s in Statistics)
         {
             TensorUse[] evaluation = evaluationInputs.Contains(s.Name) ? [new(PlanGraph.Evaluation, s.Name)] : [];
-            yield return Slot(s.Name, TensorRole.Statistic, s.Name, s.Type, s.Dimensions, [new(PlanGraph.Optimizer, s.Name, $"{s.Name}.updated"), .. evaluation]);
-            yield return Slot(s.Pending, TensorRole.PendingStatistic, s.Name, s.Type, s.Dimensions, new(PlanGraph.Optimizer, s.Pending, $"{s.Pending}.updated"),
+            yield return Slot(s.Name, TensorRole.Statistic, s.Name, s.Type, s.Dimensions,
+                [new(PlanGraph.Optimizer, s.Name, $"{s.Name}.updated"), .. evaluation]);
+            yield return Slot(s.Pending, TensorRole.PendingStatistic, s.Name, s.Type, s.Dimensions,
+                new(PlanGraph.Optimizer, s.Pending, $"{s.Pending}.updated"),
                 new(PlanGraph.Training, s.Pending, $"{s.Pending}.updated"), new(PlanGraph.Accumulation, s.Pending, $"{s.Pending}.updated"));
         }
     }
@@ -114,23 +121,32 @@ internal sealed record PlanDescriptionOfVersion1
     private IEnumerable<TensorSlot> HostSlots()
     {
         foreach (OldScalar s in Scalars)
-            yield return Slot(s.Name, TensorRole.GroupScalar, null, Type, [s.Values.Count], new TensorUse(PlanGraph.Optimizer, s.Name)) with { Kind = s.Name };
+        {
+            yield return Slot(s.Name, TensorRole.GroupScalar, null, Type, [s.Values.Count], new TensorUse(PlanGraph.Optimizer, s.Name)) with
+                { Kind = s.Name };
+        }
         yield return Slot("gradient_scale", TensorRole.GradientScale, null, Type, [], new TensorUse(PlanGraph.Optimizer, "gradient_scale"));
-        yield return Slot("gradient_present", TensorRole.GradientPresent, null, ElementType.Bool, [Trained.Count], new TensorUse(PlanGraph.Optimizer, "gradient_present"));
-        yield return Slot("lazy_reset_grad", TensorRole.ResetFlag, null, ElementType.Bool, [1], new TensorUse(PlanGraph.Accumulation, "lazy_reset_grad"));
+        yield return Slot("gradient_present", TensorRole.GradientPresent, null, ElementType.Bool, [Trained.Count],
+            new TensorUse(PlanGraph.Optimizer, "gradient_present"));
+        yield return Slot("lazy_reset_grad", TensorRole.ResetFlag, null, ElementType.Bool, [1],
+            new TensorUse(PlanGraph.Accumulation, "lazy_reset_grad"));
         if (DropoutSeed is null) yield break;
         const string key = "ortcpr.dropout_key";
-        yield return Slot(key, TensorRole.DropoutKey, null, ElementType.Int32, [2], new(PlanGraph.Training, key), new(PlanGraph.Accumulation, key));
+        yield return Slot(key, TensorRole.DropoutKey, null, ElementType.Int32, [2], new(PlanGraph.Training, key),
+            new(PlanGraph.Accumulation, key));
     }
 
     private IEnumerable<TensorSlot> ResultSlots(IReadOnlySet<string> optimizerOutputs)
     {
-        yield return Slot(LossOutput, TensorRole.Loss, null, Type, [], new(PlanGraph.Training, null, LossOutput), new(PlanGraph.Accumulation, null, LossOutput));
-        yield return Slot("step_applied", TensorRole.StepApplied, null, ElementType.Bool, [1], new TensorUse(PlanGraph.Optimizer, null, "step_applied"));
+        yield return Slot(LossOutput, TensorRole.Loss, null, Type, [], new(PlanGraph.Training, null, LossOutput),
+            new(PlanGraph.Accumulation, null, LossOutput));
+        yield return Slot("step_applied", TensorRole.StepApplied, null, ElementType.Bool, [1],
+            new TensorUse(PlanGraph.Optimizer, null, "step_applied"));
         if (optimizerOutputs.Contains("grad_norm"))
             yield return Slot("grad_norm", TensorRole.GradientNorm, null, Type, [1], new TensorUse(PlanGraph.Optimizer, null, "grad_norm"));
     }
 
-    private static TensorSlot Slot(string key, TensorRole role, string? owner, ElementType type, IReadOnlyList<long> dimensions, params IReadOnlyList<TensorUse> uses) =>
+    private static TensorSlot Slot(string key, TensorRole role, string? owner, ElementType type, IReadOnlyList<long> dimensions,
+        params IReadOnlyList<TensorUse> uses) =>
         new(key, role, owner, type, dimensions) { Uses = uses };
 }

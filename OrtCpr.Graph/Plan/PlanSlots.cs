@@ -1,6 +1,7 @@
 namespace OrtCpr.Graph;
 
-/// <summary>The table of a training job while the graphs are written: gives each tensor a free key and collects where graphs use it.</summary>
+/// <summary>The table of a training job while the graphs are written: gives each tensor a free key and collects where
+/// graphs use it.</summary>
 internal sealed class PlanSlots
 {
     private readonly List<TensorSlot> _slots = [];
@@ -13,7 +14,8 @@ internal sealed class PlanSlots
     /// <summary>All slots so far.</summary>
     public IReadOnlyList<TensorSlot> All => _slots;
 
-    /// <summary>A key that no tensor has: the wanted one, or that with the first free number. Depends on names alone, not on their order.</summary>
+    /// <summary>A key that no tensor has: the wanted one, or that with the first free number. Depends on names alone,
+    /// not on their order.</summary>
     public static string FreeKey(string wanted, IReadOnlySet<string> taken)
     {
         string key = wanted;
@@ -22,7 +24,8 @@ internal sealed class PlanSlots
     }
 
     /// <summary>Adds a tensor of the user's, under its own name.</summary>
-    public TensorSlot AddOwn(TensorRole role, string name, ElementType type, IReadOnlyList<long> dimensions, params IReadOnlyList<TensorUse> uses) =>
+    public TensorSlot AddOwn(TensorRole role, string name, ElementType type, IReadOnlyList<long> dimensions,
+        params IReadOnlyList<TensorUse> uses) =>
         Add(new TensorSlot(name, role, name, type, dimensions) { Uses = uses });
 
     /// <summary>Adds a tensor of ours; its key is the wanted one where that is free.</summary>

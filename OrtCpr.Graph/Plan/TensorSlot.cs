@@ -14,7 +14,8 @@ internal enum TensorRole
     /// <summary>Optimizer state of a parameter's shape, such as <c>exp_avg</c>; <see cref="TensorSlot.Kind"/> names it.</summary>
     State,
 
-    /// <summary>State with a row for each of some parameters: step counts, λ, κ, the detector; <see cref="TensorSlot.Kind"/> names it.</summary>
+    /// <summary>State with a row for each of some parameters: step counts, λ, κ, the detector; <see
+    /// cref="TensorSlot.Kind"/> names it.</summary>
     Rows,
 
     /// <summary>State of the optimizer that belongs to no parameter, such as the count of skipped steps.</summary>

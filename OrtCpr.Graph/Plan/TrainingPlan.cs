@@ -7,8 +7,8 @@ using OrtCpr.Graph.Parameters;
 namespace OrtCpr.Graph;
 
 /// <summary>A training job as one table: its graphs, and every tensor that lives from step to step with who reads and writes it.</summary>
-/// <remarks>Made by <see cref="TrainingGraphBuilder"/>; a plan of the optimizer alone by <see cref="ForOptimizer"/>. Immutable; safe to share
-/// between threads.</remarks>
+/// <remarks>Made by <see cref="TrainingGraphBuilder"/>; a plan of the optimizer alone by <see cref="ForOptimizer"/>.
+/// Immutable; safe to share between threads.</remarks>
 public sealed class TrainingPlan
 {
     private readonly Dictionary<string, TensorSlot> _byKey;
@@ -54,7 +54,8 @@ public sealed class TrainingPlan
     /// <summary>All floating initializers and what training does with them.</summary>
     public ParameterTable Parameters { get; init; } = new([]);
 
-    /// <summary>Copies of trained parameters that are written with them at export; empty without <see cref="ParameterOptions.TieEqual"/>.</summary>
+    /// <summary>Copies of trained parameters that are written with them at export; empty without <see
+    /// cref="ParameterOptions.TieEqual"/>.</summary>
     public IReadOnlyList<TiedParameter> Tied { get; init; } = [];
 
     /// <summary>Values of the trained parameters before training, by name; Float, or Double in float64 models.</summary>
@@ -92,7 +93,8 @@ public sealed class TrainingPlan
 
     internal OnnxModel Accumulation => AccumulationModel ?? throw new OptionException("This plan has an optimizer and no training graph.");
 
-    internal OnnxModel Evaluation => EvaluationModel ?? throw new OptionException("There is no evaluation model. Give the session an eval_model.onnx.");
+    internal OnnxModel Evaluation =>
+        EvaluationModel ?? throw new OptionException("There is no evaluation model. Give the session an eval_model.onnx.");
 
     /// <summary>The operators of ours that the graphs call, by name.</summary>
     internal IReadOnlyDictionary<string, OperatorDefinition> Operators => _operators ??= OperatorTable.All
@@ -152,7 +154,8 @@ public sealed class TrainingPlan
     /// <summary>Batch, parameters and running statistics → loss and the model's outputs, in evaluation form.</summary>
     public byte[] EvaluationToBytes() => GraphWriter.ToBytes(Evaluation);
 
-    /// <summary>One optimizer step: one node of domain <c>ortcpr</c> a parameter, each a function of standard operators (opset 18).</summary>
+    /// <summary>One optimizer step: one node of domain <c>ortcpr</c> a parameter, each a function of standard operators
+    /// (opset 18).</summary>
     public byte[] OptimizerToBytes() => GraphWriter.ToBytes(OptimizerModel);
 
     /// <summary>A model that maps initial parameters to the parameters and state that training starts from.</summary>

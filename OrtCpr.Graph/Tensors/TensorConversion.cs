@@ -39,7 +39,8 @@ internal static class TensorConversion
             ElementType.Int16 => Each<short, long>(bytes, value => value),
             ElementType.Int8 => Each<sbyte, long>(bytes, value => value),
             ElementType.UInt64 => Each<ulong, long>(bytes, value => value <= long.MaxValue ? (long)value
-                : throw new TensorDataException($"Tensor {tensor} can't be read as Int64: expected at most {long.MaxValue}; found {value}.")),
+                : throw new TensorDataException(
+                    $"Tensor {tensor} can't be read as Int64: expected at most {long.MaxValue}; found {value}.")),
             ElementType.UInt32 => Each<uint, long>(bytes, value => value),
             ElementType.UInt16 => Each<ushort, long>(bytes, value => value),
             ElementType.UInt8 => Each<byte, long>(bytes, value => value),

@@ -41,7 +41,8 @@ public sealed class TensorData
     /// <typeparam name="T">float, double, Half, an integer type of 8 to 64 bits, or bool.</typeparam>
     /// <param name="values">Elements in row-major order.</param>
     /// <param name="dims">Shape; none for a scalar.</param>
-    /// <exception cref="TensorDataException">The number of values doesn't fit the shape, or <typeparamref name="T"/> is no element type.</exception>
+    /// <exception cref="TensorDataException">The number of values doesn't fit the shape, or <typeparamref name="T"/> is
+    /// no element type.</exception>
     public static TensorData From<T>(ReadOnlySpan<T> values, params long[] dims) where T : unmanaged =>
         Create(TypeOf<T>(), dims, MemoryMarshal.AsBytes(values).ToArray());
 
@@ -143,7 +144,8 @@ public sealed class TensorData
         return copy;
     }
 
-    /// <summary>Converts between Float, Double, Float16 and BFloat16, rounding once to nearest, ties to even; values too large become infinite.</summary>
+    /// <summary>Converts between Float, Double, Float16 and BFloat16, rounding once to nearest, ties to even; values
+    /// too large become infinite.</summary>
     /// <param name="type">The type wanted; this object is returned when it has it.</param>
     /// <exception cref="TensorDataException">One of the types is none of those four, or the result is too large.</exception>
     public TensorData ConvertTo(ElementType type)

@@ -5,14 +5,14 @@ using OrtCpr.Graph;
 namespace OrtCpr;
 
 /// <summary>Named tensors for one step, over the caller's memory.</summary>
-/// <remarks>Owns the ONNX Runtime views of the arrays, not the arrays; they must not change during a step. Labels have the names of the loss
-/// (<see cref="Graph.Losses.Loss.Labels"/>). Not thread-safe.</remarks>
+/// <remarks>Owns the ONNX Runtime views of the arrays, not the arrays; they must not change during a step. Labels have
+/// the names of the loss (<see cref="Graph.Losses.Loss.Labels"/>). Not thread-safe.</remarks>
 public sealed class Batch : IDisposable
 {
     private readonly Dictionary<string, OrtValue> _tensors = new(StringComparer.Ordinal);
     private readonly HashSet<OrtValue> _borrowed = new(ReferenceEqualityComparer.Instance);
 
-    // Told once when nobody uses the arrays any more.
+    /// <summary>Told once when nobody uses the arrays any more.</summary>
     internal Action? Released { get; set; }
 
     /// <summary>The tensors by name.</summary>
@@ -31,7 +31,11 @@ public sealed class Batch : IDisposable
     {
         ArgumentNullException.ThrowIfNull(shape);
         long count = shape.Aggregate(1L, (n, d) => n * d);
-        if (shape.Any(d => d < 0) || count != data.Length) throw new DriverException($"Batch entry '{name}': shape [{string.Join(',', shape)}] has {count} elements; found {data.Length}.");
+        if (shape.Any(d => d < 0) || count != data.Length)
+        {
+            throw new DriverException(
+                $"Batch entry '{name}': shape [{string.Join(',', shape)}] has {count} elements; found {data.Length}.");
+        }
         if (_tensors.ContainsKey(name)) throw new DriverException($"Batch entry '{name}' is given twice.");
         _tensors[name] = OrtValue.CreateTensorValueFromMemory(Device.Host, data, shape);
         return this;
@@ -61,13 +65,15 @@ public sealed class Batch : IDisposable
 
     /// <summary>Adds a tensor of ONNX Runtime, without a copy.</summary>
     /// <param name="name">Input of the model, or labels of the loss.</param>
-    /// <param name="value">A dense tensor, in host memory or on the driver's device. Stays the caller's, and must live as long as this batch.</param>
+    /// <param name="value">A dense tensor, in host memory or on the driver's device. Stays the caller's, and must live
+    /// as long as this batch.</param>
     /// <returns>This batch.</returns>
     /// <exception cref="DriverException">The name is given twice, or the value is no tensor.</exception>
     public Batch Add(string name, OrtValue value)
     {
         ArgumentNullException.ThrowIfNull(value);
-        if (!value.IsTensor) throw new DriverException($"Batch entry '{name}' is of ONNX Runtime's type {value.OnnxType}; expected a dense tensor.");
+        if (!value.IsTensor)
+            throw new DriverException($"Batch entry '{name}' is of ONNX Runtime's type {value.OnnxType}; expected a dense tensor.");
         if (!_tensors.TryAdd(name, value)) throw new DriverException($"Batch entry '{name}' is given twice.");
         _borrowed.Add(value);
         return this;
@@ -84,14 +90,19 @@ public sealed class Batch : IDisposable
         released?.Invoke();
     }
 
-    // Packed elements of a type that is known only now, in a pinned array; without a copy. The array must live until Released is called.
+    /// <summary>Packed elements of a type that is known only now, in a pinned array; without a copy. The array must
+    /// live until Released is called.</summary>
     internal unsafe void AddPinned(string name, ElementType type, byte[] data, int length, long[] shape)
     {
-        nint pointer = (nint)System.Runtime.CompilerServices.Unsafe.AsPointer(ref System.Runtime.InteropServices.MemoryMarshal.GetArrayDataReference(data));
-        _tensors.Add(name, OrtValue.CreateTensorValueWithData(Device.Host, (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)type, shape, pointer, length));
+        nint pointer =
+            (nint)System.Runtime.CompilerServices.Unsafe.AsPointer(
+                ref System.Runtime.InteropServices.MemoryMarshal.GetArrayDataReference(data));
+        _tensors.Add(name,
+            OrtValue.CreateTensorValueWithData(Device.Host, (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)type, shape, pointer,
+                length));
     }
 
-    // Over values that stay the caller's.
+    /// <summary>Over values that stay the caller's.</summary>
     internal static Batch Over(IEnumerable<(string Name, OrtValue Value)> values)
     {
         var batch = new Batch();
@@ -103,7 +114,7 @@ public sealed class Batch : IDisposable
         return batch;
     }
 
-    // All problems at once, before anything changes.
+    /// <summary>All problems at once, before anything changes.</summary>
     internal void Check(IReadOnlyList<BatchInput> expected, bool withLabels = true)
     {
         var problems = new List<string>();
@@ -113,7 +124,9 @@ public sealed class Batch : IDisposable
             if (input.IsLabel && !withLabels) continue;
             if (input.Type == ElementType.Undefined)
             {
-                problems.Add($"'{input.Name}' is no dense tensor (a sparse one, or a sequence), which a batch cannot hold: make it an initializer of the model, or export the model with a dense input");
+                problems.Add(
+                    $"'{input.Name}' is no dense tensor (a sparse one, or a sequence), which a batch cannot hold: "
+                    + "make it an initializer of the model, or export the model with a dense input");
                 continue;
             }
             if (!_tensors.TryGetValue(input.Name, out OrtValue? value))
@@ -144,7 +157,8 @@ public sealed class Batch : IDisposable
                 }
             }
         }
-        foreach (string extra in _tensors.Keys.Where(k => expected.All(e => e.Name != k))) problems.Add($"'{extra}' is not an input; inputs are {string.Join(", ", expected)}");
+        foreach (string extra in _tensors.Keys.Where(k => expected.All(e => e.Name != k)))
+            problems.Add($"'{extra}' is not an input; inputs are {string.Join(", ", expected)}");
         if (problems.Count > 0) throw new DriverException($"The batch does not fit the model: {string.Join("; ", problems)}.");
     }
 }

@@ -40,7 +40,8 @@ public abstract class BatchSource
     }
 
     /// <summary>A source that asks for the batches of each epoch, from any of them on.</summary>
-    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run has trained on.</param>
+    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run
+    /// has trained on.</param>
     /// <param name="batchesPerEpoch">Their number where it is known.</param>
     public static BatchSource From(Func<long, long, IEnumerable<Batch>> epochs, long? batchesPerEpoch = null)
     {
@@ -67,7 +68,8 @@ public abstract class BatchSource
     }
 
     /// <summary>A source that asks for the batches of each epoch, which come asynchronously, from any of them on.</summary>
-    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run has trained on.</param>
+    /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run
+    /// has trained on.</param>
     /// <param name="batchesPerEpoch">Their number where it is known.</param>
     public static BatchSource From(Func<long, long, IAsyncEnumerable<Batch>> epochs, long? batchesPerEpoch = null)
     {
@@ -75,7 +77,7 @@ public abstract class BatchSource
         return new Made(null, epochs, batchesPerEpoch);
     }
 
-    // A source that knows no positions makes the first few batches as well; they are thrown away.
+    /// <summary>A source that knows no positions makes the first few batches as well; they are thrown away.</summary>
     private static IEnumerable<Batch> After(IEnumerable<Batch> batches, long skip)
     {
         foreach (Batch batch in batches)
@@ -96,7 +98,8 @@ public abstract class BatchSource
     }
 
     /// <summary>A source of one of the two kinds, which is the other one as well.</summary>
-    private sealed class Made(Func<long, long, IEnumerable<Batch>>? epochs, Func<long, long, IAsyncEnumerable<Batch>>? asyncEpochs, long? count)
+    private sealed class Made(Func<long, long, IEnumerable<Batch>>? epochs, Func<long, long, IAsyncEnumerable<Batch>>? asyncEpochs,
+        long? count)
         : BatchSource
     {
         public override long? BatchesPerEpoch => count;

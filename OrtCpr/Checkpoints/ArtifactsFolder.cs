@@ -7,20 +7,26 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr;
 
-/// <summary>A training job as a folder: the graphs, the model and the state. It is loaded again without the original model and without building.</summary>
-/// <remarks>Files: <c>training_model.onnx</c>, <c>accumulation_model.onnx</c>, <c>eval_model.onnx</c>, <c>optimizer_model.onnx</c>, <c>model.onnx</c> (the
-/// model with the weights of now, ready for inference), <c>training.json</c> and <c>checkpoint.safetensors</c>. Thread-safe.</remarks>
+/// <summary>A training job as a folder: the graphs, the model and the state. It is loaded again without the original
+/// model and without building.</summary>
+/// <remarks>Files: <c>training_model.onnx</c>, <c>accumulation_model.onnx</c>, <c>eval_model.onnx</c>,
+/// <c>optimizer_model.onnx</c>, <c>model.onnx</c> (the model with the weights of now, ready for inference),
+/// <c>training.json</c> and <c>checkpoint.safetensors</c>. Thread-safe.</remarks>
 public static class ArtifactsFolder
 {
-    private const string Training = "training_model.onnx", Accumulation = "accumulation_model.onnx", Evaluation = "eval_model.onnx", OptimizerFile = "optimizer_model.onnx",
+    private const string Training = "training_model.onnx", Accumulation = "accumulation_model.onnx", Evaluation =
+        "eval_model.onnx", OptimizerFile = "optimizer_model.onnx",
         Model = "model.onnx", Description = "training.json", Checkpoint = "checkpoint.safetensors", Staging = ".new";
 
     private static readonly (PlanGraph Graph, string Name)[] Files =
-        [(PlanGraph.Training, Training), (PlanGraph.Accumulation, Accumulation), (PlanGraph.Evaluation, Evaluation), (PlanGraph.Optimizer, OptimizerFile)];
+        [(PlanGraph.Training, Training), (PlanGraph.Accumulation, Accumulation), (PlanGraph.Evaluation, Evaluation),
+            (PlanGraph.Optimizer, OptimizerFile)];
 
-    /// <summary>Writes everything; the folder is created. A job that is there already is whole until the new one is, also after a crash.</summary>
-    /// <remarks>The files are written to the folder <c>.new</c> in it, the checkpoint last, and then moved. A crash while they are moved is made good by the
-    /// next <see cref="Load(string, DriverOptions?)"/> or Save: what is whole in <c>.new</c> is the job.</remarks>
+    /// <summary>Writes everything; the folder is created. A job that is there already is whole until the new one is,
+    /// also after a crash.</summary>
+    /// <remarks>The files are written to the folder <c>.new</c> in it, the checkpoint last, and then moved. A crash
+    /// while they are moved is made good by the next <see cref="Load(string, DriverOptions?)"/> or Save: what is whole
+    /// in <c>.new</c> is the job.</remarks>
     /// <param name="driver">The driver to save.</param>
     /// <param name="folder">The folder to write to.</param>
     /// <param name="progress">The caller's position; null for none.</param>
@@ -38,7 +44,8 @@ public static class ArtifactsFolder
             if (Directory.Exists(staging)) Directory.Delete(staging, recursive: true);
             Directory.CreateDirectory(staging);
         });
-        foreach ((PlanGraph graph, string name) in Files) ModelFile.Save(GraphWriter.Write(plan.ModelOf(graph)!), Path.Combine(staging, name));
+        foreach ((PlanGraph graph, string name) in Files) ModelFile.Save(GraphWriter.Write(plan.ModelOf(graph)!),
+            Path.Combine(staging, name));
         driver.ExportModel(Path.Combine(staging, Model));
         AtomicFile.Write(Path.Combine(staging, Description),
             stream => JsonSerializer.Serialize(stream, PlanDescription.Of(plan), GraphJson.Indented.PlanDescription));
@@ -46,12 +53,14 @@ public static class ArtifactsFolder
         Guarded(folder, () => Commit(folder));
     }
 
-    // Moves what is whole in the staging folder to its place. The checkpoint, which says that it is whole, goes last.
+    /// <summary>Moves what is whole in the staging folder to its place. The checkpoint, which says that it is whole,
+    /// goes last.</summary>
     private static void Commit(string folder)
     {
         string staging = Path.Combine(folder, Staging);
         if (!File.Exists(Path.Combine(staging, Checkpoint))) return;
-        foreach (string file in Directory.GetFiles(staging).OrderBy(f => Path.GetFileName(f) == Checkpoint)) File.Move(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
+        foreach (string file in Directory.GetFiles(staging).OrderBy(f => Path.GetFileName(f) == Checkpoint))
+            File.Move(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
         Directory.Delete(staging, recursive: true);
     }
 
@@ -82,9 +91,11 @@ public static class ArtifactsFolder
         using (SafetensorsFile state = SafetensorsFile.Read(Path.Combine(folder, Checkpoint)))
         {
             // Copies: the plan keeps its initial values, and the file is closed.
-            plan = description.ToPlan(models, ModelFile.Load(Path.Combine(folder, Model)), name => state.Tensors.TryGetValue(name, out TensorData? data)
+            plan = description.ToPlan(models, ModelFile.Load(Path.Combine(folder, Model)), name =>
+                state.Tensors.TryGetValue(name, out TensorData? data)
                 ? TensorData.Create(data.Type, data.Dimensions, data.Bytes.ToArray())
-                : throw new CheckpointException($"'{Path.Combine(folder, Checkpoint)}' has no tensor '{name}', which '{Description}' beside it names. "
+                : throw new CheckpointException(
+                    $"'{Path.Combine(folder, Checkpoint)}' has no tensor '{name}', which '{Description}' beside it names. "
                     + "The files do not belong together; save the job again."));
         }
         var driver = new TrainingDriver(plan, options);
@@ -115,11 +126,13 @@ public static class ArtifactsFolder
             return version switch
             {
                 PlanDescription.Version => JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescription)!,
-                PlanDescriptionOfVersion1.Version => JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescriptionOfVersion1)!.ToCurrent(
-                    Names(models[PlanGraph.Optimizer].Graph.Outputs), Names(models[PlanGraph.Evaluation].Graph.Inputs)),
-                _ => throw new CheckpointException($"'{path}' has format version {version}; this version of OrtCpr reads {PlanDescription.Version} "
-                    + $"and {PlanDescriptionOfVersion1.Version}. Use the version that wrote it, or a newer one."),
-            };
+                PlanDescriptionOfVersion1.Version =>
+                    JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescriptionOfVersion1)!.ToCurrent(
+                        Names(models[PlanGraph.Optimizer].Graph.Outputs), Names(models[PlanGraph.Evaluation].Graph.Inputs)),
+                    _ => throw new CheckpointException(
+                        $"'{path}' has format version {version}; this version of OrtCpr reads {PlanDescription.Version} "
+                        + $"and {PlanDescriptionOfVersion1.Version}. Use the version that wrote it, or a newer one."),
+                };
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {

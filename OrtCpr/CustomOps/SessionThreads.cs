@@ -17,7 +17,8 @@ internal static unsafe class SessionThreads
     [UnmanagedCallersOnly]
     private static void Iterate(void* data, nuint index) => ((Call*)data)->Do((nint)index);
 
-    /// <summary>A loop in work. It lies in memory that the runtime's threads see by its address, so it holds no reference but a handle.</summary>
+    /// <summary>A loop in work. It lies in memory that the runtime's threads see by its address, so it holds no
+    /// reference but a handle.</summary>
     internal struct Call
     {
         /// <summary>What is done for each chunk.</summary>
@@ -28,7 +29,8 @@ internal static unsafe class SessionThreads
 
         private nint _failure;
 
-        /// <summary>Does one chunk; keeps the first exception, since one that left a callback of the runtime would end the process.</summary>
+        /// <summary>Does one chunk; keeps the first exception, since one that left a callback of the runtime would end
+        /// the process.</summary>
         public void Do(nint index)
         {
             try
@@ -52,7 +54,8 @@ internal static unsafe class SessionThreads
             var error = (Exception)handle.Target!;
             handle.Free();
             _failure = 0;
-            throw new InvalidOperationException($"A thread of the session failed inside a kernel: {error.GetType().Name}: {error.Message}", error);
+            throw new InvalidOperationException(
+                $"A thread of the session failed inside a kernel: {error.GetType().Name}: {error.Message}", error);
         }
     }
 }

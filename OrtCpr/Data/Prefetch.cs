@@ -3,8 +3,9 @@ using System.Threading.Channels;
 
 namespace OrtCpr.Data;
 
-// Makes batches ahead on a thread of the pool. The channel owns batches that nobody has taken yet: they are disposed when the consumer leaves early. Errors of the
-// producer reach the consumer behind the batches that came before; when the enumeration is over, so is the producer.
+/// <summary>Makes batches ahead on a thread of the pool. The channel owns batches that nobody has taken yet: they are
+/// disposed when the consumer leaves early. Errors of the producer reach the consumer after the batches that came
+/// before; when the enumeration is over, so is the producer.</summary>
 internal static class Prefetch
 {
     public static IEnumerable<Batch> Ahead(IEnumerable<Batch> batches, int count)
@@ -27,7 +28,8 @@ internal static class Prefetch
         }
     }
 
-    public static async IAsyncEnumerable<Batch> AheadAsync(IEnumerable<Batch> batches, int count, [EnumeratorCancellation] CancellationToken cancellation)
+    public static async IAsyncEnumerable<Batch> AheadAsync(IEnumerable<Batch> batches, int count,
+        [EnumeratorCancellation] CancellationToken cancellation)
     {
         using var stop = new CancellationTokenSource();
         (ChannelReader<Batch> reader, Task producer) = Start(batches, count, stop.Token);
@@ -49,7 +51,8 @@ internal static class Prefetch
 
     private static (ChannelReader<Batch> Reader, Task Producer) Start(IEnumerable<Batch> batches, int count, CancellationToken stop)
     {
-        Channel<Batch> channel = Channel.CreateBounded<Batch>(new BoundedChannelOptions(count) { SingleReader = true, SingleWriter = true });
+        Channel<Batch> channel =
+            Channel.CreateBounded<Batch>(new BoundedChannelOptions(count) { SingleReader = true, SingleWriter = true });
         return (channel.Reader, Task.Run(() => Produce(batches, channel.Writer, stop), CancellationToken.None));
     }
 

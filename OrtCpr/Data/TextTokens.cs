@@ -20,13 +20,18 @@ public static class TextTokens
     /// <param name="vocabulary">Characters that have numbers already, as another file gave them; null to take those of this file.</param>
     /// <exception cref="FileAccessException">The file can't be read.</exception>
     /// <exception cref="DataFileException">It is no UTF-8, or has a character that the vocabulary lacks.</exception>
-    public static (IReadOnlyList<int> Tokens, ImmutableArray<string> Vocabulary) Characters(string path, ImmutableArray<string>? vocabulary = null)
+    public static (IReadOnlyList<int> Tokens, ImmutableArray<string> Vocabulary) Characters(string path,
+        ImmutableArray<string>? vocabulary = null)
     {
         Rune[] runes = [.. Text(path).EnumerateRunes()];
         ImmutableArray<string> known = vocabulary ?? [.. runes.Distinct().Order().Select(r => r.ToString())];
         var index = known.Select((text, i) => (text, i)).ToDictionary(k => k.text, k => k.i, StringComparer.Ordinal);
         Rune[] missing = [.. runes.Distinct().Where(r => !index.ContainsKey(r.ToString()))];
-        if (missing.Length > 0) throw new DataFileException($"'{path}' has {missing.Length} characters that are not in the vocabulary: {string.Join(' ', missing.Take(10))}.");
+        if (missing.Length > 0)
+        {
+            throw new DataFileException(
+                $"'{path}' has {missing.Length} characters that are not in the vocabulary: {string.Join(' ', missing.Take(10))}.");
+        }
         return ([.. runes.Select(r => index[r.ToString()])], known);
     }
 

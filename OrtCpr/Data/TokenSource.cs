@@ -5,7 +5,8 @@ using OrtCpr.Graph.Files;
 
 namespace OrtCpr.Data;
 
-/// <summary>Windows of a stream of tokens for next-token training: <c>tokens</c> Int64 [length] and <c>labels</c>, the same one token on.</summary>
+/// <summary>Windows of a stream of tokens for next-token training: <c>tokens</c> Int64 [length] and <c>labels</c>, the
+/// same one token on.</summary>
 /// <remarks>Windows begin every <c>stride</c> tokens. A file is mapped into memory, not read.</remarks>
 public sealed class TokenSource : DataSource
 {
@@ -17,9 +18,11 @@ public sealed class TokenSource : DataSource
     private TokenSource(MappedFile? file, ReadOnlyMemory<byte> tokens, long bytes, int width, int length, long stride, string name)
     {
         (_file, _tokens, _width, _length, _stride, _total) = (file, tokens, width, length, stride, bytes / width);
-        string? problem = length < 1 ? $"windows of {length} tokens; expected at least 1" : stride < 1 ? $"a stride of {stride}; expected at least 1"
-            : bytes % width != 0 ? $"{bytes} bytes are no whole tokens of {width} bytes; the file is cut off, or its tokens are of another width"
-            : _total < length + 1 ? $"{_total} tokens; expected at least {length + 1L}, one window and the token behind it" : null;
+        string? problem = length < 1 ? $"windows of {length} tokens; expected at least 1" : stride < 1
+            ? $"a stride of {stride}; expected at least 1"
+            : bytes % width != 0
+            ? $"{bytes} bytes are no whole tokens of {width} bytes; the file is cut off, or its tokens are of another width"
+            : _total < length + 1 ? $"{_total} tokens; expected at least {length + 1L}, one window and the token after it" : null;
         if (problem is not null)
         {
             file?.Dispose();
@@ -55,7 +58,8 @@ public sealed class TokenSource : DataSource
         int[] copy = [.. tokens];
         int at = Array.FindIndex(copy, t => t < 0);
         if (at >= 0) throw new DataFileException($"Token {at} is {copy[at]}; expected at least 0.");
-        return new TokenSource(null, MemoryMarshal.AsBytes(copy.AsSpan()).ToArray(), copy.LongLength * 4, 4, length, stride == 0 ? length : stride, "The tokens");
+        return new TokenSource(null, MemoryMarshal.AsBytes(copy.AsSpan()).ToArray(), copy.LongLength * 4, 4, length, stride == 0 ? length
+            : stride, "The tokens");
     }
 
     /// <summary>How many tokens there are in all.</summary>
@@ -97,7 +101,9 @@ public sealed class TokenSource : DataSource
         base.Dispose(disposing);
     }
 
-    private long Token(ReadOnlySpan<byte> bytes) => _width == 2 ? BinaryPrimitives.ReadUInt16LittleEndian(bytes) : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
+    private long Token(ReadOnlySpan<byte> bytes) =>
+        _width == 2 ? BinaryPrimitives.ReadUInt16LittleEndian(bytes) : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
 
-    private ReadOnlySpan<byte> Bytes(long at, int count) => _file is null ? _tokens.Span.Slice((int)at, count) : _file.Slice(at, count).Span;
+    private ReadOnlySpan<byte> Bytes(long at, int count) =>
+        _file is null ? _tokens.Span.Slice((int)at, count) : _file.Slice(at, count).Span;
 }

@@ -4,20 +4,25 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Devices;
 
-// A device of an execution provider plugin: a library that is registered with ONNX Runtime's environment, once a process.
+/// <summary>A device of an execution provider plugin: a library that is registered with ONNX Runtime's environment,
+/// once a process.</summary>
 internal sealed class PluginDevice : Device
 {
-    private static readonly string[] LibraryNames = ["libonnxruntime_providers_webgpu.so", "onnxruntime_providers_webgpu.dll", "libonnxruntime_providers_webgpu.dylib"];
+    private static readonly string[] LibraryNames = ["libonnxruntime_providers_webgpu.so", "onnxruntime_providers_webgpu.dll",
+        "libonnxruntime_providers_webgpu.dylib"];
 
-    // The plugin takes any other name without a word.
+    /// <summary>The plugin takes any other name without a word.</summary>
     private static readonly HashSet<string> OptionNames = new(StringComparer.Ordinal)
     {
-        "validationMode", "enableInt64", "preferredLayout", "dawnBackendType", "deviceId", "forceCpuNodeNames", "storageBufferCacheMode", "uniformBufferCacheMode",
-        "queryResolveBufferCacheMode", "defaultBufferCacheMode", "maxStorageBufferBindingSize", "maxNumPendingDispatches", "powerPreference", "preserveDevice",
+        "validationMode", "enableInt64", "preferredLayout", "dawnBackendType", "deviceId", "forceCpuNodeNames", "storageBufferCacheMode",
+            "uniformBufferCacheMode",
+        "queryResolveBufferCacheMode", "defaultBufferCacheMode", "maxStorageBufferBindingSize", "maxNumPendingDispatches",
+            "powerPreference", "preserveDevice",
         "enableRobustness", "enablePIXCapture", "sessionBufferPoolGenerations", "webgpuDevice", "webgpuInstance", "dawnProcTable",
     };
 
-    // Registrations belong to the environment, which lives as long as the process; a second one of the same library would be an error.
+    /// <summary>Registrations belong to the environment, which lives as long as the process; a second one of the same
+    /// library would be an error.</summary>
     private static readonly Lock Registering = new();
     private static readonly Dictionary<string, Registration> Registered = new(StringComparer.Ordinal);
 
@@ -25,7 +30,8 @@ internal sealed class PluginDevice : Device
     private readonly OrtAllocator _allocator;
     private readonly Dictionary<string, string> _options;
 
-    private PluginDevice(string name, DeviceCapabilities capabilities, OrtEpDevice device, OrtAllocator allocator, Dictionary<string, string> options)
+    private PluginDevice(string name, DeviceCapabilities capabilities, OrtEpDevice device, OrtAllocator allocator,
+        Dictionary<string, string> options)
         : base(name, capabilities)
     {
         _device = device;
@@ -33,7 +39,7 @@ internal sealed class PluginDevice : Device
         _options = options;
     }
 
-    // `path`: the library, or the folder that holds it.
+    /// <summary><c>path</c>: the library, or the folder that holds it.</summary>
     public static PluginDevice Open(string name, string path, IReadOnlyDictionary<string, string> options, DeviceCapabilities capabilities)
     {
         RefuseOptions(name, options, capabilities);
@@ -43,7 +49,8 @@ internal sealed class PluginDevice : Device
         int chosen = Choose([.. devices.Select(d => (d.EpName, LibraryOf(d)))], library, registration.Providers);
         if (chosen < 0)
         {
-            throw new DeviceException($"Device '{name}': the provider library '{library}' was loaded as '{registration.Name}', but it offers no device "
+            throw new DeviceException(
+                $"Device '{name}': the provider library '{library}' was loaded as '{registration.Name}', but it offers no device "
                 + "on this machine. Install the driver of the GPU (a Vulkan driver on Linux), or use 'cpu'.");
         }
         OrtEpDevice device = devices[chosen];
@@ -73,10 +80,18 @@ internal sealed class PluginDevice : Device
     {
         if (capabilities != DeviceCapabilities.WebGpu) return;
         // A captured graph runs twice in its first run and ignores later bindings: state would be updated twice.
-        if (options.ContainsKey("enableGraphCapture")) throw new DeviceException($"Device '{name}': enableGraphCapture runs the first step twice, which trains wrongly. Leave it out.");
+        if (options.ContainsKey("enableGraphCapture"))
+        {
+            throw new DeviceException(
+                $"Device '{name}': enableGraphCapture runs the first step twice, which trains wrongly. Leave it out.");
+        }
         string[] unknown = [.. options.Keys.Where(k => !OptionNames.Contains(k))];
         if (unknown.Length > 0)
-            throw new DeviceException($"Device '{name}': the provider has no option {string.Join(", ", unknown.Select(u => $"'{u}'"))} and would ignore it. Options, by their short names: {string.Join(", ", OptionNames.Order(StringComparer.Ordinal))}.");
+        {
+            throw new DeviceException(
+                $"Device '{name}': the provider has no option {string.Join(", ", unknown.Select(u => $"'{u}'"))} and would ignore it. "
+                + $"Options, by their short names: {string.Join(", ", OptionNames.Order(StringComparer.Ordinal))}.");
+        }
     }
 
     private static string FindLibrary(string name, string path)
@@ -84,11 +99,13 @@ internal sealed class PluginDevice : Device
         if (File.Exists(path)) return Path.GetFullPath(path);
         string? found = Directory.Exists(path) ? LibraryNames.Select(n => Path.Combine(path, n)).FirstOrDefault(File.Exists) : null;
         return found is not null ? Path.GetFullPath(found)
-            : throw new DeviceException($"Device '{name}': there is no provider library at '{path}'. Expected the library of ONNX Runtime's WebGPU plugin ({LibraryNames[0]}, from the package onnxruntime-ep-webgpu) or a folder that holds it.");
+            : throw new DeviceException(
+                $"Device '{name}': there is no provider library at '{path}'. Expected the library of ONNX Runtime's WebGPU plugin "
+                + $"({LibraryNames[0]}, from the package onnxruntime-ep-webgpu) or a folder that holds it.");
     }
 
-    /// <summary>Which device of the environment belongs to a library: one that names the library, or else one of a provider that came with it.
-    /// Never one of another plugin.</summary>
+    /// <summary>Which device of the environment belongs to a library: one that names the library, or else one of a
+    /// provider that came with it. Never one of another plugin.</summary>
     /// <param name="devices">Provider and library (null where it does not tell) of each device.</param>
     /// <param name="library">The library.</param>
     /// <param name="providers">Providers that its registration brought.</param>
@@ -126,7 +143,8 @@ internal sealed class PluginDevice : Device
                 throw new DeviceException($"Device '{name}': ONNX Runtime could not load the provider library '{library}': {error.Message} "
                     + "Install what it misses, and take a plugin for API version 31 or below (ONNX Runtime 1.31).", error);
             }
-            var providers = OrtEnv.Instance().GetEpDevices().Select(d => d.EpName).Where(p => !before.Contains(p)).ToHashSet(StringComparer.Ordinal);
+            var providers = OrtEnv.Instance().GetEpDevices().Select(d => d.EpName).Where(p => !before.Contains(p))
+                .ToHashSet(StringComparer.Ordinal);
             return Registered[library] = new Registration(registration, providers);
         }
     }

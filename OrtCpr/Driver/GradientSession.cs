@@ -5,7 +5,8 @@ using OrtCpr.Sessions;
 
 namespace OrtCpr;
 
-/// <summary>Runs a <see cref="GradientModel"/> on a device: vector-Jacobian products beside the model's own outputs, nothing trained.</summary>
+/// <summary>Runs a <see cref="GradientModel"/> on a device: vector-Jacobian products beside the model's own outputs,
+/// nothing trained.</summary>
 /// <remarks>The same kernels and the same changes for the device as in training. Not thread-safe.</remarks>
 public sealed class GradientSession : IDisposable
 {
@@ -41,7 +42,8 @@ public sealed class GradientSession : IDisposable
     public IReadOnlyList<string> Outputs { get; }
 
     /// <summary>One run.</summary>
-    /// <param name="batch">Every input of the gradient model: the model's, and a cotangent an output (<see cref="GradientModel.CotangentOf"/>).</param>
+    /// <param name="batch">Every input of the gradient model: the model's, and a cotangent an output (<see
+    /// cref="GradientModel.CotangentOf"/>).</param>
     /// <param name="outputs">Which of the <see cref="Outputs"/> to compute; all when none is given.</param>
     /// <returns>The values, on the host.</returns>
     /// <exception cref="DriverException">An input is missing, an output does not exist, or ONNX Runtime stopped.</exception>
@@ -51,14 +53,20 @@ public sealed class GradientSession : IDisposable
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
         string[] unknown = [.. outputs.Where(o => !Outputs.Contains(o)).Select(o => $"'{o}'")];
-        if (unknown.Length > 0) throw new DriverException($"The gradient model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Outputs)}.");
+        if (unknown.Length > 0)
+        {
+            throw new DriverException(
+                $"The gradient model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Outputs)}.");
+        }
         string[] names = outputs.Count == 0 ? [.. Outputs] : [.. outputs.Distinct()];
         GraphSession session = _sessions.For(batch).Session;
-        string[] inputs = [.. session.Session.InputNames], missing = [.. inputs.Where(i => !batch.Tensors.ContainsKey(i)).Select(i => $"'{i}'")];
+        string[] inputs = [.. session.Session.InputNames];
+        string[] missing = [.. inputs.Where(i => !batch.Tensors.ContainsKey(i)).Select(i => $"'{i}'")];
         if (missing.Length > 0) throw new DriverException($"The batch lacks inputs of the gradient model: {string.Join(", ", missing)}.");
         try
         {
-            using IDisposableReadOnlyCollection<OrtValue> results = session.Session.Run(session.RunOptions, inputs, [.. inputs.Select(i => batch.Tensors[i])], names);
+            using IDisposableReadOnlyCollection<OrtValue> results =
+                session.Session.Run(session.RunOptions, inputs, [.. inputs.Select(i => batch.Tensors[i])], names);
             return names.Zip(results).ToDictionary(r => r.First, r => Device.ReadOnHost(r.Second), StringComparer.Ordinal);
         }
         catch (OnnxRuntimeException error)

@@ -11,7 +11,8 @@ public sealed partial class OptimizerDriver
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (Plan.Constrained.Count == 0) return [];
         double[] lambda = ReadRows("lambda"), kappa = ReadRows("kappa"), detector = ReadRows("detector");
-        return [.. Plan.Constrained.Select((name, i) => InfoOf(name, lambda[i], kappa[i], detector.AsSpan(i * DetectorState.Columns, DetectorState.Columns)))];
+        return [.. Plan.Constrained.Select((name, i) =>
+            InfoOf(name, lambda[i], kappa[i], detector.AsSpan(i * DetectorState.Columns, DetectorState.Columns)))];
     }
 
     /// <summary>λ, κ and R as they are, a row a constrained parameter. Reads each of them; waits for the device.</summary>
@@ -19,7 +20,8 @@ public sealed partial class OptimizerDriver
     {
         Regularizer regularizer = ConstraintOf(c.Name).Regularizer;
         TensorData value = Get(c.Name);
-        double measure = value.Type == ElementType.Float ? regularizer.Measure(value.AsSpan<float>()) : regularizer.Measure<double>(value.ToDoubles());
+        double measure = value.Type == ElementType.Float ? regularizer.Measure(value.AsSpan<float>())
+            : regularizer.Measure<double>(value.ToDoubles());
         return new ConstraintMeasure(c.Name, c.Lambda, c.Kappa, measure, c.IsSet);
     })];
 
@@ -65,6 +67,7 @@ public sealed partial class OptimizerDriver
         double state = detector[DetectorState.StateColumn];
         bool isSet = state >= DetectorState.Set;
         return new ConstraintInfo(
-            name, lambda, isSet ? kappa : double.NaN, isSet, state >= DetectorState.EverActive, (long)detector[DetectorState.SamplesColumn]);
+            name, lambda, isSet ? kappa
+            : double.NaN, isSet, state >= DetectorState.EverActive, (long)detector[DetectorState.SamplesColumn]);
     }
 }

@@ -12,7 +12,8 @@ public sealed partial class OptimizerDriver
     /// <summary>Names of the parameters that are frozen at the moment, sorted.</summary>
     public IReadOnlyCollection<string> Frozen => _frozen;
 
-    /// <summary>Marks which parameters have a gradient in the next steps; all have at the start. One without keeps its value and all of its state.</summary>
+    /// <summary>Marks which parameters have a gradient in the next steps; all have at the start. One without keeps its
+    /// value and all of its state.</summary>
     /// <exception cref="DriverException">There is no such parameter.</exception>
     public void SetGradientPresent(string parameter, bool present)
     {
@@ -21,7 +22,8 @@ public sealed partial class OptimizerDriver
         UpdatePresence(index);
     }
 
-    /// <summary>Freezes parameters: until <see cref="Unfreeze"/> they keep value, moments, step count, λ and κ, and do not count in the gradient norm.</summary>
+    /// <summary>Freezes parameters: until <see cref="Unfreeze"/> they keep value, moments, step count, λ and κ, and do
+    /// not count in the gradient norm.</summary>
     /// <param name="patterns">Names: exact, with * and ?, or <c>regex:…</c>.</param>
     /// <returns>Number of parameters that became frozen.</returns>
     /// <exception cref="DriverException">A pattern fits no parameter.</exception>
@@ -33,7 +35,7 @@ public sealed partial class OptimizerDriver
     /// <exception cref="DriverException">A pattern fits no parameter.</exception>
     public int Unfreeze(params IReadOnlyList<NamePattern> patterns) => Matching(patterns).Count(n => Mark(n, _frozen.Remove(n)));
 
-    // Replaces the set of frozen parameters; names that are no parameters are left out.
+    /// <summary>Replaces the set of frozen parameters; names that are no parameters are left out.</summary>
     internal void SetFrozen(IEnumerable<string> names)
     {
         _frozen.Clear();
@@ -45,7 +47,12 @@ public sealed partial class OptimizerDriver
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         string[] idle = [.. patterns.Where(p => !Plan.Trained.Any(q => p.Matches(q.Name))).Select(p => $"'{p}'")];
-        if (idle.Length > 0) throw new DriverException($"{string.Join(", ", idle)} fit no trained parameter. Parameters: {string.Join(", ", Plan.Trained.Take(20).Select(p => p.Name))}{(Plan.Trained.Count > 20 ? ", …" : "")}.");
+        if (idle.Length > 0)
+        {
+            throw new DriverException(
+                $"{string.Join(", ", idle)} fit no trained parameter. Parameters: "
+                + $"{string.Join(", ", Plan.Trained.Take(20).Select(p => p.Name))}{(Plan.Trained.Count > 20 ? ", …" : "")}.");
+        }
         return [.. Plan.Trained.Select(p => p.Name).Where(n => patterns.Any(p => p.Matches(n)))];
     }
 

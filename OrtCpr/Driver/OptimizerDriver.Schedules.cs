@@ -48,11 +48,12 @@ public sealed partial class OptimizerDriver
     /// <param name="metric">A validation loss, say.</param>
     public void ReportMetric(double metric) => _scalars.Report(metric);
 
-    /// <summary>A linear schedule for all groups that <see cref="SchedulerStep"/> advances, as ONNX Runtime's training session has it: up to
-    /// <paramref name="initialRate"/> over the warm-up, then down to 0 at <paramref name="totalSteps"/>.</summary>
+    /// <summary>A linear schedule for all groups that <see cref="SchedulerStep"/> advances, as ONNX Runtime's training
+    /// session has it: up to <paramref name="initialRate"/> over the warm-up, then down to 0 at <paramref
+    /// name="totalSteps"/>.</summary>
     /// <param name="warmupSteps">Steps of the warm-up, at least 0.</param>
     /// <param name="totalSteps">Steps until the end, warm-up included, at least 1.</param>
-    /// <param name="initialRate">The rate behind the warm-up, at least 0.</param>
+    /// <param name="initialRate">The rate after the warm-up, at least 0.</param>
     /// <exception cref="OrtCprException">A number is out of range.</exception>
     public void RegisterLinearLRScheduler(long warmupSteps, long totalSteps, double initialRate)
     {
@@ -62,7 +63,10 @@ public sealed partial class OptimizerDriver
     }
 
     /// <summary>Advances the schedule of <see cref="RegisterLinearLRScheduler"/> by one step.</summary>
-    /// <exception cref="DriverException">None is registered; schedules set by <see cref="SetSchedule"/> follow the optimizer's own steps.</exception>
+    /// <exception cref="DriverException">None is registered; schedules set by <see cref="SetSchedule"/> follow the
+    /// optimizer's own steps.</exception>
     public void SchedulerStep() => _scalars.ManualSteps = 1 + (_scalars.ManualSteps
-        ?? throw new DriverException("No scheduler is registered. Call RegisterLinearLRScheduler first; schedules set by SetSchedule advance with each OptimizerStep."));
+        ?? throw new DriverException(
+            "No scheduler is registered. Call RegisterLinearLRScheduler first; "
+            + "schedules set by SetSchedule advance with each OptimizerStep."));
 }

@@ -10,9 +10,11 @@ using OrtCpr.Sessions;
 
 namespace OrtCpr;
 
-/// <summary>Steps an optimizer graph over parameters and state that live in place: one ONNX Runtime run a step, nothing allocated.</summary>
-/// <remarks>Owns the parameters, gradients and state. Used by <see cref="TrainingDriver"/>, and by itself where gradients come from elsewhere.
-/// Not thread-safe: one call at a time, from any thread. Several drivers share nothing and may run at once.</remarks>
+/// <summary>Steps an optimizer graph over parameters and state that live in place: one ONNX Runtime run a step, nothing
+/// allocated.</summary>
+/// <remarks>Owns the parameters, gradients and state. Used by <see cref="TrainingDriver"/>, and by itself where
+/// gradients come from elsewhere. Not thread-safe: one call at a time, from any thread. Several drivers share nothing
+/// and may run at once.</remarks>
 public sealed partial class OptimizerDriver : IDisposable
 {
     private readonly Device _device;
@@ -26,7 +28,8 @@ public sealed partial class OptimizerDriver : IDisposable
     /// <param name="plan">The job; of its graphs only the optimizer's is run.</param>
     /// <param name="parameters">Initial value of each parameter, by name.</param>
     /// <param name="options">Threads, kernels, device.</param>
-    /// <exception cref="OrtCprException">A parameter is missing or has the wrong type or shape, an option is out of range, or the device is not there.</exception>
+    /// <exception cref="OrtCprException">A parameter is missing or has the wrong type or shape, an option is out of
+    /// range, or the device is not there.</exception>
     public OptimizerDriver(TrainingPlan plan, IReadOnlyDictionary<string, TensorData> parameters, DriverOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(plan);
@@ -46,7 +49,8 @@ public sealed partial class OptimizerDriver : IDisposable
             foreach (ParameterSpec p in plan.Trained) _store.Write(p.Name, parameters[p.Name]);
             for (int i = 0; i < _present.Length; i++) UpdatePresence(i);
             JoinedOptimizer? joined = JoinedGraph();
-            _session = new GraphSession(joined?.Model ?? plan.OptimizerModel, "optimizer", options, _device, name => DefinitionOf(name, joined));
+            _session = new GraphSession(joined?.Model ?? plan.OptimizerModel, "optimizer", options, _device, name =>
+                DefinitionOf(name, joined));
             _binding = _session.Session.CreateIoBinding();
             _session.Bind(_binding, PlanGraph.Optimizer, plan, _store);
             if (joined is not null) _session.Bind(_binding, joined.Uses, _store);
@@ -69,9 +73,11 @@ public sealed partial class OptimizerDriver : IDisposable
     public long Steps { get; internal set; }
 
     /// <summary>Steps that were skipped since a gradient was not finite. Counted on the device; reading it waits for the device.</summary>
-    public long SkippedSteps => Plan.Find(TensorRole.Shared, null, OptimizerGraphBuilder.SkippedSteps) is TensorSlot slot ? (long)_store.Number(slot.Key) : 0;
+    public long SkippedSteps =>
+        Plan.Find(TensorRole.Shared, null, OptimizerGraphBuilder.SkippedSteps) is TensorSlot slot ? (long)_store.Number(slot.Key) : 0;
 
-    /// <summary>Global L2 norm of the scaled gradients in the last step, before clipping; NaN without guard and clipping. Reading it waits for the device.</summary>
+    /// <summary>Global L2 norm of the scaled gradients in the last step, before clipping; NaN without guard and
+    /// clipping. Reading it waits for the device.</summary>
     public double GradientNorm => Steps > 0 && Plan.Find(TensorRole.GradientNorm) is TensorSlot slot ? _store.Number(slot.Key) : double.NaN;
 
     internal TensorStore Store => _store;
@@ -81,7 +87,8 @@ public sealed partial class OptimizerDriver : IDisposable
     /// <summary>How operators of ours run in the optimizer's graph.</summary>
     internal IReadOnlyList<KernelReport> KernelReport => [.. _session.ReportKernels("optimizer")];
 
-    /// <summary>A copy of a parameter, state tensor (<c>p.exp_avg</c>, <c>step</c>, <c>cpr.lambda</c> …) or gradient (<c>p_grad</c>).</summary>
+    /// <summary>A copy of a parameter, state tensor (<c>p.exp_avg</c>, <c>step</c>, <c>cpr.lambda</c> …) or gradient
+    /// (<c>p_grad</c>).</summary>
     /// <exception cref="DriverException">There is none of that name.</exception>
     public TensorData Get(string name)
     {
@@ -109,9 +116,11 @@ public sealed partial class OptimizerDriver : IDisposable
     public TensorData GetGradient(string parameter) => Get(GradientKey(parameter));
 
     /// <summary>One step from the gradients in place.</summary>
-    /// <param name="gradientScale">Multiplies every gradient before anything else: 1/A for the mean of A accumulated micro-batches. Default 1.</param>
-    /// <returns>On the CPU false when a gradient was not finite and the guard skipped the step; nothing has changed then. On other devices always true,
-    /// since the answer would cost a wait each step: <see cref="SkippedSteps"/> has the count when it is asked for.</returns>
+    /// <param name="gradientScale">Multiplies every gradient before anything else: 1/A for the mean of A accumulated
+    /// micro-batches. Default 1.</param>
+    /// <returns>On the CPU false when a gradient was not finite and the guard skipped the step; nothing has changed
+    /// then. On other devices always true, since the answer would cost a wait each step: <see cref="SkippedSteps"/> has
+    /// the count when it is asked for.</returns>
     public bool Step(double gradientScale = 1)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -138,25 +147,29 @@ public sealed partial class OptimizerDriver : IDisposable
         _device.Dispose();
     }
 
-    // Running statistics as the last applied step left them.
+    /// <summary>Running statistics as the last applied step left them.</summary>
     internal void RestorePendingStatistics()
     {
-        foreach (TensorSlot pending in Plan.Slots.Where(s => s.Role == TensorRole.PendingStatistic)) _store.Write(pending.Key, _store.Read(pending.Owner!));
+        foreach (TensorSlot pending in Plan.Slots.Where(s => s.Role == TensorRole.PendingStatistic))
+            _store.Write(pending.Key, _store.Read(pending.Owner!));
     }
 
     private string GradientKey(string parameter) => Plan.Find(TensorRole.Gradient, parameter)?.Key ?? throw NoParameter(parameter);
 
     private DriverException NoParameter(string name) =>
-        new($"No parameter '{name}'. Parameters: {string.Join(", ", Plan.Trained.Take(20).Select(p => p.Name))}{(Plan.Trained.Count > 20 ? ", …" : "")}.");
+        new(
+            $"No parameter '{name}'. Parameters: "
+            + $"{string.Join(", ", Plan.Trained.Take(20).Select(p => p.Name))}{(Plan.Trained.Count > 20 ? ", …" : "")}.");
 
-    // Update nodes over flat memory where there are kernels for them; else the graph with a node a parameter.
+    /// <summary>Update nodes over flat memory where there are kernels for them; else the graph with a node a
+    /// parameter.</summary>
     private JoinedOptimizer? JoinedGraph() => Options.Kernels && _device.Capabilities.Kernels && _store.Layout is FlatLayout layout
         ? JoinUpdates.Run(Plan, layout, KernelCatalog.Supports) : null;
 
     private OperatorDefinition? DefinitionOf(string name, JoinedOptimizer? joined) =>
         joined?.Operators.FirstOrDefault(o => o.Name == name) ?? Plan.Operators.GetValueOrDefault(name);
 
-    // Runs the optimizer's start-up graph once, where it has one.
+    /// <summary>Runs the optimizer's start-up graph once, where it has one.</summary>
     private void Initialize()
     {
         if (Plan.InitializationModel is null) return;
@@ -172,7 +185,8 @@ public sealed partial class OptimizerDriver : IDisposable
         foreach (ParameterSpec p in Plan.Trained)
         {
             if (!parameters.TryGetValue(p.Name, out TensorData? data)) problems.Add($"'{p.Name}' is missing");
-            else if (data.Type != p.Type || !data.Dimensions.SequenceEqual(p.Dimensions)) problems.Add($"'{p.Name}': expected {p.Type}[{string.Join(',', p.Dimensions)}], found {data}");
+            else if (data.Type != p.Type || !data.Dimensions.SequenceEqual(p.Dimensions))
+                problems.Add($"'{p.Name}': expected {p.Type}[{string.Join(',', p.Dimensions)}], found {data}");
         }
         if (problems.Count > 0) throw new DriverException($"Initial parameters do not fit the optimizer: {string.Join("; ", problems)}.");
     }
@@ -180,7 +194,12 @@ public sealed partial class OptimizerDriver : IDisposable
     private void CheckName(string name)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (!_store.Contains(name)) throw new DriverException($"No tensor '{name}'. There are: {string.Join(", ", _store.Names.Order(StringComparer.Ordinal).Take(30))}{(_store.Names.Count > 30 ? ", …" : "")}.");
+        if (!_store.Contains(name))
+        {
+            throw new DriverException(
+                $"No tensor '{name}'. There are: "
+                + $"{string.Join(", ", _store.Names.Order(StringComparer.Ordinal).Take(30))}{(_store.Names.Count > 30 ? ", …" : "")}.");
+        }
     }
 
     private void WriteInput(string name, int index, double value)

@@ -10,7 +10,8 @@ using OrtCpr.Sessions;
 
 namespace OrtCpr;
 
-/// <summary>The verbs of training, as ONNX Runtime's training session has them: TrainStep, EvalStep, OptimizerStep, LazyResetGrad.</summary>
+/// <summary>The verbs of training, as ONNX Runtime's training session has them: TrainStep, EvalStep, OptimizerStep,
+/// LazyResetGrad.</summary>
 /// <remarks>Owns the sessions, the parameters and all state. Gradients add up over TrainSteps until <see cref="LazyResetGrad"/> is called.
 /// Batch and sequence sizes may change from step to step. Not thread-safe: one call at a time; several drivers share nothing.</remarks>
 public sealed partial class TrainingDriver : IDisposable
@@ -62,19 +63,19 @@ public sealed partial class TrainingDriver : IDisposable
     /// <summary>Parameters, state, learning rates and schedules.</summary>
     public OptimizerDriver Optimizer { get; }
 
-    /// <summary>How operators of ours run in each graph that has a session so far: those of training and of the optimizer always, the others once
-    /// they have been used.</summary>
+    /// <summary>How operators of ours run in each graph that has a session so far: those of training and of the
+    /// optimizer always, the others once they have been used.</summary>
     internal IReadOnlyList<KernelReport> KernelReport =>
-    [
-        .. new[] { _training, _accumulation, _evaluation, _prediction }.OfType<BatchSessions>().SelectMany(s => s.ReportKernels()),
-        .. Optimizer.KernelReport,
-    ];
+        [
+            .. new[] { _training, _accumulation, _evaluation, _prediction }.OfType<BatchSessions>().SelectMany(s => s.ReportKernels()),
+            .. Optimizer.KernelReport,
+        ];
 
     /// <summary>TrainSteps whose gradients are in the buffers.</summary>
     public int AccumulatedSteps { get; private set; }
 
-    /// <summary>One whole step on one batch: <see cref="LazyResetGrad"/>, <see cref="TrainStep"/> and <see cref="OptimizerStep"/>. Several batches a step
-    /// are spelled out by those.</summary>
+    /// <summary>One whole step on one batch: <see cref="LazyResetGrad"/>, <see cref="TrainStep"/> and <see
+    /// cref="OptimizerStep"/>. Several batches a step are spelled out by those.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
     /// <returns>The loss of the batch before the step. Where a gradient was not finite the step is skipped and counted in
     /// <see cref="OptimizerDriver.SkippedSteps"/>.</returns>
@@ -87,13 +88,15 @@ public sealed partial class TrainingDriver : IDisposable
         return loss;
     }
 
-    /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see cref="LazyResetGrad"/> (and the first time), else add to them.</summary>
+    /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see
+    /// cref="LazyResetGrad"/> (and the first time), else add to them.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
-    /// <param name="readLoss">Whether to wait for the loss and return it. On a device other than the CPU it saves the wait not to; <see cref="Loss"/> has
-    /// it later. Default on.</param>
+    /// <param name="readLoss">Whether to wait for the loss and return it. On a device other than the CPU it saves the
+    /// wait not to; <see cref="Loss"/> has it later. Default on.</param>
     /// <returns>The loss of the batch; NaN when it is not read.</returns>
-    /// <exception cref="DriverException">The batch does not fit, and nothing has changed; or ONNX Runtime stopped within the step, and the gradients so far
-    /// are given up: the next TrainStep overwrites them, and OptimizerStep waits for it.</exception>
+    /// <exception cref="DriverException">The batch does not fit, and nothing has changed; or ONNX Runtime stopped
+    /// within the step, and the gradients so far are given up: the next TrainStep overwrites them, and OptimizerStep
+    /// waits for it.</exception>
     public double TrainStep(Batch batch, bool readLoss = true)
     {
         ArgumentNullException.ThrowIfNull(batch);
@@ -122,7 +125,12 @@ public sealed partial class TrainingDriver : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         int index = AccumulatedSteps == 0 ? -1 : Array.IndexOf(_last!.GetOutputNames(), name);
-        if (index < 0) throw new DriverException($"Output '{name}' was not computed by a TrainStep; name it in {nameof(TrainingOptions)}.{nameof(TrainingOptions.TrainingOutputs)} and run a step first.");
+        if (index < 0)
+        {
+            throw new DriverException(
+                $"Output '{name}' was not computed by a TrainStep; name it in "
+                + $"{nameof(TrainingOptions)}.{nameof(TrainingOptions.TrainingOutputs)} and run a step first.");
+        }
         // The loss may be an output of the model, and is then on the device.
         if (name == Plan.LossOutput) return Optimizer.Store.Read(_loss);
         using IDisposableReadOnlyCollection<OrtValue> values = _last!.GetOutputValues();
@@ -192,7 +200,7 @@ public sealed partial class TrainingDriver : IDisposable
     /// <exception cref="OrtCprException">The schedule has options out of range, or there is no such group.</exception>
     public void SetSchedule(Schedule? schedule, int? group = null) => Optimizer.SetSchedule(schedule, group);
 
-    /// <summary>All parameters behind each other in one buffer, in the order of the model's parameter table.</summary>
+    /// <summary>All parameters one after the other in one buffer, in the order of the model's parameter table.</summary>
     /// <param name="onlyTrainable">Only those that are trained and not frozen; else also running statistics. Default all.</param>
     /// <returns>A vector of the parameters' element type.</returns>
     public TensorData ToBuffer(bool onlyTrainable = false)
@@ -221,7 +229,11 @@ public sealed partial class TrainingDriver : IDisposable
         (string Name, int Bytes)[] parts = [.. BufferParts(onlyTrainable)];
         long expected = parts.Sum(p => (long)p.Bytes);
         if (buffer.Type != Plan.Type || buffer.Bytes.Length != expected)
-            throw new DriverException($"The buffer is {buffer}; expected {Plan.Type}[{expected * 8 / Plan.Type.BitsPerElement()}], {(onlyTrainable ? "the parameters that are trained" : "all parameters and running statistics")} of this model.");
+        {
+            throw new DriverException(
+                $"The buffer is {buffer}; expected {Plan.Type}[{expected * 8 / Plan.Type.BitsPerElement()}], "
+                + $"{(onlyTrainable ? "the parameters that are trained" : "all parameters and running statistics")} of this model.");
+        }
         int at = 0;
         foreach ((string name, int bytes) in parts)
         {
@@ -238,11 +250,13 @@ public sealed partial class TrainingDriver : IDisposable
             if (!onlyTrainable || !Optimizer.Frozen.Contains(p.Name)) yield return (p.Name, checked((int)(p.ElementCount * size)));
         }
         if (onlyTrainable) yield break;
-        foreach (TensorSlot s in Plan.Slots.Where(s => s.Role == TensorRole.Statistic)) yield return (s.Key, checked((int)(s.ElementCount * size)));
+        foreach (TensorSlot s in Plan.Slots.Where(s => s.Role == TensorRole.Statistic))
+            yield return (s.Key, checked((int)(s.ElementCount * size)));
     }
 
     /// <summary>Writes the trained model: same inputs, outputs and names as the original, in inference form.</summary>
-    /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is larger than 1.5 GB.</param>
+    /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is
+    /// larger than 1.5 GB.</param>
     /// <exception cref="FileAccessException">The file can't be written.</exception>
     public void ExportModel(string path)
     {
@@ -278,7 +292,7 @@ public sealed partial class TrainingDriver : IDisposable
         _resetPending = true;
     }
 
-    // New masks for each micro-batch, the same ones after a resumption.
+    /// <summary>New masks for each micro-batch, the same ones after a resumption.</summary>
     private void SetDropoutKey()
     {
         if (Plan.DropoutSeed is not long seed) return;
@@ -290,29 +304,39 @@ public sealed partial class TrainingDriver : IDisposable
 
     private BatchSessions Accumulation() => _accumulation ??= NewSessions(Plan.Accumulation, "accumulation", PlanGraph.Accumulation);
 
-    // `bound`: the graph of the plan whose tensors are bound once; null where the caller runs without a binding.
+    /// <summary><c>bound</c>: the graph of the plan whose tensors are bound once; null where the caller runs without a
+    /// binding.</summary>
     private BatchSessions NewSessions(OnnxModel graph, string name, PlanGraph? bound) =>
-        new(graph, name, Optimizer.Options, Optimizer.Device, bound is PlanGraph kind ? (session, binding) => Bind(session, binding, kind) : null);
+        new(graph, name, Optimizer.Options, Optimizer.Device, bound is PlanGraph kind ? (session, binding) =>
+            Bind(session, binding, kind) : null);
 
-    // Everything but the batch, once: parameters in, gradients and pending statistics in place. Outputs that the plan does not keep go to the host.
+    /// <summary>Everything but the batch, once: parameters in, gradients and pending statistics in place. Outputs that
+    /// the plan does not keep go to the host.</summary>
     private void Bind(GraphSession session, OrtIoBinding binding, PlanGraph graph)
     {
         session.Bind(binding, graph, Plan, Optimizer.Store);
-        HashSet<string> kept = [.. Plan.Slots.SelectMany(s => s.Uses).Where(u => u.Graph == graph && u.Output is not null).Select(u => u.Output!)];
-        foreach (string output in session.Session.OutputNames.Where(o => !kept.Contains(o))) binding.BindOutputToDevice(output, Device.Host);
+        HashSet<string> kept = [.. Plan.Slots.SelectMany(s => s.Uses).Where(u => u.Graph == graph && u.Output is not null)
+            .Select(u => u.Output!)];
+        foreach (string output in session.Session.OutputNames.Where(o => !kept.Contains(o)))
+            binding.BindOutputToDevice(output, Device.Host);
     }
 
     private void RefuseUnknownOutputs(IReadOnlyList<string> outputs)
     {
         string[] unknown = [.. outputs.Where(o => !Plan.ModelOutputs.Contains(o)).Select(o => $"'{o}'")];
-        if (unknown.Length > 0) throw new DriverException($"The model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Plan.ModelOutputs)}.");
+        if (unknown.Length > 0)
+        {
+            throw new DriverException(
+                $"The model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Plan.ModelOutputs)}.");
+        }
     }
 
-    // The tensor that the evaluation graph reads under a name.
-    private string Evaluated(string input) => (_evaluated ??= Plan.Slots.SelectMany(s => s.Uses.Where(u => u.Graph == PlanGraph.Evaluation && u.Input is not null)
+    /// <summary>The tensor that the evaluation graph reads under a name.</summary>
+    private string Evaluated(string input) =>
+        (_evaluated ??= Plan.Slots.SelectMany(s => s.Uses.Where(u => u.Graph == PlanGraph.Evaluation && u.Input is not null)
         .Select(u => (u.Input, s.Key))).ToDictionary(u => u.Input!, u => u.Key, StringComparer.Ordinal))[input];
 
-    // A run whose results are the caller's, on the host.
+    /// <summary>A run whose results are the caller's, on the host.</summary>
     private IDisposableReadOnlyCollection<OrtValue> RunFree(BatchSessions sessions, Batch batch, string[] names, string what)
     {
         GraphSession session = sessions.For(batch).Session;
@@ -328,7 +352,8 @@ public sealed partial class TrainingDriver : IDisposable
         }
     }
 
-    // A run that fails may have written some gradients and pending statistics: they are not to be used.
+    /// <summary>A run that fails may have written some gradients and pending statistics: they are not to be
+    /// used.</summary>
     private void RunTraining(GraphSession session, OrtIoBinding binding)
     {
         try
@@ -344,5 +369,7 @@ public sealed partial class TrainingDriver : IDisposable
     }
 
     private static DriverException Failed(string graph, OnnxRuntimeException error) =>
-        new($"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond its table or a label beyond the classes.", error);
+        new(
+            $"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond "
+            + "its table or a label beyond the classes.", error);
 }

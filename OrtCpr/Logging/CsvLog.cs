@@ -3,8 +3,10 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Logging;
 
-/// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints, validation_loss, validation_…</c>; empty where an entry has no such figure.</summary>
-/// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its columns are other ones.</param>
+/// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints,
+/// validation_loss, validation_…</c>; empty where an entry has no such figure.</summary>
+/// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its
+/// columns are other ones.</param>
 /// <param name="every">Steps between two entries, at least 1.</param>
 public sealed class CsvLog(string path, int every = 10) : MetricsLog(every)
 {
@@ -16,8 +18,10 @@ public sealed class CsvLog(string path, int every = 10) : MetricsLog(every)
     protected override void Begin(Trainer trainer, FitOptions options, long step)
     {
         ArgumentNullException.ThrowIfNull(options);
-        _columns = ["loss", "learning_rate", "active_constraints", "validation_loss", .. options.Metrics.Select(m => $"validation_{m.Name}")];
-        _file = LogFile.Open(path, string.Join(',', _columns.Prepend("seconds").Prepend("epoch").Prepend("step")), step, StepOf, message => options.Warned?.Invoke(message));
+        _columns = ["loss", "learning_rate", "active_constraints", "validation_loss",
+            .. options.Metrics.Select(m => $"validation_{m.Name}")];
+        _file = LogFile.Open(path, string.Join(',', _columns.Prepend("seconds").Prepend("epoch").Prepend("step")), step, StepOf, message =>
+            options.Warned?.Invoke(message));
     }
 
     /// <inheritdoc/>
@@ -25,14 +29,17 @@ public sealed class CsvLog(string path, int every = 10) : MetricsLog(every)
     {
         ArgumentNullException.ThrowIfNull(entry);
         var values = entry.Values.ToDictionary(v => v.Name, v => v.Value, StringComparer.Ordinal);
-        string cells = string.Join(',', _columns.Select(c => values.TryGetValue(c, out double value) ? value.ToString("R", CultureInfo.InvariantCulture) : ""));
+        string cells =
+            string.Join(',',
+                _columns.Select(c => values.TryGetValue(c, out double value) ? value.ToString("R", CultureInfo.InvariantCulture) : ""));
         _file!.Append(string.Create(CultureInfo.InvariantCulture, $"{entry.Step},{entry.Epoch},{entry.Seconds:F3},{cells}"));
     }
 
     /// <inheritdoc/>
     protected override void End() => _file?.Dispose();
 
-    // A process that was killed may leave half a line, whose number of cells is another.
+    /// <summary>A process that was killed may leave half a line, whose number of cells is another.</summary>
     private long? StepOf(string line) =>
-        line.Split(',') is var cells && cells.Length == _columns.Length + 3 && long.TryParse(cells[0], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? step : null;
+        line.Split(',') is var cells && cells.Length == _columns.Length + 3
+        && long.TryParse(cells[0], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? step : null;
 }

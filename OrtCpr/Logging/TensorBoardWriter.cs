@@ -6,9 +6,11 @@ using OrtCpr.Graph.Files;
 
 namespace OrtCpr.Logging;
 
-/// <summary>Scalars as a TensorBoard event file, <c>events.out.tfevents.…</c>, a new one for each writer, as TensorBoard expects of each sitting of a run.</summary>
-/// <remarks>Records as TensorFlow frames them: length, masked CRC-32C of the length, bytes, masked CRC-32C of the bytes; the bytes are an <c>Event</c> message.
-/// A record is in the file once <see cref="Flush"/> or <see cref="Dispose"/> has returned. Not thread-safe. Owns its file.</remarks>
+/// <summary>Scalars as a TensorBoard event file, <c>events.out.tfevents.…</c>, a new one for each writer, as
+/// TensorBoard expects of each sitting of a run.</summary>
+/// <remarks>Records as TensorFlow frames them: length, masked CRC-32C of the length, bytes, masked CRC-32C of the
+/// bytes; the bytes are an <c>Event</c> message. A record is in the file once <see cref="Flush"/> or <see
+/// cref="Dispose"/> has returned. Not thread-safe. Owns its file.</remarks>
 public sealed class TensorBoardWriter : IDisposable
 {
     private static int _writers;
@@ -22,7 +24,9 @@ public sealed class TensorBoardWriter : IDisposable
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         // Names order the files of a run by time; the last number tells writers of one process apart.
-        Path = System.IO.Path.Combine(folder, $"events.out.tfevents.{DateTimeOffset.UtcNow.ToUnixTimeSeconds():D10}.ortcpr.{Environment.ProcessId}.{Interlocked.Increment(ref _writers)}");
+        long time = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        string name = $"events.out.tfevents.{time:D10}.ortcpr.{Environment.ProcessId}.{Interlocked.Increment(ref _writers)}";
+        Path = System.IO.Path.Combine(folder, name);
         _stream = FileGuard.Write(Path, () =>
         {
             Directory.CreateDirectory(folder);
@@ -67,7 +71,7 @@ public sealed class TensorBoardWriter : IDisposable
     /// <inheritdoc/>
     public void Dispose() => FileGuard.Write(Path, _stream.Dispose);
 
-    // Wall time, field 1, a double; begins an event.
+    /// <summary>Wall time, field 1, a double; begins an event.</summary>
     private void WriteTime()
     {
         _event.SetLength(0);

@@ -28,7 +28,7 @@ internal sealed class CountedStream(Stream target, long allowed, Func<long, Exce
 
     public override void WriteByte(byte value) => Write(new ReadOnlySpan<byte>(in value));
 
-    // The file is flushed once, at its end.
+    /// <summary>The file is flushed once, at its end.</summary>
     public override void Flush()
     {
     }

@@ -2,7 +2,8 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Checkpoints;
 
-/// <summary>A tensor to be written, whose bytes are asked for when it is its turn, so that all of them never are in memory at once.</summary>
+/// <summary>A tensor to be written, whose bytes are asked for when it is its turn, so that all of them never are in
+/// memory at once.</summary>
 /// <param name="Name">Unique in the file, not <c>__metadata__</c>.</param>
 /// <param name="Type">An element type that safetensors has.</param>
 /// <param name="Dimensions">Shape.</param>

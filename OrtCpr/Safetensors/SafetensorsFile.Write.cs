@@ -14,15 +14,17 @@ public sealed partial class SafetensorsFile
     /// <param name="metadata">Texts for <c>__metadata__</c>, or null.</param>
     /// <exception cref="FileAccessException">The file can't be written; the old one is unchanged.</exception>
     /// <exception cref="SafetensorsException">A tensor has a type that the format lacks.</exception>
-    public static void Write(string path, IReadOnlyDictionary<string, TensorData> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
-        Write(path, Entries(tensors), metadata);
+    public static void Write(string path, IReadOnlyDictionary<string, TensorData> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null) =>
+            Write(path, Entries(tensors), metadata);
 
     /// <summary>Writes a file from entries that hand over their bytes one after the other. Atomic, sorted by name.</summary>
     /// <param name="path">File to create or replace.</param>
     /// <param name="entries">Tensors in any order; each is asked for its bytes once.</param>
     /// <param name="metadata">Texts for <c>__metadata__</c>, or null.</param>
     /// <exception cref="FileAccessException">The file can't be written; the old one is unchanged.</exception>
-    /// <exception cref="SafetensorsException">A type that the format lacks, a name twice, or an entry that writes too few or too many bytes.</exception>
+    /// <exception cref="SafetensorsException">A type that the format lacks, a name twice, or an entry that writes too
+    /// few or too many bytes.</exception>
     public static void Write(string path, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -36,14 +38,16 @@ public sealed partial class SafetensorsFile
     /// <param name="metadata">Texts for <c>__metadata__</c>, or null.</param>
     /// <exception cref="SafetensorsException">A tensor has a type that the format lacks.</exception>
     /// <exception cref="IOException">The stream can't be written.</exception>
-    public static void Write(Stream stream, IReadOnlyDictionary<string, TensorData> tensors, IReadOnlyDictionary<string, string>? metadata = null) =>
-        Write(stream, Entries(tensors), metadata);
+    public static void Write(Stream stream, IReadOnlyDictionary<string, TensorData> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null) =>
+            Write(stream, Entries(tensors), metadata);
 
     /// <summary>Writes to a stream from entries that hand over their bytes one after the other, sorted by name.</summary>
     /// <param name="stream">Left open and not flushed.</param>
     /// <param name="entries">Tensors in any order; each is asked for its bytes once.</param>
     /// <param name="metadata">Texts for <c>__metadata__</c>, or null.</param>
-    /// <exception cref="SafetensorsException">A type that the format lacks, a name twice, or an entry that writes too few or too many bytes.</exception>
+    /// <exception cref="SafetensorsException">A type that the format lacks, a name twice, or an entry that writes too
+    /// few or too many bytes.</exception>
     /// <exception cref="IOException">The stream can't be written.</exception>
     public static void Write(Stream stream, IEnumerable<SafetensorsEntry> entries, IReadOnlyDictionary<string, string>? metadata = null)
     {
@@ -65,7 +69,10 @@ public sealed partial class SafetensorsFile
         {
             SafetensorsEntry entry = sorted[i];
             if (SafetensorsFormat.NameOf(entry.Type) is null)
-                throw CannotWrite(file, entry.Name, $"expected one of the dtypes {SafetensorsFormat.TypeNames}; found {entry.Type}", "Convert the tensor");
+            {
+                throw CannotWrite(file, entry.Name, $"expected one of the dtypes {SafetensorsFormat.TypeNames}; found {entry.Type}",
+                    "Convert the tensor");
+            }
             if (entry.Name == SafetensorsFormat.MetadataKey || (i > 0 && sorted[i - 1].Name == entry.Name))
                 throw CannotWrite(file, entry.Name, "expected a name of its own; found it taken", "Choose another name");
         }
@@ -88,7 +95,8 @@ public sealed partial class SafetensorsFile
         }
     }
 
-    private static byte[] WriteHeader(string file, SafetensorsEntry[] entries, IReadOnlyDictionary<string, string>? metadata, out long[] sizes)
+    private static byte[] WriteHeader(string file, SafetensorsEntry[] entries, IReadOnlyDictionary<string, string>? metadata,
+        out long[] sizes)
     {
         ArrayBufferWriter<byte> buffer = new();
         sizes = new long[entries.Length];
@@ -133,7 +141,8 @@ public sealed partial class SafetensorsFile
     }
 
     private static SafetensorsException WrongCount(string file, string tensor, long expected, long found) =>
-        CannotWrite(file, tensor, $"expected {expected} bytes; found {(found > expected ? "more" : found)}", "Write exactly what type and shape ask for");
+        CannotWrite(file, tensor, $"expected {expected} bytes; found {(found > expected ? "more" : found)}",
+            "Write exactly what type and shape ask for");
 
     private static SafetensorsException CannotWrite(string file, string tensor, string problem, string advice) =>
         new($"File '{file}' can't be written, tensor '{tensor}': {problem}. {advice}.");

@@ -12,7 +12,8 @@ public sealed partial class SafetensorsFile : IDisposable
 {
     private readonly MappedFile? _mapping;
 
-    private SafetensorsFile(IReadOnlyDictionary<string, string> metadata, IReadOnlyDictionary<string, TensorData> tensors, MappedFile? mapping)
+    private SafetensorsFile(IReadOnlyDictionary<string, string> metadata, IReadOnlyDictionary<string, TensorData> tensors,
+        MappedFile? mapping)
     {
         Metadata = metadata;
         Tensors = tensors;
@@ -66,7 +67,10 @@ public sealed partial class SafetensorsFile : IDisposable
         // The slots cover the data in order and without gaps, so reading on is enough.
         SafetensorsFile file = Assemble(header, slot => ReadBlock(stream, slot.Length, $"tensor '{slot.Name}'"), null);
         if (available is null && stream.ReadByte() >= 0)
-            throw new SafetensorsException($"File '{Name}': expected its end after the last tensor; found more bytes. Write the file again.");
+        {
+            throw new SafetensorsException(
+                $"File '{Name}': expected its end after the last tensor; found more bytes. Write the file again.");
+        }
         return file;
     }
 

@@ -67,7 +67,8 @@ internal sealed class SafetensorsHeader
         if (length > (ulong)SafetensorsFormat.MaxHeaderLength || (available is long rest && length > (ulong)rest))
         {
             string limit = available is long end ? $" and at most the {end} bytes that follow" : "";
-            throw new SafetensorsException($"File '{file}': expected a header of at most {SafetensorsFormat.MaxHeaderLength} bytes{limit}; " +
+            throw new SafetensorsException(
+                $"File '{file}': expected a header of at most {SafetensorsFormat.MaxHeaderLength} bytes{limit}; " +
                 $"found a length of {length}. The file is cut off, damaged or no safetensors file.");
         }
         return (int)length;
@@ -101,7 +102,10 @@ internal sealed class SafetensorsHeader
         if (TensorLayout.Measure(type, shape, out _, out long size) is string problem)
             throw Bad(name, problem);
         if (offsets[1] - offsets[0] != size)
-            throw Bad(name, $"expected {size} bytes for {TensorLayout.Describe(type, shape)}; found {offsets[1] - offsets[0]} in data_offsets");
+        {
+            throw Bad(name,
+                $"expected {size} bytes for {TensorLayout.Describe(type, shape)}; found {offsets[1] - offsets[0]} in data_offsets");
+        }
         return new SafetensorsSlot(name, type, shape, offsets[0], (int)size);
     }
 
@@ -127,7 +131,11 @@ internal sealed class SafetensorsHeader
         foreach (SafetensorsSlot slot in Slots)
         {
             if (slot.Begin != end)
-                throw Bad(slot.Name, $"expected its bytes to begin at {end}, where the tensor before ends; found {slot.Begin} ({(slot.Begin < end ? "overlap" : "gap")})");
+            {
+                throw Bad(slot.Name,
+                    $"expected its bytes to begin at {end}, where the tensor before ends; "
+                    + $"found {slot.Begin} ({(slot.Begin < end ? "overlap" : "gap")})");
+            }
             // Begin equals the sum of lengths so far, each below 2 GiB, so this can't overflow.
             end = slot.Begin + slot.Length;
             if (end > dataLength)
@@ -140,5 +148,6 @@ internal sealed class SafetensorsHeader
     private SafetensorsException Bad(string problem) =>
         new($"File '{_file}': {problem}. The file is damaged or no safetensors file.");
 
-    private SafetensorsException Bad(string tensor, string problem) => new($"File '{_file}', tensor '{tensor}': {problem}. Write the file again.");
+    private SafetensorsException Bad(string tensor, string problem) =>
+        new($"File '{_file}', tensor '{tensor}': {problem}. Write the file again.");
 }

@@ -29,7 +29,8 @@ public sealed class EarlyStopping(int patience, string monitor = "loss", double 
             || !double.TryParse(first, NumberStyles.Float, CultureInfo.InvariantCulture, out double best)
             || !int.TryParse(second, NumberStyles.None, CultureInfo.InvariantCulture, out int waited))
         {
-            throw new CheckpointException($"The state of {nameof(EarlyStopping)} in the checkpoint is damaged: found '{state}', expected the best figure and "
+            throw new CheckpointException(
+                $"The state of {nameof(EarlyStopping)} in the checkpoint is damaged: found '{state}', expected the best figure and "
                 + $"the evaluations since then. Go on from another checkpoint, or begin anew without {nameof(CheckpointOptions.Resume)}.");
         }
         (Best, Waited) = (best, waited);
@@ -56,7 +57,8 @@ public sealed class EarlyStopping(int patience, string monitor = "loss", double 
     {
         ArgumentNullException.ThrowIfNull(report);
         ArgumentNullException.ThrowIfNull(control);
-        if (Monitor.IsBetter(report[monitor], Best, Monitor.IsHigherBetter(_fit!, monitor), minDelta)) (Best, Waited) = (report[monitor], 0);
+        if (Monitor.IsBetter(report[monitor], Best, Monitor.IsHigherBetter(_fit!, monitor), minDelta))
+            (Best, Waited) = (report[monitor], 0);
         else if (++Waited >= patience) control.StopRequested = true;
     }
 }

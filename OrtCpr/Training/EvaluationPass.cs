@@ -2,7 +2,7 @@ using OrtCpr.Metrics;
 
 namespace OrtCpr;
 
-// One evaluation: loss and metrics, batch by batch.
+/// <summary>One evaluation: loss and metrics, batch by batch.</summary>
 internal sealed class EvaluationPass(TrainingDriver driver, IReadOnlyList<Metric> metrics)
 {
     private readonly (string Name, MetricSum Sum)[] _sums = [.. metrics.Select(m => (m.Name, m.Start()))];

@@ -16,8 +16,9 @@ public sealed record FitOptions
     /// <summary>Batches whose mean gradient makes one optimizer step, at least 1. Default 1.</summary>
     public int GradientAccumulation { get; init; } = 1;
 
-    /// <summary>What to evaluate on, as a rule a <see cref="Data.DataLoader"/>, its first epoch each time; <see cref="BatchSource.From(Func{long, IEnumerable{Batch}}, long?)"/>
-    /// makes one of any batches. Loss and metrics go to the callbacks, the loss to schedules that wait for a plateau. Default: none.</summary>
+    /// <summary>What to evaluate on, as a rule a <see cref="Data.DataLoader"/>, its first epoch each time; <see
+    /// cref="BatchSource.From(Func{long, IEnumerable{Batch}}, long?)"/> makes one of any batches. Loss and metrics go
+    /// to the callbacks, the loss to schedules that wait for a plateau. Default: none.</summary>
     public BatchSource? Validation { get; init; }
 
     /// <summary>Figures of an evaluation beside the loss. Default: none.</summary>
@@ -26,7 +27,8 @@ public sealed record FitOptions
     /// <summary>Epochs between two evaluations, at least 1. Default 1.</summary>
     public int EvaluateEvery { get; init; } = 1;
 
-    /// <summary>Says for each epoch, counted from 0, whether it ends with an evaluation, in place of <see cref="EvaluateEvery"/>. Default: null.</summary>
+    /// <summary>Says for each epoch, counted from 0, whether it ends with an evaluation, in place of <see
+    /// cref="EvaluateEvery"/>. Default: null.</summary>
     public Func<long, bool>? EvaluateWhen { get; init; }
 
     /// <summary>Optimizer steps between two evaluations, in place of <see cref="EvaluateEvery"/>; 0 for none. Default 0.</summary>
@@ -35,8 +37,8 @@ public sealed record FitOptions
     /// <summary>Checkpoints on the way, and going on from one. Default: none.</summary>
     public CheckpointOptions? Checkpoint { get; init; }
 
-    /// <summary>Optimizer steps of an epoch; null for what <see cref="BatchSource.BatchesPerEpoch"/> of the source comes to, if it knows it. Default
-    /// null.</summary>
+    /// <summary>Optimizer steps of an epoch; null for what <see cref="BatchSource.BatchesPerEpoch"/> of the source
+    /// comes to, if it knows it. Default null.</summary>
     /// <remarks>Callbacks get options in which it is filled in.</remarks>
     public long? StepsPerEpoch { get; init; }
 
@@ -70,8 +72,15 @@ public sealed record FitOptions
         if (GradientAccumulation < 1) problems.Add($"{nameof(GradientAccumulation)} is {GradientAccumulation}; expected at least 1");
         if (EvaluateEverySteps < 0) problems.Add($"{nameof(EvaluateEverySteps)} is {EvaluateEverySteps}; expected 0 for none, or more");
         if (StepsPerEpoch < 1) problems.Add($"{nameof(StepsPerEpoch)} is {StepsPerEpoch}; expected at least 1, or null");
-        if (Metrics.IsDefault) problems.Add($"{nameof(Metrics)} is not set; expected a list, empty for none");
-        else problems.AddRange(Metrics.GroupBy(m => m.Name).Where(m => m.Count() > 1).Select(m => $"{nameof(Metrics)} has several of the name '{m.Key}'"));
+        if (Metrics.IsDefault)
+        {
+            problems.Add($"{nameof(Metrics)} is not set; expected a list, empty for none");
+        }
+        else
+        {
+            problems.AddRange(Metrics.GroupBy(m => m.Name).Where(m => m.Count() > 1)
+                .Select(m => $"{nameof(Metrics)} has several of the name '{m.Key}'"));
+        }
         Checkpoint?.AddProblems(problems, this);
         if (EvaluateEvery < 1) problems.Add($"{nameof(EvaluateEvery)} is {EvaluateEvery}; expected at least 1");
         if (Callbacks.IsDefault) problems.Add($"{nameof(Callbacks)} is not set; expected a list, empty for none");

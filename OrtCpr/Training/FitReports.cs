@@ -5,8 +5,8 @@ namespace OrtCpr;
 /// <param name="Step">Steps of this fit so far.</param>
 /// <param name="Loss">Mean loss of the batches of this step.</param>
 /// <param name="LearningRate">Learning rate that the step has used in group 0.</param>
-/// <param name="Applied">False when a gradient was not finite and the step was skipped. On devices other than the CPU a loss that is not finite
-/// says so.</param>
+/// <param name="Applied">False when a gradient was not finite and the step was skipped. On devices other than the CPU a
+/// loss that is not finite says so.</param>
 /// <param name="Elapsed">Since the fit began, earlier sittings of a resumed run included.</param>
 public sealed record StepReport(long Epoch, long Step, double Loss, double LearningRate, bool Applied, TimeSpan Elapsed);
 

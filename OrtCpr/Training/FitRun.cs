@@ -14,7 +14,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     private readonly List<EpochReport> _reports = [];
     private readonly List<string> _warnings = [];
     private TimeSpan _before;
-    // Of the finished steps of the epoch, and of the batches of the step at hand: weighted by rows, and each batch alike.
+    /// <summary>Of the finished steps of the epoch, and of the batches of the step at hand: weighted by rows, and each
+    /// batch alike.</summary>
     private WeightedMean _epochLoss, _pendingRows, _pendingLoss;
     private int _pending, _begun;
     private long _steps, _taken, _skipped;
@@ -43,7 +44,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         if (options.Checkpoint is CheckpointOptions checkpoint)
         {
             // Where nothing is resumed the start is saved: a folder that can't be written shows before anything is trained.
-            if (checkpoint.Resume && File.Exists(checkpoint.LastPath)) Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath), checkpoint.LastPath);
+            if (checkpoint.Resume && File.Exists(checkpoint.LastPath))
+                Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath), checkpoint.LastPath);
             else Save(checkpoint.LastPath, isEpochOver: true);
         }
         FitOptions told = options with { Warned = Warn };
@@ -116,7 +118,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     /// <summary>Keeps what the finished steps came to when the run was cancelled.</summary>
     public void Cancelled()
     {
-        if (options.Checkpoint is CheckpointOptions checkpoint && Epoch >= 0 && Epoch < options.Epochs) Save(checkpoint.LastPath, isEpochOver: false);
+        if (options.Checkpoint is CheckpointOptions checkpoint && Epoch >= 0 && Epoch < options.Epochs)
+            Save(checkpoint.LastPath, isEpochOver: false);
     }
 
     /// <summary>Ends every callback that was begun, also when one of them fails; the first failure is thrown then.</summary>
@@ -155,8 +158,13 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         _bounds?.After(_steps);
         options.Progress?.Report(report);
         foreach (TrainerCallback callback in options.Callbacks) callback.OnStepEnd(trainer, report, _control);
-        if (options.Validation is not null && options.EvaluateEverySteps > 0 && (_steps % options.EvaluateEverySteps == 0 || _steps == options.MaxSteps)) Evaluate();
-        if (options.Checkpoint is { EverySteps: > 0 } checkpoint && _steps % checkpoint.EverySteps == 0) Save(checkpoint.LastPath, isEpochOver: false);
+        if (options.Validation is not null && options.EvaluateEverySteps > 0
+            && (_steps % options.EvaluateEverySteps == 0 || _steps == options.MaxSteps))
+        {
+            Evaluate();
+        }
+        if (options.Checkpoint is { EverySteps: > 0 } checkpoint && _steps % checkpoint.EverySteps == 0)
+            Save(checkpoint.LastPath, isEpochOver: false);
     }
 
     private void Evaluate()
@@ -170,7 +178,11 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         (_evaluatedAt, _lastEvaluation) = (_steps, report);
         Optimizer.ReportMetric(report.Loss);
         foreach (TrainerCallback callback in options.Callbacks) callback.OnEvaluated(trainer, report, _control);
-        if (options.Checkpoint is not { Best: string monitor } checkpoint || !Monitor.IsBetter(report[monitor], _best, Monitor.IsHigherBetter(options, monitor))) return;
+        if (options.Checkpoint is not { Best: string monitor } checkpoint
+            || !Monitor.IsBetter(report[monitor], _best, Monitor.IsHigherBetter(options, monitor)))
+        {
+            return;
+        }
         _best = report[monitor];
         Save(checkpoint.BestPath, isEpochOver: false);
     }

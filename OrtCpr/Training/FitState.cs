@@ -47,11 +47,14 @@ internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped
                 + $"Load it by TrainingCheckpoint.Load and fit without {nameof(CheckpointOptions.Resume)}.");
         }
         var problems = new List<string>();
-        double steps = Number(StepsKey), sum = Number(LossSumKey), weight = Number(LossWeightKey), seconds = Number(SecondsKey), best = Number(BestKey);
+        double steps = Number(StepsKey), sum = Number(LossSumKey), weight = Number(LossWeightKey);
+        double seconds = Number(SecondsKey), best = Number(BestKey);
         // Checkpoints of before this entry came have none.
         double skipped = extra.ContainsKey(SkippedKey) ? Number(SkippedKey) : 0;
-        if (!(steps >= 0 && steps == Math.Floor(steps) && steps < long.MaxValue)) problems.Add($"'{StepsKey}' is '{extra[StepsKey]}', expected a whole number of at least 0");
-        if (!(seconds >= 0 && seconds < TimeSpan.MaxValue.TotalSeconds)) problems.Add($"'{SecondsKey}' is '{extra.GetValueOrDefault(SecondsKey)}', expected seconds of at least 0");
+        if (!(steps >= 0 && steps == Math.Floor(steps) && steps < long.MaxValue))
+            problems.Add($"'{StepsKey}' is '{extra[StepsKey]}', expected a whole number of at least 0");
+        if (!(seconds >= 0 && seconds < TimeSpan.MaxValue.TotalSeconds))
+            problems.Add($"'{SecondsKey}' is '{extra.GetValueOrDefault(SecondsKey)}', expected seconds of at least 0");
         if (problems.Count > 0)
         {
             throw new CheckpointException($"The fit's progress in checkpoint '{path}' is damaged: {string.Join("; ", problems)}. "
@@ -77,7 +80,8 @@ internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped
         }
     }
 
-    private static string KeyOf(ImmutableArray<TrainerCallback> callbacks, int index) => $"{CallbackKey}{index}.{callbacks[index].GetType().Name}";
+    private static string KeyOf(ImmutableArray<TrainerCallback> callbacks, int index) =>
+        $"{CallbackKey}{index}.{callbacks[index].GetType().Name}";
 
     private static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 }

@@ -2,15 +2,18 @@ using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr;
 
-/// <summary>Bounds of a fit that is too short for them: what is told before the first step, and the default ones set by a warm start instead.</summary>
-/// <remarks>Where <see cref="OptimizerOptions.TotalSteps"/> names the length the optimizer graph itself has the warm start. A graph that was built
-/// without it can't be changed any more; then the state is: a warm start is nothing but κ ← R after a step.</remarks>
+/// <summary>Bounds of a fit that is too short for them: what is told before the first step, and the default ones set by
+/// a warm start instead.</summary>
+/// <remarks>Where <see cref="OptimizerOptions.TotalSteps"/> names the length the optimizer graph itself has the warm
+/// start. A graph that was built without it can't be changed any more; then the state is: a warm start is nothing but κ
+/// ← R after a step.</remarks>
 internal sealed class ShortRunBounds
 {
     private readonly OptimizerDriver _optimizer;
     private long? _at;
 
-    private ShortRunBounds(OptimizerDriver optimizer, long? at, IReadOnlyList<string> warnings) => (_optimizer, _at, Warnings) = (optimizer, at, warnings);
+    private ShortRunBounds(OptimizerDriver optimizer, long? at, IReadOnlyList<string> warnings) =>
+        (_optimizer, _at, Warnings) = (optimizer, at, warnings);
 
     /// <summary>What to tell before the first step.</summary>
     public IReadOnlyList<string> Warnings { get; }
@@ -32,7 +35,8 @@ internal sealed class ShortRunBounds
             at = ConstrainNorm.ShortRunStart(end) - before;
             warnings.Add(ConstrainNorm.ShortRunWarning(end));
         }
-        warnings.AddRange(rules.Where(r => !r.IsDefaultBound).Select(r => r.TooShort(end)).OfType<string>().Select(problem => $"No bound will be set in this fit: {problem}"));
+        warnings.AddRange(rules.Where(r => !r.IsDefaultBound).Select(r => r.TooShort(end)).OfType<string>()
+            .Select(problem => $"No bound will be set in this fit: {problem}"));
         return warnings.Count == 0 ? null : new ShortRunBounds(optimizer, at, warnings);
     }
 

@@ -11,7 +11,8 @@ public abstract class TrainerCallback
     {
     }
 
-    /// <summary>Something that the user should know, before the first step: a bound that the run is too short to find, for example.</summary>
+    /// <summary>Something that the user should know, before the first step: a bound that the run is too short to find,
+    /// for example.</summary>
     /// <param name="trainer">The trainer, with the driver that it steps.</param>
     /// <param name="message">Whole sentences.</param>
     public virtual void OnWarning(Trainer trainer, string message)

@@ -2,13 +2,13 @@ using System.Numerics.Tensors;
 
 namespace OrtCpr.Kernels;
 
-/// <summary>The gradient of a convolution with respect to its input, by matrix products and patches that are added where they came from.</summary>
-/// <remarks>
-/// Patches [C·kh·kw, positions] are Wᵀ [C·kh·kw, M] times dY [M, positions], in blocks of whole rows as for the weight's gradient. A channel's patches are
-/// added into that channel of dx by one thread, kernel places in order, so the sum does not depend on the number of threads; a plane of dx stays in the
-/// processor's cache meanwhile. Bytes moved: each patch element written and read once. A row of a patch is one addition of spans where the stride is 1.
-/// Nothing may overlap.
-/// </remarks>
+/// <summary>The gradient of a convolution with respect to its input, by matrix products and patches that are added
+/// where they came from.</summary>
+/// <remarks>Patches [C·kh·kw, positions] are Wᵀ [C·kh·kw, M] times dY [M, positions], in blocks of whole rows as for
+/// the weight's gradient. A channel's patches are added into that channel of dx by one thread, kernel taps in order,
+/// so the sum does not depend on the number of threads; a plane of dx stays in the processor's cache meanwhile. Bytes
+/// moved: each patch element written and read once. A row of a patch is one addition of spans where the stride is 1.
+/// Nothing may overlap.</remarks>
 internal static unsafe class ConvInputGradKernel
 {
     /// <summary>Floats of working memory that <see cref="Run"/> needs.</summary>
@@ -50,20 +50,21 @@ internal static unsafe class ConvInputGradKernel
     {
         Work* work = (Work*)state;
         ref readonly ConvShape s = ref work->Shape;
-        nint places = s.KernelHeight * s.KernelWidth, columns = work->Count * s.OutputWidth, stride = s.StrideWidth, end = work->First + work->Count;
-        // Image by image, so that its plane is in the cache for all places of the kernel.
+        nint taps = s.KernelHeight * s.KernelWidth, columns = work->Count * s.OutputWidth;
+        nint stride = s.StrideWidth, end = work->First + work->Count;
+        // Image by image, so that its plane is in the cache for all taps of the kernel.
         for (nint start = work->First; start < end; start += s.OutputHeight - (start % s.OutputHeight))
         {
             nint stop = nint.Min(end, start + s.OutputHeight - (start % s.OutputHeight));
             float* plane = work->Dx + (((start / s.OutputHeight * s.Channels) + channel) * s.Height * s.Width);
-            for (nint place = 0; place < places; place++)
+            for (nint tap = 0; tap < taps; tap++)
             {
-                nint left = s.LeftOf(place % s.KernelWidth);
+                nint left = s.LeftOf(tap % s.KernelWidth);
                 (nint low, nint high) = s.InsideOf(left);
-                float* from = work->Patches + (((channel * places) + place) * columns) + ((start - work->First) * s.OutputWidth);
+                float* from = work->Patches + (((channel * taps) + tap) * columns) + ((start - work->First) * s.OutputWidth);
                 for (nint r = start; r < stop; r++, from += s.OutputWidth)
                 {
-                    nint line = s.LineOf(r, place / s.KernelWidth);
+                    nint line = s.LineOf(r, tap / s.KernelWidth);
                     if ((nuint)line >= (nuint)s.Height)
                         continue;
                     float* to = plane + (line * s.Width) + left;

@@ -48,23 +48,27 @@ internal readonly struct ConvShape
     /// <summary>Rows of the result, over all images.</summary>
     public nint Rows => Batch * OutputHeight;
 
-    /// <summary>Rows of the result whose patches are worked on at a time: about as many as fit into the cache next to the processor, or are as large as the weight.</summary>
+    /// <summary>Rows of the result whose patches are worked on at a time: about as many as fit into the cache next to
+    /// the processor, or are as large as the weight.</summary>
     public nint BlockRows
     {
         get
         {
             nint row = nint.Max(1, PatchLength * OutputWidth);
             nint fitting = nint.Clamp(nint.Max(PatchElements, Outputs * PatchLength) / row, 1, nint.Max(1, Rows));
-            // Image by image, as ONNX Runtime's own gradient adds up, where the additions are few against the products or stay in the cache.
+            // Image by image, as ONNX Runtime's own gradient adds up, where the additions are few against the products
+            // or stay in the cache.
             bool single = OutputHeight * OutputWidth >= ManyPositions || Outputs * PatchLength <= CachedElements;
             return OutputHeight > 0 && fitting >= OutputHeight && single ? OutputHeight : fitting;
         }
     }
 
-    /// <summary>Column of x that column 0 of the result sees through column <paramref name="j"/> of the kernel; may lie in the padding.</summary>
+    /// <summary>Column of x that column 0 of the result sees through column <paramref name="j"/> of the kernel; may lie
+    /// in the padding.</summary>
     public nint LeftOf(nint j) => (j * DilationWidth) - PadLeft;
 
-    /// <summary>Row of x that row <paramref name="r"/> of <see cref="Rows"/> sees through row <paramref name="i"/> of the kernel; may lie in the padding.</summary>
+    /// <summary>Row of x that row <paramref name="r"/> of <see cref="Rows"/> sees through row <paramref name="i"/> of
+    /// the kernel; may lie in the padding.</summary>
     public nint LineOf(nint r, nint i) => (r % OutputHeight * StrideHeight) - PadTop + (i * DilationHeight);
 
     /// <summary>The columns of the result that see x and no padding: from Low on, below High.</summary>
@@ -102,7 +106,9 @@ internal static unsafe class ConvRows
         float* to = work->Gathered + (m * work->Count * s.OutputWidth);
         for (nint r = work->First; r < work->First + work->Count;)
         {
-            nint inImage = r % s.OutputHeight, lines = nint.Min(s.OutputHeight - inImage, work->First + work->Count - r), length = lines * s.OutputWidth;
+            nint inImage = r % s.OutputHeight;
+            nint lines = nint.Min(s.OutputHeight - inImage, work->First + work->Count - r);
+            nint length = lines * s.OutputWidth;
             float* from = work->Dy + (((((r / s.OutputHeight * s.Outputs) + m) * s.OutputHeight) + inImage) * s.OutputWidth);
             Buffer.MemoryCopy(from, to, length * sizeof(float), length * sizeof(float));
             to += length;

@@ -3,12 +3,12 @@ using System.Numerics.Tensors;
 namespace OrtCpr.Kernels;
 
 /// <summary>The gradient of a convolution with respect to its weight, by patches and matrix products.</summary>
-/// <remarks>
-/// dW [M, C·kh·kw] is dY [M, positions] times the patches of x [C·kh·kw, positions], summed over blocks of whole rows of the result. A block's patches are
-/// about as many as the cache next to the processor holds, or as large as dW where that is larger, so that dW is not read and written too often. Each element
-/// of x is read once for each place of the kernel, and each patch element written and read once: 8·kh·kw bytes an element of x, most of them in the cache. A
-/// row of a patch is one copy where the stride is 1. Nothing may overlap. The order of the sum depends on sizes only, not on threads.
-/// </remarks>
+/// <remarks>dW [M, C·kh·kw] is dY [M, positions] times the patches of x [C·kh·kw, positions], summed over blocks of
+/// whole rows of the result. A block's patches are about as many as the cache next to the processor holds, or as large
+/// as dW where that is larger, so that dW is not read and written too often. Each element of x is read once for each
+/// tap of the kernel, and each patch element written and read once: 8·kh·kw bytes an element of x, most of them in
+/// the cache. A row of a patch is one copy where the stride is 1. Nothing may overlap. The order of the sum depends on
+/// sizes only, not on threads.</remarks>
 internal static unsafe class ConvWeightGradKernel
 {
     private const nint AddedElements = 1 << 14;
@@ -40,7 +40,9 @@ internal static unsafe class ConvWeightGradKernel
         float* patches = scratch, gathered = patches + (columns * s.PatchLength), part = gathered + (columns * s.Outputs);
         for (nint first = 0; first < rows; first += blockRows)
         {
-            Work work = new() { Shape = s, X = x, Patches = patches, First = first, Count = nint.Min(blockRows, rows - first), Sum = dw, Part = part, Size = size };
+            Work work = new()
+                { Shape = s, X = x, Patches = patches, First = first, Count = nint.Min(blockRows, rows - first), Sum = dw, Part = part,
+                    Size = size };
             loop.Run(&FillPatch, &work, s.PatchLength);
             float* gradients = ConvRows.Of(s, dy, first, work.Count, gathered, loop);
             product.Run(gradients, patches, first == 0 ? dw : part, s.Outputs, s.PatchLength, work.Count * s.OutputWidth);
@@ -49,12 +51,12 @@ internal static unsafe class ConvWeightGradKernel
         }
     }
 
-    /// <summary>One row of the patches: what one place of the kernel sees of one channel, at every position of the block.</summary>
+    /// <summary>One row of the patches: what one tap of the kernel sees of one channel, at every position of the block.</summary>
     private static void FillPatch(void* state, nint q)
     {
         Work* work = (Work*)state;
         ref readonly ConvShape s = ref work->Shape;
-        nint places = s.KernelHeight * s.KernelWidth, channel = q / places, i = q % places / s.KernelWidth, j = q % s.KernelWidth;
+        nint taps = s.KernelHeight * s.KernelWidth, channel = q / taps, i = q % taps / s.KernelWidth, j = q % s.KernelWidth;
         nint left = s.LeftOf(j), stride = s.StrideWidth;
         (nint low, nint high) = s.InsideOf(left);
         float* to = work->Patches + (q * work->Count * s.OutputWidth);

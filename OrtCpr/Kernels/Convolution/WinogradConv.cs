@@ -1,11 +1,12 @@
 namespace OrtCpr.Kernels;
 
-/// <summary>A convolution of 3 × 3 places by tiles of 4 × 4 outputs: 36 products of matrices in place of 144 multiplications for each tile and pair of channels.</summary>
-/// <remarks>
-/// Serves the forward convolution, and with the turned weight the gradient of the input. Weights and tiles at the points are written once and read by the
-/// products, their results written and read once: 288 bytes an input tile, as many an output tile, in blocks that stay near the processor. An output's error
-/// against the exact sum is within 1e-6 of the sum of its terms' sizes. What is added in which order depends on sizes only, not on threads. Nothing may overlap.
-/// </remarks>
+/// <summary>A convolution of 3 × 3 taps by tiles of 4 × 4 outputs: 36 products of matrices in place of 144
+/// multiplications for each tile and pair of channels.</summary>
+/// <remarks>Serves the forward convolution, and with the flipped weight the gradient of the input. Weights and tiles at
+/// the points are written once and read by the products, their results written and read once: 288 bytes an input tile,
+/// as many an output tile, in blocks that stay near the processor. An output's error against the exact sum is within
+/// 1e-6 of the sum of its terms' sizes. What is added in which order depends on sizes only, not on threads. Nothing may
+/// overlap.</remarks>
 internal static unsafe class WinogradConv
 {
     /// <summary>Floats of working memory that <see cref="Run"/> needs.</summary>
@@ -15,14 +16,16 @@ internal static unsafe class WinogradConv
     /// <summary>Writes y [N, outputs, OH, OW].</summary>
     /// <param name="s">Sizes; not empty.</param>
     /// <param name="x">[N, inputs, H, W].</param>
-    /// <param name="weight">[outputs, inputs, 3, 3], or [inputs, outputs, 3, 3] when turned.</param>
-    /// <param name="turned">For the gradient of the input: inputs and outputs change places, and both axes of the kernel run backwards.</param>
+    /// <param name="weight">[outputs, inputs, 3, 3], or [inputs, outputs, 3, 3] when flipped.</param>
+    /// <param name="flipped">For the gradient of the input: inputs and outputs change places, and both axes of the
+    /// kernel run backwards.</param>
     /// <param name="bias">[outputs]; null for none.</param>
     /// <param name="y">The result.</param>
     /// <param name="scratch"><see cref="ScratchLength"/> floats.</param>
     /// <param name="loop">The session's threads.</param>
-    /// <param name="product">Of the form <see cref="ProductForm.SecondTransposed"/>; <see cref="ProductForm.Plain"/> when turned.</param>
-    public static void Run(in WinogradShape s, float* x, float* weight, bool turned, float* bias, float* y, float* scratch, ParallelLoop loop, MatrixProduct product)
+    /// <param name="product">Of the form <see cref="ProductForm.SecondTransposed"/>; <see cref="ProductForm.Plain"/> when flipped.</param>
+    public static void Run(in WinogradShape s, float* x, float* weight, bool flipped, float* bias, float* y, float* scratch,
+        ParallelLoop loop, MatrixProduct product)
     {
         nint blockRows = s.BlockRows, chunk = s.ChunkOutputs;
         Work work = new()
@@ -30,7 +33,7 @@ internal static unsafe class WinogradConv
             Shape = s,
             Weight = weight,
             Bias = bias,
-            Turned = turned,
+            Flipped = flipped,
             Input = new() { Data = x, Channels = s.Inputs, Height = s.Height, Width = s.Width },
             Output = new() { Data = y, Channels = s.Outputs, Height = s.OutputHeight, Width = s.OutputWidth },
             Weights = scratch,
@@ -46,8 +49,9 @@ internal static unsafe class WinogradConv
                 work.CountOutputs = nint.Min(chunk, s.OutputLanes - work.FirstOutput);
                 // With several blocks there is one chunk, whose weights stay.
                 if (work.FirstRow == 0)
-                    loop.Run(&ReadWeight, &work, turned ? s.InputLanes : work.CountOutputs);
-                product.Run(work.Read, work.Weights, work.Products, s.TilesOf(work.CountRows), work.CountOutputs, s.InputLanes, WinogradShape.Points);
+                    loop.Run(&ReadWeight, &work, flipped ? s.InputLanes : work.CountOutputs);
+                product.Run(work.Read, work.Weights, work.Products, s.TilesOf(work.CountRows), work.CountOutputs, s.InputLanes,
+                    WinogradShape.Points);
                 loop.Run(&WriteRow, &work, work.CountRows);
             }
         }
@@ -57,10 +61,18 @@ internal static unsafe class WinogradConv
     {
         Work* work = (Work*)state;
         ref readonly WinogradShape s = ref work->Shape;
-        if (work->Turned)
-            WinogradWeights.Read(work->Weight, s.Inputs, s.Outputs, true, new() { Matrices = work->Weights, Rows = s.InputLanes, Lanes = work->CountOutputs, Row = row, FromRow = row, FromColumn = work->FirstOutput });
+        if (work->Flipped)
+        {
+            WinogradWeights.Read(work->Weight, s.Inputs, s.Outputs, true, new()
+                { Matrices = work->Weights, Rows = s.InputLanes, Lanes = work->CountOutputs, Row = row, FromRow = row,
+                    FromColumn = work->FirstOutput });
+        }
         else
-            WinogradWeights.Read(work->Weight, s.Outputs, s.Inputs, false, new() { Matrices = work->Weights, Rows = work->CountOutputs, Lanes = s.InputLanes, Row = row, FromRow = work->FirstOutput + row });
+        {
+            WinogradWeights.Read(work->Weight, s.Outputs, s.Inputs, false, new()
+                { Matrices = work->Weights, Rows = work->CountOutputs, Lanes = s.InputLanes, Row = row, FromRow = work->FirstOutput
+                    + row });
+        }
     }
 
     private static void ReadRow(void* state, nint index)
@@ -77,8 +89,10 @@ internal static unsafe class WinogradConv
         Work* work = (Work*)state;
         ref readonly WinogradShape s = ref work->Shape;
         nint row = work->FirstRow + index;
-        WinogradTiles.Matrices from = new() { Data = work->Products, Lanes = work->CountOutputs, Tiles = s.TilesOf(work->CountRows), FirstChannel = work->FirstOutput };
-        WinogradTiles.Write(from, index * s.TileColumns, work->Output, work->Bias, row / s.TileRows, row % s.TileRows * WinogradSteps.Tile, s.TileColumns);
+        WinogradTiles.Matrices from = new()
+            { Data = work->Products, Lanes = work->CountOutputs, Tiles = s.TilesOf(work->CountRows), FirstChannel = work->FirstOutput };
+        WinogradTiles.Write(from, index * s.TileColumns, work->Output, work->Bias, row / s.TileRows, row % s.TileRows
+            * WinogradSteps.Tile, s.TileColumns);
     }
 
     private struct Work
@@ -91,7 +105,7 @@ internal static unsafe class WinogradConv
         public float* Weights;
         public float* Read;
         public float* Products;
-        public bool Turned;
+        public bool Flipped;
         public nint FirstRow;
         public nint CountRows;
         public nint FirstOutput;

@@ -2,11 +2,10 @@ using System.Numerics;
 
 namespace OrtCpr.Kernels;
 
-/// <summary>How a convolution of 3 × 3 places without strides is cut into tiles of 4 × 4 outputs.</summary>
-/// <remarks>
-/// At a point of <see cref="Points"/>, tiles by channels are one matrix. Channels are rounded up to whole vectors, with zeros behind. A block is some rows of tiles of
-/// all images, so that the matrices of a block stay near the processor; with one block, outputs are taken some at a time, so that their weights do.
-/// </remarks>
+/// <summary>How a convolution of 3 × 3 taps without strides is cut into tiles of 4 × 4 outputs.</summary>
+/// <remarks>At a point of <see cref="Points"/>, tiles by channels are one matrix. Channels are rounded up to whole
+/// vectors, with zeros after them. A block is some rows of tiles of all images, so that the matrices of a block stay near
+/// the processor; with one block, outputs are taken some at a time, so that their weights do.</remarks>
 internal readonly struct WinogradShape
 {
     /// <summary>Points of a tile, so products.</summary>
@@ -56,7 +55,8 @@ internal readonly struct WinogradShape
     public nint OutputLanes => ToLanes(Outputs, Vector<float>.Count);
 
     /// <summary>Rows of tiles that are worked on at a time.</summary>
-    public nint BlockRows => nint.Clamp(BlockElements / (Points * nint.Max(1, TileColumns * (InputLanes + OutputLanes))), 1, nint.Max(1, Rows));
+    public nint BlockRows =>
+        nint.Clamp(BlockElements / (Points * nint.Max(1, TileColumns * (InputLanes + OutputLanes))), 1, nint.Max(1, Rows));
 
     /// <summary>Outputs, in whole vectors, whose weights are worked on at a time.</summary>
     public nint ChunkOutputs
@@ -85,7 +85,7 @@ internal readonly struct WinogradShape
         PadLeft = s.PadLeft,
     };
 
-    /// <summary>The convolution of dy with the turned weight, whose result is dx.</summary>
+    /// <summary>The convolution of dy with the flipped weight, whose result is dx.</summary>
     public static WinogradShape OfInputGradient(in ConvShape s) => new()
     {
         Batch = s.Batch,
@@ -102,8 +102,8 @@ internal readonly struct WinogradShape
     /// <summary>Whether the geometry is one that tiles have, and the sizes are such that they pay.</summary>
     public static bool Pays(in ConvShape s)
     {
-        if (s is not { KernelHeight: WinogradSteps.Kernel, KernelWidth: WinogradSteps.Kernel, StrideHeight: 1, StrideWidth: 1, DilationHeight: 1, DilationWidth: 1 })
-            return false;
+        if (s is not { KernelHeight: WinogradSteps.Kernel, KernelWidth: WinogradSteps.Kernel }) return false;
+        if (s is not { StrideHeight: 1, StrideWidth: 1, DilationHeight: 1, DilationWidth: 1 }) return false;
         if (s.PadTop >= WinogradSteps.Kernel || s.PadLeft >= WinogradSteps.Kernel || nint.Min(s.Channels, s.Outputs) < FewestChannels)
             return false;
         WinogradShape tiles = Of(s);
@@ -115,8 +115,9 @@ internal readonly struct WinogradShape
     /// <summary>Tiles of a matrix with so many rows of tiles: one more than there are where those are an even number.</summary>
     public nint TilesOf(nint rows) => (rows * TileColumns) | 1;
 
-    // At a multiple of 4 KiB from each other the points of a tile would share a few places of the processor's cache. An odd number of tiles, and of vectors
-    // where they are long enough, keeps them apart: four times faster.
+    /// <summary>At a multiple of 4 KiB from each other the points of a tile would share a few places of the processor's
+    /// cache. An odd number of tiles, and of vectors where they are long enough, keeps them apart: four times
+    /// faster.</summary>
     private static nint ToLanes(nint channels, nint unit)
     {
         nint lanes = Vector<float>.Count;

@@ -6,7 +6,7 @@ namespace OrtCpr.Kernels;
 /// <summary>
 /// A linear map of a short column, lane by lane. Columns lie in memory with a constant step between their elements, each of which is one
 /// <see cref="Vector{T}"/> of floats: the same element of as many channels.
-/// </summary>
+///</summary>
 internal unsafe interface IWinogradStep
 {
     /// <summary>Elements that <see cref="Apply"/> reads.</summary>
@@ -15,22 +15,22 @@ internal unsafe interface IWinogradStep
     /// <summary>Elements that <see cref="Apply"/> writes.</summary>
     static abstract int Outputs { get; }
 
-    /// <summary>Writes the map of the column at <paramref name="from"/> to <paramref name="to"/>; steps in floats. Reads all before it writes.</summary>
+    /// <summary>Writes the map of the column at <paramref name="from"/> to <paramref name="to"/>; steps in floats.
+    /// Reads all before it writes.</summary>
     static abstract void Apply(float* from, nint step, float* to, nint toStep);
 }
 
-/// <summary>
-/// The maps of Winograd's convolution F(4, 3): six products give four outputs of a kernel of three (Lavin and Gray 2016, section 4.1). Six points of a polynomial
-/// product: 0, ±a, ±b and infinity with a = √½ and b = √2, whose products and squares are short numbers; an output's error is some 1e-6 of the sum of its
-/// terms' sizes, a third of that of the points 0, ±1, ±2.
-/// </summary>
+/// <summary>The maps of Winograd's convolution F(4, 3): six products give four outputs of a kernel of three (Lavin and
+/// Gray 2016, section 4.1). Six points of a polynomial product: 0, ±a, ±b and infinity with a = √½ and b = √2, whose
+/// products and squares are short numbers; an output's error is some 1e-6 of the sum of its terms' sizes, a third of
+/// that of the points 0, ±1, ±2.</summary>
 /// <remarks>y = Aᵀ((G·w) ⊙ (Bᵀ·x)), so dw = Gᵀ((A·dy) ⊙ (Bᵀ·x)).</remarks>
 internal static class WinogradSteps
 {
     /// <summary>Outputs of a tile along an axis.</summary>
     public const int Tile = 4;
 
-    /// <summary>Places of the kernel along an axis.</summary>
+    /// <summary>Taps of the kernel along an axis.</summary>
     public const int Kernel = 3;
 
     /// <summary>Inputs of a tile along an axis; as many points.</summary>
@@ -50,7 +50,7 @@ internal static class WinogradSteps
 
         public static int Outputs => Points;
 
-        // (x0 − 2.5x2 + x4, ±a(x3 − 2x1) + x4 − 2x2, ±b(x3 − ½x1) + x4 − ½x2, x1 − 2.5x3 + x5).
+        /// <summary>(x0 − 2.5x2 + x4, ±a(x3 − 2x1) + x4 − 2x2, ±b(x3 − ½x1) + x4 − ½x2, x1 − 2.5x3 + x5).</summary>
         public static void Apply(float* from, nint step, float* to, nint toStep)
         {
             Vector<float> x0 = Vector.Load(from), x1 = Vector.Load(from + step), x2 = Vector.Load(from + (2 * step));
@@ -65,18 +65,19 @@ internal static class WinogradSteps
         }
     }
 
-    /// <summary>G: three places of the kernel at the points.</summary>
+    /// <summary>G: three taps of the kernel at the points.</summary>
     internal unsafe readonly struct Weight : IWinogradStep
     {
         public static int Inputs => Kernel;
 
         public static int Outputs => Points;
 
-        // (w0, −⅔(w0 + ½w2 ± a·w1), ⅙(w0 + 2w2 ± b·w1), w2).
+        /// <summary>(w0, −⅔(w0 + ½w2 ± a·w1), ⅙(w0 + 2w2 ± b·w1), w2).</summary>
         public static void Apply(float* from, nint step, float* to, nint toStep)
         {
             Vector<float> w0 = Vector.Load(from), w1 = Vector.Load(from + step), w2 = Vector.Load(from + (2 * step));
-            Vector<float> evenA = Add(w2, 0.5f, w0) * (-2 / 3f), oddA = w1 * (-2 / 3f * A), evenB = Add(w2, 2, w0) * (1 / 6f), oddB = w1 * (1 / 6f * B);
+            Vector<float> evenA = Add(w2, 0.5f, w0) * (-2 / 3f), oddA = w1 * (-2 / 3f * A);
+            Vector<float> evenB = Add(w2, 2, w0) * (1 / 6f), oddB = w1 * (1 / 6f * B);
             w0.Store(to);
             (evenA + oddA).Store(to + toStep);
             (evenA - oddA).Store(to + (2 * toStep));
@@ -86,14 +87,15 @@ internal static class WinogradSteps
         }
     }
 
-    /// <summary>Gᵀ: points back to three places of the kernel.</summary>
+    /// <summary>Gᵀ: points back to three taps of the kernel.</summary>
     internal unsafe readonly struct WeightBack : IWinogradStep
     {
         public static int Inputs => Points;
 
         public static int Outputs => Kernel;
 
-        // With sums s and differences d of the pairs: (u0 − ⅔sa + ⅙sb, −⅔a·da + ⅙b·db, −⅓sa + ⅓sb + u5).
+        /// <summary>With sums s and differences d of the pairs: (u0 − ⅔sa + ⅙sb, −⅔a·da + ⅙b·db, −⅓sa + ⅓sb +
+        /// u5).</summary>
         public static void Apply(float* from, nint step, float* to, nint toStep)
         {
             Vector<float> u0 = Vector.Load(from), u1 = Vector.Load(from + step), u2 = Vector.Load(from + (2 * step));
@@ -112,7 +114,8 @@ internal static class WinogradSteps
 
         public static int Outputs => Tile;
 
-        // With sums s and differences d of the pairs: (m0 + sa + sb, a·da + b·db, ½sa + 2sb, ½a·da + 2b·db + m5).
+        /// <summary>With sums s and differences d of the pairs: (m0 + sa + sb, a·da + b·db, ½sa + 2sb, ½a·da + 2b·db +
+        /// m5).</summary>
         public static void Apply(float* from, nint step, float* to, nint toStep)
         {
             Vector<float> m0 = Vector.Load(from), m1 = Vector.Load(from + step), m2 = Vector.Load(from + (2 * step));
@@ -132,10 +135,11 @@ internal static class WinogradSteps
 
         public static int Outputs => Points;
 
-        // (y0, y0 + ½y2 ± a(y1 + ½y3), y0 + 2y2 ± b(y1 + 2y3), y3).
+        /// <summary>(y0, y0 + ½y2 ± a(y1 + ½y3), y0 + 2y2 ± b(y1 + 2y3), y3).</summary>
         public static void Apply(float* from, nint step, float* to, nint toStep)
         {
-            Vector<float> y0 = Vector.Load(from), y1 = Vector.Load(from + step), y2 = Vector.Load(from + (2 * step)), y3 = Vector.Load(from + (3 * step));
+            Vector<float> y0 = Vector.Load(from), y1 = Vector.Load(from + step);
+            Vector<float> y2 = Vector.Load(from + (2 * step)), y3 = Vector.Load(from + (3 * step));
             Vector<float> evenA = Add(y2, 0.5f, y0), oddA = Add(y3, 0.5f, y1) * A, evenB = Add(y2, 2, y0), oddB = Add(y3, 2, y1) * B;
             y0.Store(to);
             (evenA + oddA).Store(to + toStep);

@@ -4,14 +4,13 @@ using System.Runtime.CompilerServices;
 namespace OrtCpr.Kernels;
 
 /// <summary>Rows of tiles between images [N, C, H, W] and matrices at points [36, tiles, C].</summary>
-/// <remarks>
-/// A lane is a channel. One call takes a row of tiles of one image; some tiles by one vector of channels at a time go through a strip on the stack, whose
-/// elements are vectors. Each element of an image is read once for each row of tiles that sees it and written to the strip; 144 bytes a tile and channel go to or
-/// come from the matrices, in whole vectors next to each other. Nothing may overlap.
-/// </remarks>
+/// <remarks>A lane is a channel. One call takes a row of tiles of one image; some tiles by one vector of channels at a
+/// time go through a strip on the stack, whose elements are vectors. Each element of an image is read once for each row
+/// of tiles that sees it and written to the strip; 144 bytes a tile and channel go to or come from the matrices, in
+/// whole vectors next to each other. Nothing may overlap.</remarks>
 internal static unsafe class WinogradTiles
 {
-    // Tiles of a strip: (4·16 + 2) columns by 6 rows of vectors of 32 bytes are 12 KiB.
+    /// <summary>Tiles of a strip: (4·16 + 2) columns by 6 rows of vectors of 32 bytes are 12 KiB.</summary>
     private const int StripTiles = 16;
 
     private const int StripColumns = (StripTiles * WinogradSteps.Tile) + WinogradSteps.Kernel - 1;
@@ -67,7 +66,8 @@ internal static unsafe class WinogradTiles
                 for (nint t = 0; t < some; t++)
                 {
                     float* target = to.Data + ((first + done + t) * to.Lanes) + c;
-                    WinogradSteps.Square<TStep>(strip + (t * WinogradSteps.Tile * lanes), columns * lanes, lanes, target, WinogradSteps.Points * point, point);
+                    WinogradSteps.Square<TStep>(strip + (t * WinogradSteps.Tile * lanes), columns
+                        * lanes, lanes, target, WinogradSteps.Points * point, point);
                 }
             }
         }
@@ -103,14 +103,15 @@ internal static unsafe class WinogradTiles
                 for (nint t = 0; t < some; t++)
                 {
                     float* source = from.Data + ((first + done + t) * from.Lanes) + c;
-                    WinogradSteps.Square<WinogradSteps.Output>(source, WinogradSteps.Points * point, point, strip + (t * WinogradSteps.Tile * lanes), columns * lanes, lanes);
+                    WinogradSteps.Square<WinogradSteps.Output>(source, WinogradSteps.Points * point, point, strip
+                        + (t * WinogradSteps.Tile * lanes), columns * lanes, lanes);
                 }
                 Scatter(strip, columns, to, bias, image, from.FirstChannel + c, top, done * WinogradSteps.Tile);
             }
         }
     }
 
-    // strip[row, column, lane] = image[channel + lane, top + row, left + column], zero outside.
+    /// <summary>strip[row, column, lane] = image[channel + lane, top + row, left + column], zero outside.</summary>
     private static void Gather(in Images from, nint image, nint channel, nint top, nint left, nint height, nint columns, float* strip)
     {
         nint lanes = Vector<float>.Count, channels = nint.Min(lanes, from.Channels - channel);
@@ -131,7 +132,7 @@ internal static unsafe class WinogradTiles
         }
     }
 
-    // The way back, of Tile rows.
+    /// <summary>The inverse transform, of Tile rows.</summary>
     private static void Scatter(float* strip, nint columns, in Images to, float* bias, nint image, nint channel, nint top, nint left)
     {
         nint lanes = Vector<float>.Count, channels = nint.Min(lanes, to.Channels - channel);

@@ -1,7 +1,8 @@
 namespace OrtCpr.Kernels;
 
-/// <summary>The gradient of a convolution of 3 × 3 places with respect to its weight, by tiles: see <see cref="WinogradConv"/>.</summary>
-/// <remarks>At each point, dW [outputs, inputs] is dy [tiles, outputs] transposed times x [tiles, inputs]; parts of blocks are added up in order.</remarks>
+/// <summary>The gradient of a convolution of 3 × 3 taps with respect to its weight, by tiles: see <see cref="WinogradConv"/>.</summary>
+/// <remarks>At each point, dW [outputs, inputs] is dy [tiles, outputs] transposed times x [tiles, inputs]; parts of
+/// blocks are added up in order.</remarks>
 internal static unsafe class WinogradWeightGrad
 {
     /// <summary>Floats of working memory that <see cref="Run"/> needs.</summary>
@@ -38,7 +39,8 @@ internal static unsafe class WinogradWeightGrad
                 work.CountOutputs = nint.Min(chunk, s.OutputLanes - work.FirstOutput);
                 WinogradTiles.ClearRest(GradientMatrices(work), work.CountRows * s.TileColumns);
                 loop.Run(&ReadGradientRow, &work, work.CountRows);
-                product.Run(work.ReadGradient, work.ReadInput, work.Weights, work.CountOutputs, s.InputLanes, s.TilesOf(work.CountRows), WinogradShape.Points);
+                product.Run(work.ReadGradient, work.ReadInput, work.Weights, work.CountOutputs, s.InputLanes, s.TilesOf(work.CountRows),
+                    WinogradShape.Points);
                 loop.Run(&WriteWeight, &work, nint.Min(work.CountOutputs, s.Outputs - work.FirstOutput));
             }
         }
@@ -48,14 +50,16 @@ internal static unsafe class WinogradWeightGrad
         new() { Data = work.ReadInput, Lanes = work.Shape.InputLanes, Tiles = work.Shape.TilesOf(work.CountRows) };
 
     private static WinogradTiles.Matrices GradientMatrices(in Work work) =>
-        new() { Data = work.ReadGradient, Lanes = work.CountOutputs, Tiles = work.Shape.TilesOf(work.CountRows), FirstChannel = work.FirstOutput };
+        new() { Data = work.ReadGradient, Lanes = work.CountOutputs, Tiles = work.Shape.TilesOf(work.CountRows),
+            FirstChannel = work.FirstOutput };
 
     private static void ReadInputRow(void* state, nint index)
     {
         Work* work = (Work*)state;
         ref readonly WinogradShape s = ref work->Shape;
         nint row = work->FirstRow + index, top = (row % s.TileRows * WinogradSteps.Tile) - s.PadTop;
-        WinogradTiles.Read<WinogradSteps.Input>(work->Input, row / s.TileRows, top, -s.PadLeft, s.TileColumns, InputMatrices(*work), index * s.TileColumns);
+        WinogradTiles.Read<WinogradSteps.Input>(work->Input, row / s.TileRows, top, -s.PadLeft, s.TileColumns, InputMatrices(*work), index
+            * s.TileColumns);
     }
 
     private static void ReadGradientRow(void* state, nint index)
@@ -63,13 +67,16 @@ internal static unsafe class WinogradWeightGrad
         Work* work = (Work*)state;
         ref readonly WinogradShape s = ref work->Shape;
         nint row = work->FirstRow + index, top = row % s.TileRows * WinogradSteps.Tile;
-        WinogradTiles.Read<WinogradSteps.OutputBack>(work->Gradient, row / s.TileRows, top, 0, s.TileColumns, GradientMatrices(*work), index * s.TileColumns);
+        WinogradTiles.Read<WinogradSteps.OutputBack>(work->Gradient, row / s.TileRows, top, 0, s.TileColumns, GradientMatrices(*work), index
+            * s.TileColumns);
     }
 
     private static void WriteWeight(void* state, nint row)
     {
         Work* work = (Work*)state;
-        WinogradWeights.Part from = new() { Matrices = work->Weights, Rows = work->CountOutputs, Lanes = work->Shape.InputLanes, Row = row, FromRow = work->FirstOutput + row };
+        WinogradWeights.Part from = new()
+            { Matrices = work->Weights, Rows = work->CountOutputs, Lanes = work->Shape.InputLanes, Row = row, FromRow = work->FirstOutput
+                + row };
         WinogradWeights.Write(from, work->Shape.Inputs, work->Weight, work->FirstRow > 0);
     }
 

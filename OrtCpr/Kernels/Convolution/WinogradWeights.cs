@@ -3,11 +3,11 @@ using System.Runtime.CompilerServices;
 
 namespace OrtCpr.Kernels;
 
-/// <summary>Weights of 3 × 3 places between [M, C, 3, 3] and matrices at points [36, M, C], or some rows or columns of those.</summary>
+/// <summary>Weights of 3 × 3 taps between [M, C, 3, 3] and matrices at points [36, M, C], or some rows or columns of those.</summary>
 /// <remarks>A lane is a column; one call takes a row. 36 bytes of weight and 144 of matrices are moved for each column.</remarks>
 internal static unsafe class WinogradWeights
 {
-    private const nint Places = WinogradSteps.Kernel * WinogradSteps.Kernel;
+    private const nint Taps = WinogradSteps.Kernel * WinogradSteps.Kernel;
 
     /// <summary>A row and some columns of the matrices.</summary>
     internal readonly struct Part
@@ -38,27 +38,28 @@ internal static unsafe class WinogradWeights
     /// <param name="weight">[<paramref name="rows"/>, <paramref name="columns"/>, 3, 3].</param>
     /// <param name="rows">M.</param>
     /// <param name="columns">C.</param>
-    /// <param name="turned">Both axes of the kernel run backwards, as the gradient of the input needs.</param>
+    /// <param name="flipped">Both axes of the kernel run backwards, as the gradient of the input needs.</param>
     /// <param name="part">Where to.</param>
     [SkipLocalsInit]
-    public static void Read(float* weight, nint rows, nint columns, bool turned, in Part part)
+    public static void Read(float* weight, nint rows, nint columns, bool flipped, in Part part)
     {
         nint lanes = Vector<float>.Count;
-        float* strip = stackalloc float[(int)Places * Vector<float>.Count];
-        float* source = weight + (((part.FromRow * columns) + part.FromColumn) * Places);
+        float* strip = stackalloc float[(int)Taps * Vector<float>.Count];
+        float* source = weight + (((part.FromRow * columns) + part.FromColumn) * Taps);
         for (nint c = 0; c < part.Lanes; c += lanes)
         {
             nint some = part.FromRow < rows ? nint.Clamp(columns - part.FromColumn - c, 0, lanes) : 0;
             if (some < lanes)
-                new Span<float>(strip, (int)(Places * lanes)).Clear();
-            for (nint lane = 0; lane < some; lane++, source += Places)
+                new Span<float>(strip, (int)(Taps * lanes)).Clear();
+            for (nint lane = 0; lane < some; lane++, source += Taps)
             {
-                if (turned)
-                    for (nint place = 0; place < Places; place++) strip[((Places - 1 - place) * lanes) + lane] = source[place];
+                if (flipped)
+                    for (nint tap = 0; tap < Taps; tap++) strip[((Taps - 1 - tap) * lanes) + lane] = source[tap];
                 else
-                    for (nint place = 0; place < Places; place++) strip[(place * lanes) + lane] = source[place];
+                    for (nint tap = 0; tap < Taps; tap++) strip[(tap * lanes) + lane] = source[tap];
             }
-            WinogradSteps.Square<WinogradSteps.Weight>(strip, WinogradSteps.Kernel * lanes, lanes, part.At(c), WinogradSteps.Points * part.Point, part.Point);
+            WinogradSteps.Square<WinogradSteps.Weight>(strip, WinogradSteps.Kernel * lanes, lanes, part.At(c), WinogradSteps.Points
+                * part.Point, part.Point);
         }
     }
 
@@ -71,14 +72,15 @@ internal static unsafe class WinogradWeights
     public static void Write(in Part part, nint columns, float* weight, bool adds)
     {
         nint lanes = Vector<float>.Count;
-        float* strip = stackalloc float[(int)Places * Vector<float>.Count];
-        float* target = weight + (part.FromRow * columns * Places);
+        float* strip = stackalloc float[(int)Taps * Vector<float>.Count];
+        float* target = weight + (part.FromRow * columns * Taps);
         for (nint c = 0; c < columns; c += lanes)
         {
-            WinogradSteps.Square<WinogradSteps.WeightBack>(part.At(c), WinogradSteps.Points * part.Point, part.Point, strip, WinogradSteps.Kernel * lanes, lanes);
+            WinogradSteps.Square<WinogradSteps.WeightBack>(part.At(c), WinogradSteps.Points
+                * part.Point, part.Point, strip, WinogradSteps.Kernel * lanes, lanes);
             nint some = nint.Min(lanes, columns - c);
-            for (nint lane = 0; lane < some; lane++, target += Places)
-                for (nint place = 0; place < Places; place++) target[place] = strip[(place * lanes) + lane] + (adds ? target[place] : 0);
+            for (nint lane = 0; lane < some; lane++, target += Taps)
+                for (nint tap = 0; tap < Taps; tap++) target[tap] = strip[(tap * lanes) + lane] + (adds ? target[tap] : 0);
         }
     }
 }

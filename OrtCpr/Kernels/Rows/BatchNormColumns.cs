@@ -3,15 +3,16 @@ using System.Numerics;
 namespace OrtCpr.Kernels;
 
 /// <summary>Batch normalisation of a matrix [N, C], and its gradient.</summary>
-/// <remarks>
-/// A lane is a channel and a chunk one vector of channels, whose sums grow in double lanes, row by row. Forward reads its columns three times, backward twice;
-/// a batch of rows stays in the cache between. The last vector, where it is not full, goes through the stack. Aliasing as in <see cref="BatchNormKernel"/>.
-/// </remarks>
+/// <remarks>A lane is a channel and a chunk one vector of channels, whose sums grow in double lanes, row by row.
+/// Forward reads its columns three times, backward twice; a batch of rows stays in the cache between. The last vector,
+/// where it is not full, goes through the stack. Aliasing as in <see cref="BatchNormKernel"/>.</remarks>
 internal static unsafe class BatchNormColumns
 {
-    public static void Forward(BatchNormTensors tensors, ParallelLoop loop) => loop.Run(&ForwardColumns, &tensors, ChunksOf(tensors.Channels));
+    public static void Forward(BatchNormTensors tensors, ParallelLoop loop) =>
+        loop.Run(&ForwardColumns, &tensors, ChunksOf(tensors.Channels));
 
-    public static void Backward(BatchNormTensors tensors, ParallelLoop loop) => loop.Run(&BackwardColumns, &tensors, ChunksOf(tensors.Channels));
+    public static void Backward(BatchNormTensors tensors, ParallelLoop loop) =>
+        loop.Run(&BackwardColumns, &tensors, ChunksOf(tensors.Channels));
 
     private static nint ChunksOf(nint channels) => (channels + Vector<float>.Count - 1) / Vector<float>.Count;
 
@@ -28,7 +29,8 @@ internal static unsafe class BatchNormColumns
             Vector<float> centred = Load(t->X, t, n, c, some) - mean;
             squares.Add(centred * centred);
         }
-        Vector<float> variance = squares.Over(t->Count), inverse = Vector<float>.One / Vector.SquareRoot(variance + Vector.Create(t->Epsilon));
+        Vector<float> variance = squares.Over(t->Count);
+        Vector<float> inverse = Vector<float>.One / Vector.SquareRoot(variance + Vector.Create(t->Epsilon));
         VectorMath.StoreSome(mean, t->Mean + c, some);
         VectorMath.StoreSome(variance, t->Variance + c, some);
         VectorMath.StoreSome(inverse, t->Inverse + c, some);
@@ -88,6 +90,7 @@ internal static unsafe class BatchNormColumns
             _high += high;
         }
 
-        public readonly Vector<float> Over(nint count) => Vector.Narrow(_low / Vector.Create((double)count), _high / Vector.Create((double)count));
+        public readonly Vector<float> Over(nint count) =>
+            Vector.Narrow(_low / Vector.Create((double)count), _high / Vector.Create((double)count));
     }
 }

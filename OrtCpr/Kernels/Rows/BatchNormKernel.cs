@@ -19,7 +19,7 @@ internal unsafe struct BatchNormTensors
     /// <summary>[C].</summary>
     public float* Bias;
 
-    /// <summary>Added behind the affine map, of x's shape; null for none.</summary>
+    /// <summary>Added after the affine map, of x's shape; null for none.</summary>
     public float* Skip;
 
     /// <summary>Whether negative results become 0.</summary>
@@ -44,18 +44,18 @@ internal unsafe struct BatchNormTensors
     public float* DGain;
     public float* DBias;
 
-    /// <summary>Elements behind one statistic; 1 where there are none, so that their mean is 0, as ONNX Runtime's ReduceMean gives.</summary>
+    /// <summary>Elements of one statistic; 1 where there are none, so that their mean is 0, as ONNX Runtime's
+    /// ReduceMean gives.</summary>
     public readonly nint Count => nint.Max(Batch * Inner, 1);
 }
 
 /// <summary>Batch normalisation by the batch's own statistics, and its gradient.</summary>
-/// <remarks>
-/// A chunk is a channel, so no sum depends on the number of threads. A lane is an element of one example. Forward reads the channel for its mean, for
-/// the variance around that, and for the result: from memory once as long as a channel of the batch fits the second-level cache. Backward reads x and dy (and
-/// y) twice in the same way: 12 bytes an element from and to memory forward and backward, 4 more for a residual or a mask. Sums are formed in float lanes over
-/// <see cref="Chunks.BlockLength"/> elements and go on in double. y may be the memory of x or of the residual, dx that of dy. Matrices [N, C] go by
-/// <see cref="BatchNormColumns"/>.
-/// </remarks>
+/// <remarks>A chunk is a channel, so no sum depends on the number of threads. A lane is an element of one example.
+/// Forward reads the channel for its mean, for the variance around that, and for the result: from memory once as long
+/// as a channel of the batch fits the second-level cache. Backward reads x and dy (and y) twice in the same way: 12
+/// bytes an element from and to memory forward and backward, 4 more for a residual or a mask. Sums are formed in float
+/// lanes over <see cref="Chunks.BlockLength"/> elements and go on in double. y may be the memory of x or of the
+/// residual, dx that of dy. Matrices [N, C] go by <see cref="BatchNormColumns"/>.</remarks>
 internal static unsafe class BatchNormKernel
 {
     /// <summary>Writes y, mean, variance and inverse.</summary>
@@ -78,7 +78,8 @@ internal static unsafe class BatchNormKernel
         double mean = Sum(t, c, 0, squares: false) / t->Count, variance = Sum(t, c, (float)mean, squares: true) / t->Count;
         double inverse = 1 / Math.Sqrt(variance + t->Epsilon);
         (t->Mean[c], t->Variance[c], t->Inverse[c]) = ((float)mean, (float)variance, (float)inverse);
-        Vector<float> centre = Vector.Create(t->Mean[c]), scale = Vector.Create(t->Inverse[c] * t->Gain[c]), shift = Vector.Create(t->Bias[c]);
+        Vector<float> centre = Vector.Create(t->Mean[c]), scale = Vector.Create(t->Inverse[c] * t->Gain[c]);
+        Vector<float> shift = Vector.Create(t->Bias[c]);
         for (nint n = 0; n < t->Batch; n++)
         {
             nint at = ((n * t->Channels) + c) * t->Inner, i = 0;
@@ -96,7 +97,7 @@ internal static unsafe class BatchNormKernel
         }
     }
 
-    // Σ (x − shift), or of the squares.
+    /// <summary>Σ (x − shift), or of the squares.</summary>
     private static double Sum(BatchNormTensors* t, nint c, float shift, bool squares)
     {
         double total = 0;
@@ -116,7 +117,8 @@ internal static unsafe class BatchNormKernel
                 }
                 for (; i < end; i += Vector<float>.Count)
                 {
-                    Vector<float> a = end - i < Vector<float>.Count ? VectorMath.LoadSome(x + i, end - i, shift) - centre : Vector.Load(x + i) - centre;
+                    Vector<float> a = end - i < Vector<float>.Count ? VectorMath.LoadSome(x + i, end - i, shift) - centre
+                        : Vector.Load(x + i) - centre;
                     even = squares ? Vector.MultiplyAddEstimate(a, a, even) : even + a;
                 }
                 i = end;
@@ -138,7 +140,8 @@ internal static unsafe class BatchNormKernel
         // dx = γ·r·(g − Σg/n − (x − mean)·r²·Σg(x − mean)/n), r the inverse.
         double gain = (double)t->Gain[c] * inverse;
         Vector<float> centre = Vector.Create(mean), factor = Vector.Create((float)gain);
-        Vector<float> shift = Vector.Create((float)(-gain * sum / t->Count)), slope = Vector.Create((float)(-gain * inverse * inverse * product / t->Count));
+        Vector<float> shift = Vector.Create((float)(-gain * sum / t->Count));
+        Vector<float> slope = Vector.Create((float)(-gain * inverse * inverse * product / t->Count));
         for (nint n = 0; n < t->Batch; n++)
         {
             nint at = ((n * t->Channels) + c) * t->Inner, i = 0;
@@ -152,12 +155,13 @@ internal static unsafe class BatchNormKernel
             if (i == t->Inner) continue;
             Vector<float> last = VectorMath.LoadSome(dy + i, t->Inner - i);
             if (y != null) last = VectorMath.WherePositive(VectorMath.LoadSome(y + i, t->Inner - i), last);
-            last = Vector.MultiplyAddEstimate(VectorMath.LoadSome(x + i, t->Inner - i) - centre, slope, Vector.MultiplyAddEstimate(last, factor, shift));
+            last = Vector.MultiplyAddEstimate(VectorMath.LoadSome(x + i, t->Inner - i)
+                - centre, slope, Vector.MultiplyAddEstimate(last, factor, shift));
             VectorMath.StoreSome(last, dx + i, t->Inner - i);
         }
     }
 
-    // Σ g and Σ g·(x − mean), g the gradient behind the mask.
+    /// <summary>Σ g and Σ g·(x − mean), g the gradient after the mask.</summary>
     private static (double Sum, double Product) GradientSums(BatchNormTensors* t, nint c, float mean)
     {
         double sum = 0, product = 0;
@@ -176,7 +180,8 @@ internal static unsafe class BatchNormKernel
                     Vector<float> g = isWhole ? Vector.Load(dy + i) : VectorMath.LoadSome(dy + i, end - i);
                     if (y != null) g = VectorMath.WherePositive(isWhole ? Vector.Load(y + i) : VectorMath.LoadSome(y + i, end - i), g);
                     sums += g;
-                    products = Vector.MultiplyAddEstimate((isWhole ? Vector.Load(x + i) : VectorMath.LoadSome(x + i, end - i, mean)) - centre, g, products);
+                    products = Vector.MultiplyAddEstimate((isWhole ? Vector.Load(x + i) : VectorMath.LoadSome(x + i, end - i, mean))
+                        - centre, g, products);
                 }
                 i = end;
                 pending += end - start;

@@ -3,27 +3,30 @@ using System.Numerics;
 namespace OrtCpr.Kernels;
 
 /// <summary>Cross-entropy of rows of logits, and its gradient, a row at a time.</summary>
-/// <remarks>
-/// A lane is a class. Forward reads each logit twice, from the cache the second time, and writes two numbers a row; backward reads it once and writes once:
-/// 8 bytes an element. Sums of a row are formed in float lanes by blocks of <see cref="Chunks.BlockLength"/> and go on in double. The gradient may be the
-/// memory of the logits.
-/// </remarks>
+/// <remarks>A lane is a class. Forward reads each logit twice, from the cache the second time, and writes two numbers
+/// a row; backward reads it once and writes once: 8 bytes an element. Sums of a row are formed in float lanes by blocks
+/// of <see cref="Chunks.BlockLength"/> and go on in double. The gradient may be the memory of the logits.</remarks>
 internal static unsafe class CrossEntropyKernel
 {
     /// <summary>Rows that one call of the loop body handles.</summary>
     private const int RowsPerChunk = 8;
 
     /// <summary>losses[n] = log Σ exp z − (1 − ε)·z[label] − ε·mean(z), logSums[n] = log Σ exp z.</summary>
-    public static void Forward(float* logits, long* labels, float smoothing, float* losses, float* logSums, nint rows, nint classes, ParallelLoop loop)
+    public static void Forward(float* logits, long* labels, float smoothing, float* losses, float* logSums, nint rows, nint classes,
+        ParallelLoop loop)
     {
-        Work work = new() { Smoothing = smoothing, Logits = logits, Labels = labels, Losses = losses, LogSums = logSums, Rows = rows, Classes = classes };
+        Work work = new()
+            { Smoothing = smoothing, Logits = logits, Labels = labels, Losses = losses, LogSums = logSums, Rows = rows, Classes = classes };
         loop.Run(&ForwardRows, &work, (rows + RowsPerChunk - 1) / RowsPerChunk);
     }
 
     /// <summary>gradient = (exp(z − logSum) − (1 − ε)·[c = label] − ε/C)·dy[n].</summary>
-    public static void Backward(float* logits, long* labels, float smoothing, float* logSums, float* dy, float* gradient, nint rows, nint classes, ParallelLoop loop)
+    public static void Backward(float* logits, long* labels, float smoothing, float* logSums, float* dy, float* gradient, nint rows,
+        nint classes, ParallelLoop loop)
     {
-        Work work = new() { Smoothing = smoothing, Logits = logits, Labels = labels, LogSums = logSums, Dy = dy, Gradient = gradient, Rows = rows, Classes = classes };
+        Work work = new()
+            { Smoothing = smoothing, Logits = logits, Labels = labels, LogSums = logSums, Dy = dy, Gradient = gradient, Rows = rows,
+                Classes = classes };
         loop.Run(&BackwardRows, &work, (rows + RowsPerChunk - 1) / RowsPerChunk);
     }
 
@@ -56,7 +59,8 @@ internal static unsafe class CrossEntropyKernel
             even += VectorMath.Exp(Vector.Load(z + i) - shift);
             odd += VectorMath.Exp(Vector.Load(z + i + lanes) - shift);
         }
-        // The rest by the same function: a class would else get other bits in another column. Lanes after the last class are −∞ and add nothing.
+        // The rest by the same function: a class would else get other bits in another column. Lanes after the last
+        // class are −∞ and add nothing.
         for (; i < length; i += lanes)
         {
             even += VectorMath.Exp(VectorMath.LoadSome(z + i, nint.Min(lanes, length - i), float.NegativeInfinity) - shift);

@@ -33,11 +33,11 @@ internal unsafe struct LayerNormGradTensors
 }
 
 /// <summary>The gradient of layer normalisation and of normalisation by the root mean square.</summary>
-/// <remarks>
-/// A lane is a column. With x̂ = (x − mean)·r and h = dy·γ, dx = r·(h − mean(h) − x̂·mean(h·x̂)); without a mean the middle term is 0. A row of x and dy is read twice, the
-/// second time from the first-level cache, and dx written once: 12 bytes an element. dγ = Σ dy·x̂ and dβ = Σ dy over rows grow in float in a chunk's own sums, which
-/// are added up in double, chunk by chunk; how rows are cut does not depend on the threads. dx may be the memory of dy or x.
-/// </remarks>
+/// <remarks>A lane is a column. With x̂ = (x − mean)·r and h = dy·γ, dx = r·(h − mean(h) − x̂·mean(h·x̂)); without a
+/// mean the middle term is 0. A row of x and dy is read twice, the second time from the first-level cache, and dx
+/// written once: 12 bytes an element. dγ = Σ dy·x̂ and dβ = Σ dy over rows grow in float in a chunk's own sums, which
+/// are added up in double, chunk by chunk; how rows are cut does not depend on the threads. dx may be the memory of dy
+/// or x.</remarks>
 internal static unsafe class LayerNormGradKernel
 {
     private const nint MostChunks = 64, FewestRows = 16;
@@ -91,7 +91,7 @@ internal static unsafe class LayerNormGradKernel
         return total;
     }
 
-    // Σ h and Σ h·x̂ of a row.
+    /// <summary>Σ h and Σ h·x̂ of a row.</summary>
     private static (double Sum, double Product) Sums(LayerNormGradTensors* t, float* x, float* dy, float mean, float inverse)
     {
         double total = 0, productTotal = 0;
@@ -116,11 +116,13 @@ internal static unsafe class LayerNormGradKernel
         return (total, productTotal);
     }
 
-    private static void Row(LayerNormGradTensors* t, nint n, float mean, float inverse, float middle, float slope, float* gainSums, float* biasSums)
+    private static void Row(LayerNormGradTensors* t, nint n, float mean, float inverse, float middle, float slope, float* gainSums,
+        float* biasSums)
     {
         nint columns = t->Columns, i = 0;
         float* x = t->X + (n * columns), dy = t->Dy + (n * columns), dx = t->Dx + (n * columns);
-        Vector<float> centre = Vector.Create(mean), scale = Vector.Create(inverse), shift = Vector.Create(middle), factor = Vector.Create(slope);
+        Vector<float> centre = Vector.Create(mean), scale = Vector.Create(inverse);
+        Vector<float> shift = Vector.Create(middle), factor = Vector.Create(slope);
         for (; i <= columns - Vector<float>.Count; i += Vector<float>.Count)
         {
             Vector<float> g = Vector.Load(dy + i), normal = (Vector.Load(x + i) - centre) * scale;
@@ -140,7 +142,8 @@ internal static unsafe class LayerNormGradKernel
     private static void ColumnsOf(void* state, nint block)
     {
         LayerNormGradTensors* t = (LayerNormGradTensors*)state;
-        nint columns = t->Columns, first = block * Chunks.BlockLength, count = nint.Min(Chunks.BlockLength, columns - first), chunks = ChunkCount(t->Rows);
+        nint columns = t->Columns, first = block * Chunks.BlockLength;
+        nint count = nint.Min(Chunks.BlockLength, columns - first), chunks = ChunkCount(t->Rows);
         double* sums = stackalloc double[Chunks.BlockLength];
         for (nint part = 0; part < (t->DBias == null ? 1 : 2); part++)
         {

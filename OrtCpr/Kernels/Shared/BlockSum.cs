@@ -8,7 +8,7 @@ namespace OrtCpr.Kernels;
 /// each other. A lane adds at most 64 terms in float at 4 lanes (1024/16), an error of a few 1e-6 at worst and 1e-7 as a
 /// rule; lanes are then added in double. Reads 4 bytes an element, writes nothing. The result depends on the lane count of
 /// the machine, not on its threads.
-/// </remarks>
+///</remarks>
 internal static unsafe class BlockSum
 {
     public static double Of<TTerm>(float* block, nint length)

@@ -18,7 +18,7 @@ internal static class ElementFormulas
 {
     private const float Scale = 0.7978845608f, Cubic = 0.044715f;
 
-    // sigmoid(2u), u = √(2/π)(x + 0.044715x³): ½(1 + tanh u).
+    /// <summary>sigmoid(2u), u = √(2/π)(x + 0.044715x³): ½(1 + tanh u).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector<float> Gate(Vector<float> x) =>
         VectorMath.Sigmoid(x * Vector.MultiplyAddEstimate(x * x, Vector.Create(2 * Scale * Cubic), Vector.Create(2 * Scale)));
@@ -40,14 +40,17 @@ internal static class ElementFormulas
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector<float> Of(Vector<float> first, Vector<float> second)
         {
-            Vector<float> s = Gate(first), slope = first * Vector.MultiplyAddEstimate(first * first, Vector.Create(6 * Scale * Cubic), Vector.Create(2 * Scale));
+            Vector<float> s = Gate(first);
+            Vector<float> slope = first
+                * Vector.MultiplyAddEstimate(first * first, Vector.Create(6 * Scale * Cubic), Vector.Create(2 * Scale));
             return second * s * Vector.MultiplyAddEstimate(slope, Vector<float>.One - s, Vector<float>.One);
         }
     }
 
-    // Φ(x) = ½(1 + erf(x/√2)).
+    /// <summary>Φ(x) = ½(1 + erf(x/√2)).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector<float> Cumulative(Vector<float> x) => Vector.MultiplyAddEstimate(VectorMath.Erf(x * Vector.Create(0.70710678f)), Vector.Create(0.5f), Vector.Create(0.5f));
+    private static Vector<float> Cumulative(Vector<float> x) =>
+        Vector.MultiplyAddEstimate(VectorMath.Erf(x * Vector.Create(0.70710678f)), Vector.Create(0.5f), Vector.Create(0.5f));
 
     /// <summary>x·Φ(x).</summary>
     internal readonly struct GeluErf : IElementFormula
@@ -65,7 +68,8 @@ internal static class ElementFormulas
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector<float> Of(Vector<float> first, Vector<float> second) =>
-            second * Vector.MultiplyAddEstimate(first * Vector.Create(0.39894228f), VectorMath.Exp(first * first * Vector.Create(-0.5f)), Cumulative(first));
+            second * Vector.MultiplyAddEstimate(first
+                * Vector.Create(0.39894228f), VectorMath.Exp(first * first * Vector.Create(-0.5f)), Cumulative(first));
     }
 
     /// <summary>The second where the first is above 0.</summary>

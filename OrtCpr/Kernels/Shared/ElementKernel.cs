@@ -3,10 +3,9 @@ using System.Numerics;
 namespace OrtCpr.Kernels;
 
 /// <summary>A formula over whole tensors.</summary>
-/// <remarks>
-/// A lane is an element. Each input is read and the result written once, 4 bytes an element each, in one loop without temporaries; the last vector of a chunk
-/// that is not full goes through the stack. The result may be either input's memory.
-/// </remarks>
+/// <remarks>A lane is an element. Each input is read and the result written once, 4 bytes an element each, in one loop
+/// without temporaries; the last vector of a chunk that is not full goes through the stack. The result may be either
+/// input's memory.</remarks>
 internal static unsafe class ElementKernel
 {
     /// <summary>Computes the whole tensor; <paramref name="second"/> is not read where the formula has none.</summary>
@@ -26,7 +25,11 @@ internal static unsafe class ElementKernel
         for (; i <= length - lanes; i += lanes)
             TFormula.Of(Vector.Load(first + i), TFormula.HasSecond ? Vector.Load(second + i) : default).Store(result + i);
         if (i < length)
-            VectorMath.StoreSome(TFormula.Of(VectorMath.LoadSome(first + i, length - i), TFormula.HasSecond ? VectorMath.LoadSome(second + i, length - i) : default), result + i, length - i);
+        {
+            VectorMath.StoreSome(
+                TFormula.Of(VectorMath.LoadSome(first + i, length - i), TFormula.HasSecond ? VectorMath.LoadSome(second + i, length - i)
+                    : default), result + i, length - i);
+        }
     }
 
     private struct Work

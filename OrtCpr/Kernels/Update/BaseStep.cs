@@ -1,6 +1,7 @@
 namespace OrtCpr.Kernels;
 
-/// <summary>A base rule with its scalars, as a function over a run of elements: what constrains a step is then written once for every rule.</summary>
+/// <summary>A base rule with its scalars, as a function over a run of elements: what constrains a step is then written
+/// once for every rule.</summary>
 /// <param name="run">(scalars, tensors, start, length).</param>
 /// <param name="coefficients">The scalars; owned by the caller, and valid while the rule runs.</param>
 internal readonly unsafe struct BaseStep(delegate*<void*, in UpdateTensors, nint, nint, void> run, void* coefficients)

@@ -6,7 +6,7 @@ namespace OrtCpr.Kernels;
 /// <summary>One regularizer with its loops, as function pointers: passes over a tensor are then written once.</summary>
 internal readonly unsafe struct RegularizerFormula
 {
-    // A new regularizer is a formula and a row.
+    /// <summary>A new regularizer is a formula and a row.</summary>
     private static readonly Dictionary<Regularizer, RegularizerFormula> Table = new()
     {
         [Regularizer.L2] = Of<SquaredL2>(),

@@ -11,7 +11,7 @@ internal readonly unsafe struct StandardDeviation : IRegularizer
     /// the block is in the first-level cache for the second reading. Differences of close floats are exact, so only small
     /// numbers are added. The first element alone would not do as the shift: an outlier there swamps the others. Where all
     /// elements are equal every difference is exactly 0, and so is the result.
-    /// </remarks>
+    ///</remarks>
     public static RegularizerSum Measure(float* block, nint length)
     {
         if (length == 0)
