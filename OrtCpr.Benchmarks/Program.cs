@@ -9,7 +9,8 @@ if (args is [ChildProcess.Verb, ..])
 
 IBenchmark[] all =
 [
-    new OptimizerBenchmark(), .. TrainingTask.All.Select(t => new StepBenchmark(t)), new GrokkingBenchmark(), new OverheadBenchmark(), new MemoryBenchmark(), new ColdBenchmark(),
+    new OptimizerBenchmark(), .. TrainingTask.All.Select(t => new StepBenchmark(t)), new GrokkingBenchmark(), new OverheadBenchmark(),
+        new MemoryBenchmark(), new ColdBenchmark(),
     new ScalingBenchmark(),
 ];
 
@@ -29,7 +30,11 @@ catch (ArgumentException error)
 
 Console.WriteLine(Machine.Describe(options.Threads));
 if (Machine.Load() is double load && load > BusyLoad)
-    busy = string.Create(CultureInfo.InvariantCulture, $"The machine was busy with other work before the start (load {load:F1} a processor): the figures are rough, those of many threads most.");
+{
+    busy = string.Create(CultureInfo.InvariantCulture,
+        $"The machine was busy with other work before the start (load {load:F1} a processor): "
+        + $"the figures are rough, those of many threads most.");
+}
 int failures = 0;
 foreach (string name in options.Names)
 {

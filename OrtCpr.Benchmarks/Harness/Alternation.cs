@@ -21,10 +21,12 @@ internal sealed record Timing(string Name, IReadOnlyList<double> Seconds)
     public double Slowest => Seconds[^1];
 }
 
-/// <summary>Times several sides in one process, run by run in turn, so that what the machine does meanwhile meets all of them alike.</summary>
+/// <summary>Times several sides in one process, run by run in turn, so that what the machine does meanwhile meets all
+/// of them alike.</summary>
 internal static class Alternation
 {
-    // Idle worker threads of one side spin for a moment before they sleep (OpenMP, ONNX Runtime); they must not do so in the time of the next side.
+    /// <summary>Idle worker threads of one side spin for a moment before they sleep (OpenMP, ONNX Runtime); they must
+    /// not do so in the time of the next side.</summary>
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(30);
 
     /// <summary>Runs every side <paramref name="warmup"/> times untimed, then <paramref name="runs"/> times timed, in turn.</summary>

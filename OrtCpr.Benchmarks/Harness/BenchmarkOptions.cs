@@ -34,13 +34,17 @@ internal sealed record BenchmarkOptions
 
     /// <summary>How the run is repeated; folders stay out of it.</summary>
     public string CommandFor(string name) =>
-        string.Create(CultureInfo.InvariantCulture, $"dotnet run -c Release --project OrtCpr.Benchmarks -- {name} --threads {Threads} --runs {Runs}{(KeepMemory ? " --keep-memory" : "")}{(Quick ? " --quick" : "")}");
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"dotnet run -c Release --project OrtCpr.Benchmarks -- {name} --threads {Threads} --runs {Runs}"
+            + $"{(KeepMemory ? " --keep-memory" : "")}{(Quick ? " --quick" : "")}");
 
     /// <summary>The options as arguments of this program, for a process of its own.</summary>
     public IReadOnlyList<string> ToArguments(string name) =>
-    [
-        name, "--threads", Threads.ToString(CultureInfo.InvariantCulture), "--models", Models, .. Quick ? ["--quick"] : Array.Empty<string>(),
-    ];
+        [
+            name, "--threads", Threads.ToString(CultureInfo.InvariantCulture), "--models", Models,
+            .. Quick ? ["--quick"] : Array.Empty<string>(),
+        ];
 
     public static string Usage(IReadOnlyList<string> known) =>
         $"""
@@ -51,7 +55,8 @@ internal sealed record BenchmarkOptions
           --models DIR   folder of the models without weights (default: ../shared/models)
           --data DIR     folder with grokking/split.safetensors (default: ../shared/data)
           --profile      where our side's time goes, by graph and operator, instead of measuring (gpt, resnet, grokking, overhead)
-          --keep-memory  tells the C library to keep what libtorch frees, for a program that sets its allocator so; by default it gives large blocks back
+          --keep-memory  tells the C library to keep what libtorch frees, for a program that sets its allocator so;
+                         by default it gives large blocks back
           --quick        small and few; nothing is written to docs/benchmarks.md
         """;
 
@@ -81,7 +86,8 @@ internal sealed record BenchmarkOptions
                     break;
             }
 
-            string Text(string option) => ++i < arguments.Count ? arguments[i] : throw new ArgumentException($"Option '{option}' needs a value.");
+            string Text(string option) => ++i < arguments.Count ? arguments[i]
+                : throw new ArgumentException($"Option '{option}' needs a value.");
 
             int Number(string option)
             {

@@ -10,14 +10,16 @@ internal static class ChildProcess
     public const string Verb = "child";
 
     /// <summary>Starts a process and waits for its figures.</summary>
-    /// <param name="arguments">Behind <see cref="Verb"/>.</param>
+    /// <param name="arguments">After <see cref="Verb"/>.</param>
     /// <exception cref="BenchmarkException">It ended with an error.</exception>
     public static IReadOnlyDictionary<string, double> Run(IEnumerable<string> arguments)
     {
-        string program = Environment.ProcessPath ?? throw new BenchmarkException("The path of this program is not known, so it cannot be started again.");
+        string program = Environment.ProcessPath
+            ?? throw new BenchmarkException("The path of this program is not known, so it cannot be started again.");
         // Started as 'dotnet OrtCpr.Benchmarks.dll', the program is the host and the assembly its first argument.
         IEnumerable<string> host = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
-        ProcessStartInfo start = new(program, [.. host, Verb, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        ProcessStartInfo start = new(program, [.. host, Verb, .. arguments])
+            { RedirectStandardOutput = true, RedirectStandardError = true };
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
@@ -29,5 +31,6 @@ internal static class ChildProcess
     }
 
     /// <summary>Hands a figure to the process that started this one.</summary>
-    public static void Report(string name, double value) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}={value:R}"));
+    public static void Report(string name, double value) =>
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}={value:R}"));
 }

@@ -8,7 +8,7 @@ internal static class NodeProfile
 {
     private const int Rows = 25;
 
-    // What the names of gradient nodes have in common: they are made for p_grad or value_grad.
+    /// <summary>What the names of gradient nodes have in common: they are made for p_grad or value_grad.</summary>
     private const string GradientMark = "_grad";
 
     private const string NodeSuffix = "_kernel_time";
@@ -20,7 +20,7 @@ internal static class NodeProfile
     /// <summary>A table of the stages, and one of the operators that took longest, from the profiles in a folder.</summary>
     /// <param name="folder">JSON files that sessions wrote, named by their graph.</param>
     /// <param name="warmup">Runs of each graph that do not count: in them memory is met for the first time.</param>
-    /// <param name="runs">Runs behind those; times are given for one.</param>
+    /// <param name="runs">Runs after those; times are given for one.</param>
     public static string Summarize(string folder, int warmup, int runs)
     {
         (string Stage, string Operator, double Time)[] nodes =
@@ -33,10 +33,12 @@ internal static class NodeProfile
         IEnumerable<string> stages = nodes.GroupBy(n => n.Stage).Select(g => Line(g.Key, "", [.. g.Select(n => n.Time)], runs, total));
         IEnumerable<string> operators = nodes.GroupBy(n => (n.Stage, n.Operator)).OrderByDescending(g => g.Sum(n => n.Time)).Take(Rows)
             .Select(g => Line(g.Key.Stage, g.Key.Operator, [.. g.Select(n => n.Time)], runs, total));
-        return string.Join('\n', [string.Create(CultureInfo.InvariantCulture, $"all nodes: {total / runs / 1000:F3} ms a step"), .. stages, "", .. operators]);
+        return string.Join('\n',
+            [string.Create(CultureInfo.InvariantCulture, $"all nodes: {total / runs / 1000:F3} ms a step"), .. stages, "", .. operators]);
     }
 
-    private static string Line(string stage, string name, IReadOnlyCollection<double> times, int runs, double total) => string.Create(CultureInfo.InvariantCulture,
+    private static string Line(string stage, string name, IReadOnlyCollection<double> times, int runs, double total) =>
+        string.Create(CultureInfo.InvariantCulture,
         $"{stage,-14}{name,-32}{times.Sum() / runs / 1000,10:F3} ms {times.Sum() / total,7:P1} {(double)times.Count / runs,7:F0} calls");
 
     private static string StageOf(string graph, string node) =>
@@ -54,11 +56,14 @@ internal static class NodeProfile
         return
         [
             .. document.RootElement.EnumerateArray().Where(e => e.TryGetProperty("cat", out JsonElement cat) && cat.GetString() == category)
-                .Select(e => new Event(e.GetProperty("name").GetString()!, OperatorOf(e), e.GetProperty("ts").GetDouble(), e.GetProperty("dur").GetDouble())),
+                .Select(e =>
+                    new Event(e.GetProperty("name").GetString()!, OperatorOf(e), e.GetProperty("ts").GetDouble(), e.GetProperty("dur")
+                        .GetDouble())),
         ];
     }
 
-    private static string OperatorOf(JsonElement row) => row.GetProperty("args").TryGetProperty("op_name", out JsonElement name) ? name.GetString()! : "";
+    private static string OperatorOf(JsonElement row) =>
+        row.GetProperty("args").TryGetProperty("op_name", out JsonElement name) ? name.GetString()! : "";
 
     private sealed record Event(string Name, string Operator, double Start, double Microseconds);
 }

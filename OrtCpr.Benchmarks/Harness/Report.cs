@@ -13,12 +13,13 @@ internal sealed class Report(string name, string title)
 
     public bool HasRows => _rows.Count > 0;
 
-    /// <summary>Heads of the columns behind the first three figures of every row.</summary>
+    /// <summary>Heads of the columns after the first three figures of every row.</summary>
     public void Columns(string first, params string[] more) => _columns = [first, "median ms", "fastest", "slowest", .. more];
 
     /// <summary>Adds a row of times, each divided by <paramref name="work"/> (steps in a run).</summary>
     public void Row(Timing timing, double work = 1, params string[] more) =>
-        _rows.Add([timing.Name, Milliseconds(timing.Median / work), Milliseconds(timing.Fastest / work), Milliseconds(timing.Slowest / work), .. more]);
+        _rows.Add([timing.Name, Milliseconds(timing.Median / work), Milliseconds(timing.Fastest / work),
+            Milliseconds(timing.Slowest / work), .. more]);
 
     /// <summary>Heads of a table whose figures are no times of runs.</summary>
     public void Table(params string[] columns) => _columns = columns;
@@ -35,7 +36,8 @@ internal sealed class Report(string name, string title)
     public void AtMost(string? goal, double ratio, double bound) => Close(goal, ratio, bound, ratio <= bound);
 
     /// <summary>A goal that wants a ratio near a value.</summary>
-    public void Near(string goal, double ratio, double value, double tolerance) => Close(goal, ratio, value, Math.Abs(ratio - value) <= tolerance, string.Create(CultureInfo.InvariantCulture, $" ± {tolerance:G4}"));
+    public void Near(string goal, double ratio, double value, double tolerance) =>
+        Close(goal, ratio, value, Math.Abs(ratio - value) <= tolerance, string.Create(CultureInfo.InvariantCulture, $" ± {tolerance:G4}"));
 
     /// <summary>A goal without a figure, and why.</summary>
     public void NotMeasured(string? goal, string reason) => _goals.Add($"{Label(goal)}: not measured ({reason})");
@@ -47,7 +49,10 @@ internal sealed class Report(string name, string title)
         if (HasRows)
         {
             foreach (string[] row in _rows.Prepend(_columns))
-                text.AppendLine(string.Join("  ", row.Select((cell, i) => i == 0 ? cell.PadRight(widths[i]) : cell.PadLeft(widths[i]))).TrimEnd());
+            {
+                text.AppendLine(string.Join("  ", row.Select((cell, i) => i == 0 ? cell.PadRight(widths[i]) : cell.PadLeft(widths[i])))
+                    .TrimEnd());
+            }
         }
         foreach (string remark in _remarks)
             text.AppendLine(remark);
@@ -75,9 +80,11 @@ internal sealed class Report(string name, string title)
     }
 
     private void Close(string? goal, double ratio, double bound, bool met, string tolerance = "") =>
-        _goals.Add(string.Create(CultureInfo.InvariantCulture, $"{Label(goal)}: ratio {ratio:G4}, goal {bound:G4}{tolerance}, {(met ? "met" : "missed")}"));
+        _goals.Add(string.Create(CultureInfo.InvariantCulture,
+            $"{Label(goal)}: ratio {ratio:G4}, goal {bound:G4}{tolerance}, {(met ? "met" : "missed")}"));
 
     private string Label(string? goal) => goal is null ? name : $"{name}.{goal}";
 
-    private static string Milliseconds(double seconds) => (seconds * 1e3).ToString(seconds < 0.01 ? "F3" : seconds < 0.1 ? "F2" : "F1", CultureInfo.InvariantCulture);
+    private static string Milliseconds(double seconds) =>
+        (seconds * 1e3).ToString(seconds < 0.01 ? "F3" : seconds < 0.1 ? "F2" : "F1", CultureInfo.InvariantCulture);
 }

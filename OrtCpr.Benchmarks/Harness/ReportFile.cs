@@ -9,8 +9,9 @@ internal static class ReportFile
         """
         # Benchmarks
 
-        Written by `OrtCpr.Benchmarks`; a run replaces the sections of the benchmarks it was asked for. Both sides run in one process and take turns, warm, but for
-        `memory` and `cold`, which use processes of their own; the times are medians. What has to be reached is in the line that closes each goal.
+        Written by `OrtCpr.Benchmarks`; a run replaces the sections of the benchmarks it was asked for. Both sides run in one
+        process and take turns, warm, but for `memory` and `cold`, which use processes of their own; the times are medians.
+        What has to be reached is in the line that closes each goal.
         """;
 
     /// <summary>The file in the repository that the current folder or the program lies in; null when there is none.</summary>

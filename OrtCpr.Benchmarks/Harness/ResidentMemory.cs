@@ -9,7 +9,7 @@ internal static class ResidentMemory
     private const string Status = "/proc/self/status";
     private const string Key = "VmHWM:";
 
-    // Linux: writing 5 sets the peak to what is resident now.
+    /// <summary>Linux: writing 5 sets the peak to what is resident now.</summary>
     private const string Reset = "/proc/self/clear_refs";
     private const string ResetPeak = "5";
 

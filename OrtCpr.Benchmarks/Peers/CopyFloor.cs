@@ -35,11 +35,13 @@ internal sealed unsafe class CopyFloor : IDisposable
     /// <summary>Plain copy with stores that go past the caches: a byte copied is one read and one written, and nothing else.</summary>
     public void Copy(int bytesPerParameter) => Divide(_parameters * bytesPerParameter / 2, CopyPart);
 
-    /// <summary>The same by the C library. Below its threshold for large blocks, and on some machines always, it reads the target's lines before it writes them.</summary>
+    /// <summary>The same by the C library. Below its threshold for large blocks, and on some machines always, it reads
+    /// the target's lines before it writes them.</summary>
     public void LibraryCopy(int bytesPerParameter) =>
         Divide(_parameters * bytesPerParameter / 2, (start, count) => NativeMemory.Copy(_source + start, _target + start, (nuint)count));
 
-    /// <summary>An optimizer step without its arithmetic: of four streams read, three are written back in place, 28 bytes a parameter.</summary>
+    /// <summary>An optimizer step without its arithmetic: of four streams read, three are written back in place, 28
+    /// bytes a parameter.</summary>
     public void InPlace() => Divide(_parameters * sizeof(float), UpdatePart);
 
     public void Dispose()
@@ -80,7 +82,8 @@ internal sealed unsafe class CopyFloor : IDisposable
         }
     }
 
-    // Whole lines, so that no thread writes into another's and every start is aligned; the last part may run into the buffers' spare page.
+    /// <summary>Whole lines, so that no thread writes into another's and every start is aligned; the last part may run
+    /// into the buffers' spare page.</summary>
     private void Divide(long length, Action<long, long> work)
     {
         long part = (length / _threads + Alignment - 1) / Alignment * Alignment;

@@ -4,8 +4,9 @@ using System.Text;
 namespace OrtCpr.Benchmarks.Peers;
 
 /// <summary>Edits the symbol versions that a shared library (ELF, 64 bit, little-endian) demands of others.</summary>
-/// <remarks>Section <c>.gnu.version_r</c> is a chain of Verneed records (one a needed library), each with a chain of Vernaux records (one a version).
-/// The dynamic linker refuses a library when a version is absent, unless its Vernaux carries the flag VER_FLG_WEAK.</remarks>
+/// <remarks>Section <c>.gnu.version_r</c> is a chain of Verneed records (one a needed library), each with a chain of
+/// Vernaux records (one a version). The dynamic linker refuses a library when a version is absent, unless its Vernaux
+/// carries the flag VER_FLG_WEAK.</remarks>
 internal static class SymbolVersions
 {
     private const uint SectionVersionNeeds = 0x6ffffffe;
@@ -66,6 +67,7 @@ internal static class SymbolVersions
 
     private static uint Word(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes[at..]);
 
-    // Files of 2 GiB and more are not for this: the offset then shows up as out of range.
-    private static int Offset(ReadOnlySpan<byte> bytes, int at) => (int)Math.Min(BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]), int.MaxValue);
+    /// <summary>Files of 2 GiB and more are not for this: the offset then shows up as out of range.</summary>
+    private static int Offset(ReadOnlySpan<byte> bytes, int at) =>
+        (int)Math.Min(BinaryPrimitives.ReadUInt64LittleEndian(bytes[at..]), int.MaxValue);
 }

@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace OrtCpr.Benchmarks.Peers;
 
 /// <summary>TorchSharp's AdamW over a list of tensors with fixed random gradients. Owner of its tensors.</summary>
-/// <remarks>TorchSharp 0.107 has one AdamW: a loop over the parameters with in-place ATen calls, each of them threaded. libtorch's <c>_fused_adamw_</c> and the
-/// <c>_foreach_</c> calls are not reachable from it.</remarks>
+/// <remarks>TorchSharp 0.107 has one AdamW: a loop over the parameters with in-place ATen calls, each of them threaded.
+/// libtorch's <c>_fused_adamw_</c> and the <c>_foreach_</c> calls are not reachable from it.</remarks>
 internal sealed class TorchAdamW : IStepper
 {
     private readonly Parameter[] _parameters;
@@ -31,11 +31,15 @@ internal sealed class TorchAdamW : IStepper
         // The first step of Adam is the learning rate times a sign, whatever the gradient; the decay adds little.
         double[] before = [.. _parameters.Select(LastElement)];
         _optimizer.step();
-        if (before.Zip(_parameters).Any(pair => Math.Abs(Math.Abs(pair.First - LastElement(pair.Second)) - learningRate) > 0.1 * learningRate))
+        if (before.Zip(_parameters)
+            .Any(pair => Math.Abs(Math.Abs(pair.First - LastElement(pair.Second)) - learningRate) > 0.1 * learningRate))
+        {
             throw new BenchmarkException("TorchSharp's first step did not change every tensor by the learning rate.");
+        }
     }
 
-    // The scope frees what the optimizer itself leaves to the garbage collector: a quarter less time when steps follow each other.
+    /// <summary>The scope frees what the optimizer itself leaves to the garbage collector: a quarter less time when
+    /// steps follow each other.</summary>
     public void Step()
     {
         using DisposeScope scope = NewDisposeScope();
@@ -55,9 +59,12 @@ internal sealed class TorchAdamW : IStepper
 internal static class TorchOptimizers
 {
     /// <summary>AdamW with decoupled decay of everything that has two dimensions or more.</summary>
-    public static AdamW AdamW(IReadOnlyList<Parameter> parameters, double learningRate, double beta1, double beta2, double weightDecay) => optim.AdamW(
+    public static AdamW AdamW(IReadOnlyList<Parameter> parameters, double learningRate, double beta1, double beta2, double weightDecay) =>
+        optim.AdamW(
     [
-        new AdamW.ParamGroup(parameters.Where(p => p.dim() >= 2), new AdamW.Options { weight_decay = weightDecay, beta1 = beta1, beta2 = beta2, eps = 1e-8 }),
-        new AdamW.ParamGroup(parameters.Where(p => p.dim() < 2), new AdamW.Options { weight_decay = 0, beta1 = beta1, beta2 = beta2, eps = 1e-8 }),
+        new AdamW.ParamGroup(parameters.Where(p => p.dim() >= 2), new AdamW.Options
+            { weight_decay = weightDecay, beta1 = beta1, beta2 = beta2, eps = 1e-8 }),
+        new AdamW.ParamGroup(parameters.Where(p => p.dim() < 2), new AdamW.Options
+            { weight_decay = 0, beta1 = beta1, beta2 = beta2, eps = 1e-8 }),
     ], learningRate, beta1, beta2, weight_decay: weightDecay);
 }

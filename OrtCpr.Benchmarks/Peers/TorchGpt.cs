@@ -6,7 +6,8 @@ using F = TorchSharp.torch.nn.functional;
 
 namespace OrtCpr.Benchmarks.Peers;
 
-/// <summary>GPT2 in TorchSharp: fused causal attention, rows kept flat for the matrix products, sums written over what nobody reads again.</summary>
+/// <summary>GPT2 in TorchSharp: fused causal attention, rows kept flat for the matrix products, sums written over what
+/// nobody reads again.</summary>
 internal sealed class TorchGpt : TorchTraining
 {
     private readonly int _blocks;
@@ -25,7 +26,8 @@ internal sealed class TorchGpt : TorchTraining
     /// <param name="tokens">[rows, length].</param>
     /// <param name="targets">[rows, length].</param>
     /// <param name="learningRate">Constant.</param>
-    public TorchGpt(IEnumerable<(string Name, Tensor Value)> weights, int blocks, int heads, int rows, long[] tokens, long[] targets, double learningRate) : base(weights)
+    public TorchGpt(IEnumerable<(string Name, Tensor Value)> weights, int blocks, int heads, int rows, long[] tokens, long[] targets,
+        double learningRate) : base(weights)
     {
         using DisposeScope scope = NewDisposeScope();
         (_blocks, _heads, _rows, _length) = (blocks, heads, rows, tokens.Length / rows);
@@ -47,7 +49,7 @@ internal sealed class TorchGpt : TorchTraining
         return F.cross_entropy(logits, _targets).MoveToOuterDisposeScope();
     }
 
-    // A scope of its own: what the backward pass does not need goes before the next block.
+    /// <summary>A scope of its own: what the backward pass does not need goes before the next block.</summary>
     private Tensor Block(Tensor x, string name)
     {
         using DisposeScope scope = NewDisposeScope();
@@ -63,7 +65,7 @@ internal sealed class TorchGpt : TorchTraining
         return Project(mixed.transpose(1, 2).reshape(-1, _width), $"{name}.c_proj");
     }
 
-    // GPT2's projections are [in, out]: one product with the bias as its start.
+    /// <summary>GPT2's projections are [in, out]: one product with the bias as its start.</summary>
     private Tensor Project(Tensor x, string name) => Weight($"{name}.bias").addmm(x, Weight($"{name}.weight"));
 
     private Tensor Norm(Tensor x, string name) => F.layer_norm(x, [_width], Weight($"{name}.weight"), Weight($"{name}.bias"));

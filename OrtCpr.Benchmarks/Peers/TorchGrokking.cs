@@ -20,9 +20,11 @@ internal sealed class TorchGrokking : ITrainer
 
     /// <param name="weights">By the names and in the layout of the initializers of the ONNX model; copied.</param>
     /// <param name="batches">Used in turn.</param>
-    /// <param name="lastPositionOnly">False: the model as it is written. True: as someone would write it by hand who knows that only the last position reaches
-    /// the loss: one query a head, projections and MLP of that position alone.</param>
-    public TorchGrokking(IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> weights, IReadOnlyList<TokenBatch> batches, bool lastPositionOnly = false)
+    /// <param name="lastPositionOnly">False: the model as it is written. True: as someone would write it by hand who
+    /// knows that only the last position reaches the loss: one query a head, projections and MLP of that position
+    /// alone.</param>
+    public TorchGrokking(IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> weights, IReadOnlyList<TokenBatch> batches,
+        bool lastPositionOnly = false)
     {
         _lastPositionOnly = lastPositionOnly;
         using DisposeScope scope = NewDisposeScope();
@@ -81,26 +83,30 @@ internal sealed class TorchGrokking : ITrainer
         return F.linear(_lastPositionOnly ? x : x[.., -1], _weights["head.weight"]);
     }
 
-    // [batch, positions, width] -> the same.
+    /// <summary>[batch, positions, width] → the same.</summary>
     private Tensor Attend(Tensor x)
     {
         (long batch, long positions, long width) = (x.shape[0], x.shape[1], x.shape[2]);
-        Tensor[] parts = F.linear(x, _weights["layers.0.attn.in_proj_weight"]).view(batch, positions, 3, Heads, width / Heads).permute(2, 0, 3, 1, 4).unbind(0);
+        Tensor[] parts = F.linear(x, _weights["layers.0.attn.in_proj_weight"]).view(batch, positions, 3, Heads, width / Heads)
+            .permute(2, 0, 3, 1, 4).unbind(0);
         Tensor mixed = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], is_casual: true);
         return x + F.linear(mixed.transpose(1, 2).reshape(batch, positions, width), _weights["layers.0.attn.out_proj.weight"]);
     }
 
-    // [batch, positions, width] -> [batch, width] at the last position, which sees all the others: no mask.
+    /// <summary>[batch, positions, width] → [batch, width] at the last position, which sees all the others: no
+    /// mask.</summary>
     private Tensor AttendFromLast(Tensor x)
     {
         (long batch, long positions, long width) = (x.shape[0], x.shape[1], x.shape[2]);
         Tensor weight = _weights["layers.0.attn.in_proj_weight"];
         Tensor last = x[.., -1];
         Tensor query = F.linear(last, weight.narrow(0, 0, width)).view(batch, Heads, 1, width / Heads);
-        Tensor[] parts = F.linear(x, weight.narrow(0, width, 2 * width)).view(batch, positions, 2, Heads, width / Heads).permute(2, 0, 3, 1, 4).unbind(0);
+        Tensor[] parts = F.linear(x, weight.narrow(0, width, 2 * width)).view(batch, positions, 2, Heads, width / Heads)
+            .permute(2, 0, 3, 1, 4).unbind(0);
         Tensor mixed = F.scaled_dot_product_attention(query, parts[0], parts[1]);
         return last + F.linear(mixed.reshape(batch, width), _weights["layers.0.attn.out_proj.weight"]);
     }
 
-    private static (Tensor Tokens, Tensor Targets) ToTensors(TokenBatch batch) => (tensor(batch.Tokens, batch.Size, batch.Tokens.Length / batch.Size), tensor(batch.Targets));
+    private static (Tensor Tokens, Tensor Targets) ToTensors(TokenBatch batch) =>
+        (tensor(batch.Tokens, batch.Size, batch.Tokens.Length / batch.Size), tensor(batch.Targets));
 }

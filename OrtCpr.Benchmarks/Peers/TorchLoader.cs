@@ -6,9 +6,10 @@ using TorchSharp;
 namespace OrtCpr.Benchmarks.Peers;
 
 /// <summary>Makes TorchSharp load, also where the C++ library is one version older than TorchSharp asks for (Debian 12).</summary>
-/// <remarks>TorchSharp's native part wants GLIBCXX_3.4.32, of which it uses one function: it makes sure that the standard streams exist, which
-/// older libraries do by themselves. So there, in the output folder, that demand is made weak and an empty function of that name is put in front.
-/// Where the library has the function, nothing of this happens.</remarks>
+/// <remarks>TorchSharp's native part wants GLIBCXX_3.4.32, of which it uses one function: it makes sure that the
+/// standard streams exist, which older libraries do by themselves. So there, in the output folder, that demand is made
+/// weak and an empty function of that name is put in front. Where the library has the function, nothing of this
+/// happens.</remarks>
 internal static partial class TorchLoader
 {
     private const string MissingVersion = "GLIBCXX_3.4.32";
@@ -31,7 +32,9 @@ internal static partial class TorchLoader
             Start(threads);
             return null;
         }
-        catch (Exception error) when (error is TypeInitializationException or DllNotFoundException or BadImageFormatException or EntryPointNotFoundException or NotSupportedException)
+        catch (Exception error)
+            when (error is TypeInitializationException or DllNotFoundException or BadImageFormatException or EntryPointNotFoundException
+                or NotSupportedException)
         {
             return $"TorchSharp does not load: {(error.InnerException ?? error).Message}";
         }
@@ -56,7 +59,10 @@ internal static partial class TorchLoader
         if (NativeLibrary.TryLoad("libstdc++.so.6", out nint standard) && NativeLibrary.TryGetExport(standard, MissingFunction, out _))
             return null;
         if (SupplyFunction() is string problem)
-            return $"the C++ library of this machine has no {MissingVersion} (GCC 13.2), which TorchSharp asks for, and the way around it failed: {problem}";
+        {
+            return $"the C++ library of this machine has no {MissingVersion} (GCC 13.2), which TorchSharp asks for, and the way around it "
+                + $"failed: {problem}";
+        }
         WeakenDemand(library);
         return null;
     }
@@ -83,7 +89,9 @@ internal static partial class TorchLoader
     private static string? Compile(string shim)
     {
         string unfinished = $"{shim}.{Environment.ProcessId}";
-        ProcessStartInfo start = new("g++") { RedirectStandardInput = true, RedirectStandardError = true, ArgumentList = { "-shared", "-fPIC", "-x", "c++", "-", "-o", unfinished } };
+        ProcessStartInfo start = new("g++")
+            { RedirectStandardInput = true, RedirectStandardError = true, ArgumentList =
+                { "-shared", "-fPIC", "-x", "c++", "-", "-o", unfinished } };
         try
         {
             using Process compiler = Process.Start(start)!;

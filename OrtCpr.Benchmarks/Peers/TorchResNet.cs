@@ -18,7 +18,8 @@ internal sealed class TorchResNet : TorchTraining
     /// <param name="labels">[rows].</param>
     /// <param name="learningRate">Constant.</param>
     /// <param name="labelSmoothing">Share of the target spread over all classes.</param>
-    public TorchResNet(IEnumerable<(string Name, Tensor Value)> weights, float[] images, long[] labels, double learningRate, double labelSmoothing) : base(weights)
+    public TorchResNet(IEnumerable<(string Name, Tensor Value)> weights, float[] images, long[] labels, double learningRate,
+        double labelSmoothing) : base(weights)
     {
         using DisposeScope scope = NewDisposeScope();
         _images = Own(tensor(images, labels.Length, ResNet18.Channels, ResNet18.Side, ResNet18.Side));
@@ -37,16 +38,18 @@ internal sealed class TorchResNet : TorchTraining
         return F.cross_entropy(logits, _labels, label_smoothing: _labelSmoothing).MoveToOuterDisposeScope();
     }
 
-    // A scope of its own: what the backward pass does not need goes before the next block.
+    /// <summary>A scope of its own: what the backward pass does not need goes before the next block.</summary>
     private Tensor Block(Tensor x, string name, int stride)
     {
         using DisposeScope scope = NewDisposeScope();
-        Tensor skip = stride == 1 ? x : Norm(F.conv2d(x, Weight($"{name}.shortcut.0.weight"), strides: [stride, stride]), $"{name}.shortcut.1");
+        Tensor skip = stride == 1 ? x
+            : Norm(F.conv2d(x, Weight($"{name}.shortcut.0.weight"), strides: [stride, stride]), $"{name}.shortcut.1");
         Tensor y = Norm(Convolve(x, $"{name}.conv1", stride), $"{name}.bn1").relu_();
         return Norm(Convolve(y, $"{name}.conv2"), $"{name}.bn2").add_(skip).relu_().MoveToOuterDisposeScope();
     }
 
-    private Tensor Convolve(Tensor x, string name, long stride = 1) => F.conv2d(x, Weight($"{name}.weight"), strides: [stride, stride], padding: [1, 1]);
+    private Tensor Convolve(Tensor x, string name, long stride = 1) =>
+        F.conv2d(x, Weight($"{name}.weight"), strides: [stride, stride], padding: [1, 1]);
 
     private Tensor Norm(Tensor x, string name)
     {

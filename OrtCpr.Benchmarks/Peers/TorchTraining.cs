@@ -28,9 +28,11 @@ internal abstract class TorchTraining : ITrainingSide
 
     /// <summary>Gains of 1, biases of 0 and small random matrices.</summary>
     public static IEnumerable<(string Name, Tensor Value)> Draw(IEnumerable<(string Name, long[] Dimensions)> shapes) =>
-        shapes.Select(s => (s.Name, s.Dimensions.Length > 1 ? randn(s.Dimensions).mul_(0.02) : s.Name.EndsWith("bias", StringComparison.Ordinal) ? zeros(s.Dimensions) : ones(s.Dimensions)));
+        shapes.Select(s =>
+            (s.Name, s.Dimensions.Length > 1 ? randn(s.Dimensions).mul_(0.02) : s.Name.EndsWith("bias", StringComparison.Ordinal)
+                ? zeros(s.Dimensions) : ones(s.Dimensions)));
 
-    // The scope frees what the optimizer itself leaves to the garbage collector.
+    /// <summary>The scope frees what the optimizer itself leaves to the garbage collector.</summary>
     public double Step()
     {
         using DisposeScope scope = NewDisposeScope();
@@ -48,13 +50,15 @@ internal abstract class TorchTraining : ITrainingSide
             owned.Dispose();
     }
 
-    /// <summary>Mean loss of the batch. Everything but the result must be out of its dispose scope then: what the backward pass needs is held by the result.</summary>
+    /// <summary>Mean loss of the batch. Everything but the result must be out of its dispose scope then: what the
+    /// backward pass needs is held by the result.</summary>
     protected abstract Tensor Loss();
 
     protected Parameter Weight(string name) => _weights[name];
 
     /// <summary>Puts a module's own parameter in place of the one that it was made from.</summary>
-    protected void Replace(string name, Parameter parameter) => _weights[name] = parameter.DetachFromDisposeScope() as Parameter ?? parameter;
+    protected void Replace(string name, Parameter parameter) =>
+        _weights[name] = parameter.DetachFromDisposeScope() as Parameter ?? parameter;
 
     /// <summary>Keeps something until the end.</summary>
     protected T Own<T>(T value) where T : IDisposable

@@ -4,7 +4,8 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Benchmarks.Sides;
 
-/// <summary>Narrow GPT blocks on top of each other, written as an exporter writes them: shapes read at run time, activations in single operators.</summary>
+/// <summary>Narrow GPT blocks on top of each other, written as an exporter writes them: shapes read at run time,
+/// activations in single operators.</summary>
 internal static class BlockChain
 {
     private const int Width = 16;
@@ -12,7 +13,7 @@ internal static class BlockChain
     private const int Vocabulary = 32;
     private const int Opset = 18;
 
-    // Of the tanh form of Gelu.
+    /// <summary>Of the tanh form of Gelu.</summary>
     private const double CubicPart = 0.044715;
 
     /// <summary>A model with so many blocks.</summary>
@@ -23,7 +24,8 @@ internal static class BlockChain
         OnnxGraph graph = model.Graph;
         var g = new GraphBuilder(graph);
         var weights = new Weights(graph);
-        Value tokens = graph.AddInput("input_ids", ElementType.Int64, new Shape(SymbolicInt.Symbol("batch"), SymbolicInt.Symbol("sequence")));
+        Value tokens =
+            graph.AddInput("input_ids", ElementType.Int64, new Shape(SymbolicInt.Symbol("batch"), SymbolicInt.Symbol("sequence")));
         Value table = weights.Matrix("wte.weight", Vocabulary, Width);
         Value x = g.Gather(table, tokens);
         for (int i = 0; i < blocks; i++)
@@ -44,11 +46,13 @@ internal static class BlockChain
 
     private static Value Attend(GraphBuilder g, Weights weights, Value x, string name)
     {
-        Term[] parts = g.Ops("Split", 3, [Linear(g, weights, x, $"{name}.c_attn", Width, 3 * Width), g.Ints(Width, Width, Width)], ("axis", 2));
+        Term[] parts =
+            g.Ops("Split", 3, [Linear(g, weights, x, $"{name}.c_attn", Width, 3 * Width), g.Ints(Width, Width, Width)], ("axis", 2));
         Value[] heads = [.. parts.Select(p => g.Transpose(g.Reshape(p, ToHeads(p)), 0, 2, 1, 3))];
         Value scores = g.Div(g.MatMul(heads[0], g.Transpose(heads[1], 0, 1, 3, 2)), Math.Sqrt(Width / Heads));
         Value mixed = g.Transpose(g.MatMul(g.Softmax(scores, -1), heads[2]), 0, 2, 1, 3);
-        return Linear(g, weights, g.Reshape(mixed, g.Concat(0, Size(mixed, 0), Size(mixed, 1), g.Ints(Width))), $"{name}.c_proj", Width, Width);
+        return Linear(g, weights, g.Reshape(mixed, g.Concat(0, Size(mixed, 0), Size(mixed, 1), g.Ints(Width))), $"{name}.c_proj", Width,
+            Width);
 
         Value ToHeads(Value part) => g.Concat(0, Size(part, 0), Size(part, 1), g.Ints(Heads), g.Ints(Width / Heads));
 
@@ -72,6 +76,7 @@ internal static class BlockChain
             return graph.AddInitializer(name, TensorData.From<float>(values, rows, columns));
         }
 
-        public Value Vector(string name, int size, float value) => graph.AddInitializer(name, TensorData.From<float>(Enumerable.Repeat(value, size).ToArray(), size));
+        public Value Vector(string name, int size, float value) =>
+            graph.AddInitializer(name, TensorData.From<float>(Enumerable.Repeat(value, size).ToArray(), size));
     }
 }

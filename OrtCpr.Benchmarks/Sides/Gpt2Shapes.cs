@@ -1,8 +1,8 @@
 namespace OrtCpr.Benchmarks.Sides;
 
 /// <summary>The parameters of a GPT2.</summary>
-/// <remarks>Token and position embeddings, twelve tensors a block (two layer norms, qkv, output projection and two MLP matrices, each with its vector), final
-/// layer norm; the output projection is the token embedding.</remarks>
+/// <remarks>Token and position embeddings, twelve tensors a block (two layer norms, qkv, output projection and two MLP
+/// matrices, each with its vector), final layer norm; the output projection is the token embedding.</remarks>
 internal sealed record Gpt2Shapes(int Vocabulary, int Context, int Width, int Blocks)
 {
     /// <summary>What <c>optimizer</c> steps: 66,899,616 parameters in 76 tensors.</summary>
@@ -17,7 +17,7 @@ internal sealed record Gpt2Shapes(int Vocabulary, int Context, int Width, int Bl
     /// <summary>Name of the position embedding.</summary>
     public const string PositionEmbedding = Prefix + "wpe.weight";
 
-    /// <summary>Name of the layer norm behind the blocks, without its parameters.</summary>
+    /// <summary>Name of the layer norm after the blocks, without its parameters.</summary>
     public const string FinalNorm = Prefix + "ln_f";
 
     private const string Prefix = "model.transformer.";
@@ -27,16 +27,17 @@ internal sealed record Gpt2Shapes(int Vocabulary, int Context, int Width, int Bl
 
     /// <summary>Names and shapes in the order of the model.</summary>
     public IReadOnlyList<(string Name, long[] Dimensions)> List() =>
-    [
-        (TokenEmbedding, [Vocabulary, Width]),
-        (PositionEmbedding, [Context, Width]),
-        .. Enumerable.Range(0, Blocks).SelectMany(Block),
-        ($"{FinalNorm}.weight", [Width]),
-        ($"{FinalNorm}.bias", [Width]),
-    ];
+        [
+            (TokenEmbedding, [Vocabulary, Width]),
+            (PositionEmbedding, [Context, Width]),
+            .. Enumerable.Range(0, Blocks).SelectMany(Block),
+            ($"{FinalNorm}.weight", [Width]),
+            ($"{FinalNorm}.bias", [Width]),
+        ];
 
     /// <summary>Number of elements of all of them.</summary>
-    public static long Count(IEnumerable<(string Name, long[] Dimensions)> shapes) => shapes.Sum(s => s.Dimensions.Aggregate(1L, (product, d) => product * d));
+    public static long Count(IEnumerable<(string Name, long[] Dimensions)> shapes) =>
+        shapes.Sum(s => s.Dimensions.Aggregate(1L, (product, d) => product * d));
 
     private (string Name, long[] Dimensions)[] Block(int block)
     {

@@ -22,7 +22,8 @@ internal sealed class GptTask(int batch = 8, UpdateRule? rule = null) : Training
 
     public override string Name => "gpt";
 
-    public override string Title => string.Create(CultureInfo.InvariantCulture, $"training steps of a GPT2 of 5.4 M parameters, batch {batch} × {Sequence}");
+    public override string Title =>
+        string.Create(CultureInfo.InvariantCulture, $"training steps of a GPT2 of 5.4 M parameters, batch {batch} × {Sequence}");
 
     public override string ModelFile => "gpt2_5m.onnx";
 

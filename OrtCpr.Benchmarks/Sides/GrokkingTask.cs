@@ -27,7 +27,8 @@ internal static class GrokkingTask
     public static IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> ReadWeights(string splitFile)
     {
         using SafetensorsFile file = SafetensorsFile.Read(splitFile);
-        return Initializers.ToDictionary(i => i.Name, i => (file.Tensors[$"seed1/weight/{i.Name}"].AsSpan<float>().ToArray(), i.Dimensions), StringComparer.Ordinal);
+        return Initializers.ToDictionary(i => i.Name, i =>
+            (file.Tensors[$"seed1/weight/{i.Name}"].AsSpan<float>().ToArray(), i.Dimensions), StringComparer.Ordinal);
     }
 
     /// <summary>Weights by the same rule (matrices N(0, 1/√128), biases 0), for where there is no split file.</summary>
@@ -40,7 +41,10 @@ internal static class GrokkingTask
         {
             float[] data = new float[dimensions.Aggregate(1L, (product, d) => product * d)];
             for (int k = 0; k < data.Length && dimensions.Length > 1; k++)
-                data[k] = (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()) / Math.Sqrt(Width));
+            {
+                data[k] = (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())
+                    / Math.Sqrt(Width));
+            }
             return data;
         }
     }

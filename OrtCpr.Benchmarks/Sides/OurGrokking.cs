@@ -4,14 +4,16 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Benchmarks.Sides;
 
-/// <summary>The grokking transformer by <see cref="TrainingDriver"/> with AdamCPR: squared norm, κ = 0.8·R(θ₀), embeddings constrained.</summary>
+/// <summary>The grokking transformer by <see cref="TrainingDriver"/> with AdamCPR: squared norm, κ = 0.8·R(θ₀),
+/// embeddings constrained.</summary>
 internal sealed class OurGrokking : ITrainer
 {
     private readonly TrainingDriver _driver;
     private readonly IReadOnlyList<Batch> _batches;
     private int _next;
 
-    public OurGrokking(string model, IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> weights, IReadOnlyList<TokenBatch> batches, int threads, string? profiles = null)
+    public OurGrokking(string model, IReadOnlyDictionary<string, (float[] Data, long[] Dimensions)> weights,
+        IReadOnlyList<TokenBatch> batches, int threads, string? profiles = null)
     {
         var rule = UpdateRule.AdamCpr(
             learningRate: 1e-3,
@@ -19,7 +21,8 @@ internal sealed class OurGrokking : ITrainer
             constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.8) });
         _driver = TrainingDriver.Create(
             model,
-            new TrainingOptions { Optimizer = new OptimizerOptions { Groups = [rule] }, Parameters = new ParameterOptions { RegularizeEmbeddings = true } },
+            new TrainingOptions
+            { Optimizer = new OptimizerOptions { Groups = [rule] }, Parameters = new ParameterOptions { RegularizeEmbeddings = true } },
             new DriverOptions { Threads = threads, Profiles = profiles });
         foreach ((string name, (float[] data, long[] dimensions)) in weights)
             _driver.UpdateParameter(name, TensorData.From<float>(data, dimensions));

@@ -4,7 +4,8 @@ using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Benchmarks.Sides;
 
-/// <summary>AdamCPR by <see cref="OptimizerDriver"/> over a list of tensors with fixed random gradients; every matrix is constrained.</summary>
+/// <summary>AdamCPR by <see cref="OptimizerDriver"/> over a list of tensors with fixed random gradients; every matrix
+/// is constrained.</summary>
 internal sealed class OurOptimizer : IStepper
 {
     private const double LearningRate = 1e-3;
@@ -17,14 +18,16 @@ internal sealed class OurOptimizer : IStepper
     {
         _variant = variant;
         _names = [.. tensors.Select(t => t.Name)];
-        ParameterSpec[] parameters = [.. tensors.Select(t => new ParameterSpec(t.Name, ElementType.Float, t.Dimensions, Constrained: t.Dimensions.Length >= 2))];
+        ParameterSpec[] parameters = [
+            .. tensors.Select(t => new ParameterSpec(t.Name, ElementType.Float, t.Dimensions, Constrained: t.Dimensions.Length >= 2))];
         var graph = TrainingPlan.ForOptimizer(parameters, new OptimizerOptions
         {
             Groups = [OurSides.AdamCpr(variant.PositiveMultipliers, LearningRate)],
             NonFiniteGuard = variant.Guard,
         });
         var random = new Random(1);
-        _driver = new OptimizerDriver(graph, tensors.ToDictionary(t => t.Name, t => Draw(random, t.Dimensions, 0.02f)), new DriverOptions { Threads = threads });
+        _driver = new OptimizerDriver(graph, tensors.ToDictionary(t => t.Name, t => Draw(random, t.Dimensions, 0.02f)), new DriverOptions
+            { Threads = threads });
         foreach ((string name, long[] dimensions) in tensors)
             _driver.SetGradient(name, Draw(random, dimensions, 1e-3f));
         float[] before = [.. Samples()];
@@ -39,12 +42,12 @@ internal sealed class OurOptimizer : IStepper
 
     public void Dispose()
     {
-        // Behind the measurement: it was of what it says.
+        // After the measurement, so that the check costs it nothing.
         OurSides.CheckMultipliers(_driver, _variant.PositiveMultipliers);
         _driver.Dispose();
     }
 
-    // First, middle and last element of every tensor.
+    /// <summary>First, middle and last element of every tensor.</summary>
     private IEnumerable<float> Samples()
     {
         foreach (string name in _names)
@@ -55,7 +58,7 @@ internal sealed class OurOptimizer : IStepper
         }
     }
 
-    // Uniform with this standard deviation: only the size matters here, and it is quick to draw.
+    /// <summary>Uniform with this standard deviation: only the size matters here, and it is quick to draw.</summary>
     private static TensorData Draw(Random random, long[] dimensions, float deviation)
     {
         float[] values = new float[dimensions.Aggregate(1L, (product, d) => product * d)];

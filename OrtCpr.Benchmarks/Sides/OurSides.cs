@@ -14,8 +14,10 @@ internal static class OurSides
     private const double BoundBelowAll = 0;
     private const double BoundAboveAll = 1e30;
 
-    /// <summary>AdamCPR with the squared norm and a bound that keeps λ above 0 in every step, or at 0 in every step. R is measured in each step either way.</summary>
-    public static UpdateRule AdamCpr(bool positiveMultipliers, double learningRate) => UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm
+    /// <summary>AdamCPR with the squared norm and a bound that keeps λ above 0 in every step, or at 0 in every step. R
+    /// is measured in each step either way.</summary>
+    public static UpdateRule AdamCpr(bool positiveMultipliers, double learningRate) =>
+        UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm
     {
         Bound = Bound.Fixed(positiveMultipliers ? BoundBelowAll : BoundAboveAll),
     });
@@ -31,7 +33,10 @@ internal static class OurSides
     public static void CheckMultipliers(OptimizerDriver driver, bool positive)
     {
         if (driver.GetConstraints().FirstOrDefault(c => c.Lambda > 0 != positive) is ConstraintInfo wrong)
-            throw new BenchmarkException($"λ of '{wrong.Name}' is {wrong.Lambda}; expected {(positive ? "more than 0" : "0")} for every matrix.");
+        {
+            throw new BenchmarkException(
+                $"λ of '{wrong.Name}' is {wrong.Lambda}; expected {(positive ? "more than 0" : "0")} for every matrix.");
+        }
         if (driver.SkippedSteps > 0)
             throw new BenchmarkException($"{driver.SkippedSteps} of {driver.Steps} steps were skipped since a gradient was not finite.");
     }

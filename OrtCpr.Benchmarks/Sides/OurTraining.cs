@@ -12,7 +12,7 @@ internal sealed class OurTraining : ITrainingSide
     /// <param name="task">What is trained.</param>
     /// <param name="threads">Threads of the sessions.</param>
     /// <param name="profiles">Folder for profiles of the sessions; null for none.</param>
-    /// <param name="recompute">Whether the results of the task's blocks are computed again on the way back.</param>
+    /// <param name="recompute">Whether the results of the task's blocks are computed again in the backward pass.</param>
     public OurTraining(string model, TrainingTask task, int threads, string? profiles = null, bool recompute = false)
     {
         TrainingOptions options = recompute && task.Blocks is not null ? task.Options with { Recompute = [task.Blocks] } : task.Options;
@@ -23,7 +23,8 @@ internal sealed class OurTraining : ITrainingSide
     /// <summary>The weights before the first step, by name.</summary>
     public IReadOnlyDictionary<string, TensorData> Weights => _driver.Plan.InitialParameters;
 
-    /// <summary>Bytes of everything that the driver keeps from step to step: parameters, gradients, moments, running statistics, the constraint's state.</summary>
+    /// <summary>Bytes of everything that the driver keeps from step to step: parameters, gradients, moments, running
+    /// statistics, the constraint's state.</summary>
     public long StateBytes => _driver.Optimizer.Store.Names.Sum(n => _driver.Optimizer.Store[n].GetTensorSizeInBytes());
 
     public double Step()

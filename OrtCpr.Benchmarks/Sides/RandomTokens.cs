@@ -1,6 +1,6 @@
 namespace OrtCpr.Benchmarks.Sides;
 
-/// <summary>Rows of tokens without meaning, and the token behind each.</summary>
+/// <summary>Rows of tokens without meaning, and the token after each.</summary>
 internal static class RandomTokens
 {
     private const int Seed = 3;
@@ -9,7 +9,8 @@ internal static class RandomTokens
     public static (long[] Tokens, long[] Targets) Draw(int rows, int length, int vocabulary)
     {
         var random = new Random(Seed);
-        long[][] lines = [.. Enumerable.Range(0, rows).Select(_ => Enumerable.Range(0, length + 1).Select(_ => (long)random.Next(vocabulary)).ToArray())];
+        long[][] lines = [.. Enumerable.Range(0, rows)
+            .Select(_ => Enumerable.Range(0, length + 1).Select(_ => (long)random.Next(vocabulary)).ToArray())];
         return ([.. lines.SelectMany(l => l[..^1])], [.. lines.SelectMany(l => l[1..])]);
     }
 

@@ -10,7 +10,8 @@ internal static class ResNet18
     private const int StemWidth = 64;
     private const int Stages = 4;
 
-    /// <summary>Two blocks a stage; from the second stage on the first block halves the image and doubles the channels, with a convolution in its shortcut.</summary>
+    /// <summary>Two blocks a stage; from the second stage on the first block halves the image and doubles the channels,
+    /// with a convolution in its shortcut.</summary>
     public static IReadOnlyList<(string Name, int Inputs, int Outputs, int Stride)> Blocks { get; } =
     [
         .. Enumerable.Range(0, Stages).SelectMany(stage =>
@@ -39,16 +40,17 @@ internal static class ResNet18
     }
 
     private static IEnumerable<(string Name, long[] Dimensions)> Block((string Name, int Inputs, int Outputs, int Stride) block) =>
-    [
-        ($"{block.Name}.conv1.weight", [block.Outputs, block.Inputs, 3, 3]),
-        .. Norm($"{block.Name}.bn1", block.Outputs),
-        ($"{block.Name}.conv2.weight", [block.Outputs, block.Outputs, 3, 3]),
-        .. Norm($"{block.Name}.bn2", block.Outputs),
-        .. block.Stride == 1 ? [] : Shortcut(block),
-    ];
+        [
+            ($"{block.Name}.conv1.weight", [block.Outputs, block.Inputs, 3, 3]),
+            .. Norm($"{block.Name}.bn1", block.Outputs),
+            ($"{block.Name}.conv2.weight", [block.Outputs, block.Outputs, 3, 3]),
+            .. Norm($"{block.Name}.bn2", block.Outputs),
+            .. block.Stride == 1 ? [] : Shortcut(block),
+        ];
 
     private static IEnumerable<(string Name, long[] Dimensions)> Shortcut((string Name, int Inputs, int Outputs, int Stride) block) =>
         Norm($"{block.Name}.shortcut.1", block.Outputs).Prepend(($"{block.Name}.shortcut.0.weight", [block.Outputs, block.Inputs, 1, 1]));
 
-    private static IEnumerable<(string Name, long[] Dimensions)> Norm(string name, long width) => [($"{name}.weight", [width]), ($"{name}.bias", [width])];
+    private static IEnumerable<(string Name, long[] Dimensions)> Norm(string name, long width) =>
+        [($"{name}.weight", [width]), ($"{name}.bias", [width])];
 }

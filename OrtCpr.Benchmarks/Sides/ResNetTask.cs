@@ -21,13 +21,15 @@ internal sealed class ResNetTask : TrainingTask
     public ResNetTask()
     {
         var random = new Random(Seed);
-        _images = [.. Enumerable.Range(0, Rows * ResNet18.Channels * ResNet18.Side * ResNet18.Side).Select(_ => random.NextSingle() * 4 - 2)];
+        _images = [.. Enumerable.Range(0, Rows * ResNet18.Channels * ResNet18.Side * ResNet18.Side)
+            .Select(_ => random.NextSingle() * 4 - 2)];
         _labels = [.. Enumerable.Range(0, Rows).Select(_ => (long)random.Next(ResNet18.Classes))];
     }
 
     public override string Name => "resnet";
 
-    public override string Title => "training steps of ResNet18 for CIFAR-100, batch 32, batch normalization in training mode, label smoothing 0.1";
+    public override string Title =>
+        "training steps of ResNet18 for CIFAR-100, batch 32, batch normalization in training mode, label smoothing 0.1";
 
     public override string ModelFile => "resnet18_cifar100.onnx";
 
@@ -49,5 +51,6 @@ internal sealed class ResNetTask : TrainingTask
         .Add("image", _images, Rows, ResNet18.Channels, ResNet18.Side, ResNet18.Side)
         .Add("labels", _labels, Rows);
 
-    public override TorchTraining NewPeer(IEnumerable<(string Name, torch.Tensor Value)> weights) => new TorchResNet(weights, _images, _labels, LearningRate, LabelSmoothing);
+    public override TorchTraining NewPeer(IEnumerable<(string Name, torch.Tensor Value)> weights) =>
+        new TorchResNet(weights, _images, _labels, LearningRate, LabelSmoothing);
 }

@@ -1,5 +1,4 @@
 using OrtCpr.Graph.Ir;
-using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph.Building;

@@ -3,19 +3,20 @@ using System.Collections.Concurrent;
 namespace OrtCpr.Graph.Files;
 
 /// <summary>Replaces a file as a whole: whoever looks sees the old content or the new one, also after a crash or a full disk.</summary>
-/// <remarks>Each write has a temporary name of its own and removes what killed writers of the same file have left. One fixed name would not
-/// do: between the end of a write and its renaming another process could open the file of that name and cut it short. A temporary file that
-/// is being written is locked, so that the clean-up of another process leaves it alone.</remarks>
+/// <remarks>Each write has a temporary name of its own and removes what killed writers of the same file have left. One
+/// fixed name would not do: between the end of a write and its renaming another process could open the file of that
+/// name and cut it short. A temporary file that is being written is locked, so that the clean-up of another process
+/// leaves it alone.</remarks>
 internal static class AtomicFile
 {
     private const string Suffix = ".tmp";
 
-    // Temporary files of this process, which are not always locked: not between their making and the lock, nor between the end of the write
-    // and the renaming.
+    /// <summary>Temporary files of this process, which are not always locked: not between their making and the lock,
+    /// nor between the end of the write and the renaming.</summary>
     private static readonly ConcurrentDictionary<string, bool> Own = new(StringComparer.Ordinal);
 
-    /// <summary>Writes to a temporary file in the same folder, flushes it to the disk and renames it over
-    /// <paramref name="path"/>.</summary>
+    /// <summary>Writes to a temporary file in the same folder, flushes it to the disk and renames it over <paramref
+    /// name="path"/>.</summary>
     /// <param name="path">File to replace or create.</param>
     /// <param name="write">Writes the content. When it throws, the temporary file is removed and the old one stays.</param>
     /// <exception cref="FileAccessException">The file system refused; names the file.</exception>
@@ -52,7 +53,7 @@ internal static class AtomicFile
         }
     }
 
-    // Temporary files of the same target that nobody holds any more: their writers were killed.
+    /// <summary>Temporary files of the same target that nobody holds any more: their writers were killed.</summary>
     private static void RemoveLeftovers(string path)
     {
         string full = Path.GetFullPath(path), name = Path.GetFileName(full);
@@ -66,7 +67,7 @@ internal static class AtomicFile
         }
     }
 
-    // Whoever writes a file lets nobody else open it.
+    /// <summary>Whoever writes a file lets nobody else open it.</summary>
     private static bool IsHeld(string path)
     {
         try

@@ -25,7 +25,8 @@ internal sealed unsafe class MappedFile : IDisposable
             // An empty file has no mapping.
             if (Length == 0)
                 return;
-            _file = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+            _file = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None,
+                leaveOpen: false);
             _view = _file.CreateViewAccessor(0, Length, MemoryMappedFileAccess.Read);
             _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
             _start += _view.PointerOffset;
@@ -36,7 +37,8 @@ internal sealed unsafe class MappedFile : IDisposable
         }
     }
 
-    // Runs before the handle's own (critical) finalizer, so the reference taken by AcquirePointer is given back in time.
+    /// <summary>Runs before the handle's own (critical) finalizer, so the reference taken by AcquirePointer is given
+    /// back in time.</summary>
     ~MappedFile() => Release();
 
     internal string Path { get; }
@@ -82,7 +84,7 @@ internal sealed unsafe class MappedFile : IDisposable
         {
         }
 
-        // The mapping belongs to the file.
+        /// <summary>The mapping belongs to the file.</summary>
         protected override void Dispose(bool disposing)
         {
         }

@@ -25,7 +25,7 @@ internal static class OrtOptimizerModel
     public static ModelProto Write(TrainingPlan plan)
     {
         ModelProto model = GraphWriter.Write(plan.OptimizerModel);
-        string json = JsonSerializer.Serialize(new OptimizerModelDescription(plan.Optimizer, plan.Trained), GraphJson.Default.OptimizerModelDescription);
+        string json = JsonSerializer.Serialize(new OptimizerModelDescription(plan.Optimizer, plan.Trained), OptimizerModelJson.Default.OptimizerModelDescription);
         model.MetadataProps.Add(new StringStringEntryProto { Key = MetadataKey, Value = json });
         return model;
     }
@@ -45,7 +45,7 @@ internal static class OrtOptimizerModel
         OptimizerModelDescription? description;
         try
         {
-            description = BoundWrittenBefore.Parse(Encoding.UTF8.GetBytes(json)).Deserialize(GraphJson.Default.OptimizerModelDescription);
+            description = BoundWrittenBefore.Parse(Encoding.UTF8.GetBytes(json)).Deserialize(OptimizerModelJson.Default.OptimizerModelDescription);
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {

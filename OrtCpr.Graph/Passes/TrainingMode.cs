@@ -1,6 +1,5 @@
 using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
-using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Graph.Passes;
 

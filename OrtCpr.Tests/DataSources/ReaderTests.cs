@@ -186,7 +186,7 @@ public sealed class ReaderTests
         Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "w", Features = ["v"] }), "no column 'v', 'w'; there are 'x', 'y', 'z'");
         Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "z", Features = ["x"], Classes = ["a"] }), "line");
         File.WriteAllText(folder["a.csv"], "x,y\n");
-        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"]), "no line behind the header");
+        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"]), "no line after the header");
         File.WriteAllText(folder["a.csv"], "");
         Assert.ThrowsExactly<DataFileException>(() => CsvSource.Read(folder["a.csv"]));
     }

@@ -4,6 +4,7 @@ using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Passes;
+using OrtCpr.Sessions;
 
 namespace OrtCpr.Tests.Devices;
 
@@ -97,10 +98,10 @@ public sealed class DeviceTrapTests
         string device = SoftwareAdapter.Device();
         var options = new DriverOptions { Threads = 1, Device = device };
         using Device opened = DeviceCatalog.Open(device);
-        string message = Assert.ThrowsExactly<DeviceException>(() => new Sessions.GraphSession(model, "test", options, opened)).Message;
+        string message = Assert.ThrowsExactly<DeviceException>(() => new GraphSession(model, "test", options, opened)).Message;
         StringAssert.Contains(message, "Det ");
         StringAssert.Contains(message, nameof(DriverOptions.AllowCpuFallback));
-        using var session = new Sessions.GraphSession(model, "test", options with { AllowCpuFallback = true }, opened);
+        using var session = new GraphSession(model, "test", options with { AllowCpuFallback = true }, opened);
     }
 
     [TestMethod]

@@ -68,4 +68,21 @@ public sealed class FunctionKernelTests
     public void LabelsOutsideOfTheRow_AreRefused() => StringAssert.Contains(
         Assert.ThrowsExactly<OnnxRuntimeException>(() => new FunctionRun("CrossEntropyRows", 2).Of(kernels: true, 1, TensorData.From<float>(new float[6], 2, 3), TensorData.From<long>([1, 3], 2))).Message,
         "label 3 of row 1 is outside of the 3 classes");
+
+    /// <summary>Equal logits get equal gradients, whether their column is in a whole vector or in the rest of the row.</summary>
+    [TestMethod]
+    public void CrossEntropyGradient_DoesNotDependOnTheColumn()
+    {
+        const int Rows = 200, Classes = 37;
+        float[] values = Values(Rows, 5);
+        TensorData z = TensorData.From<float>([.. values.SelectMany(v => Enumerable.Repeat(v, Classes))], Rows, Classes);
+        TensorData at = TensorData.From<long>(new long[Rows], Rows), dy = TensorData.From<float>([.. Enumerable.Repeat(1f, Rows)], Rows);
+        TensorData sums = new FunctionRun("CrossEntropyRows", 2).Of(kernels: true, 1, z, at)[1];
+        float[] gradient = new FunctionRun("CrossEntropyRowsGrad", 1).Of(kernels: true, 1, z, at, sums, dy)[0].AsSpan<float>().ToArray();
+        for (int row = 0; row < Rows; row++)
+        {
+            float[] others = gradient[((row * Classes) + 1)..((row + 1) * Classes)];
+            Assert.HasCount(1, others.Distinct().ToArray(), $"row {row}");
+        }
+    }
 }

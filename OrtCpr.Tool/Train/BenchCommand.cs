@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using OrtCpr.Sessions;
 using OrtCpr.Tool.Gradcheck;
 
 namespace OrtCpr.Tool.Train;
@@ -31,6 +32,7 @@ internal static class BenchCommand
             double[] all = [.. Enumerable.Range(0, r.GetValue(runs)).Select(_ => Time(() => driver.Step(batch))).Order()];
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"building {built:F0} ms, first step {first:F1} ms"));
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"step: median {all[all.Length / 2]:F2} ms, fastest {all[0]:F2}, slowest {all[^1]:F2}, of {all.Length}"));
+            foreach (KernelReport body in driver.KernelReport.Where(k => k.BodyReason is not null)) Console.WriteLine(body);
             return 0;
         });
         return command;

@@ -10,7 +10,7 @@ namespace OrtCpr.Buffers;
 /// <summary>
 /// The flat memory of a driver: one allocation for each kind of tensors, in blocks below 2 GiB, and every tensor a slice of it. Owns the
 /// allocations; slices and segments point into them and are disposed first.
-/// </summary>
+///</summary>
 internal sealed unsafe class FlatMemory : IDisposable
 {
     private readonly List<OrtValue> _blocks = [];
@@ -25,7 +25,8 @@ internal sealed unsafe class FlatMemory : IDisposable
         try
         {
             foreach (IGrouping<(TensorRole Role, string Kind, ElementType Type), FlatSegment> kind in layout.Segments
-                .SelectMany(s => s.Kinds.Select(k => (Segment: s, Kind: k))).GroupBy(s => (s.Kind.Role, s.Kind.Kind, s.Segment.Type), s => s.Segment))
+                .SelectMany(s => s.Kinds.Select(k => (Segment: s, Kind: k)))
+                .GroupBy(s => (s.Kind.Role, s.Kind.Kind, s.Segment.Type), s => s.Segment))
             {
                 var block = new List<FlatSegment>();
                 foreach (FlatSegment segment in kind)

@@ -4,12 +4,11 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Buffers;
 
-/// <summary>
-/// Owner of all tensors that live as long as a driver: parameters, gradients, optimizer state, running statistics. Each is allocated once on
-/// the device, parameters and what belongs to them as slices of flat memory where the device's memory has addresses, and is bound from then
-/// on; its address never changes. Small inputs that the host decides on (rates, flags) have a copy on the host too, which goes to the device
-/// before a run when it has changed.
-/// </summary>
+/// <summary>Owner of all tensors that live as long as a driver: parameters, gradients, optimizer state, running
+/// statistics. Each is allocated once on the device, parameters and what belongs to them as slices of flat memory where
+/// the device's memory has addresses, and is bound from then on; its address never changes. Small inputs that the host
+/// decides on (rates, flags) have a copy on the host too, which goes to the device before a run when it has changed.
+///</summary>
 internal sealed class TensorStore : IDisposable
 {
     private readonly Dictionary<string, OrtValue> _values = new(StringComparer.Ordinal);
@@ -90,7 +89,7 @@ internal sealed class TensorStore : IDisposable
         _hostCopies.Add(slot.Key, copy);
     }
 
-    // The elements of an input that the host writes, for reading.
+    /// <summary>The elements of an input that the host writes, for reading.</summary>
     public ReadOnlySpan<T> Input<T>(string name) where T : unmanaged => HostSide(name).GetTensorDataAsSpan<T>();
 
     public void SetInput<T>(string name, int index, T value) where T : unmanaged, IEquatable<T>
@@ -101,12 +100,12 @@ internal sealed class TensorStore : IDisposable
         _changed.Add(name);
     }
 
-    // What a session that keeps an input on the host is given instead of the device's tensor.
+    /// <summary>What a session that keeps an input on the host is given instead of the device's tensor.</summary>
     public OrtValue HostSide(string name) => _hostCopies.TryGetValue(name, out OrtValue? copy) ? copy : _values[name];
 
     public bool IsInput(string name) => _hostCopies.ContainsKey(name);
 
-    // Brings inputs that have changed to the device.
+    /// <summary>Brings inputs that have changed to the device.</summary>
     public void Flush()
     {
         if (_changed.Count == 0) return;
@@ -117,7 +116,7 @@ internal sealed class TensorStore : IDisposable
         _changed.Clear();
     }
 
-    // A copy on the host.
+    /// <summary>A copy on the host.</summary>
     public TensorData Read(string name) => _device.Read(_values[name]);
 
     public void Write(string name, TensorData data)
@@ -132,10 +131,10 @@ internal sealed class TensorStore : IDisposable
         if (_hostCopies.TryGetValue(name, out OrtValue? copy)) data.Bytes.Span.CopyTo(copy.GetTensorMutableRawData());
     }
 
-    // Overwrites a tensor.
+    /// <summary>Overwrites a tensor.</summary>
     public void WriteBytes(string name, ReadOnlySpan<byte> bytes) => _device.Write(_values[name], bytes);
 
-    // One element of a tensor as a number, without a copy where the device is the host.
+    /// <summary>One element of a tensor as a number, without a copy where the device is the host.</summary>
     public double Number(string name, int index = 0)
     {
         OrtValue value = _values[name];

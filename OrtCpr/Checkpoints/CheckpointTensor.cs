@@ -23,11 +23,13 @@ internal sealed record CheckpointTensor(string Name, TensorSlot Slot, string? Ow
         foreach (TensorSlot slot in optimizer.Plan.Slots.Where(s => s.IsSaved))
         {
             if (slot.Rows.Count == 0) yield return new(slot.Key, slot, slot.Owner, -1);
-            for (int i = 0; i < slot.Rows.Count; i++) yield return new(PlanSlots.FreeKey($"{slot.Rows[i]}.{slot.Kind}", keys), slot, slot.Rows[i], i);
+            for (int i = 0; i < slot.Rows.Count; i++)
+                yield return new(PlanSlots.FreeKey($"{slot.Rows[i]}.{slot.Kind}", keys), slot, slot.Rows[i], i);
         }
     }
 
-    /// <summary>Writes tensors of a file into the driver, those that it has: rows of one tensor together, so that a device copies each once.</summary>
+    /// <summary>Writes tensors of a file into the driver, those that it has: rows of one tensor together, so that a
+    /// device copies each once.</summary>
     public static void Restore(OptimizerDriver optimizer, IReadOnlyDictionary<string, TensorData> tensors)
     {
         foreach (IGrouping<TensorSlot, CheckpointTensor> slot in All(optimizer).GroupBy(t => t.Slot))

@@ -4,9 +4,11 @@ using OrtCpr.Schedules;
 
 namespace OrtCpr.Checkpoints;
 
-/// <summary>Saves and restores a driver: parameters, moments, λ, κ, detectors, step counts, running statistics, rates, schedules and the caller's progress.</summary>
-/// <remarks>One safetensors file; everything of a parameter is stored under its name (<c>p</c>, <c>p.exp_avg</c>, <c>p.step</c>, <c>p.lambda</c>,
-/// <c>p.kappa</c>, <c>p.detector</c>), so it survives another order of parameters. A resumed run goes on bit for bit.</remarks>
+/// <summary>Saves and restores a driver: parameters, moments, λ, κ, detectors, step counts, running statistics, rates,
+/// schedules and the caller's progress.</summary>
+/// <remarks>One safetensors file; everything of a parameter is stored under its name (<c>p</c>, <c>p.exp_avg</c>,
+/// <c>p.step</c>, <c>p.lambda</c>, <c>p.kappa</c>, <c>p.detector</c>), so it survives another order of parameters. A
+/// resumed run goes on bit for bit.</remarks>
 public static class TrainingCheckpoint
 {
     /// <summary>Format version that is written.</summary>
@@ -15,7 +17,8 @@ public static class TrainingCheckpoint
     private const string MetadataKey = "ortcpr.checkpoint";
 
     /// <summary>Writes a checkpoint: to a temporary file beside it, flushed, then renamed. Until then the old one is whole.</summary>
-    /// <param name="driver">What to save. The gradients in its buffers are not saved: a resumed driver starts as after LazyResetGrad.</param>
+    /// <param name="driver">What to save. The gradients in its buffers are not saved: a resumed driver starts as after
+    /// LazyResetGrad.</param>
     /// <param name="path">Safetensors file.</param>
     /// <param name="progress">The caller's position; null for none.</param>
     /// <exception cref="FileAccessException">The file can't be written; names it. The old file is whole.</exception>
@@ -33,7 +36,8 @@ public static class TrainingCheckpoint
             Frozen = [.. optimizer.Frozen],
             Progress = progress ?? new TrainingProgress(),
         };
-        SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string> { [MetadataKey] = JsonSerializer.Serialize(header, DriverJson.Default.CheckpointHeader) });
+        SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string>
+            { [MetadataKey] = JsonSerializer.Serialize(header, CheckpointJson.Default.CheckpointHeader) });
     }
 
     /// <summary>Restores a driver from a checkpoint of the same model and optimizer.</summary>
@@ -59,53 +63,74 @@ public static class TrainingCheckpoint
     }
 
     private static IEnumerable<SafetensorsEntry> Entries(OptimizerDriver optimizer) =>
-        CheckpointTensor.All(optimizer).Select(t => new SafetensorsEntry(t.Name, t.Type, t.Dimensions, stream => stream.Write(t.Bytes(optimizer.Store))));
+        CheckpointTensor.All(optimizer)
+        .Select(t => new SafetensorsEntry(t.Name, t.Type, t.Dimensions, stream => stream.Write(t.Bytes(optimizer.Store))));
 
     private static CheckpointHeader ReadHeader(SafetensorsFile file, string path)
     {
         if (!file.Metadata.TryGetValue(MetadataKey, out string? json))
-            throw new CheckpointException($"'{path}' is a safetensors file but no checkpoint of OrtCpr: expected the metadata key '{MetadataKey}', found {(file.Metadata.Count == 0 ? "none" : string.Join(", ", file.Metadata.Keys))}.");
+        {
+            throw new CheckpointException(
+                $"'{path}' is a safetensors file but no checkpoint of OrtCpr: "
+                + $"expected the metadata key '{MetadataKey}', found "
+                + $"{(file.Metadata.Count == 0 ? "none" : string.Join(", ", file.Metadata.Keys))}.");
+        }
         CheckpointHeader? header;
         try
         {
-            header = JsonSerializer.Deserialize(json, DriverJson.Default.CheckpointHeader);
+            header = JsonSerializer.Deserialize(json, CheckpointJson.Default.CheckpointHeader);
         }
         catch (Exception error) when (error is JsonException or NotSupportedException or DriverException)
         {
             throw new CheckpointException($"The metadata '{MetadataKey}' of checkpoint '{path}' is damaged: {error.Message}", error);
         }
         if (header is null || header.FormatVersion != Version)
-            throw new CheckpointException($"Checkpoint '{path}' has format version {header?.FormatVersion}; this version of OrtCpr reads {Version}. Use the version that wrote it, or a newer one.");
+        {
+            throw new CheckpointException(
+                $"Checkpoint '{path}' has format version {header?.FormatVersion}; this version of OrtCpr reads {Version}. "
+                + "Use the version that wrote it, or a newer one.");
+        }
         return header;
     }
 
-    // Everything that does not fit, before anything changes.
+    /// <summary>Everything that does not fit, before anything changes.</summary>
     private static void RefuseMisfits(SafetensorsFile file, OptimizerDriver optimizer, CheckpointHeader header, string path)
     {
         var problems = new List<string>();
         CheckpointTensor[] expected = [.. CheckpointTensor.All(optimizer)];
         foreach (CheckpointTensor t in expected)
         {
-            if (!file.Tensors.TryGetValue(t.Name, out TensorData? found)) problems.Add($"'{t.Name}' is missing; expected {t.Type}[{string.Join(',', t.Dimensions)}]");
-            else if (found.Type != t.Type || !found.Dimensions.SequenceEqual(t.Dimensions)) problems.Add($"'{t.Name}' is {found} in the file, {t.Type}[{string.Join(',', t.Dimensions)}] here");
+            if (!file.Tensors.TryGetValue(t.Name, out TensorData? found))
+                problems.Add($"'{t.Name}' is missing; expected {t.Type}[{string.Join(',', t.Dimensions)}]");
+            else if (found.Type != t.Type || !found.Dimensions.SequenceEqual(t.Dimensions))
+                problems.Add($"'{t.Name}' is {found} in the file, {t.Type}[{string.Join(',', t.Dimensions)}] here");
         }
         var names = expected.Select(t => t.Name).ToHashSet(StringComparer.Ordinal);
-        problems.AddRange(file.Tensors.Keys.Where(n => !names.Contains(n)).Order(StringComparer.Ordinal).Select(n => $"'{n}' is in the file, but nothing here has that name"));
+        problems.AddRange(file.Tensors.Keys.Where(n => !names.Contains(n)).Order(StringComparer.Ordinal)
+            .Select(n => $"'{n}' is in the file, but nothing here has that name"));
         string[] scalars = [.. optimizer.Scalars.Names.Order(StringComparer.Ordinal)];
-        if (!header.Scalars.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars) || !header.Schedules.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars))
+        if (!header.Scalars.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars)
+            || !header.Schedules.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars))
+        {
             problems.Add($"scheduled scalars {string.Join(", ", header.Scalars.Keys)} in the file, {string.Join(", ", scalars)} here");
+        }
         int groups = optimizer.Scalars.GroupCount;
-        foreach (int found in header.Scalars.Values.Select(v => v.Length).Concat(header.Schedules.Values.Select(v => v.Length)).Where(n => n != groups).Distinct())
+        foreach (int found in header.Scalars.Values.Select(v => v.Length).Concat(header.Schedules.Values.Select(v => v.Length))
+            .Where(n => n != groups).Distinct())
+        {
             problems.Add($"{found} optimizer group(s) in the file, {groups} here");
+        }
         string[] strangers = [.. header.Frozen.Where(n => optimizer.Plan.Trained.All(p => p.Name != n))];
         if (strangers.Length > 0) problems.Add($"frozen in the file, but no parameters here: {string.Join(", ", strangers)}");
         if (problems.Count == 0) return;
         string more = problems.Count > 10 ? $"; and {problems.Count - 10} more" : "";
-        throw new CheckpointException($"Checkpoint '{path}' does not fit the model and optimizer: {string.Join("; ", problems.Take(10))}{more}. Load it with the model, optimizer and parameter choice that wrote it.");
+        throw new CheckpointException(
+            $"Checkpoint '{path}' does not fit the model and optimizer: {string.Join("; ", problems.Take(10))}{more}. "
+            + "Load it with the model, optimizer and parameter choice that wrote it.");
     }
 }
 
-// What a checkpoint says beside its tensors.
+/// <summary>What a checkpoint says beside its tensors.</summary>
 internal sealed record CheckpointHeader
 {
     public int FormatVersion { get; init; }

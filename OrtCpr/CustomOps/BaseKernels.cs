@@ -9,7 +9,7 @@ internal readonly record struct StepScalars(long Step, long Group, float Learnin
 /// <summary>The kernel of one base rule: which links it does in one pass, and its scalars for a step.</summary>
 internal abstract unsafe class BaseKernel
 {
-    // A new base rule with a kernel is a row here.
+    /// <summary>A new base rule with a kernel is a row here.</summary>
     private static readonly Dictionary<Type, BaseKernel> Table = new()
     {
         [typeof(ScaleByAdam)] = new AdamKernel(),
@@ -22,7 +22,8 @@ internal abstract unsafe class BaseKernel
     {
         UpdateLink[] all = [.. links.Where(l => l.Stage != UpdateStage.NewParameter)];
         UpdateLink? rule = all.FirstOrDefault(l => l.Stage == UpdateStage.Direction);
-        return rule is not null && Table.TryGetValue(rule.GetType(), out BaseKernel? kernel) && all.All(l => l == rule || kernel.Fuses(l)) ? kernel : null;
+        return rule is not null && Table.TryGetValue(rule.GetType(), out BaseKernel? kernel) && all.All(l => l == rule || kernel.Fuses(l))
+            ? kernel : null;
     }
 
     /// <summary>Whether the kernel does the link in its own pass over the elements.</summary>

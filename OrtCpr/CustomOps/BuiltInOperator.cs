@@ -5,29 +5,33 @@ namespace OrtCpr.CustomOps;
 /// <summary>An attribute of an operator of ONNX Runtime's: a list of integers, one integer, one number or a text.</summary>
 internal sealed record BuiltInAttribute(string Name, object Value);
 
-/// <summary>
-/// An operator of ORT's own, called from inside a kernel (OrtApi CreateOp and InvokeOp): the provider's kernel, on the session's threads. Made with a kernel and released with it; runs of one kernel may use it at the same time.
-/// </summary>
+/// <summary>An operator of ORT's own, called from inside a kernel (OrtApi CreateOp and InvokeOp): the provider's
+/// kernel, on the session's threads. Made with a kernel and released with it; runs of one kernel may use it at the same
+/// time.</summary>
 internal static unsafe class BuiltInOperator
 {
-    // OrtOpAttrType.
+    /// <summary>OrtOpAttrType.</summary>
     private const int IntAttribute = 1;
     private const int IntsAttribute = 2;
     private const int FloatAttribute = 3;
     private const int TextAttribute = 5;
 
-    private static readonly delegate* unmanaged<nint, byte*, byte*, int, byte**, OperandType*, int, nint*, int, int, int, nint*, nint> CreateFunction =
-        (delegate* unmanaged<nint, byte*, byte*, int, byte**, OperandType*, int, nint*, int, int, int, nint*, nint>)OrtNative.Function("CreateOp");
+    private static readonly delegate* unmanaged<
+        nint, byte*, byte*, int, byte**, OperandType*, int, nint*, int, int, int, nint*, nint> CreateFunction =
+        (delegate* unmanaged<nint, byte*, byte*, int, byte**, OperandType*, int, nint*, int, int, int, nint*, nint>)OrtNative.Function(
+            "CreateOp");
 
     private static readonly delegate* unmanaged<nint, nint, nint*, int, nint*, int, nint> InvokeFunction =
         (delegate* unmanaged<nint, nint, nint*, int, nint*, int, nint>)OrtNative.Function("InvokeOp");
 
-    private static readonly delegate* unmanaged<nint, void> ReleaseFunction = (delegate* unmanaged<nint, void>)OrtNative.Function("ReleaseOp");
+    private static readonly delegate* unmanaged<nint, void> ReleaseFunction = (delegate* unmanaged<nint, void>)OrtNative.Function(
+        "ReleaseOp");
 
     private static readonly delegate* unmanaged<byte*, void*, int, int, nint*, nint> CreateAttributeFunction =
         (delegate* unmanaged<byte*, void*, int, int, nint*, nint>)OrtNative.Function("CreateOpAttr");
 
-    private static readonly delegate* unmanaged<nint, void> ReleaseAttributeFunction = (delegate* unmanaged<nint, void>)OrtNative.Function("ReleaseOpAttr");
+    private static readonly delegate* unmanaged<nint, void> ReleaseAttributeFunction = (delegate* unmanaged<nint, void>)OrtNative.Function(
+        "ReleaseOpAttr");
 
     /// <summary>For a kernel that is being made.</summary>
     /// <param name="info">OrtKernelInfo of the kernel.</param>
@@ -50,7 +54,8 @@ internal static unsafe class BuiltInOperator
                 byte* parameter = type;
                 OperandType element = OperandType.Float;
                 nint made;
-                OrtNative.Check(CreateFunction(info, text, where, version, &parameter, &element, 1, values, handles.Length, inputs, 1, &made));
+                OrtNative.Check(
+                    CreateFunction(info, text, where, version, &parameter, &element, 1, values, handles.Length, inputs, 1, &made));
                 return made;
             }
         }
@@ -66,7 +71,8 @@ internal static unsafe class BuiltInOperator
     /// <param name="inputs">OrtValues.</param>
     /// <param name="count">How many.</param>
     /// <param name="output">An OrtValue over memory of the right size.</param>
-    public static void Invoke(nint context, nint made, nint* inputs, int count, nint output) => OrtNative.Check(InvokeFunction(context, made, inputs, count, &output, 1));
+    public static void Invoke(nint context, nint made, nint* inputs, int count, nint output) =>
+        OrtNative.Check(InvokeFunction(context, made, inputs, count, &output, 1));
 
     /// <summary>Gives back what <see cref="Create"/> made; 0 is nothing.</summary>
     public static void Release(nint made)

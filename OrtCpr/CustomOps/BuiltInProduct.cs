@@ -2,7 +2,8 @@ using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>ORT's own matrix product for kernels, several of one size at a time: com.microsoft.FusedMatMul, which takes either operand transposed.</summary>
+/// <summary>ORT's own matrix product for kernels, several of one size at a time: com.microsoft.FusedMatMul, which takes
+/// either operand transposed.</summary>
 internal static unsafe class BuiltInProduct
 {
     /// <summary>For a kernel that is being made.</summary>

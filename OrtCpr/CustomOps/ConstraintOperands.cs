@@ -42,11 +42,14 @@ internal sealed unsafe class ConstraintOperands(ConstrainNorm link)
     /// <param name="isJoined">Whether outputs hold the rows of all matrices; else that of one.</param>
     public void Write(in KernelContext context, UpdateTask* tasks, int count, bool isJoined)
     {
-        InputTensor<float> lambda = context.In<float>("lambda"), kappa = context.In<float>("kappa"), detector = context.In<float>("detector");
+        InputTensor<float> lambda = context.In<float>("lambda"), kappa = context.In<float>("kappa");
+        InputTensor<float> detector = context.In<float>("detector");
         nint row = isJoined ? 0 : (nint)tasks[0].Row, rows = isJoined ? lambda.Length : 1;
         float* newLambda = Copy(lambda, row, rows, context.Out("lambda", [rows]));
         float* newKappa = Copy(kappa, row, rows, context.Out("kappa", [rows]));
-        float* newDetector = Copy(detector, row * DetectorState.Columns, rows * DetectorState.Columns, context.Out("detector", [rows, DetectorState.Columns]));
+        float* newDetector =
+            Copy(detector, row * DetectorState.Columns, rows * DetectorState.Columns, context.Out(
+                "detector", [rows, DetectorState.Columns]));
         for (int i = 0; i < count; i++)
         {
             ref readonly ConstraintState state = ref tasks[i].State;
@@ -57,7 +60,8 @@ internal sealed unsafe class ConstraintOperands(ConstrainNorm link)
             own[DetectorState.SamplesColumn] = (float)state.Samples;
             own[1] = (float)state.LastSample;
             own[2] = (float)state.EarlierSample;
-            own[DetectorState.StateColumn] = state.EverActive ? DetectorState.EverActive : state.IsSet ? DetectorState.Set : DetectorState.NotSet;
+            own[DetectorState.StateColumn] = state.EverActive ? DetectorState.EverActive : state.IsSet ? DetectorState.Set
+                : DetectorState.NotSet;
         }
     }
 

@@ -4,7 +4,8 @@ using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>A convolution of two spatial axes and one group, or a gradient of one. Attributes: strides, dilations, pads as in Conv.</summary>
+/// <summary>A convolution of two spatial axes and one group, or a gradient of one. Attributes: strides, dilations, pads
+/// as in Conv.</summary>
 /// <remarks>Where tiles pay (<see cref="WinogradShape.Pays"/>) it goes by them, elsewhere by <see cref="RunDirect"/>.</remarks>
 internal abstract unsafe class ConvOperator(OperatorDefinition definition, ProductForm tiled) : CpuOperator(definition)
 {
@@ -22,7 +23,9 @@ internal abstract unsafe class ConvOperator(OperatorDefinition definition, Produ
     /// <inheritdoc/>
     public override nint CreateState(nint info)
     {
-        long[] strides = OrtNative.GetIntegers(info, "strides\0"u8, Spatial), dilations = OrtNative.GetIntegers(info, "dilations\0"u8, Spatial), pads = OrtNative.GetIntegers(info, "pads\0"u8, 2 * Spatial);
+        long[] strides = OrtNative.GetIntegers(info, "strides\0"u8, Spatial);
+        long[] dilations = OrtNative.GetIntegers(info, "dilations\0"u8, Spatial);
+        long[] pads = OrtNative.GetIntegers(info, "pads\0"u8, 2 * Spatial);
         Settings* made = (Settings*)NativeMemory.AllocZeroed((nuint)sizeof(Settings));
         strides.CopyTo(new Span<long>(made->Strides, Spatial));
         dilations.CopyTo(new Span<long>(made->Dilations, Spatial));
@@ -107,7 +110,11 @@ internal abstract unsafe class ConvOperator(OperatorDefinition definition, Produ
     {
         long* y = stackalloc long[2 + Spatial];
         if (!OutputShape(state, x, w, new(y, 2 + Spatial)) || !dy.SequenceEqual(new(y, 2 + Spatial)))
-            throw new OperandException($"{Name}: shapes x [{string.Join(',', x.ToArray())}], weight [{string.Join(',', w.ToArray())}] and dy [{string.Join(',', dy.ToArray())}] do not belong to one convolution.");
+        {
+            throw new OperandException(
+                $"{Name}: shapes x [{string.Join(',', x.ToArray())}], weight [{string.Join(',', w.ToArray())}] and dy "
+                + $"[{string.Join(',', dy.ToArray())}] do not belong to one convolution.");
+        }
         return Shape(state, x, w, dy);
     }
 

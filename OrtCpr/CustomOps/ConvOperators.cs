@@ -3,7 +3,8 @@ using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>The gradient with respect to the weight: x [N, C, H, W], weight [M, C, kh, kw], of which only the shape counts, dy [N, M, OH, OW] → [M, C, kh, kw].</summary>
+/// <summary>The gradient with respect to the weight: x [N, C, H, W], weight [M, C, kh, kw], of which only the shape
+/// counts, dy [N, M, OH, OW] → [M, C, kh, kw].</summary>
 internal sealed unsafe class ConvWeightGradOperator(OperatorDefinition definition) : ConvOperator(definition, ProductForm.FirstTransposed)
 {
     /// <inheritdoc/>
@@ -15,7 +16,8 @@ internal sealed unsafe class ConvWeightGradOperator(OperatorDefinition definitio
     }
 
     /// <inheritdoc/>
-    protected override nint CreateDirect(nint info, long[] strides, long[] dilations, long[] pads) => BuiltInProduct.Create(info, ProductForm.SecondTransposed);
+    protected override nint CreateDirect(nint info, long[] strides, long[] dilations, long[] pads) =>
+        BuiltInProduct.Create(info, ProductForm.SecondTransposed);
 
     /// <inheritdoc/>
     protected override nint ScratchLength(in ConvShape shape, bool tiled) =>
@@ -33,7 +35,8 @@ internal sealed unsafe class ConvWeightGradOperator(OperatorDefinition definitio
         WinogradWeightGrad.Run(WinogradShape.Of(shape), tensors.X, tensors.Y, tensors.Weight, scratch, loop, product);
 }
 
-/// <summary>The gradient with respect to the input: dy [N, M, OH, OW], weight [M, C, kh, kw], the input's shape [4] → [N, C, H, W].</summary>
+/// <summary>The gradient with respect to the input: dy [N, M, OH, OW], weight [M, C, kh, kw], the input's shape [4] →
+/// [N, C, H, W].</summary>
 internal sealed unsafe class ConvInputGradOperator(OperatorDefinition definition) : ConvOperator(definition, ProductForm.Plain)
 {
     /// <inheritdoc/>
@@ -48,7 +51,8 @@ internal sealed unsafe class ConvInputGradOperator(OperatorDefinition definition
     }
 
     /// <inheritdoc/>
-    protected override nint CreateDirect(nint info, long[] strides, long[] dilations, long[] pads) => BuiltInProduct.Create(info, ProductForm.FirstTransposed);
+    protected override nint CreateDirect(nint info, long[] strides, long[] dilations, long[] pads) =>
+        BuiltInProduct.Create(info, ProductForm.FirstTransposed);
 
     /// <inheritdoc/>
     protected override nint ScratchLength(in ConvShape shape, bool tiled) =>
@@ -66,8 +70,10 @@ internal sealed unsafe class ConvInputGradOperator(OperatorDefinition definition
         WinogradConv.Run(WinogradShape.OfInputGradient(shape), tensors.Y, tensors.Weight, true, null, tensors.X, scratch, loop, product);
 }
 
-/// <summary>The convolution itself: x [N, C, H, W], weight [M, C, kh, kw], bias [M] where there is one → [N, M, OH, OW]. Not by tiles it is ORT's own Conv.</summary>
-internal sealed unsafe class ConvForwardOperator(OperatorDefinition definition, bool hasBias) : ConvOperator(definition, ProductForm.SecondTransposed)
+/// <summary>The convolution itself: x [N, C, H, W], weight [M, C, kh, kw], bias [M] where there is one → [N, M, OH,
+/// OW]. Not by tiles it is ORT's own Conv.</summary>
+internal sealed unsafe class ConvForwardOperator(OperatorDefinition definition, bool hasBias) : ConvOperator(definition,
+    ProductForm.SecondTransposed)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
@@ -76,20 +82,26 @@ internal sealed unsafe class ConvForwardOperator(OperatorDefinition definition, 
         float* bias = null;
         long* y = stackalloc long[4];
         if (!OutputShape(context.State, x.Shape, weight.Shape, new(y, 4)))
-            throw new OperandException($"{Name}: shapes x [{string.Join(',', x.Shape.ToArray())}] and weight [{string.Join(',', weight.Shape.ToArray())}] do not belong to one convolution.");
+        {
+            throw new OperandException(
+                $"{Name}: shapes x [{string.Join(',', x.Shape.ToArray())}] and weight [{string.Join(',', weight.Shape.ToArray())}] do not "
+                + "belong to one convolution.");
+        }
         if (hasBias)
             bias = context.Like("bias", (nint)y[1]);
         Run(context, Shape(context.State, x.Shape, weight.Shape, new(y, 4)), x.Data, weight.Data, bias, context.Out("y", new(y, 4)));
     }
 
     /// <inheritdoc/>
-    protected override nint CreateDirect(nint info, long[] strides, long[] dilations, long[] pads) => BuiltInOperator.Create(info, "", "Conv", 11, hasBias ? 3 : 2,
+    protected override nint CreateDirect(nint info, long[] strides, long[] dilations, long[] pads) =>
+        BuiltInOperator.Create(info, "", "Conv", 11, hasBias ? 3 : 2,
     [
         new("auto_pad", "NOTSET"), new("group", 1L), new("strides", strides), new("dilations", dilations), new("pads", pads),
     ]);
 
     /// <inheritdoc/>
-    protected override nint ScratchLength(in ConvShape shape, bool tiled) => tiled ? WinogradConv.ScratchLength(WinogradShape.Of(shape)) : 0;
+    protected override nint ScratchLength(in ConvShape shape, bool tiled) =>
+        tiled ? WinogradConv.ScratchLength(WinogradShape.Of(shape)) : 0;
 
     /// <inheritdoc/>
     protected override void RunDirect(in ConvShape shape, in Tensors tensors, float* scratch, ParallelLoop loop)

@@ -2,10 +2,9 @@ using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>
-/// The CPU kernel of one operator of domain <c>ortcpr</c>, for float32. Operands are those of the definition, read by slot name.
-/// It holds no state, so one object serves every session and every node; what a node's kernel has to keep lies in <see cref="CreateState"/>.
-/// </summary>
+/// <summary>The CPU kernel of one operator of domain <c>ortcpr</c>, for float32. Operands are those of the definition,
+/// read by slot name. It holds no state, so one object serves every session and every node; what a node's kernel has to
+/// keep lies in <see cref="CreateState"/>.</summary>
 internal abstract class CpuOperator(OperatorDefinition definition)
 {
     /// <summary>The operator.</summary>

@@ -6,7 +6,7 @@ namespace OrtCpr.CustomOps;
 /// <summary>
 /// What the operators of a cross-entropy have in common: checked rows, and the share of the target that is spread over the classes,
 /// attribute smoothing, where the operator has it.
-/// </summary>
+///</summary>
 internal abstract unsafe class CrossEntropyOperator(OperatorDefinition definition) : FloatAttributeOperator(definition, "smoothing")
 {
     /// <summary>Rows and classes; refuses labels outside of them, which would read other memory.</summary>
@@ -49,7 +49,8 @@ internal sealed unsafe class CrossEntropyRowsGradOperator(OperatorDefinition def
         InputTensor<float> logits = context.In<float>("logits");
         InputTensor<long> labels = context.In<long>("labels");
         (long rows, long classes) = Check(context, logits, labels);
-        float* sums = context.Like("log_sums", (nint)rows), dy = context.Like("dy", (nint)rows), gradient = context.Out("gradient", logits.Shape);
+        float* sums = context.Like("log_sums", (nint)rows), dy = context.Like("dy", (nint)rows);
+        float* gradient = context.Out("gradient", logits.Shape);
         CrossEntropyKernel.Backward(
             logits.Data, labels.Data, Attribute(context), sums, dy, gradient, (nint)rows, (nint)classes, context.Threads);
     }

@@ -7,7 +7,7 @@ namespace OrtCpr.CustomOps;
 /// <summary>The kernels for float32 tensors on the CPU, registered against the definitions of their operators.</summary>
 internal static class KernelCatalog
 {
-    // A new fused operator is its definition and a row here.
+    /// <summary>A new fused operator is its definition and a row here.</summary>
     private static readonly Dictionary<OperatorDefinition, CpuOperator> Table = new CpuOperator[]
     {
         new SquaredNormOperator(SquaredNorm.Definition),

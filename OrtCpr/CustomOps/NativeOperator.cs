@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace OrtCpr.CustomOps;
 
 /// <summary>
-/// What ORT holds of an operator: the callbacks, and behind them what the callbacks need. ORT passes the address of the
+/// What ORT holds of an operator: the callbacks, and after them what the callbacks need. ORT passes the address of the
 /// first member back, which is the address of the whole. Owned by <see cref="CustomOpDomain"/>.
-/// </summary>
+///</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct NativeOperator
 {
@@ -55,13 +55,15 @@ internal unsafe struct NativeOperator
     private static byte* GetProvider(CustomOpAbi* self) => null;
 
     [UnmanagedCallersOnly]
-    private static OperandType GetInputType(CustomOpAbi* self, nuint index) => CpuOperator.TypeOf(Managed(self).Definition.Inputs[(int)index]);
+    private static OperandType GetInputType(CustomOpAbi* self, nuint index) =>
+        CpuOperator.TypeOf(Managed(self).Definition.Inputs[(int)index]);
 
     [UnmanagedCallersOnly]
     private static nuint GetInputCount(CustomOpAbi* self) => (nuint)Managed(self).Definition.Inputs.Count;
 
     [UnmanagedCallersOnly]
-    private static OperandType GetOutputType(CustomOpAbi* self, nuint index) => CpuOperator.TypeOf(Managed(self).Definition.Outputs[(int)index]);
+    private static OperandType GetOutputType(CustomOpAbi* self, nuint index) =>
+        CpuOperator.TypeOf(Managed(self).Definition.Outputs[(int)index]);
 
     [UnmanagedCallersOnly]
     private static nuint GetOutputCount(CustomOpAbi* self) => (nuint)Managed(self).Definition.Outputs.Count;

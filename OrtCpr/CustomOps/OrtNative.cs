@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 
@@ -8,7 +7,7 @@ namespace OrtCpr.CustomOps;
 /// The functions of ORT's C API that custom operators need and the managed package does not expose. Addresses come from the
 /// table that <c>OrtGetApiBase</c> gives, at the place that the field of the same name has in the package's own
 /// <see cref="OrtApi"/>, so no index is written down here.
-/// </summary>
+///</summary>
 internal static unsafe partial class OrtNative
 {
     /// <summary>The first C API version that has every function used here (shapes without allocation came with 1.24).</summary>
@@ -49,23 +48,28 @@ internal static unsafe partial class OrtNative
     private static readonly delegate* unmanaged<nint, OperandType*, long**, nuint*, nint> GetShapeFunction =
         (delegate* unmanaged<nint, OperandType*, long**, nuint*, nint>)Function("GetTensorElementTypeAndShapeDataReference");
 
-    private static readonly delegate* unmanaged<nint, delegate* unmanaged<void*, nuint, void>, nuint, nuint, void*, nint> ParallelForFunction =
-        (delegate* unmanaged<nint, delegate* unmanaged<void*, nuint, void>, nuint, nuint, void*, nint>)Function("KernelContext_ParallelFor");
+    private static readonly delegate* unmanaged<
+        nint, delegate* unmanaged<void*, nuint, void>, nuint, nuint, void*, nint> ParallelForFunction =
+        (delegate* unmanaged<nint, delegate* unmanaged<void*, nuint, void>, nuint, nuint, void*, nint>)Function(
+            "KernelContext_ParallelFor");
 
     private static readonly delegate* unmanaged<nint, void*, nuint, long*, nuint, OperandType, nint*, nint> WrapFunction =
         (delegate* unmanaged<nint, void*, nuint, long*, nuint, OperandType, nint*, nint>)Function("CreateTensorWithDataAsOrtValue");
 
-    private static readonly delegate* unmanaged<nint, void> ReleaseValueFunction = (delegate* unmanaged<nint, void>)Function("ReleaseValue");
+    private static readonly delegate* unmanaged<nint, void> ReleaseValueFunction = (delegate* unmanaged<nint, void>)Function(
+        "ReleaseValue");
 
     private static readonly delegate* unmanaged<nint, nint, nint*, nint> GetAllocatorFunction =
         (delegate* unmanaged<nint, nint, nint*, nint>)Function("KernelContext_GetAllocator");
 
-    private static readonly delegate* unmanaged<nint, void> ReleaseAllocatorFunction = (delegate* unmanaged<nint, void>)Function("ReleaseAllocator");
+    private static readonly delegate* unmanaged<nint, void> ReleaseAllocatorFunction = (delegate* unmanaged<nint, void>)Function(
+        "ReleaseAllocator");
 
     private static readonly delegate* unmanaged<nint, nuint, void**, nint> AllocateFunction =
         (delegate* unmanaged<nint, nuint, void**, nint>)Function("AllocatorAlloc");
 
-    private static readonly delegate* unmanaged<nint, void*, nint> FreeFunction = (delegate* unmanaged<nint, void*, nint>)Function("AllocatorFree");
+    private static readonly delegate* unmanaged<nint, void*, nint> FreeFunction = (delegate* unmanaged<nint, void*, nint>)Function(
+        "AllocatorFree");
 
     private static readonly delegate* unmanaged<nint, byte*, long*, nuint*, nint> GetIntegersFunction =
         (delegate* unmanaged<nint, byte*, long*, nuint*, nint>)Function("KernelInfoGetAttributeArray_int64");
@@ -149,7 +153,8 @@ internal static unsafe partial class OrtNative
         foreach (long dimension in shape) length *= dimension;
         nint value;
         fixed (long* dimensions = shape)
-            Check(WrapFunction(CpuMemory, data, (nuint)(length * sizeof(float)), dimensions, (nuint)shape.Length, OperandType.Float, &value));
+            Check(WrapFunction(CpuMemory, data, (nuint)(length * sizeof(float)), dimensions, (nuint)shape.Length, OperandType.Float,
+                &value));
         return value;
     }
 
@@ -220,14 +225,25 @@ internal static unsafe partial class OrtNative
             : throw new NotSupportedException($"The loaded ONNX Runtime has no C API of version {ApiVersion}; 1.24 or newer is needed.");
     }
 
-    // By the name in OrtApi.
-    internal static nint Function(string name)
+    /// <summary>The address of a function, by its name in <see cref="OrtApi"/>.</summary>
+    /// <exception cref="NotSupportedException">The managed package does not know it.</exception>
+    internal static nint Function(string name) => Table[SlotOf(name)];
+
+    /// <summary>Which entry of the table a function is: its field's place in memory. The order in which reflection
+    /// lists fields is not defined.</summary>
+    /// <exception cref="NotSupportedException">The managed package does not know it.</exception>
+    internal static int SlotOf(string name)
     {
-        FieldInfo[] fields = typeof(OrtApi).GetFields();
-        int index = Array.FindIndex(fields, field => field.Name == name);
-        return index >= 0
-            ? Table[index]
-            : throw new NotSupportedException($"This version of Microsoft.ML.OnnxRuntime.Managed does not know '{name}'.");
+        try
+        {
+            return (int)Marshal.OffsetOf<OrtApi>(name) / sizeof(nint);
+        }
+        catch (ArgumentException error)
+        {
+            throw new NotSupportedException(
+                $"This version of Microsoft.ML.OnnxRuntime.Managed does not know the function '{name}'. Take version 1.24 or newer.",
+                error);
+        }
     }
 
     [LibraryImport("onnxruntime")]

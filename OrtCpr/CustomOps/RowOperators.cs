@@ -38,7 +38,8 @@ internal sealed unsafe class SoftmaxGradOperator(OperatorDefinition definition) 
 }
 
 /// <summary>The gradient of LayerNormalization, or that of RMSNormalization, which has no mean, no bias and computes 1/σ itself.</summary>
-internal sealed unsafe class LayerNormGradOperator(OperatorDefinition definition, bool hasMean) : FloatAttributeOperator(definition, "epsilon")
+internal sealed unsafe class LayerNormGradOperator(OperatorDefinition definition, bool hasMean) : FloatAttributeOperator(definition,
+    "epsilon")
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
@@ -46,7 +47,8 @@ internal sealed unsafe class LayerNormGradOperator(OperatorDefinition definition
         InputTensor<float> x = context.In<float>("x"), gain = context.In<float>("gain");
         if (gain.Length == 0 ? x.Length != 0 : x.Length % gain.Length != 0)
             throw new OperandException($"{Name}: 'x' has {x.Length} elements, which are no rows of 'gain', {gain.Length}.");
-        LayerNormGradTensors tensors = new() { Columns = gain.Length, Rows = gain.Length == 0 ? 0 : x.Length / gain.Length, X = x.Data, Gain = gain.Data };
+        LayerNormGradTensors tensors = new()
+            { Columns = gain.Length, Rows = gain.Length == 0 ? 0 : x.Length / gain.Length, X = x.Data, Gain = gain.Data };
         if (hasMean)
         {
             tensors.Mean = context.Like("mean", tensors.Rows);

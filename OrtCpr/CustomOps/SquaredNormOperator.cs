@@ -28,9 +28,13 @@ internal sealed unsafe class SquaredNormsOperator(OperatorDefinition definition)
         for (nint i = 0; i < starts.Length; i++)
         {
             if (starts.Data[i] < 0 || lengths.Data[i] < 0 || starts.Data[i] > x.Length - lengths.Data[i])
-                throw new OperandException($"{Name}: tensor {i} is [{starts.Data[i]}, +{lengths.Data[i]}), outside of 'x', which has {x.Length} elements.");
+            {
+                throw new OperandException(
+                    $"{Name}: tensor {i} is [{starts.Data[i]}, +{lengths.Data[i]}), outside of 'x', which has {x.Length} elements.");
+            }
         }
         Measurement.OfEach(
-            RegularizerFormula.Of(Regularizer.L2), x.Data, starts.Data, lengths.Data, starts.Length, context.Out("squared_norms", [starts.Length]), context.Threads);
+            RegularizerFormula.Of(Regularizer.L2), x.Data, starts.Data, lengths.Data, starts.Length, context.Out(
+                "squared_norms", [starts.Length]), context.Threads);
     }
 }

@@ -4,7 +4,8 @@ using OrtCpr.Kernels;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>One step of one parameter, or of all parameters that a joined node covers: reads and checks operands, calls the kernel.</summary>
+/// <summary>One step of one parameter, or of all parameters that a joined node covers: reads and checks operands, calls
+/// the kernel.</summary>
 /// <remarks>What the operator does is read from the links of its definition; where an operand lies from its slots.</remarks>
 internal sealed unsafe class UpdateOperator : CpuOperator
 {
@@ -30,7 +31,8 @@ internal sealed unsafe class UpdateOperator : CpuOperator
         UpdateDefinition? single = definition as UpdateDefinition ?? (definition as JoinedDefinition)?.Single;
         if (single is null || BaseKernel.Find(single.Links) is not BaseKernel kernel)
             return null;
-        bool isFused = single.Links.Where(l => l.Stage == UpdateStage.NewParameter).All(l => l is ConstrainNorm { EvaluateAt: EvaluateAt.Updated });
+        bool isFused = single.Links.Where(l => l.Stage == UpdateStage.NewParameter)
+            .All(l => l is ConstrainNorm { EvaluateAt: EvaluateAt.Updated });
         return isFused ? new(definition, single, kernel) : null;
     }
 
@@ -71,7 +73,8 @@ internal sealed unsafe class UpdateOperator : CpuOperator
         _constraint?.Write(context, tasks.Items, applied, _isJoined);
     }
 
-    // A node of one parameter is one part. Offsets are those of a plan of ours, but the file may have been changed.
+    /// <summary>A node of one parameter is one part. Offsets are those of a plan of ours, but the file may have been
+    /// changed.</summary>
     private Parts PartsOf(in KernelContext context, in InputTensor<float> parameter)
     {
         if (!_isJoined)
@@ -89,7 +92,7 @@ internal sealed unsafe class UpdateOperator : CpuOperator
         return new(starts.Data, lengths.Data, starts.Length, 0);
     }
 
-    // False where the parameter takes no part in this step.
+    /// <summary>False where the parameter takes no part in this step.</summary>
     private bool Read(in UpdateSettings settings, void* coefficients, ref UpdateTask task)
     {
         long index = settings.Get<long>("parameter_index"), group = settings.Get<long>("group_index");

@@ -2,10 +2,10 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
 
-/// <summary>CIFAR-10 and CIFAR-100 in their binary form: records of one label byte (CIFAR-10) or two (CIFAR-100: coarse, fine) and 3072
-/// pixels, red, green, blue plane.</summary>
-/// <remarks>Columns: <c>image</c> UInt8[3,32,32], <c>label</c> Int64 (of CIFAR-100 the fine one), and of CIFAR-100 <c>coarse_label</c>.
-/// Held in memory, 3 KB an image.</remarks>
+/// <summary>CIFAR-10 and CIFAR-100 in their binary form: records of one label byte (CIFAR-10) or two (CIFAR-100:
+/// coarse, fine) and 3072 pixels, red, green, blue plane.</summary>
+/// <remarks>Columns: <c>image</c> UInt8[3,32,32], <c>label</c> Int64 (of CIFAR-100 the fine one), and of CIFAR-100
+/// <c>coarse_label</c>. Held in memory, 3 KB an image.</remarks>
 public sealed class CifarSource : DataSource
 {
     private const int Pixels = 3 * 32 * 32;
@@ -34,8 +34,8 @@ public sealed class CifarSource : DataSource
     /// <inheritdoc/>
     public override IReadOnlyList<DataColumn> Columns { get; }
 
-    /// <summary>The training or test part of a folder: <c>data_batch_1.bin … data_batch_5.bin</c> and <c>test_batch.bin</c> of CIFAR-10,
-    /// <c>train.bin</c> and <c>test.bin</c> of CIFAR-100.</summary>
+    /// <summary>The training or test part of a folder: <c>data_batch_1.bin … data_batch_5.bin</c> and
+    /// <c>test_batch.bin</c> of CIFAR-10, <c>train.bin</c> and <c>test.bin</c> of CIFAR-100.</summary>
     /// <exception cref="FileAccessException">A file can't be read.</exception>
     /// <exception cref="DataFileException">The folder has neither, or a file breaks the format.</exception>
     public static CifarSource FromFolder(string folder, bool training)
@@ -43,14 +43,15 @@ public sealed class CifarSource : DataSource
         ArgumentNullException.ThrowIfNull(folder);
         string hundred = Path.Combine(folder, training ? "train.bin" : "test.bin");
         if (File.Exists(hundred)) return FromFiles([hundred], 100);
-        string[] ten = [.. (training ? Enumerable.Range(1, 5).Select(i => $"data_batch_{i}.bin") : ["test_batch.bin"]).Select(f =>
-            Path.Combine(folder, f))];
+        string[] ten = [
+            .. (training ? Enumerable.Range(1, 5).Select(i => $"data_batch_{i}.bin") : ["test_batch.bin"]).Select(f =>
+                Path.Combine(folder, f))];
         string[] there = [.. ten.Where(File.Exists)];
         if (there.Length == ten.Length) return FromFiles(ten, 10);
         throw new DataFileException(there.Length > 0
             ? $"Folder '{folder}' lacks {string.Join(", ", ten.Except(there).Select(Path.GetFileName))} of CIFAR-10."
             : $"Folder '{folder}' has neither {Path.GetFileName(hundred)} (CIFAR-100, binary version) nor {Path.GetFileName(ten[0])} "
-                + $"(CIFAR-10, binary version). Unpack the binary version of the data set there.");
+            + "(CIFAR-10, binary version). Unpack the binary version of the data set there.");
     }
 
     /// <summary>Files one after the other.</summary>
@@ -83,11 +84,20 @@ public sealed class CifarSource : DataSource
     {
         int size = labels + Pixels;
         if (bytes.Length == 0 || bytes.Length % size != 0)
-            throw new DataFileException($"'{path}', offset {bytes.Length / size * size}: expected records of {size} bytes (CIFAR-{classes}, binary version); found {bytes.Length} bytes, {bytes.Length % size} more than whole records. The file is cut off, or is of another version.");
+        {
+            throw new DataFileException(
+                $"'{path}', offset {bytes.Length / size * size}: expected records of {size} bytes (CIFAR-{classes}, binary version); "
+                + $"found {bytes.Length} bytes, {bytes.Length % size} more than whole records. "
+                + "The file is cut off, or is of another version.");
+        }
         for (int at = 0; at < bytes.Length; at += size)
         {
             if (bytes[at + labels - 1] >= classes || (labels == 2 && bytes[at] >= 20))
-                throw new DataFileException($"'{path}', offset {at}: label {bytes[at + labels - 1]}{(labels == 2 ? $", coarse label {bytes[at]}" : "")}; expected below {classes}{(labels == 2 ? " and below 20" : "")}. The file is of another data set or damaged.");
+            {
+                throw new DataFileException(
+                    $"'{path}', offset {at}: label {bytes[at + labels - 1]}{(labels == 2 ? $", coarse label {bytes[at]}" : "")}; "
+                    + $"expected below {classes}{(labels == 2 ? " and below 20" : "")}. The file is of another data set or damaged.");
+            }
         }
         return bytes;
     }

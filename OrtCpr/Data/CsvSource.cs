@@ -12,8 +12,8 @@ public sealed record CsvOptions
     /// <summary>Name of the column with the label; null for none. Default null.</summary>
     public string? Label { get; init; }
 
-    /// <summary>True for a label that is a class (Int64), false for a number (Float [1]); null: a class where no label has a fraction, or
-    /// where any is a text. Default null.</summary>
+    /// <summary>True for a label that is a class (Int64), false for a number (Float [1]); null: a class where no label
+    /// has a fraction, or where any is a text. Default null.</summary>
     public bool? IsClass { get; init; }
 
     /// <summary>Columns of the features, in order; empty for all others. Default empty.</summary>
@@ -29,8 +29,8 @@ public sealed record CsvOptions
     public char? Separator { get; init; }
 }
 
-/// <summary>A CSV file with a header line (RFC 4180): columns <c>features</c> Float [number of features] and, where there is one,
-/// <c>label</c>.</summary>
+/// <summary>A CSV file with a header line (RFC 4180): columns <c>features</c> Float [number of features] and, where
+/// there is one, <c>label</c>.</summary>
 public sealed class CsvSource : DataSource
 {
     private readonly float[] _features;
@@ -65,8 +65,8 @@ public sealed class CsvSource : DataSource
     /// <param name="path">With a header line.</param>
     /// <param name="options">Columns; null for all as features.</param>
     /// <exception cref="FileAccessException">The file can't be read.</exception>
-    /// <exception cref="DataFileException">A column is missing, a cell is empty or no number, a line has another number of cells. At most
-    /// ten places are named.</exception>
+    /// <exception cref="DataFileException">A column is missing, a cell is empty or no number, a line has another number
+    /// of cells. At most ten places are named.</exception>
     public static CsvSource Read(string path, CsvOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(path);
@@ -97,7 +97,7 @@ public sealed class CsvSource : DataSource
         else BitConverter.TryWriteBytes(target, _targets![row]);
     }
 
-    // One pass over a file.
+    /// <summary>One pass over a file.</summary>
     private sealed class CsvReading(string path, CsvOptions options)
     {
         private const int MostProblems = 10;
@@ -130,10 +130,15 @@ public sealed class CsvSource : DataSource
                 if (text.IsEmpty) _problems.Add($"line {row.LineNumberFrom}, column '{header[label]}': the label is missing");
                 _labels.Add(text.ToString());
             }
-            if (count == 0) _problems.Add("there is no line behind the header");
+            if (count == 0) _problems.Add("there is no line after the header");
             (long[]? classes, float[]? targets, ImmutableArray<string> names) = label < 0 || _problems.Count > 0 ? (null, null, [])
                 : Labels();
-            if (_problems.Count > 0) throw new DataFileException($"'{path}': {string.Join("; ", _problems.Take(MostProblems))}{(_problems.Count > MostProblems ? "; and more" : "")}. Mend the lines, or choose other columns.");
+            if (_problems.Count > 0)
+            {
+                throw new DataFileException(
+                    $"'{path}': {string.Join("; ", _problems.Take(MostProblems))}{(_problems.Count > MostProblems ? "; and more" : "")}. "
+                    + "Mend the lines, or choose other columns.");
+            }
             return new CsvSource(count, [.. _features], columns.Length, classes, targets, [.. columns.Select(i => header[i])], names);
         }
 
@@ -144,13 +149,12 @@ public sealed class CsvSource : DataSource
             string[] twice = [.. wanted.Distinct().Where(w => header.Count(h => h == w) > 1).Select(w => $"'{w}'")];
             if (missing.Length > 0)
             {
-                throw new DataFileException($"'{path}', line 1: there is no column {string.Join(", ", missing)}; there are "
-                    + $"{string.Join(", ", header.Select(h => $"'{h}'"))}.");
+                throw new DataFileException(
+                    $"'{path}', line 1: there is no column {string.Join(", ", missing)}; "
+                    + $"there are {string.Join(", ", header.Select(h => $"'{h}'"))}.");
             }
             if (twice.Length > 0)
-            {
                 throw new DataFileException($"'{path}', line 1: several columns are named {string.Join(", ", twice)}. Rename them.");
-            }
             label = options.Label is null ? -1 : Array.IndexOf(header, options.Label);
             int[] columns = options.Features.Length > 0 ? [.. options.Features.Select(f => Array.IndexOf(header, f))]
                 : [.. Enumerable.Range(0, header.Length).Where(i => header[i] != options.Label)];
@@ -169,19 +173,20 @@ public sealed class CsvSource : DataSource
                 return number;
             }
             if (float.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out float value) && float.IsFinite(value))
-            {
                 return value;
-            }
-            _problems.Add($"line {line}, column '{column}': expected a number, found {(cell.IsEmpty ? "nothing" : $"'{(cell.Length > 30 ? cell[..30] : cell)}'")}{(cell.IsEmpty ? "" : $" (list the column as {nameof(CsvOptions.Categorical)} if it holds texts)")}");
+            string found = cell.IsEmpty ? "nothing"
+                : $"'{(cell.Length > 30 ? cell[..30] : cell)}' (list the column as {nameof(CsvOptions.Categorical)} if it holds texts)";
+            _problems.Add($"line {line}, column '{column}': expected a number, found {found}");
             return 0;
         }
 
         private (long[]? Classes, float[]? Targets, ImmutableArray<string> Names) Labels()
         {
-            double[] numbers = [.. _labels.Select(t => double.TryParse(t, NumberStyles.Float, CultureInfo.InvariantCulture, out double v)
-                ? v : double.NaN)];
-            bool areNumbers = !numbers.Any(double.IsNaN), areWhole = areNumbers
-                && numbers.All(v => v == Math.Floor(v) && v is >= 0 and < 1L << 31);
+            double[] numbers = [
+                .. _labels.Select(t =>
+                    double.TryParse(t, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) ? v : double.NaN)];
+            bool areNumbers = !numbers.Any(double.IsNaN);
+            bool areWhole = areNumbers && numbers.All(v => v == Math.Floor(v) && v is >= 0 and < 1L << 31);
             if (options.IsClass == false || (options.IsClass is null && areNumbers && !areWhole))
             {
                 if (areNumbers) return (null, [.. numbers.Select(v => (float)v)], []);
@@ -200,7 +205,8 @@ public sealed class CsvSource : DataSource
                 {
                     if (options.Classes.Length > 0)
                     {
-                        _problems.Add($"column '{options.Label}': '{_labels[i]}' in row {i + 1} is none of the classes "
+                        _problems.Add(
+                            $"column '{options.Label}': '{_labels[i]}' in row {i + 1} is none of the classes "
                             + $"{string.Join(", ", options.Classes)}");
                         break;
                     }

@@ -3,7 +3,7 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
 
-// Reading data files: errors of the file system name the file.
+/// <summary>Reading data files: errors of the file system name the file.</summary>
 internal static class DataFile
 {
     public static T Guard<T>(string path, Func<T> read)
@@ -18,8 +18,8 @@ internal static class DataFile
         }
     }
 
-    // A whole file of at most 2 GiB, unpacked where it is a .gz. `most`: what the format can come to; an archive of more is refused before
-    // it is unpacked.
+    /// <summary>A whole file of at most 2 GiB, unpacked where it is a .gz. <c>most</c>: what the format can come to; an
+    /// archive of more is refused before it is unpacked.</summary>
     public static byte[] ReadAll(string path, long most = int.MaxValue) => Guard(path, () =>
     {
         using FileStream file = File.OpenRead(path);

@@ -14,8 +14,9 @@ public sealed record DataLoaderOptions
     /// <summary>Whether each epoch has an order of its own. Default on.</summary>
     public bool Shuffle { get; init; } = true;
 
-    /// <summary>The examples of an epoch, counted from 0, in order, in place of a shuffle: a curriculum, say, or an order that was
-    /// recorded. As many as the source has; one may come more than once. Null (default) for <see cref="Shuffle"/>'s order.</summary>
+    /// <summary>The examples of an epoch, counted from 0, in order, in place of a shuffle: a curriculum, say, or an
+    /// order that was recorded. As many as the source has; one may come more than once. Null (default) for <see
+    /// cref="Shuffle"/>'s order.</summary>
     public Func<long, IReadOnlyList<int>>? Order { get; init; }
 
     /// <summary>Seed of shuffles and transforms. Default 0.</summary>
@@ -35,12 +36,13 @@ public sealed record DataLoaderOptions
         ImmutableDictionary.Create<string, ImmutableArray<Transform>>(StringComparer.Ordinal);
 }
 
-/// <summary>Batches of a source for a model's inputs, in an order that depends on seed and epoch only, from any batch of an epoch
-/// on.</summary>
-/// <remarks>A column goes to the input of its name; then a label column to the only label that is left, and the only other column to the
-/// only other input. Element types are converted, and an example takes the input's shape where it has the same number of elements. <c>new
-/// Trainer(driver).Fit(loader)</c> trains, and goes on inside an epoch after a resumption without making the earlier batches. Does not own
-/// the source. Several enumerations may run at once.</remarks>
+/// <summary>Batches of a source for a model's inputs, in an order that depends on seed and epoch only, from any batch
+/// of an epoch on.</summary>
+/// <remarks>A column goes to the input of its name; then a label column to the only label that is left, and the only
+/// other column to the only other input. Element types are converted, and an example takes the input's shape where it
+/// has the same number of elements. <c>new Trainer(driver).Fit(loader)</c> trains, and goes on inside an epoch after a
+/// resumption without making the earlier batches. Does not own the source. Several enumerations may run at
+/// once.</remarks>
 public sealed class DataLoader : BatchSource
 {
     private readonly DataSource _source;
@@ -65,22 +67,22 @@ public sealed class DataLoader : BatchSource
         if (_options.Prefetch < 0) problems.Add($"{nameof(DataLoaderOptions.Prefetch)} is {_options.Prefetch}; expected at least 0");
         foreach (string column in _options.Transforms.Keys.Where(k => source.Columns.All(c => c.Name != k)))
         {
-            problems.Add($"{nameof(DataLoaderOptions.Transforms)} names the column '{column}'; there are "
-                + $"{string.Join(", ", source.Columns)}");
+            problems.Add(
+                $"{nameof(DataLoaderOptions.Transforms)} names the column '{column}'; there are {string.Join(", ", source.Columns)}");
         }
         OptionException.ThrowIfAny("The loader has options out of range", problems);
         _slots = SlotTable.Match(source.Columns, inputs, _options);
         if (source.Count > int.MaxValue)
         {
-            throw new DataFileException($"The source has {source.Count} examples; a loader takes {int.MaxValue} at most. Use a larger "
-                + $"stride, or parts.");
+            throw new DataFileException(
+                $"The source has {source.Count} examples; a loader takes {int.MaxValue} at most. Use a larger stride, or parts.");
         }
         if (BatchCount == 0) throw new DataFileException($"The source has {source.Count} examples, no batch of {_options.BatchSize}.");
     }
 
     /// <summary>Batches of an epoch.</summary>
-    public long BatchCount => _options.DropLast ? _source.Count / _options.BatchSize
-        : (_source.Count + _options.BatchSize - 1) / _options.BatchSize;
+    public long BatchCount =>
+        _options.DropLast ? _source.Count / _options.BatchSize : (_source.Count + _options.BatchSize - 1) / _options.BatchSize;
 
     /// <inheritdoc/>
     public override long? BatchesPerEpoch => BatchCount;
@@ -118,15 +120,16 @@ public sealed class DataLoader : BatchSource
     {
         if (order.Count != _source.Count)
         {
-            throw new DataFileException($"{nameof(DataLoaderOptions.Order)} of epoch {epoch} has {order.Count} examples; expected "
-                + $"{_source.Count}, as the source has.");
+            throw new DataFileException(
+                $"{nameof(DataLoaderOptions.Order)} of epoch {epoch} has {order.Count} examples; "
+                + $"expected {_source.Count}, as the source has.");
         }
         foreach (int row in order)
         {
             if (row < 0 || row >= _source.Count)
             {
-                throw new DataFileException($"{nameof(DataLoaderOptions.Order)} of epoch {epoch} names example {row}; expected 0 to "
-                    + $"{_source.Count - 1}.");
+                throw new DataFileException(
+                    $"{nameof(DataLoaderOptions.Order)} of epoch {epoch} names example {row}; expected 0 to {_source.Count - 1}.");
             }
         }
         return order;
@@ -136,7 +139,7 @@ public sealed class DataLoader : BatchSource
     {
         byte[][] buffers = _spare.TryTake(out byte[][]? used) ? used
             : [.. _slots.Select(s =>
-            GC.AllocateUninitializedArray<byte>(Math.Max(1, checked(s.TargetSize * _options.BatchSize)), pinned: true))];
+                GC.AllocateUninitializedArray<byte>(Math.Max(1, checked(s.TargetSize * _options.BatchSize)), pinned: true))];
         var batch = new Batch { Released = () => _spare.Add(buffers) };
         for (int i = 0; i < _slots.Length; i++)
         {

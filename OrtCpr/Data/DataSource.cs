@@ -53,13 +53,12 @@ public abstract class DataSource : IDisposable
     {
         if (!(fraction is > 0 and < 1))
         {
-            throw new OptionException($"A split with a {nameof(fraction)} of "
-                + $"{fraction.ToString(System.Globalization.CultureInfo.InvariantCulture)}; expected a number above 0 and below 1.");
+            throw new OptionException(
+                $"A split with a {nameof(fraction)} of {fraction.ToString(System.Globalization.CultureInfo.InvariantCulture)}; "
+                + "expected a number above 0 and below 1.");
         }
         if (Count is < 2 or > int.MaxValue)
-        {
             throw new DataFileException($"A source of {Count} examples cannot be split; expected 2 to {int.MaxValue}.");
-        }
         int[] order = SplitMix64.For(seed, -1).Permutation((int)Count);
         int first = Math.Clamp((int)Math.Round(fraction * order.Length), 1, order.Length - 1);
         return (Select(order[..first]), Select(order[first..]));

@@ -4,14 +4,15 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
 
-// Conversion between packed numbers of element types.
+/// <summary>Conversion between packed numbers of element types.</summary>
 internal static class Numbers
 {
-    public static bool Has(ElementType type) => type is ElementType.Float or ElementType.Double or ElementType.Float16 or ElementType.Bool
-        or ElementType.Int8 or ElementType.UInt8 or ElementType.Int16
-        or ElementType.UInt16 or ElementType.Int32 or ElementType.UInt32 or ElementType.Int64 or ElementType.UInt64;
+    public static bool Has(ElementType type) =>
+        type is ElementType.Float or ElementType.Double or ElementType.Float16 or ElementType.Bool
+            or ElementType.Int8 or ElementType.Int16 or ElementType.Int32 or ElementType.Int64
+            or ElementType.UInt8 or ElementType.UInt16 or ElementType.UInt32 or ElementType.UInt64;
 
-    // As many numbers as both hold. What is too large for the target takes its nearest value.
+    /// <summary>As many numbers as both hold. What is too large for the target takes its nearest value.</summary>
     public static void Convert(ReadOnlySpan<byte> from, ElementType fromType, Span<byte> to, ElementType toType)
     {
         if (fromType == toType)
@@ -56,8 +57,8 @@ internal static class Numbers
         }
     }
 
-    private static void Each<TFrom, TTo>(ReadOnlySpan<TFrom> from, Span<TTo> to) where TFrom : struct, INumberBase<TFrom> where TTo
-        : struct, INumberBase<TTo>
+    private static void Each<TFrom, TTo>(ReadOnlySpan<TFrom> from,
+        Span<TTo> to) where TFrom : struct, INumberBase<TFrom> where TTo : struct, INumberBase<TTo>
     {
         for (int i = 0; i < to.Length; i++) to[i] = TTo.CreateSaturating(from[i]);
     }

@@ -12,7 +12,7 @@ public static partial class NumpyFile
 {
     private const int MagicLength = 6;
 
-    // Headers are a line of text; NumPy itself refuses longer ones.
+    /// <summary>Headers are a line of text; NumPy itself refuses longer ones.</summary>
     private const int LongestHeader = 1 << 16;
 
     private static readonly Dictionary<string, ElementType> Types = new(StringComparer.Ordinal)
@@ -52,7 +52,8 @@ public static partial class NumpyFile
         int got = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
         stream.Position = 0;
         if (got == 2 && start.SequenceEqual("PK"u8)) return ReadArchive(stream, path);
-        return new Dictionary<string, TensorData>(StringComparer.Ordinal) { [Path.GetFileNameWithoutExtension(path)] = ReadArray(stream, stream.Length, path) };
+        return new Dictionary<string, TensorData>(StringComparer.Ordinal)
+            { [Path.GetFileNameWithoutExtension(path)] = ReadArray(stream, stream.Length, path) };
     }
 
     private static Dictionary<string, TensorData> ReadArchive(Stream stream, string path)
@@ -67,15 +68,16 @@ public static partial class NumpyFile
                 // Deflate shrinks by a factor of 1032 at most; a larger claim would only make us allocate.
                 if (entry.Length > Math.Max(1, entry.CompressedLength) * 1100)
                 {
-                    throw new DataFileException($"'{path}', array '{entry.FullName}': {entry.CompressedLength} bytes cannot unpack to the "
-                        + $"{entry.Length} that the archive claims. Write the file again.");
+                    throw new DataFileException(
+                        $"'{path}', array '{entry.FullName}': {entry.CompressedLength} bytes cannot unpack to the {entry.Length} that the "
+                        + "archive claims. Write the file again.");
                 }
                 using Stream unpacked = entry.Open();
                 arrays[entry.FullName[..^".npy".Length]] = ReadArray(unpacked, entry.Length, $"{path}', array '{entry.FullName}");
             }
         }
-        catch (Exception error) when (error is InvalidDataException or ArgumentException or NotSupportedException
-            or IndexOutOfRangeException)
+        catch (Exception error)
+            when (error is InvalidDataException or ArgumentException or NotSupportedException or IndexOutOfRangeException)
         {
             throw new DataFileException($"'{path}' is no archive of arrays: {error.Message} Write it again with numpy.savez.", error);
         }
@@ -88,8 +90,9 @@ public static partial class NumpyFile
         Fill(stream, head[..8], path, 0, "the first 8 bytes of an array");
         if (!head[..MagicLength].SequenceEqual(Magic))
         {
-            throw new DataFileException($"'{path}', offset 0: expected the bytes 93 4E 55 4D 50 59 of a NumPy array; found "
-                + $"{Convert.ToHexString(head[..MagicLength])}. Write it with numpy.save or numpy.savez.");
+            throw new DataFileException(
+                $"'{path}', offset 0: expected the bytes 93 4E 55 4D 50 59 of a NumPy array; "
+                + $"found {Convert.ToHexString(head[..MagicLength])}. Write it with numpy.save or numpy.savez.");
         }
         int version = head[6], prefix = version == 1 ? 10 : 12;
         if (version is < 1 or > 3) throw new DataFileException($"'{path}', offset 6: format version {version}; expected 1, 2 or 3.");
@@ -98,8 +101,9 @@ public static partial class NumpyFile
             : BinaryPrimitives.ReadUInt32LittleEndian(head[8..]);
         if (length > LongestHeader || prefix + length > available)
         {
-            throw new DataFileException($"'{path}', offset 8: a header of {length} bytes; expected at most "
-                + $"{Math.Min(LongestHeader, available - prefix)}. The file is cut off or damaged.");
+            throw new DataFileException(
+                $"'{path}', offset 8: a header of {length} bytes; expected at most {Math.Min(LongestHeader, available - prefix)}. "
+                + "The file is cut off or damaged.");
         }
         byte[] text = new byte[length];
         Fill(stream, text, path, prefix, "the header");
@@ -107,7 +111,12 @@ public static partial class NumpyFile
         long elements = 1;
         foreach (long d in dims) elements = d == 0 ? 0 : elements > long.MaxValue / d ? long.MaxValue : elements * d;
         long rest = available - prefix - length, size = elements > long.MaxValue / 8 ? long.MaxValue : elements * type.BitsPerElement() / 8;
-        if (size != rest || size > int.MaxValue) throw new DataFileException($"'{path}', offset {prefix + length}: {type}[{string.Join(',', dims)}] takes {size} bytes; found {rest}. {(size > int.MaxValue ? "At most 2 GiB can be read; write several arrays." : "The file is cut off or damaged.")}");
+        if (size != rest || size > int.MaxValue)
+        {
+            throw new DataFileException(
+                $"'{path}', offset {prefix + length}: {type}[{string.Join(',', dims)}] takes {size} bytes; found {rest}. "
+                + $"{(size > int.MaxValue ? "At most 2 GiB can be read; write several arrays." : "The file is cut off or damaged.")}");
+        }
         byte[] data = new byte[size];
         Fill(stream, data, path, prefix + length, "the elements");
         return TensorData.Create(type, dims, data);
@@ -117,26 +126,29 @@ public static partial class NumpyFile
     {
         Match descr = DescrPattern().Match(header), order = OrderPattern().Match(header), shape = ShapePattern().Match(header);
         if (!descr.Success || !order.Success || !shape.Success)
-            throw new DataFileException($"'{path}', offset {offset}: expected a header with 'descr', 'fortran_order' and 'shape'; found {(header.Length > 200 ? header[..200] : header).Trim()}. Arrays of structures and of Python objects cannot be read.");
+        {
+            throw new DataFileException(
+                $"'{path}', offset {offset}: expected a header with 'descr', 'fortran_order' and 'shape'; "
+                + $"found {(header.Length > 200 ? header[..200] : header).Trim()}. "
+                + "Arrays of structures and of Python objects cannot be read.");
+        }
         string type = descr.Groups[1].Value;
         if (type.StartsWith('=')) type = $"<{type[1..]}";
         if (!Types.TryGetValue(type, out ElementType element))
         {
-            throw new DataFileException($"'{path}', offset {offset}: elements of type '{type}'; expected one of "
-                + $"{string.Join(", ", Types.Keys)}. Convert the array with astype before it is saved.");
+            throw new DataFileException(
+                $"'{path}', offset {offset}: elements of type '{type}'; expected one of {string.Join(", ", Types.Keys)}. "
+                + "Convert the array with astype before it is saved.");
         }
-        long[] dims = [.. shape.Groups[1].Value.Split(',',
-            StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(d =>
-            long.TryParse(d, NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n : -1)];
+        long[] dims = [.. shape.Groups[1].Value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(d => long.TryParse(d, NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n : -1)];
         if (dims.Any(d => d < 0))
-        {
             throw new DataFileException($"'{path}', offset {offset}: the shape ({shape.Groups[1].Value}) has what is no number.");
-        }
         // One axis has no order.
         if (order.Groups[1].Value == "True" && dims.Count(d => d != 1) > 1)
         {
-            throw new DataFileException($"'{path}', offset {offset}: the array is in Fortran order; expected C order. Save "
-                + $"numpy.ascontiguousarray of it.");
+            throw new DataFileException(
+                $"'{path}', offset {offset}: the array is in Fortran order; expected C order. Save numpy.ascontiguousarray of it.");
         }
         return (element, dims);
     }
@@ -146,8 +158,8 @@ public static partial class NumpyFile
         int got = stream.ReadAtLeast(target, target.Length, throwOnEndOfStream: false);
         if (got < target.Length)
         {
-            throw new DataFileException($"'{path}', offset {offset + got}: the file ends inside {what}; expected {target.Length - got} "
-                + $"more bytes. It is cut off.");
+            throw new DataFileException(
+                $"'{path}', offset {offset + got}: the file ends inside {what}; expected {target.Length - got} more bytes. It is cut off.");
         }
     }
 

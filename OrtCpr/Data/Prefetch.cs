@@ -3,9 +3,9 @@ using System.Threading.Channels;
 
 namespace OrtCpr.Data;
 
-// Makes batches ahead on a thread of the pool. The channel owns batches that nobody has taken yet: they are disposed when the consumer
-// leaves early. Errors of the producer reach the consumer behind the batches that came before; when the enumeration is over, so is the
-// producer.
+/// <summary>Makes batches ahead on a thread of the pool. The channel owns batches that nobody has taken yet: they are
+/// disposed when the consumer leaves early. Errors of the producer reach the consumer after the batches that came
+/// before; when the enumeration is over, so is the producer.</summary>
 internal static class Prefetch
 {
     public static IEnumerable<Batch> Ahead(IEnumerable<Batch> batches, int count)

@@ -4,7 +4,7 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
 
-// One input of a batch and the column that it comes from.
+/// <summary>One input of a batch and the column that it comes from.</summary>
 internal sealed record Slot(string Input, ElementType Type, IReadOnlyList<long> Dimensions, DataColumn Column, int Index,
     ImmutableArray<Transform> Transforms)
 {
@@ -13,7 +13,7 @@ internal sealed record Slot(string Input, ElementType Type, IReadOnlyList<long> 
     public bool IsCopied => Transforms.Length == 0 && Type == Column.Type;
 }
 
-// Which column goes to which input.
+/// <summary>Which column goes to which input.</summary>
 internal static class SlotTable
 {
     public static Slot[] Match(IReadOnlyList<DataColumn> columns, IReadOnlyList<BatchInput> inputs, DataLoaderOptions options)
@@ -40,9 +40,7 @@ internal static class SlotTable
             if (open.Length == 1 && free.Length == 1) found[open[0]] = free[0];
         }
         foreach (BatchInput input in inputs.Where(i => !found.ContainsKey(i)))
-        {
             problems.Add($"no column is {(input.IsLabel ? "label" : "input")} {input}; columns are {string.Join(", ", columns)}");
-        }
         var slots = new List<Slot>();
         foreach ((BatchInput input, int index) in found.OrderBy(f => inputs.ToList().IndexOf(f.Key)))
         {
@@ -50,19 +48,20 @@ internal static class SlotTable
             ImmutableArray<Transform> transforms = options.Transforms.GetValueOrDefault(column.Name, []);
             if (Shape(input, column) is not long[] dims) problems.Add($"column {column} does not have the shape of {input}");
             else if (!Numbers.Has(input.Type) || !Numbers.Has(column.Type)) problems.Add($"column {column} cannot be converted to {input}");
-            else if (column.Type.IsFloating() && !input.Type.IsFloating()) problems.Add($"column {column} has fractions, which {input} does not take");
+            else if (column.Type.IsFloating() && !input.Type.IsFloating())
+                problems.Add($"column {column} has fractions, which {input} does not take");
             else slots.Add(new Slot(input.Name, input.Type, dims, column, index, transforms));
             foreach (Transform transform in transforms) transform.Check(column.Dimensions);
         }
         if (problems.Count > 0)
         {
-            throw new DataFileException($"The data do not fit the model: {string.Join("; ", problems)}. Say which column belongs to which "
-                + $"input.");
+            throw new DataFileException(
+                $"The data do not fit the model: {string.Join("; ", problems)}. Say which column belongs to which input.");
         }
         return [.. slots];
     }
 
-    // Shape of one example as the input has it, the column's own where the input leaves it open.
+    /// <summary>Shape of one example as the input has it, the column's own where the input leaves it open.</summary>
     private static long[]? Shape(BatchInput input, DataColumn column)
     {
         if (input.Dimensions is null) return [.. column.Dimensions];
@@ -70,9 +69,7 @@ internal static class SlotTable
         string[] dims = [.. input.Dimensions.Skip(1)];
         long[] sizes = [.. dims.Select(d => long.TryParse(d, NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n : -1)];
         if (sizes.Length == column.Dimensions.Count && sizes.Zip(column.Dimensions).All(p => p.First < 0 || p.First == p.Second))
-        {
             return [.. column.Dimensions];
-        }
         return sizes.All(n => n >= 0) && sizes.Aggregate(1L, (n, d) => n * d) == column.Length ? sizes : null;
     }
 }

@@ -3,8 +3,8 @@ using OrtCpr.Graph.Ir;
 namespace OrtCpr.Data;
 
 /// <summary>Random integers that are the same on every machine and in every version of .NET (Steele, Lea, Flood 2014).</summary>
-/// <remarks>Splits, shuffles and augmentations come from here and will never change: a published run names only its seed. Not for secrets.
-/// Not thread-safe.</remarks>
+/// <remarks>Splits, shuffles and augmentations come from here and will never change: a published run names only its
+/// seed. Not for secrets. Not thread-safe.</remarks>
 public sealed class SplitMix64
 {
     private ulong _state;
@@ -17,8 +17,8 @@ public sealed class SplitMix64
     /// <summary>The next 64 bits.</summary>
     public ulong Next() => Mixing.Bits(_state += Mixing.GoldenGamma);
 
-    /// <summary>Uniform in 0 … n − 1: the high half of a 128-bit product; the few values that would favour some results are drawn again
-    /// (Lemire 2019).</summary>
+    /// <summary>Uniform in 0 … n − 1: the high half of a 128-bit product; the few values that would favour some results
+    /// are drawn again (Lemire 2019).</summary>
     /// <param name="n">At least 1.</param>
     public int Below(int n)
     {

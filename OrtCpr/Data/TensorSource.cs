@@ -22,14 +22,14 @@ public sealed class TensorSource : DataSource
         ArgumentNullException.ThrowIfNull(tensors);
         var problems = new List<string>();
         if (tensors.Count == 0) problems.Add("there is no tensor");
-        problems.AddRange(tensors.Where(t => t.Value.Dimensions.Count == 0 || t.Value.Type == ElementType.String
-            || t.Value.Type.BitsPerElement() < 8)
+        problems.AddRange(
+            tensors.Where(t => t.Value.Dimensions.Count == 0 || t.Value.Type == ElementType.String || t.Value.Type.BitsPerElement() < 8)
             .Select(t => $"'{t.Key}' is {t.Value}; expected numbers of at least one axis"));
         long[] counts = [.. tensors.Values.Where(t => t.Dimensions.Count > 0).Select(t => t.Dimensions[0]).Distinct()];
         if (problems.Count == 0 && counts.Length > 1)
         {
-            problems.Add($"the numbers of examples, along the first axis, differ: "
-                + $"{string.Join(", ", tensors.Select(t => $"'{t.Key}' {t.Value}"))}");
+            problems.Add(
+                $"the numbers of examples, along the first axis, differ: {string.Join(", ", tensors.Select(t => $"'{t.Key}' {t.Value}"))}");
         }
         if (problems.Count > 0)
         {

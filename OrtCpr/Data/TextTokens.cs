@@ -29,8 +29,8 @@ public static class TextTokens
         Rune[] missing = [.. runes.Distinct().Where(r => !index.ContainsKey(r.ToString()))];
         if (missing.Length > 0)
         {
-            throw new DataFileException($"'{path}' has {missing.Length} characters that are not in the vocabulary: "
-                + $"{string.Join(' ', missing.Take(10))}.");
+            throw new DataFileException(
+                $"'{path}' has {missing.Length} characters that are not in the vocabulary: {string.Join(' ', missing.Take(10))}.");
         }
         return ([.. runes.Select(r => index[r.ToString()])], known);
     }

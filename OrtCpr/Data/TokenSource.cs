@@ -5,8 +5,8 @@ using OrtCpr.Graph.Files;
 
 namespace OrtCpr.Data;
 
-/// <summary>Windows of a stream of tokens for next-token training: <c>tokens</c> Int64 [length] and <c>labels</c>, the same one token
-/// on.</summary>
+/// <summary>Windows of a stream of tokens for next-token training: <c>tokens</c> Int64 [length] and <c>labels</c>, the
+/// same one token on.</summary>
 /// <remarks>Windows begin every <c>stride</c> tokens. A file is mapped into memory, not read.</remarks>
 public sealed class TokenSource : DataSource
 {
@@ -21,8 +21,8 @@ public sealed class TokenSource : DataSource
         string? problem = length < 1 ? $"windows of {length} tokens; expected at least 1" : stride < 1
             ? $"a stride of {stride}; expected at least 1"
             : bytes % width != 0
-                ? $"{bytes} bytes are no whole tokens of {width} bytes; the file is cut off, or its tokens are of another width"
-            : _total < length + 1 ? $"{_total} tokens; expected at least {length + 1L}, one window and the token behind it" : null;
+            ? $"{bytes} bytes are no whole tokens of {width} bytes; the file is cut off, or its tokens are of another width"
+            : _total < length + 1 ? $"{_total} tokens; expected at least {length + 1L}, one window and the token after it" : null;
         if (problem is not null)
         {
             file?.Dispose();
@@ -101,9 +101,9 @@ public sealed class TokenSource : DataSource
         base.Dispose(disposing);
     }
 
-    private long Token(ReadOnlySpan<byte> bytes) => _width == 2 ? BinaryPrimitives.ReadUInt16LittleEndian(bytes)
-        : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
+    private long Token(ReadOnlySpan<byte> bytes) =>
+        _width == 2 ? BinaryPrimitives.ReadUInt16LittleEndian(bytes) : BinaryPrimitives.ReadUInt32LittleEndian(bytes);
 
-    private ReadOnlySpan<byte> Bytes(long at, int count) => _file is null ? _tokens.Span.Slice((int)at, count)
-        : _file.Slice(at, count).Span;
+    private ReadOnlySpan<byte> Bytes(long at, int count) =>
+        _file is null ? _tokens.Span.Slice((int)at, count) : _file.Slice(at, count).Span;
 }

@@ -3,8 +3,8 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
 
-/// <summary>Changes one example of a column on its way into a batch, as floats. What is random depends on seed, epoch and example
-/// only.</summary>
+/// <summary>Changes one example of a column on its way into a batch, as floats. What is random depends on seed, epoch
+/// and example only.</summary>
 public abstract class Transform
 {
     /// <summary>Refuses examples of a shape that it is not made for.</summary>
@@ -23,8 +23,8 @@ public abstract class Transform
     private protected static (int Channels, int Height, int Width) Image(IReadOnlyList<long> dimensions, string name) =>
         dimensions.Count == 3
         ? ((int)dimensions[0], (int)dimensions[1], (int)dimensions[2])
-        : throw new OptionException($"{name} takes images [channels, height, width]; found examples of shape "
-            + $"[{string.Join(',', dimensions)}].");
+        : throw new OptionException(
+            $"{name} takes images [channels, height, width]; found examples of shape [{string.Join(',', dimensions)}].");
 }
 
 /// <summary>Multiplies: 1/255 (default) brings bytes into [0, 1].</summary>
@@ -47,13 +47,11 @@ public sealed class Normalize(ImmutableArray<float> mean, ImmutableArray<float> 
         int channels = Image(dimensions, nameof(Normalize)).Channels;
         if (mean.Length != channels || deviation.Length != channels)
         {
-            throw new OptionException($"{nameof(Normalize)} has {mean.Length} means and {deviation.Length} deviations; the images have "
-                + $"{channels} channels.");
+            throw new OptionException(
+                $"{nameof(Normalize)} has {mean.Length} means and {deviation.Length} deviations; the images have {channels} channels.");
         }
         if (deviation.Any(d => !(d > 0)))
-        {
             throw new OptionException($"{nameof(Normalize)} has deviations {string.Join(", ", deviation)}; expected numbers above 0.");
-        }
     }
 
     /// <inheritdoc/>
@@ -93,8 +91,9 @@ public sealed class RandomCrop(int padding = 4) : Transform
         (_, int height, int width) = Image(dimensions, nameof(RandomCrop));
         if (padding < 0 || padding >= Math.Min(height, width))
         {
-            throw new OptionException($"{nameof(RandomCrop)} has a {nameof(padding)} of {padding}; expected 0 to "
-                + $"{Math.Min(height, width) - 1} for images of {height} × {width}.");
+            throw new OptionException(
+                $"{nameof(RandomCrop)} has a {nameof(padding)} of {padding}; expected 0 to {Math.Min(height, width) - 1} for images of "
+                + $"{height} × {width}.");
         }
     }
 
@@ -111,9 +110,7 @@ public sealed class RandomCrop(int padding = 4) : Transform
         {
             int from = ((row / height) * height) + Reflected((row % height) + down, height);
             for (int column = 0; column < width; column++)
-            {
                 example[(row * width) + column] = source[(from * width) + Reflected(column + right, width)];
-            }
         }
         System.Buffers.ArrayPool<float>.Shared.Return(source);
     }

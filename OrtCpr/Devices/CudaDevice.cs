@@ -4,8 +4,9 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Devices;
 
-// An NVIDIA GPU through the classic CUDA provider, which the application's native library must be built for. Memory and copies go through small
-// sessions of its own: the environment knows no copy for a provider that was not registered as a plugin.
+/// <summary>An NVIDIA GPU through the classic CUDA provider, which the application's native library must be built for.
+/// Memory and copies go through small sessions of its own: the environment knows no copy for a provider that was not
+/// registered as a plugin.</summary>
 internal sealed class CudaDevice : Device
 {
     private readonly int _id;
@@ -17,7 +18,11 @@ internal sealed class CudaDevice : Device
     public CudaDevice(string name, int id, IReadOnlyDictionary<string, string> options) : base(name, DeviceCapabilities.Cuda)
     {
         // A captured graph is warmed up, captured and replayed within one run: state would be updated several times.
-        if (options.ContainsKey("enable_cuda_graph")) throw new DeviceException($"Device '{name}': enable_cuda_graph runs the first step several times, which trains wrongly. Leave it out.");
+        if (options.ContainsKey("enable_cuda_graph"))
+        {
+            throw new DeviceException(
+                $"Device '{name}': enable_cuda_graph runs the first step several times, which trains wrongly. Leave it out.");
+        }
         _id = id;
         _options = options;
         _memory = new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA, OrtAllocatorType.DeviceAllocator, id, OrtMemType.Default);
@@ -53,7 +58,8 @@ internal sealed class CudaDevice : Device
     public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims) =>
         OrtValue.CreateAllocatedTensorValue(_allocator, (TensorElementType)(int)type, [.. dims]);
 
-    protected override void CopyNow(OrtValue from, OrtValue to) => CopySession((ElementType)(int)from.GetTensorTypeAndShape().ElementDataType).Copy(from, to);
+    protected override void CopyNow(OrtValue from, OrtValue to) =>
+        CopySession((ElementType)(int)from.GetTensorTypeAndShape().ElementDataType).Copy(from, to);
 
     public override void Dispose()
     {
@@ -70,16 +76,25 @@ internal sealed class CudaDevice : Device
         return copy;
     }
 
-    // What to install, by what ONNX Runtime said.
+    /// <summary>What to install, by what ONNX Runtime said.</summary>
     internal static string Explain(string message) => message switch
     {
-        _ when message.Contains("not enabled in this build", StringComparison.Ordinal) || message.Contains("Unable to find an entry point", StringComparison.Ordinal) =>
-            "the native ONNX Runtime of this application is the CPU build. Reference Microsoft.ML.OnnxRuntime.Gpu instead (-p:OrtNative=Gpu in this repository), or put the GPU build's libonnxruntime, libonnxruntime_providers_shared and libonnxruntime_providers_cuda of the same version beside the application.",
-        _ when message.Contains("cannot open shared object file", StringComparison.Ordinal) || message.Contains("Failed to load", StringComparison.Ordinal) || message.Contains("LoadLibrary failed", StringComparison.Ordinal) =>
-            "a library of CUDA is missing. Install CUDA 13 (cublas, cublasLt, curand, cudart; cufft and nvrtc on demand) and cuDNN 9, and put their folders on LD_LIBRARY_PATH (PATH on Windows). libcuda comes with the driver.",
-        _ when message.Contains("CUDA failure 100", StringComparison.Ordinal) || message.Contains("no CUDA-capable device", StringComparison.Ordinal) =>
+        _ when message.Contains("not enabled in this build", StringComparison.Ordinal)
+        || message.Contains("Unable to find an entry point", StringComparison.Ordinal) =>
+            "the native ONNX Runtime of this application is the CPU build. Reference Microsoft.ML.OnnxRuntime.Gpu instead "
+            + "(-p:OrtNative=Gpu in this repository), or put the GPU build's libonnxruntime, libonnxruntime_providers_shared and "
+            + "libonnxruntime_providers_cuda of the same version beside the application.",
+        _ when message.Contains("cannot open shared object file", StringComparison.Ordinal)
+        || message.Contains("Failed to load", StringComparison.Ordinal)
+        || message.Contains("LoadLibrary failed", StringComparison.Ordinal) =>
+            "a library of CUDA is missing. Install CUDA 13 (cublas, cublasLt, curand, cudart; "
+            + "cufft and nvrtc on demand) and cuDNN 9, and put their folders on LD_LIBRARY_PATH (PATH on Windows). "
+            + "libcuda comes with the driver.",
+        _ when message.Contains("CUDA failure 100", StringComparison.Ordinal)
+        || message.Contains("no CUDA-capable device", StringComparison.Ordinal) =>
             "there is no NVIDIA GPU, or it is hidden (CUDA_VISIBLE_DEVICES).",
-        _ when message.Contains("driver version is insufficient", StringComparison.Ordinal) || message.Contains("CUDA failure 35", StringComparison.Ordinal) =>
+        _ when message.Contains("driver version is insufficient", StringComparison.Ordinal)
+        || message.Contains("CUDA failure 35", StringComparison.Ordinal) =>
             "the NVIDIA driver is too old for CUDA 13. Install driver 580 or later.",
         _ => "the CUDA provider did not start. Check the driver, CUDA 13 and cuDNN 9, or use 'cpu'.",
     };

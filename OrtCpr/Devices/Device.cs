@@ -5,10 +5,12 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Devices;
 
-// Where graphs run and their state lives: how sessions are set up for it, how its memory is allocated and filled. Owned by the driver that opened it.
+/// <summary>Where graphs run and their state lives: how sessions are set up for it, how its memory is allocated and
+/// filled. Owned by the driver that opened it.</summary>
 internal abstract class Device : IDisposable
 {
-    // A tensor that ONNX Runtime may read from any provider: OrtMemoryInfo.DefaultInstance has a memory type that makes some providers abort the process.
+    /// <summary>A tensor that ONNX Runtime may read from any provider: OrtMemoryInfo.DefaultInstance has a memory type
+    /// that makes some providers abort the process.</summary>
     public static readonly OrtMemoryInfo Host = new("Cpu", OrtAllocatorType.DeviceAllocator, 0, OrtMemType.Default);
 
     protected Device(string name, DeviceCapabilities capabilities)
@@ -17,34 +19,36 @@ internal abstract class Device : IDisposable
         Capabilities = capabilities;
     }
 
-    // As the user wrote it.
+    /// <summary>As the user wrote it.</summary>
     public string Name { get; }
 
     public DeviceCapabilities Capabilities { get; }
 
-    // Whether its memory is the host's.
+    /// <summary>Whether its memory is the host's.</summary>
     public virtual bool IsHost => false;
 
-    // Adds the provider to a session that is about to be created.
+    /// <summary>Adds the provider to a session that is about to be created.</summary>
     public abstract void Configure(SessionOptions options);
 
-    // A tensor in its memory, contents undefined.
+    /// <summary>A tensor in its memory, contents undefined.</summary>
     public abstract OrtValue Allocate(ElementType type, IReadOnlyList<long> dims);
 
-    // What its memory is to ONNX Runtime; null where a tensor's memory has no address that one could add to, so that no tensor can be part of another.
+    /// <summary>What its memory is to ONNX Runtime; null where a tensor's memory has no address that one could add to,
+    /// so that no tensor can be part of another.</summary>
     public virtual OrtMemoryInfo? Memory => null;
 
-    // Fills a tensor with zeros.
+    /// <summary>Fills a tensor with zeros.</summary>
     public void Clear(OrtValue value)
     {
         if (IsHost) value.GetTensorMutableRawData().Clear();
         else Write(value, new byte[value.GetTensorSizeInBytes()]);
     }
 
-    // Copies so far; a step in which nobody reads anything makes none.
+    /// <summary>Copies so far; a step in which nobody reads anything makes none.</summary>
     public long CopyCount { get; private set; }
 
-    // Copies between tensors of one type and shape, at least one of them here. Waits until it is done.
+    /// <summary>Copies between tensors of one type and shape, at least one of them here. Waits until it is
+    /// done.</summary>
     public void Copy(OrtValue from, OrtValue to)
     {
         CopyCount++;
@@ -60,7 +64,7 @@ internal abstract class Device : IDisposable
     public static OrtValue AllocateOnHost(ElementType type, IReadOnlyList<long> dims) =>
         OrtValue.CreateAllocatedTensorValue(OrtAllocator.DefaultInstance, (TensorElementType)(int)type, [.. dims]);
 
-    // A copy of a tensor in host memory.
+    /// <summary>A copy of a tensor in host memory.</summary>
     public TensorData Read(OrtValue value)
     {
         if (IsHost) return ReadOnHost(value);
@@ -70,7 +74,7 @@ internal abstract class Device : IDisposable
         return ReadOnHost(copy);
     }
 
-    // A copy of a tensor that is in host memory already.
+    /// <summary>A copy of a tensor that is in host memory already.</summary>
     public static TensorData ReadOnHost(OrtValue value)
     {
         Debug.Assert(value.GetTensorMemoryInfo().GetDeviceType() == OrtMemoryInfoDeviceType.CPU, "reading device memory ends the process");
@@ -78,7 +82,7 @@ internal abstract class Device : IDisposable
         return TensorData.Create((ElementType)(int)info.ElementDataType, info.Shape, value.GetTensorMutableRawData().ToArray());
     }
 
-    // Overwrites a tensor; type and shape have been checked.
+    /// <summary>Overwrites a tensor; type and shape have been checked.</summary>
     public void Write(OrtValue value, ReadOnlySpan<byte> bytes)
     {
         if (IsHost)
@@ -93,7 +97,7 @@ internal abstract class Device : IDisposable
     }
 }
 
-// The CPU provider: host memory, ONNX Runtime's arena.
+/// <summary>The CPU provider: host memory, ONNX Runtime's arena.</summary>
 internal sealed class CpuDevice() : Device("cpu", DeviceCapabilities.Cpu)
 {
     public override bool IsHost => true;

@@ -14,15 +14,20 @@ public sealed record DeviceInfo(string Name, bool Available, string Description)
 /// <remarks>Thread-safe. A provider is a row of the table.</remarks>
 public static class DeviceCatalog
 {
-    private sealed record Row(string Prefix, string Form, DeviceCapabilities Capabilities, Func<string, string, IReadOnlyDictionary<string, string>, Device> Open);
+    private sealed record Row(string Prefix, string Form, DeviceCapabilities Capabilities,
+        Func<string, string, IReadOnlyDictionary<string, string>, Device> Open);
 
     private static readonly Row[] Table =
     [
         new("cpu", "cpu", DeviceCapabilities.Cpu, (name, _, _) => new CpuDevice()),
-        new("cuda", "cuda or cuda:N", DeviceCapabilities.Cuda, (name, argument, options) => new CudaDevice(name, Number(name, argument), options)),
-        new("webgpu", "webgpu:PATH (the provider plugin's library, or its folder)", DeviceCapabilities.WebGpu, (name, argument, options) => PluginDevice.Open(name, argument, options, DeviceCapabilities.WebGpu)),
-        new("plugin", "plugin:PATH (any execution provider plugin)", DeviceCapabilities.WebGpu with { Name = "plugin" }, (name, argument, options) => PluginDevice.Open(name, argument, options, DeviceCapabilities.WebGpu with { Name = "plugin" })),
-    ];
+        new("cuda", "cuda or cuda:N", DeviceCapabilities.Cuda, (name, argument, options) =>
+            new CudaDevice(name, Number(name, argument), options)),
+        new("webgpu", "webgpu:PATH (the provider plugin's library, or its folder)", DeviceCapabilities.WebGpu, (name, argument, options) =>
+            PluginDevice.Open(name, argument, options, DeviceCapabilities.WebGpu)),
+        new("plugin", "plugin:PATH (any execution provider plugin)", DeviceCapabilities.WebGpu with
+            { Name = "plugin" }, (name, argument, options) =>
+                PluginDevice.Open(name, argument, options, DeviceCapabilities.WebGpu with { Name = "plugin" })),
+        ];
 
     /// <summary>Forms that a device's name can have.</summary>
     public static IReadOnlyList<string> Forms { get; } = [.. Table.Select(r => r.Form)];
@@ -35,7 +40,7 @@ public static class DeviceCatalog
         return RowOf(name).Capabilities;
     }
 
-    // Throws nothing: what is wrong with a device's name, or null.
+    /// <summary>Throws nothing: what is wrong with a device's name, or null.</summary>
     internal static string? Problem(string? name)
     {
         (string prefix, string argument, _) = Parse(name ?? "");
@@ -83,7 +88,7 @@ public static class DeviceCatalog
         }
     }
 
-    // PREFIX[:ARGUMENT][,key=value…]
+    /// <summary>PREFIX[:ARGUMENT][,key=value…]</summary>
     private static (string Prefix, string Argument, Dictionary<string, string> Options) Parse(string name)
     {
         string[] parts = name.Split(',');
@@ -99,5 +104,6 @@ public static class DeviceCatalog
     }
 
     private static int Number(string name, string argument) => argument.Length == 0 ? 0
-        : int.TryParse(argument, out int id) && id >= 0 ? id : throw new DeviceException($"Device '{name}': '{argument}' is no device number; expected 0, 1, …");
+        : int.TryParse(argument, out int id) && id >= 0 ? id
+        : throw new DeviceException($"Device '{name}': '{argument}' is no device number; expected 0, 1, …");
 }

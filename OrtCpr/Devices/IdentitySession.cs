@@ -5,7 +5,8 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Devices;
 
-// Copies tensors of one type, in either direction, by binding them to the two ends of an Identity. Owns its session.
+/// <summary>Copies tensors of one type, in either direction, by binding them to the two ends of an Identity. Owns its
+/// session.</summary>
 internal sealed class IdentitySession : IDisposable
 {
     private readonly SessionOptions _options = new() { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = 1 };

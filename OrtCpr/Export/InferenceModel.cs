@@ -6,8 +6,8 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Export;
 
-// The trained model as a plain inference model: the file that came in, with the trained values in place of the old ones and training-only forms
-// switched off. Everything else in it stays as it was.
+/// <summary>The trained model as a plain inference model: the file that came in, with the trained values in place of
+/// the old ones and training-only forms switched off. Everything else in it stays as it was.</summary>
 internal static class InferenceModel
 {
     public static void Save(TrainingPlan graphs, TensorStore store, string path)
@@ -16,7 +16,8 @@ internal static class InferenceModel
         ModelFile.Save(model, path, initializers: values, source: graphs.Source.Folder);
     }
 
-    // Everything inline; references to external data of tensors that were not trained stay as they are.
+    /// <summary>Everything inline; references to external data of tensors that were not trained stay as they
+    /// are.</summary>
     public static void Save(TrainingPlan graphs, TensorStore store, Stream stream)
     {
         ModelProto model = Trained(graphs, store, out Dictionary<string, TensorData> values);
@@ -26,17 +27,20 @@ internal static class InferenceModel
     private static ModelProto Trained(TrainingPlan graphs, TensorStore store, out Dictionary<string, TensorData> values)
     {
         ModelProto model = graphs.Source.Proto.Clone();
-        var types = ModelTensors.Initializers(model.Graph).DistinctBy(t => t.Name).ToDictionary(t => t.Name, t => (ElementType)t.DataType, StringComparer.Ordinal);
+        var types = ModelTensors.Initializers(model.Graph).DistinctBy(t => t.Name)
+            .ToDictionary(t => t.Name, t => (ElementType)t.DataType, StringComparer.Ordinal);
         values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
         foreach (string name in graphs.InitialParameters.Keys.Concat(graphs.InitialStatistics.Keys))
         {
             TensorData value = store.Read(name);
             // Half-precision weights trained as float32 masters return to their own type.
-            values[name] = types.TryGetValue(name, out ElementType type) && type != value.Type && type.IsFloating() ? value.ConvertTo(type) : value;
+            values[name] = types.TryGetValue(name, out ElementType type) && type != value.Type && type.IsFloating() ? value.ConvertTo(type)
+                : value;
         }
         foreach (TiedParameter copy in graphs.Tied)
         {
-            if (values.TryGetValue(copy.Source, out TensorData? value)) values[copy.Name] = copy.Transposed ? TensorTwins.Transpose(value) : value;
+            if (values.TryGetValue(copy.Source, out TensorData? value))
+                values[copy.Name] = copy.Transposed ? TensorTwins.Transpose(value) : value;
         }
         foreach ((string name, TensorData drawn) in graphs.DrawnWeights)
         {
@@ -65,7 +69,10 @@ internal static class InferenceModel
                 for (int i = 1; i < node.Output.Count; i++)
                 {
                     if (read.Contains(node.Output[i]) && node.Output[i].Length > 0)
-                        statistics.Add(new NodeProto { OpType = "Identity", Input = { node.Input[i % 2 == 1 ? 3 : 4] }, Output = { node.Output[i] } });
+                    {
+                        statistics.Add(new NodeProto
+                            { OpType = "Identity", Input = { node.Input[i % 2 == 1 ? 3 : 4] }, Output = { node.Output[i] } });
+                    }
                 }
                 while (node.Output.Count > 1) node.Output.RemoveAt(1);
             }
@@ -83,7 +90,7 @@ internal static class InferenceModel
         RemoveUnread(graph, trainingModes);
     }
 
-    // The flag of a Dropout and the constant that fed it have no reader any more.
+    /// <summary>The flag of a Dropout and the constant that fed it have no reader any more.</summary>
     private static void RemoveUnread(GraphProto graph, HashSet<string> names)
     {
         names.ExceptWith(graph.Node.SelectMany(n => n.Input).Concat(graph.Output.Select(o => o.Name)));

@@ -3,13 +3,14 @@ using OrtCpr.Graph.Onnx.Proto;
 
 namespace OrtCpr.Export;
 
-// The PyTorch module that a node was exported from.
+/// <summary>The PyTorch module that a node was exported from.</summary>
 internal static partial class NodeModule
 {
     private const string ScopesKey = "pkg.torch.onnx.name_scopes";
 
-    // The older exporter names a node by its module's path and its operator, /encoder/fc/MatMul. The newer one writes a Python list of the modules around
-    // the node, outermost first and each by its whole path, and of the node itself behind them: ['', 'encoder', 'encoder.fc', 'linear'].
+    /// <summary>The older exporter names a node by its module's path and its operator, /encoder/fc/MatMul. The newer
+    /// one writes a Python list of the modules around the node, outermost first and each by its whole path, and of the
+    /// node itself after them: ['', 'encoder', 'encoder.fc', 'linear'].</summary>
     public static string? Of(NodeProto node)
     {
         if (node.MetadataProps.FirstOrDefault(p => p.Key == ScopesKey) is { } scopes)

@@ -5,15 +5,17 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Export;
 
-// Puts the weights of LSTM, GRU and RNN nodes together from a PyTorch layer's: directions stacked, both biases in one row, gates reordered
-// (LSTM i,f,g,o → i,o,f,c; GRU r,z,n → z,r,h).
-internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictionary<string, TensorData> initializers, IReadOnlyDictionary<string, TensorData> weights)
+/// <summary>Puts the weights of LSTM, GRU and RNN nodes together from a PyTorch layer's: directions stacked, both
+/// biases in one row, gates reordered (LSTM i,f,g,o → i,o,f,c; GRU r,z,n → z,r,h).</summary>
+internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictionary<string, TensorData> initializers,
+    IReadOnlyDictionary<string, TensorData> weights)
 {
-    private static readonly Dictionary<string, int[]> GateOrder = new(StringComparer.Ordinal) { ["LSTM"] = [0, 3, 1, 2], ["GRU"] = [1, 0, 2], ["RNN"] = [0] };
+    private static readonly Dictionary<string, int[]> GateOrder = new(StringComparer.Ordinal)
+        { ["LSTM"] = [0, 3, 1, 2], ["GRU"] = [1, 0, 2], ["RNN"] = [0] };
 
     public sealed record Match(string Initializer, IReadOnlyList<string> Sources, TensorData Value);
 
-    // A layer of a module, as the state dict names it: prefix lstm., number 0.
+    /// <summary>A layer of a module, as the state dict names it: prefix lstm., number 0.</summary>
     private sealed record Layer(string Prefix, int Number)
     {
         public string Name(string kind, int direction) => $"{Prefix}{kind}_l{Number}{(direction == 0 ? "" : "_reverse")}";
@@ -23,7 +25,8 @@ internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictio
 
     public List<Match> Find(IReadOnlySet<string> open, IReadOnlySet<string> unused, List<string> problems)
     {
-        List<Layer> free = [.. unused.Select(n => LayerName().Match(n)).Where(m => m.Success).Select(m => new Layer(m.Groups[1].Value, int.Parse(m.Groups[2].Value, null)))];
+        List<Layer> free = [.. unused.Select(n => LayerName().Match(n)).Where(m => m.Success)
+            .Select(m => new Layer(m.Groups[1].Value, int.Parse(m.Groups[2].Value, null)))];
         var found = new List<Match>();
         List<Place> places = [.. Places().Where(p => open.Contains(p.Node.Input[1]) && open.Contains(p.Node.Input[2]))];
         foreach (Func<Place, Layer, bool> fits in new Func<Place, Layer, bool>[] { IsNamed, HoldsNumbers, (_, _) => true })
@@ -34,7 +37,11 @@ internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictio
                 // By shape alone, a place must be the only one for its layer as well.
                 if (candidates is not [Layer layer] || places.Count(p => Parts(p, layer) is not null && fits(p, layer)) != 1) continue;
                 if (place.Node.OpType == "GRU" && place.Node.Attribute.FirstOrDefault(a => a.Name == "linear_before_reset")?.I != 1)
-                    problems.Add($"node '{place.Node.Name}' (GRU) has linear_before_reset = 0, a recurrence that PyTorch's GRU ('{layer.Prefix}weight_ih_l{layer.Number}') does not have; export it again");
+                {
+                    problems.Add(
+                        $"node '{place.Node.Name}' (GRU) has linear_before_reset = 0, a recurrence that PyTorch's GRU "
+                        + $"('{layer.Prefix}weight_ih_l{layer.Number}') does not have; export it again");
+                }
                 found.AddRange(Values(place, layer));
                 places.Remove(place);
                 free.Remove(layer);
@@ -55,14 +62,16 @@ internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictio
         }
     }
 
-    // The layers of a module are its nodes in their order.
+    /// <summary>The layers of a module are its nodes in their order.</summary>
     private static bool IsNamed(Place place, Layer layer) => place.Index == layer.Number && NodeModule.Of(place.Node) is string module
-        && ($"{module}." == layer.Prefix || layer.Prefix.EndsWith($".{module}.", StringComparison.Ordinal) || (layer.Prefix.Length > 0 && module.EndsWith($".{layer.Prefix}"[..^1], StringComparison.Ordinal)));
+        && ($"{module}." == layer.Prefix || layer.Prefix.EndsWith($".{module}.", StringComparison.Ordinal)
+            || (layer.Prefix.Length > 0 && module.EndsWith($".{layer.Prefix}"[..^1], StringComparison.Ordinal)));
 
     private bool HoldsNumbers(Place place, Layer layer) =>
-        Values(place, layer).All(m => TensorTwins.Compare(m.Value.ConvertTo(initializers[m.Initializer].Type), initializers[m.Initializer]) == TwinKind.Equal);
+        Values(place, layer)
+        .All(m => TensorTwins.Compare(m.Value.ConvertTo(initializers[m.Initializer].Type), initializers[m.Initializer]) == TwinKind.Equal);
 
-    // The tensors that make W, R and B up; null where the layer's have other shapes.
+    /// <summary>The tensors that make W, R and B up; null where the layer's have other shapes.</summary>
     private List<(string Initializer, string[] Names)>? Parts(Place place, Layer layer)
     {
         if (weights.ContainsKey(layer.Name("weight_ih", 1)) != place.Directions > 1) return null;
@@ -75,7 +84,11 @@ internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictio
             if (input == 3 && !names.Any(weights.ContainsKey)) continue;
             if (!names.All(weights.ContainsKey)) return null;
             TensorData[] parts = [.. names.Select(n => weights[n])];
-            if (parts.Any(p => p.Type != parts[0].Type || p.Dimensions.Count != (input == 3 ? 1 : 2) || p.Dimensions[0] % place.Order.Length != 0)) return null;
+            if (parts.Any(p =>
+                p.Type != parts[0].Type || p.Dimensions.Count != (input == 3 ? 1 : 2) || p.Dimensions[0] % place.Order.Length != 0))
+            {
+                return null;
+            }
             if (input != 3 && parts.Any(p => !p.Dimensions.SequenceEqual(like.Dimensions.Skip(1)))) return null;
             if (parts.Sum(p => p.ElementCount) != like.ElementCount) return null;
             found.Add((place.Node.Input[input], names));
@@ -83,7 +96,7 @@ internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictio
         return found;
     }
 
-    // What W, R and B become, of tensors that fit.
+    /// <summary>What W, R and B become, of tensors that fit.</summary>
     private IEnumerable<Match> Values(Place place, Layer layer) => Parts(place, layer)!.Select(p =>
     {
         TensorData[] parts = [.. p.Names.Select(n => weights[n])];

@@ -4,8 +4,9 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Export;
 
-// Finds the source of each initializer. Every step works on what the ones before left over.
-internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> initializers, IReadOnlyDictionary<string, TensorData> weights, GraphProto graph)
+/// <summary>Finds the source of each initializer. Every step works on what the ones before left over.</summary>
+internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> initializers, IReadOnlyDictionary<string, TensorData> weights,
+    GraphProto graph)
 {
     private readonly Dictionary<string, NodeProto> _readers = Readers(graph);
     private readonly List<ImportedWeight> _found = [];
@@ -14,23 +15,26 @@ internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> init
 
     public List<string> Problems { get; } = [];
 
-    // The new value of each initializer that was found, in its own type.
+    /// <summary>The new value of each initializer that was found, in its own type.</summary>
     public Dictionary<string, TensorData> Values { get; } = new(StringComparer.Ordinal);
 
-    // `stored`: a map that may be out of date; what does not fit in it is passed over.
+    /// <summary><c>stored</c>: a map that may be out of date; what does not fit in it is passed over.</summary>
     public IReadOnlyList<ImportedWeight> Run(IReadOnlyDictionary<string, string> map, IReadOnlyDictionary<string, string> stored)
     {
         foreach ((string initializer, string source) in map)
         {
-            if (!initializers.ContainsKey(initializer)) Problems.Add($"the map names '{initializer}', which is no floating initializer of the model");
-            else if (!weights.ContainsKey(source)) Problems.Add($"the map gives '{initializer}' the tensor '{source}', which is not in the file");
+            if (!initializers.ContainsKey(initializer))
+                Problems.Add($"the map names '{initializer}', which is no floating initializer of the model");
+            else if (!weights.ContainsKey(source))
+                Problems.Add($"the map gives '{initializer}' the tensor '{source}', which is not in the file");
             else Take(initializer, source, "map");
         }
         foreach ((string initializer, string source) in stored)
         {
             if (_open.Contains(initializer) && _unused.Contains(source) && Fits(initializer, source)) Take(initializer, source, "metadata");
         }
-        foreach (RecurrentWeights.Match match in new RecurrentWeights(graph, initializers, weights).Find(_open, _unused, Problems)) Take(match);
+        foreach (RecurrentWeights.Match match in new RecurrentWeights(graph, initializers, weights).Find(_open, _unused, Problems))
+            Take(match);
         foreach (string name in _open.Order(StringComparer.Ordinal).ToList())
         {
             if (weights.ContainsKey(name)) Take(name, name, "name");
@@ -41,20 +45,35 @@ internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> init
         }
         foreach (string name in _open.Order(StringComparer.Ordinal).ToList())
         {
-            if (Only(weights.Keys.Where(w => TensorTwins.Compare(weights[w], initializers[name]) is TwinKind.Equal or TwinKind.Transposed && initializers[name].ElementCount > 1)) is string source) Take(name, source, "numbers");
+            if (Only(weights.Keys.Where(w =>
+                TensorTwins.Compare(weights[w], initializers[name]) is TwinKind.Equal or TwinKind.Transposed
+                && initializers[name].ElementCount > 1)) is string source)
+            {
+                Take(name, source, "numbers");
+            }
         }
         foreach (string name in _open.Order(StringComparer.Ordinal).ToList())
         {
-            if (ModuleOf(name) is string module && Only(_unused.Where(w => (w == module || EndsWith(w, module) || EndsWith(module, w)) && Fits(name, w))) is string source) Take(name, source, "module of its node");
+            if (ModuleOf(name) is string module
+                && Only(_unused.Where(w => (w == module || EndsWith(w, module) || EndsWith(module, w)) && Fits(name, w))) is string source)
+            {
+                Take(name, source, "module of its node");
+            }
         }
         foreach (string name in _open.Order(StringComparer.Ordinal).ToList())
         {
-            if (initializers[name].ElementCount > 1 && Only(_unused.Where(w => Fits(name, w))) is string source && Only(_open.Where(o => Fits(o, source))) == name) Take(name, source, "shape");
+            if (initializers[name].ElementCount > 1 && Only(_unused.Where(w => Fits(name, w))) is string source
+                && Only(_open.Where(o => Fits(o, source))) == name)
+            {
+                Take(name, source, "shape");
+            }
         }
         foreach (string left in _unused.Order(StringComparer.Ordinal))
         {
             string[] candidates = [.. _open.Where(o => Fits(o, left)).Order(StringComparer.Ordinal).Take(5).Select(o => $"'{o}'")];
-            Problems.Add($"'{left}' {Text(weights[left])} has no place; initializers of its shape without a source: {(candidates.Length == 0 ? "none" : string.Join(", ", candidates))}");
+            Problems.Add(
+                $"'{left}' {Text(weights[left])} has no place; initializers of its shape without a source: "
+                + $"{(candidates.Length == 0 ? "none" : string.Join(", ", candidates))}");
         }
         return _found;
     }
@@ -70,7 +89,8 @@ internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> init
     private void Take(string initializer, string source, string how)
     {
         TensorData here = initializers[initializer], there = weights[source];
-        bool same = IsSameButForOnes(here, there), turned = here.Dimensions.Count == 2 && here.Dimensions.SequenceEqual(there.Dimensions.Reverse());
+        bool same = IsSameButForOnes(here, there);
+        bool turned = here.Dimensions.Count == 2 && here.Dimensions.SequenceEqual(there.Dimensions.Reverse());
         _open.Remove(initializer);
         _unused.Remove(source);
         if (!same && !turned)
@@ -78,15 +98,22 @@ internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> init
             Problems.Add($"'{initializer}' {Text(here)} and '{source}' {Text(there)} belong together by {how}, but their shapes differ");
             return;
         }
-        // Both fit a square matrix: its numbers tell, else whether the exporter renamed it, which it does with what it transposes.
-        bool transposed = !same || (turned && (TensorTwins.Compare(there, here) is TwinKind kind ? kind == TwinKind.Transposed : initializer != source && IsMultiplied(initializer)));
-        Values[initializer] = TensorData.Create(there.Type, here.Dimensions, (transposed ? TensorTwins.Transpose(there) : there).Bytes).ConvertTo(here.Type);
+        // Both fit a square matrix: its numbers tell, else whether the exporter renamed it, which it does with what it
+        // transposes.
+        bool transposed = !same
+            || (turned && (TensorTwins.Compare(there, here) is TwinKind kind ? kind == TwinKind.Transposed : initializer != source
+                && IsMultiplied(initializer)));
+        Values[initializer] = TensorData.Create(there.Type, here.Dimensions, (transposed ? TensorTwins.Transpose(there) : there).Bytes)
+            .ConvertTo(here.Type);
         _found.Add(new ImportedWeight(initializer, source, how, transposed));
     }
 
-    private bool IsMultiplied(string initializer) => !initializer.EndsWith(".weight", StringComparison.Ordinal) && _readers.TryGetValue(initializer, out NodeProto? node) && node.OpType == "MatMul";
+    private bool IsMultiplied(string initializer) =>
+        !initializer.EndsWith(".weight", StringComparison.Ordinal) && _readers.TryGetValue(initializer, out NodeProto? node)
+        && node.OpType == "MatMul";
 
-    // The parameter that a node of a module reads: /encoder/fc/MatMul reads encoder.fc.weight, its Add the bias.
+    /// <summary>The parameter that a node of a module reads: /encoder/fc/MatMul reads encoder.fc.weight, its Add the
+    /// bias.</summary>
     private string? ModuleOf(string initializer)
     {
         if (!_readers.TryGetValue(initializer, out NodeProto? node)) return null;
@@ -100,8 +127,9 @@ internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> init
         return IsSameButForOnes(initializers[initializer], weights[source]) || (here.Count == 2 && here.SequenceEqual(there.Reverse()));
     }
 
-    // A gain of [C] may have become one of [C,1,1].
-    private static bool IsSameButForOnes(TensorData a, TensorData b) => a.Dimensions.Where(d => d != 1).SequenceEqual(b.Dimensions.Where(d => d != 1));
+    /// <summary>A gain of [C] may have become one of [C,1,1].</summary>
+    private static bool IsSameButForOnes(TensorData a, TensorData b) =>
+        a.Dimensions.Where(d => d != 1).SequenceEqual(b.Dimensions.Where(d => d != 1));
 
     private static bool EndsWith(string name, string end) => name.EndsWith($".{end}", StringComparison.Ordinal);
 
@@ -109,7 +137,7 @@ internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> init
 
     private static string Text(TensorData data) => $"[{string.Join(',', data.Dimensions)}]";
 
-    // The first node that reads each name.
+    /// <summary>The first node that reads each name.</summary>
     private static Dictionary<string, NodeProto> Readers(GraphProto graph)
     {
         var readers = new Dictionary<string, NodeProto>(StringComparer.Ordinal);

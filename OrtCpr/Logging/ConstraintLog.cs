@@ -3,14 +3,16 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Logging;
 
-/// <summary>A CSV file with the columns <c>step, name, lambda, kappa, measure</c>, a row a constrained matrix every few steps; κ is empty while it is not set.</summary>
+/// <summary>A CSV file with the columns <c>step, name, lambda, kappa, measure</c>, a row a constrained matrix every few
+/// steps; κ is empty while it is not set.</summary>
 /// <remarks>Measuring R reads every constrained matrix. Nothing is written when no parameter is constrained.</remarks>
 /// <param name="path">The file; written over, but when a run is resumed.</param>
 /// <param name="every">Steps between two rows of a matrix, at least 1.</param>
 public sealed class ConstraintLog(string path, int every = 10) : TrainerCallback
 {
     private const string Head = "step,name,lambda,kappa,measure";
-    private readonly int _every = every >= 1 ? every : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 1.");
+    private readonly int _every = every >= 1 ? every
+        : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 1.");
     private LogFile? _file;
 
     /// <inheritdoc/>
@@ -20,7 +22,9 @@ public sealed class ConstraintLog(string path, int every = 10) : TrainerCallback
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(options);
         if (trainer.Driver.Optimizer.Plan.Constrained.Count == 0) return;
-        _file = LogFile.Open(path, Head, step, line => line.Split(',') is { Length: >= 5 } cells && long.TryParse(cells[0], NumberStyles.None, CultureInfo.InvariantCulture, out long at) ? at : null,
+        _file = LogFile.Open(path, Head, step, line =>
+            line.Split(',') is { Length: >= 5 } cells
+            && long.TryParse(cells[0], NumberStyles.None, CultureInfo.InvariantCulture, out long at) ? at : null,
             message => options.Warned?.Invoke(message));
     }
 
@@ -31,11 +35,16 @@ public sealed class ConstraintLog(string path, int every = 10) : TrainerCallback
         ArgumentNullException.ThrowIfNull(report);
         if (_file is null || report.Step % _every != 0) return;
         foreach (ConstraintMeasure row in trainer.Driver.Optimizer.MeasureConstraints())
-            _file.Append(string.Create(CultureInfo.InvariantCulture, $"{report.Step},{Quoted(row.Name)},{row.Lambda:R},{(row.IsSet ? row.Kappa.ToString("R", CultureInfo.InvariantCulture) : "")},{row.Measure:R}"));
+        {
+            string kappa = row.IsSet ? row.Kappa.ToString("R", CultureInfo.InvariantCulture) : "";
+            _file.Append(string.Create(
+                CultureInfo.InvariantCulture, $"{report.Step},{Quoted(row.Name)},{row.Lambda:R},{kappa},{row.Measure:R}"));
+        }
     }
 
     /// <inheritdoc/>
     public override void OnFitEnd(Trainer trainer) => _file?.Dispose();
 
-    private static string Quoted(string name) => name.AsSpan().ContainsAny(",\"\n") ? $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : name;
+    private static string Quoted(string name) =>
+        name.AsSpan().ContainsAny(",\"\n") ? $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : name;
 }

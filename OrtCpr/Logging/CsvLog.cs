@@ -3,10 +3,10 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Logging;
 
-/// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints, validation_loss,
-/// validation_…</c>; empty where an entry has no such figure.</summary>
-/// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its columns are other
-/// ones.</param>
+/// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints,
+/// validation_loss, validation_…</c>; empty where an entry has no such figure.</summary>
+/// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its
+/// columns are other ones.</param>
 /// <param name="every">Steps between two entries, at least 1.</param>
 public sealed class CsvLog(string path, int every = 10) : MetricsLog(every)
 {
@@ -29,16 +29,17 @@ public sealed class CsvLog(string path, int every = 10) : MetricsLog(every)
     {
         ArgumentNullException.ThrowIfNull(entry);
         var values = entry.Values.ToDictionary(v => v.Name, v => v.Value, StringComparer.Ordinal);
-        string cells = string.Join(',',
-            _columns.Select(c => values.TryGetValue(c, out double value) ? value.ToString("R", CultureInfo.InvariantCulture) : ""));
+        string cells =
+            string.Join(',',
+                _columns.Select(c => values.TryGetValue(c, out double value) ? value.ToString("R", CultureInfo.InvariantCulture) : ""));
         _file!.Append(string.Create(CultureInfo.InvariantCulture, $"{entry.Step},{entry.Epoch},{entry.Seconds:F3},{cells}"));
     }
 
     /// <inheritdoc/>
     protected override void End() => _file?.Dispose();
 
-    // A process that was killed may leave half a line, whose number of cells is another.
+    /// <summary>A process that was killed may leave half a line, whose number of cells is another.</summary>
     private long? StepOf(string line) =>
         line.Split(',') is var cells && cells.Length == _columns.Length + 3
-            && long.TryParse(cells[0], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? step : null;
+        && long.TryParse(cells[0], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? step : null;
 }

@@ -4,8 +4,8 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Logging;
 
-/// <summary>A file with one JSON object a line: <c>step</c>, <c>epoch</c>, <c>seconds</c> and the figures by name; null for NaN and
-/// infinities.</summary>
+/// <summary>A file with one JSON object a line: <c>step</c>, <c>epoch</c>, <c>seconds</c> and the figures by name; null
+/// for NaN and infinities.</summary>
 /// <param name="path">The file; written over, but when a run is resumed.</param>
 /// <param name="every">Steps between two entries, at least 1.</param>
 public sealed class JsonLinesLog(string path, int every = 10) : MetricsLog(every)
@@ -14,8 +14,8 @@ public sealed class JsonLinesLog(string path, int every = 10) : MetricsLog(every
 
     /// <inheritdoc/>
     /// <exception cref="FileAccessException">The file can't be made.</exception>
-    protected override void Begin(Trainer trainer, FitOptions options, long step) => _file =
-        LogFile.Open(path, null, step, StepOf, message => options.Warned?.Invoke(message));
+    protected override void Begin(Trainer trainer, FitOptions options, long step) =>
+        _file = LogFile.Open(path, null, step, StepOf, message => options.Warned?.Invoke(message));
 
     /// <inheritdoc/>
     protected override void Write(LogEntry entry)

@@ -6,8 +6,8 @@ namespace OrtCpr.Logging;
 /// <param name="Step">Steps so far.</param>
 /// <param name="Epoch">Epoch, from 0.</param>
 /// <param name="Seconds">Since the fit began.</param>
-/// <param name="Values">Figures by name: <c>loss</c>, <c>learning_rate</c> and <c>active_constraints</c> of a step; <c>validation_loss</c>
-/// and <c>validation_…</c> of an evaluation.</param>
+/// <param name="Values">Figures by name: <c>loss</c>, <c>learning_rate</c> and <c>active_constraints</c> of a step;
+/// <c>validation_loss</c> and <c>validation_…</c> of an evaluation.</param>
 public sealed record LogEntry(long Step, long Epoch, double Seconds, IReadOnlyList<(string Name, double Value)> Values);
 
 /// <summary>Writes the figures of steps and evaluations somewhere. A log of a resumed run goes on after the step that was saved.</summary>
@@ -38,7 +38,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
         if (report.Step % _every == 0) WriteSteps(trainer, report);
     }
 
-    // The steps since the entry before.
+    /// <summary>The steps since the entry before.</summary>
     private void WriteSteps(Trainer trainer, StepReport report)
     {
         OptimizerDriver optimizer = trainer.Driver.Optimizer;
@@ -85,7 +85,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
     {
     }
 
-    // For logs that show λ, κ and R as well.
+    /// <summary>For logs that show λ, κ and R as well.</summary>
     private protected virtual void WriteConstraints(Trainer trainer, long step)
     {
     }

@@ -3,10 +3,10 @@ using System.Globalization;
 
 namespace OrtCpr.Logging;
 
-/// <summary>A line that tells how far a fit is: steps, rate, time left, loss, learning rate, active constraints, the last
-/// evaluation.</summary>
-/// <remarks>In a terminal one line is written over again, ten times a second at most; elsewhere a line appears every <c>interval</c>. A
-/// line with an evaluation stays where the one before is an <c>interval</c> ago.</remarks>
+/// <summary>A line that tells how far a fit is: steps, rate, time left, loss, learning rate, active constraints, the
+/// last evaluation.</summary>
+/// <remarks>In a terminal one line is written over again, ten times a second at most; elsewhere a line appears every
+/// <c>interval</c>. A line with an evaluation stays where the one before is an <c>interval</c> ago.</remarks>
 /// <param name="output">Where to; the standard error stream as a rule, which leaves the standard output to results.</param>
 /// <param name="isTerminal">Whether lines can be written over.</param>
 /// <param name="interval">Time between two lines that stay; null for ten seconds.</param>
@@ -49,7 +49,9 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
     public override void OnEvaluated(Trainer trainer, EvaluationReport report, FitControl control)
     {
         ArgumentNullException.ThrowIfNull(report);
-        _evaluation = $"  validation {string.Join(" ", report.Metrics.Select(m => (m.Key, m.Value)).Prepend(("loss", report.Loss)).Select(m => string.Create(CultureInfo.InvariantCulture, $"{m.Item1} {m.Item2:G5}")))}";
+        IEnumerable<(string Name, double Value)> figures = report.Metrics.Select(m => (m.Key, m.Value)).Prepend(("loss", report.Loss));
+        IEnumerable<string> texts = figures.Select(m => string.Create(CultureInfo.InvariantCulture, $"{m.Name} {m.Value:G5}"));
+        _evaluation = $"  validation {string.Join(" ", texts)}";
         // Frequent evaluations are seen on the line that is written over, and now and then on one that stays.
         if (_kept is not TimeSpan kept || _clock.Elapsed - (isTerminal ? kept : _shown) >= (interval ?? Quiet))
         {
@@ -87,7 +89,7 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
         string active = bounds == 0 ? "" : $"  {trainer.Driver.Optimizer.GetConstraints().Count(c => c.Lambda > 0)}/{bounds} bounds active";
         string line = string.Create(CultureInfo.InvariantCulture,
             $"epoch {_latest.Epoch + 1}  step {_last}{of}  {Rate(rate)}{Left(rate)}  loss "
-                + $"{(_loss.Weight > 0 ? _loss.Value : _latest.Loss):G5}  lr {_latest.LearningRate:G3}{active}{_evaluation}");
+            + $"{(_loss.Weight > 0 ? _loss.Value : _latest.Loss):G5}  lr {_latest.LearningRate:G3}{active}{_evaluation}");
         (_shown, _loss, _evaluation) = (_clock.Elapsed, default, stays ? "" : _evaluation);
         if (isTerminal)
         {

@@ -3,8 +3,9 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Logging;
 
-/// <summary>Figures of steps and evaluations for TensorBoard: <c>train/loss</c>, <c>train/learning_rate</c>, <c>validation/…</c>, and for
-/// each constrained matrix <c>cpr_lambda/…</c>, <c>cpr_kappa/…</c>, <c>cpr_measure/…</c>.</summary>
+/// <summary>Figures of steps and evaluations for TensorBoard: <c>train/loss</c>, <c>train/learning_rate</c>,
+/// <c>validation/…</c>, and for each constrained matrix <c>cpr_lambda/…</c>, <c>cpr_kappa/…</c>,
+/// <c>cpr_measure/…</c>.</summary>
 /// <param name="folder">The run's folder; each sitting adds a file.</param>
 /// <param name="every">Steps between two entries, at least 1.</param>
 /// <param name="constraints">Whether λ, κ and R of each matrix are written too; measuring R reads the matrix. Default true.</param>
@@ -23,7 +24,8 @@ public sealed class TensorBoardLog(string folder, int every = 10, bool constrain
     {
         ArgumentNullException.ThrowIfNull(entry);
         foreach ((string name, double value) in entry.Values)
-            _writer!.AddScalar(name.StartsWith(Validation, StringComparison.Ordinal) ? $"validation/{name[Validation.Length..]}" : $"train/{name}", entry.Step, value);
+            _writer!.AddScalar(name.StartsWith(Validation, StringComparison.Ordinal) ? $"validation/{name[Validation.Length..]}"
+                : $"train/{name}", entry.Step, value);
         _writer!.Flush();
     }
 

@@ -2,14 +2,15 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Files;
 
 namespace OrtCpr.Logging;
 
-/// <summary>Scalars as a TensorBoard event file, <c>events.out.tfevents.…</c>, a new one for each writer, as TensorBoard expects of each
-/// sitting of a run.</summary>
-/// <remarks>Records as TensorFlow frames them: length, masked CRC-32C of the length, bytes, masked CRC-32C of the bytes; the bytes are an
-/// <c>Event</c> message. A record is in the file once <see cref="Flush"/> or <see cref="Dispose"/> has returned. Not thread-safe. Owns its
-/// file.</remarks>
+/// <summary>Scalars as a TensorBoard event file, <c>events.out.tfevents.…</c>, a new one for each writer, as
+/// TensorBoard expects of each sitting of a run.</summary>
+/// <remarks>Records as TensorFlow frames them: length, masked CRC-32C of the length, bytes, masked CRC-32C of the
+/// bytes; the bytes are an <c>Event</c> message. A record is in the file once <see cref="Flush"/> or <see
+/// cref="Dispose"/> has returned. Not thread-safe. Owns its file.</remarks>
 internal sealed class TensorBoardWriter : IDisposable
 {
     private static int _writers;
@@ -23,8 +24,10 @@ internal sealed class TensorBoardWriter : IDisposable
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(folder);
         // Names order the files of a run by time; the last number tells writers of one process apart.
-        Path = System.IO.Path.Combine(folder, $"events.out.tfevents.{DateTimeOffset.UtcNow.ToUnixTimeSeconds():D10}.ortcpr.{Environment.ProcessId}.{Interlocked.Increment(ref _writers)}");
-        _stream = LogFile.Guard(Path, () =>
+        long time = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+        string name = $"events.out.tfevents.{time:D10}.ortcpr.{Environment.ProcessId}.{Interlocked.Increment(ref _writers)}";
+        Path = System.IO.Path.Combine(folder, name);
+        _stream = FileGuard.Write(Path, () =>
         {
             Directory.CreateDirectory(folder);
             return new FileStream(Path, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
@@ -63,12 +66,12 @@ internal sealed class TensorBoardWriter : IDisposable
 
     /// <summary>Hands what has been added to the operating system.</summary>
     /// <exception cref="FileAccessException">The file can't be written.</exception>
-    public void Flush() => LogFile.Guard(Path, () => _stream.Flush());
+    public void Flush() => FileGuard.Write(Path, () => _stream.Flush());
 
     /// <inheritdoc/>
-    public void Dispose() => LogFile.Guard(Path, _stream.Dispose);
+    public void Dispose() => FileGuard.Write(Path, _stream.Dispose);
 
-    // Wall time, field 1, a double; begins an event.
+    /// <summary>Wall time, field 1, a double; begins an event.</summary>
     private void WriteTime()
     {
         _event.SetLength(0);
@@ -86,7 +89,7 @@ internal sealed class TensorBoardWriter : IDisposable
         BinaryPrimitives.WriteUInt32LittleEndian(head[8..], Masked(head[..8]));
         BinaryPrimitives.WriteUInt32LittleEndian(tail, Masked(bytes));
         byte[] record = [.. head, .. bytes, .. tail];
-        LogFile.Guard(Path, () => _stream.Write(record));
+        FileGuard.Write(Path, () => _stream.Write(record));
     }
 
     internal static uint Masked(ReadOnlySpan<byte> bytes)

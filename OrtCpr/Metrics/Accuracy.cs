@@ -4,9 +4,9 @@ using OrtCpr.Graph;
 namespace OrtCpr.Metrics;
 
 /// <summary>Share of rows whose label is among the classes with the highest scores.</summary>
-/// <remarks>Scores and labels as <see cref="Graph.Losses.CrossEntropyLoss"/> takes them: [B, C], [B, T, C] or [B, C, …] with Int64 labels
-/// of that shape without the class axis. Of equal scores the lower class counts as the higher, as argmax has it; NaN counts as the
-/// lowest.</remarks>
+/// <remarks>Scores and labels as <see cref="Graph.Losses.CrossEntropyLoss"/> takes them: [B, C], [B, T, C] or [B, C, …]
+/// with Int64 labels of that shape without the class axis. Of equal scores the lower class counts as the higher, as
+/// argmax has it; NaN counts as the lowest.</remarks>
 /// <param name="top">How many of the highest scores may hold the label, at least 1.</param>
 /// <param name="output">Model output with the scores; null for the first.</param>
 /// <param name="label">Label to compare with; null for the only one.</param>
@@ -29,14 +29,18 @@ public sealed class Accuracy(int top = 1, string? output = null, string? label =
     {
         TensorData scores = batch.Output(output), labels = batch.Label(label);
         if (labels.Type != ElementType.Int64 || ClassAxis(scores, labels) is not int axis)
-            throw new DriverException($"Metric '{Name}': scores {scores} and labels {labels} do not belong together; expected scores [B, C], [B, T, C] or [B, C, …] and Int64 labels without the class axis.");
+        {
+            throw new DriverException(
+                $"Metric '{Name}': scores {scores} and labels {labels} do not belong together; "
+                + "expected scores [B, C], [B, T, C] or [B, C, …] and Int64 labels without the class axis.");
+        }
         long classes = scores.Dimensions[axis], inner = scores.Dimensions.Skip(axis + 1).Aggregate(1L, (n, d) => n * d);
         return scores.Type == ElementType.Float ? Count(scores.AsSpan<float>(), labels.AsSpan<long>(), classes, inner)
             : Count<double>(scores.ToDoubles(), labels.AsSpan<long>(), classes, inner);
     }
 
-    private (double Hits, double Rows) Count<T>(ReadOnlySpan<T> values, ReadOnlySpan<long> truths, long classes, long inner) where T
-        : IFloatingPointIeee754<T>
+    private (double Hits, double Rows) Count<T>(ReadOnlySpan<T> values, ReadOnlySpan<long> truths, long classes,
+        long inner) where T : IFloatingPointIeee754<T>
     {
         long hits = 0, rows = 0;
         for (int i = 0; i < truths.Length; i++)
@@ -44,9 +48,7 @@ public sealed class Accuracy(int top = 1, string? output = null, string? label =
             long truth = truths[i];
             if (truth == ignoreIndex) continue;
             if ((ulong)truth >= (ulong)classes)
-            {
                 throw new DriverException($"Metric '{Name}': label {truth} at position {i} is outside of the {classes} classes.");
-            }
             rows++;
             long first = (i / inner * classes * inner) + (i % inner);
             if (Rank(values, first, inner, classes, truth) < _top) hits++;
@@ -54,9 +56,9 @@ public sealed class Accuracy(int top = 1, string? output = null, string? label =
         return (hits, rows);
     }
 
-    // How many classes come before the true one.
-    private static long Rank<T>(ReadOnlySpan<T> values, long first, long stride, long classes, long truth) where T
-        : IFloatingPointIeee754<T>
+    /// <summary>How many classes come before the true one.</summary>
+    private static long Rank<T>(ReadOnlySpan<T> values, long first, long stride, long classes,
+        long truth) where T : IFloatingPointIeee754<T>
     {
         T own = values[(int)(first + (truth * stride))];
         long before = 0;

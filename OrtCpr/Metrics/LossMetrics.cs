@@ -39,9 +39,7 @@ public sealed class MeanSquaredError(string? output = null, string? label = null
     {
         TensorData found = batch.Output(output), expected = batch.Label(label);
         if (!found.Dimensions.SequenceEqual(expected.Dimensions))
-        {
             throw new DriverException($"Metric '{Name}': output {found} and label {expected} differ in shape.");
-        }
         return (found.ToDoubles().Zip(expected.ToDoubles(), (a, b) => (a - b) * (a - b)).Sum(), found.ElementCount);
     }
 }

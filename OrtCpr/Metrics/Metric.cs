@@ -22,14 +22,16 @@ public abstract class Metric
     /// <param name="measure">Sum and weight of one batch.</param>
     /// <param name="higherIsBetter">Whether a higher value is a better one.</param>
     /// <param name="outputs">Model outputs that it reads; null or nothing for the model's first.</param>
-    public static Metric Create(string name, Func<MetricBatch, (double Sum, double Weight)> measure, bool higherIsBetter = true, params IReadOnlyList<string?> outputs)
+    public static Metric Create(string name, Func<MetricBatch, (double Sum, double Weight)> measure, bool higherIsBetter = true,
+        params IReadOnlyList<string?> outputs)
     {
         ArgumentNullException.ThrowIfNull(name);
         ArgumentNullException.ThrowIfNull(measure);
         return new Mean(name, higherIsBetter, outputs is null or [] ? [null] : outputs, measure);
     }
 
-    private sealed class Mean(string name, bool higherIsBetter, IReadOnlyList<string?> outputs, Func<MetricBatch, (double Sum, double Weight)> measure) : Metric
+    private sealed class Mean(string name, bool higherIsBetter, IReadOnlyList<string?> outputs,
+        Func<MetricBatch, (double Sum, double Weight)> measure) : Metric
     {
         public override string Name => name;
 
@@ -52,7 +54,7 @@ public abstract class MetricSum
     public abstract double Value { get; }
 }
 
-// Σ sum / Σ weight.
+/// <summary>Σ sum / Σ weight.</summary>
 internal sealed class WeightedSum(Func<MetricBatch, (double Sum, double Weight)> measure, Func<double, double>? after = null) : MetricSum
 {
     private double _sum, _weight;
@@ -74,7 +76,8 @@ public sealed class MetricBatch
     private readonly Evaluation _evaluation;
     private readonly TrainingPlan _graphs;
 
-    internal MetricBatch(TrainingPlan graphs, Batch batch, Evaluation evaluation) => (_graphs, _batch, _evaluation) = (graphs, batch, evaluation);
+    internal MetricBatch(TrainingPlan graphs, Batch batch, Evaluation evaluation) =>
+        (_graphs, _batch, _evaluation) = (graphs, batch, evaluation);
 
     /// <summary>Loss of the batch.</summary>
     public double Loss => _evaluation.Loss;
@@ -93,8 +96,13 @@ public sealed class MetricBatch
     public TensorData Label(string? name = null)
     {
         string[] labels = [.. _graphs.BatchInputs.Where(i => i.IsLabel).Select(i => i.Name)];
-        if (name is null && labels.Length != 1) throw new DriverException($"The loss has {labels.Length} labels ({string.Join(", ", labels)}); name the one that the metric compares with.");
-        return _batch.Tensors.TryGetValue(name ?? labels[0], out Microsoft.ML.OnnxRuntime.OrtValue? value) ? Devices.Device.ReadOnHost(value)
+        if (name is null && labels.Length != 1)
+        {
+            throw new DriverException(
+                $"The loss has {labels.Length} labels ({string.Join(", ", labels)}); name the one that the metric compares with.");
+        }
+        return _batch.Tensors.TryGetValue(name ?? labels[0], out Microsoft.ML.OnnxRuntime.OrtValue? value)
+            ? Devices.Device.ReadOnHost(value)
             : throw new DriverException($"The batch has no entry '{name}'; it has {string.Join(", ", _batch.Tensors.Keys)}.");
     }
 }

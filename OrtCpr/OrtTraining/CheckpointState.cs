@@ -6,9 +6,10 @@ using OrtCpr.Graph.OrtTraining;
 
 namespace OrtCpr.OrtTraining;
 
-/// <summary>State of a training job, as ONNX Runtime's training API has it: parameters, optimizer state and the caller's properties.</summary>
-/// <remarks>Members and meaning are those of <c>Microsoft.ML.OnnxRuntime.CheckpointState</c>; a <see cref="SafeHandle"/> for the same reason. Must outlive
-/// the session that is created on it. Not thread-safe.</remarks>
+/// <summary>State of a training job, as ONNX Runtime's training API has it: parameters, optimizer state and the
+/// caller's properties.</summary>
+/// <remarks>Members and meaning are those of <c>Microsoft.ML.OnnxRuntime.CheckpointState</c>; a <see
+/// cref="SafeHandle"/> for the same reason. Must outlive the session that is created on it. Not thread-safe.</remarks>
 public class CheckpointState : SafeHandle
 {
     internal CheckpointState(OrtCheckpoint checkpoint) : base(nint.Zero, ownsHandle: true)
@@ -20,7 +21,7 @@ public class CheckpointState : SafeHandle
     /// <inheritdoc/>
     public override bool IsInvalid => handle == nint.Zero;
 
-    // What was loaded, with the properties of now; the tensors of now are the session's.
+    /// <summary>What was loaded, with the properties of now; the tensors of now are the session's.</summary>
     internal OrtCheckpoint Checkpoint { get; set; }
 
     internal TrainingSession? Session { get; set; }
@@ -46,12 +47,14 @@ public class CheckpointState : SafeHandle
     public void AddProperty(string propertyName, float propertyValue) => Add(propertyName, propertyValue);
 
     /// <summary>Adds or replaces a property.</summary>
-    public void AddProperty(string propertyName, string propertyValue) => Add(propertyName, propertyValue ?? throw new ArgumentNullException(nameof(propertyValue)));
+    public void AddProperty(string propertyName, string propertyValue) =>
+        Add(propertyName, propertyValue ?? throw new ArgumentNullException(nameof(propertyValue)));
 
     /// <summary>The value of a property: <see cref="long"/>, <see cref="float"/> or <see cref="string"/>.</summary>
     /// <exception cref="DriverException">There is none of that name.</exception>
     public object GetProperty(string propertyName) => Checkpoint.Properties.TryGetValue(propertyName, out object? value) ? value
-        : throw new DriverException($"The checkpoint has no property '{propertyName}'; it has: {string.Join(", ", Checkpoint.Properties.Keys)}.");
+        : throw new DriverException(
+            $"The checkpoint has no property '{propertyName}'; it has: {string.Join(", ", Checkpoint.Properties.Keys)}.");
 
     /// <summary>Overwrites a parameter, trained or frozen.</summary>
     /// <param name="parameterName">Its name.</param>
@@ -80,11 +83,13 @@ public class CheckpointState : SafeHandle
         return true;
     }
 
-    private TrainingSession Attached() => Session ?? throw new DriverException("The state belongs to no session yet. Create a TrainingSession on it first.");
+    private TrainingSession Attached() =>
+        Session ?? throw new DriverException("The state belongs to no session yet. Create a TrainingSession on it first.");
 
     private void Add(string name, object value)
     {
         ArgumentNullException.ThrowIfNull(name);
-        Checkpoint = Checkpoint with { Properties = new Dictionary<string, object>(Checkpoint.Properties, StringComparer.Ordinal) { [name] = value } };
+        Checkpoint = Checkpoint with
+            { Properties = new Dictionary<string, object>(Checkpoint.Properties, StringComparer.Ordinal) { [name] = value } };
     }
 }

@@ -8,7 +8,8 @@ namespace OrtCpr.OrtTraining;
 /// <summary>Lets a job of ONNX Runtime training go on with another optimizer: its moments and step count stay.</summary>
 public sealed class OptimizerSwap
 {
-    private const string Training = "training_model.onnx", Evaluation = "eval_model.onnx", OptimizerFile = "optimizer_model.onnx", CheckpointFile = "checkpoint";
+    private const string Training = "training_model.onnx", Evaluation = "eval_model.onnx", OptimizerFile =
+        "optimizer_model.onnx", CheckpointFile = "checkpoint";
 
     private readonly string _folder;
     private readonly OrtCheckpoint _checkpoint;
@@ -18,12 +19,14 @@ public sealed class OptimizerSwap
         _folder = folder;
         _checkpoint = checkpoint;
         string? evaluation = File.Exists(Path.Combine(folder, Evaluation)) ? Path.Combine(folder, Evaluation) : null;
-        OrtArtifacts artifacts = OrtArtifacts.Read(Path.Combine(folder, Training), evaluation, Path.Combine(folder, OptimizerFile), checkpoint);
+        OrtArtifacts artifacts =
+            OrtArtifacts.Read(Path.Combine(folder, Training), evaluation, Path.Combine(folder, OptimizerFile), checkpoint);
         Trained = artifacts.Classified();
         (Adam, MaxGradientNorm) = OrtOptimizerModel.Settings(ModelFile.Load(Path.Combine(folder, OptimizerFile)));
     }
 
-    /// <summary>The trained parameters; constrained are those that our own classification of the evaluation model's use of them says.</summary>
+    /// <summary>The trained parameters; constrained are those that our own classification of the evaluation model's use
+    /// of them says.</summary>
     public IReadOnlyList<ParameterSpec> Trained { get; }
 
     /// <summary>The moments' settings in the artifacts; null when they use no Adam.</summary>
@@ -55,13 +58,16 @@ public sealed class OptimizerSwap
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(folder);
         // Where Adam finds no moments it starts anew, and its steps with it.
-        bool anew = options.Groups.Any(g => g.Links.Any(l => l is ScaleByAdam)) && _checkpoint.Optimizer?.States.All(s => s.Momentums.Any(m => m.Name == "momentum1")) != true;
+        bool anew = options.Groups.Any(g => g.Links.Any(l => l is ScaleByAdam))
+            && _checkpoint.Optimizer?.States.All(s => s.Momentums.Any(m => m.Name == "momentum1")) != true;
         long past = anew ? 0 : Step;
-        var graph = TrainingPlan.ForOptimizer(Trained, options with { Groups = [.. options.Groups.Select(g => g with { Links = [.. g.Links.Select(l => FromNow(l, past))] })] });
+        var graph = TrainingPlan.ForOptimizer(Trained, options with
+            { Groups = [.. options.Groups.Select(g => g with { Links = [.. g.Links.Select(l => FromNow(l, past))] })] });
         try
         {
             Directory.CreateDirectory(folder);
-            foreach (string file in new[] { Training, Evaluation }.Where(f => File.Exists(Path.Combine(_folder, f)))) File.Copy(Path.Combine(_folder, file), Path.Combine(folder, file), overwrite: true);
+            foreach (string file in new[] { Training, Evaluation }.Where(f => File.Exists(Path.Combine(_folder, f))))
+                File.Copy(Path.Combine(_folder, file), Path.Combine(folder, file), overwrite: true);
         }
         catch (Exception error) when (FileAccessException.IsFileError(error))
         {

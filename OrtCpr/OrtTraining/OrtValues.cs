@@ -7,7 +7,7 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.OrtTraining;
 
-// Values that belong together and are disposed of together.
+/// <summary>Values that belong together and are disposed of together.</summary>
 internal sealed class OrtValues(IEnumerable<OrtValue> values) : List<OrtValue>(values), IDisposableReadOnlyCollection<OrtValue>
 {
     public void Dispose()
@@ -16,7 +16,8 @@ internal sealed class OrtValues(IEnumerable<OrtValue> values) : List<OrtValue>(v
     }
 }
 
-// Fixed buffers as OrtValues over the same memory: a binding takes the ones and gives the others. Owns one session for each number of buffers.
+/// <summary>Fixed buffers as OrtValues over the same memory: a binding takes the ones and gives the others. Owns one
+/// session for each number of buffers.</summary>
 internal sealed class BufferViews : IDisposable
 {
     private readonly Dictionary<int, InferenceSession> _sessions = [];
@@ -24,7 +25,8 @@ internal sealed class BufferViews : IDisposable
     public OrtValues Of(IReadOnlyCollection<FixedBufferOnnxValue> buffers)
     {
         ArgumentNullException.ThrowIfNull(buffers);
-        if (!_sessions.TryGetValue(buffers.Count, out InferenceSession? session)) session = _sessions[buffers.Count] = Create(buffers.Count);
+        if (!_sessions.TryGetValue(buffers.Count, out InferenceSession? session))
+            session = _sessions[buffers.Count] = Create(buffers.Count);
         using OrtIoBinding binding = session.CreateIoBinding();
         int index = 0;
 #pragma warning disable CS0618 // The package's own signatures take fixed buffers.
@@ -38,7 +40,7 @@ internal sealed class BufferViews : IDisposable
         foreach (InferenceSession session in _sessions.Values) session.Dispose();
     }
 
-    // It never runs, so the types do not matter.
+    /// <summary>It never runs, so the types do not matter.</summary>
     private static InferenceSession Create(int count)
     {
         OnnxModel model = OnnxModel.Create("buffers", 18);
@@ -47,7 +49,7 @@ internal sealed class BufferViews : IDisposable
     }
 }
 
-// Outputs as named values, which only a session makes: one that copies its inputs.
+/// <summary>Outputs as named values, which only a session makes: one that copies its inputs.</summary>
 internal sealed class NamedOutputs : IDisposable
 {
     private readonly InferenceSession _session;
@@ -56,7 +58,8 @@ internal sealed class NamedOutputs : IDisposable
     public NamedOutputs(IReadOnlyList<string> names, IReadOnlyCollection<OrtValue> values)
     {
         OnnxModel model = OnnxModel.Create("outputs", 18);
-        foreach ((string name, OrtValue value) in names.Zip(values)) AddIdentity(model, name, (ElementType)(int)value.GetTensorTypeAndShape().ElementDataType);
+        foreach ((string name, OrtValue value) in names.Zip(values)) AddIdentity(model, name,
+            (ElementType)(int)value.GetTensorTypeAndShape().ElementDataType);
         _inputs = [.. model.Graph.Inputs.Select(i => i.Name)];
         _session = new InferenceSession(GraphWriter.ToBytes(model));
     }
@@ -97,7 +100,8 @@ internal sealed class NamedOutputs : IDisposable
     private static FixedBufferOnnxValue Buffer<T>(OrtValue value) where T : unmanaged
     {
         OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
-        return FixedBufferOnnxValue.CreateFromMemory<T>(Device.Host, value.GetTensorDataAsSpan<T>().ToArray(), info.ElementDataType, info.Shape, value.GetTensorMutableRawData().Length);
+        return FixedBufferOnnxValue.CreateFromMemory<T>(Device.Host, value.GetTensorDataAsSpan<T>()
+            .ToArray(), info.ElementDataType, info.Shape, value.GetTensorMutableRawData().Length);
     }
 
     public static void AddIdentity(OnnxModel model, string name, ElementType type)

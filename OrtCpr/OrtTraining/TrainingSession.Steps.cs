@@ -3,7 +3,7 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.OrtTraining;
 
-// The steps in all forms that the package has; each becomes the one over OrtValues.
+/// <summary>The steps in all forms that the package has; each becomes the one over OrtValues.</summary>
 public partial class TrainingSession
 {
     private readonly BufferViews _views = new();
@@ -13,14 +13,16 @@ public partial class TrainingSession
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
     /// <param name="outputValues">In the order of <see cref="OutputNames"/>.</param>
     /// <exception cref="DriverException">The values do not fit the model.</exception>
-    public void TrainStep(IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues) => IntoBuffers(TrainStep, inputValues, outputValues);
+    public void TrainStep(IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues) =>
+        IntoBuffers(TrainStep, inputValues, outputValues);
 
     /// <summary>Forward and backward over one batch, with outputs in the caller's buffers.</summary>
     /// <param name="options">Not used.</param>
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
     /// <param name="outputValues">In the order of <see cref="OutputNames"/>.</param>
     /// <exception cref="DriverException">The values do not fit the model.</exception>
-    public void TrainStep(RunOptions options, IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues) => TrainStep(inputValues, outputValues);
+    public void TrainStep(RunOptions options, IReadOnlyCollection<FixedBufferOnnxValue> inputValues,
+        IReadOnlyCollection<FixedBufferOnnxValue> outputValues) => TrainStep(inputValues, outputValues);
 
     /// <summary>Forward and backward over one batch.</summary>
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
@@ -38,7 +40,8 @@ public partial class TrainingSession
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
     /// <returns>The outputs by name; the caller's to dispose of.</returns>
     /// <exception cref="DriverException">The values do not fit the model.</exception>
-    public IDisposableReadOnlyCollection<DisposableNamedOnnxValue> TrainStep(RunOptions options, IReadOnlyCollection<FixedBufferOnnxValue> inputValues) => TrainStep(inputValues);
+    public IDisposableReadOnlyCollection<DisposableNamedOnnxValue> TrainStep(RunOptions options,
+        IReadOnlyCollection<FixedBufferOnnxValue> inputValues) => TrainStep(inputValues);
 
     /// <summary>Forward and backward over one batch. Gradients add up until <see cref="LazyResetGrad"/>.</summary>
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
@@ -56,14 +59,16 @@ public partial class TrainingSession
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
     /// <param name="outputValues">In the order of <see cref="OutputNames"/>.</param>
     /// <exception cref="OrtCprException">The values do not fit the model, or there is no evaluation model.</exception>
-    public void EvalStep(IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues) => IntoBuffers(EvalStep, inputValues, outputValues);
+    public void EvalStep(IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues) =>
+        IntoBuffers(EvalStep, inputValues, outputValues);
 
     /// <summary>Loss and outputs of one batch in evaluation form, in the caller's buffers.</summary>
     /// <param name="options">Not used.</param>
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
     /// <param name="outputValues">In the order of <see cref="OutputNames"/>.</param>
     /// <exception cref="OrtCprException">The values do not fit the model, or there is no evaluation model.</exception>
-    public void EvalStep(RunOptions options, IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues) => EvalStep(inputValues, outputValues);
+    public void EvalStep(RunOptions options, IReadOnlyCollection<FixedBufferOnnxValue> inputValues,
+        IReadOnlyCollection<FixedBufferOnnxValue> outputValues) => EvalStep(inputValues, outputValues);
 
     /// <summary>Loss and outputs of one batch in evaluation form. Nothing changes.</summary>
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
@@ -79,20 +84,27 @@ public partial class TrainingSession
     private static Batch BatchOf(IReadOnlyCollection<OrtValue> values, IReadOnlyList<string> names)
     {
         ArgumentNullException.ThrowIfNull(values);
-        if (values.Count != names.Count) throw new DriverException($"The step takes {names.Count} inputs ({string.Join(", ", names)}); found {values.Count}.");
+        if (values.Count != names.Count)
+            throw new DriverException($"The step takes {names.Count} inputs ({string.Join(", ", names)}); found {values.Count}.");
         return Batch.Over(names.Zip(values));
     }
 
-    private void IntoBuffers(Func<IReadOnlyCollection<OrtValue>, IDisposableReadOnlyCollection<OrtValue>> step, IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues)
+    private void IntoBuffers(Func<IReadOnlyCollection<OrtValue>, IDisposableReadOnlyCollection<OrtValue>> step,
+        IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues)
     {
         using OrtValues inputs = _views.Of(inputValues), buffers = _views.Of(outputValues);
         using IDisposableReadOnlyCollection<OrtValue> outputs = step(inputs);
-        if (buffers.Count != outputs.Count) throw new DriverException($"The step gives {outputs.Count} outputs; found {buffers.Count} buffers.");
+        if (buffers.Count != outputs.Count)
+            throw new DriverException($"The step gives {outputs.Count} outputs; found {buffers.Count} buffers.");
         for (int i = 0; i < outputs.Count; i++)
         {
             OrtTensorTypeAndShapeInfo from = outputs[i].GetTensorTypeAndShape(), to = buffers[i].GetTensorTypeAndShape();
             if (from.ElementDataType != to.ElementDataType || !from.Shape.SequenceEqual(to.Shape))
-                throw new DriverException($"Output {i} is {from.ElementDataType}[{string.Join(',', from.Shape)}]; its buffer is {to.ElementDataType}[{string.Join(',', to.Shape)}].");
+            {
+                throw new DriverException(
+                    $"Output {i} is {from.ElementDataType}[{string.Join(',', from.Shape)}]; "
+                    + $"its buffer is {to.ElementDataType}[{string.Join(',', to.Shape)}].");
+            }
             outputs[i].GetTensorMutableRawData().CopyTo(buffers[i].GetTensorMutableRawData());
         }
     }

@@ -7,9 +7,11 @@ using OrtCpr.Schedules;
 
 namespace OrtCpr.OrtTraining;
 
-/// <summary>ONNX Runtime's training session on stock ONNX Runtime: the same members over the same files, without the training package.</summary>
-/// <remarks>Members and meaning are those of <c>Microsoft.ML.OnnxRuntime.TrainingSession</c>, so a program for the retired package changes its <c>using</c>
-/// lines only. <see cref="Driver"/> gives what lies beneath. Where the package was at fault, docs/artifacts.md says what happens here. Not thread-safe.</remarks>
+/// <summary>ONNX Runtime's training session on stock ONNX Runtime: the same members over the same files, without the
+/// training package.</summary>
+/// <remarks>Members and meaning are those of <c>Microsoft.ML.OnnxRuntime.TrainingSession</c>, so a program for the
+/// retired package changes its <c>using</c> lines only. <see cref="Driver"/> gives what lies beneath. Where the package
+/// was at fault, docs/artifacts.md says what happens here. Not thread-safe.</remarks>
 public partial class TrainingSession : IDisposable
 {
     private const float DefaultRate = 1e-3f;
@@ -22,22 +24,29 @@ public partial class TrainingSession : IDisposable
     private bool _nominal;
 
     /// <summary>A session with training, evaluation and optimizer model.</summary>
-    /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators without a counterpart.</exception>
+    /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators
+    /// without a counterpart.</exception>
     public TrainingSession(CheckpointState state, string trainModelPath, string evalModelPath, string optimizerModelPath)
         : this(new DriverOptions(), state, trainModelPath, evalModelPath, optimizerModelPath)
     {
     }
 
     /// <summary>A session without an evaluation model.</summary>
-    /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators without a counterpart.</exception>
-    public TrainingSession(CheckpointState state, string trainModelPath, string optimizerModelPath) : this(new DriverOptions(), state, trainModelPath, null, optimizerModelPath)
+    /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators
+    /// without a counterpart.</exception>
+    public TrainingSession(CheckpointState state, string trainModelPath, string optimizerModelPath) : this(new DriverOptions(), state,
+        trainModelPath, null, optimizerModelPath)
     {
     }
 
     /// <summary>A session with options, of which the number of threads counts.</summary>
-    /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators without a counterpart.</exception>
-    public TrainingSession(SessionOptions options, CheckpointState state, string trainModelPath, string evalModelPath, string optimizerModelPath)
-        : this(new DriverOptions { Threads = (options ?? throw new ArgumentNullException(nameof(options))).IntraOpNumThreads }, state, trainModelPath, evalModelPath, optimizerModelPath)
+    /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators
+    /// without a counterpart.</exception>
+    public TrainingSession(SessionOptions options, CheckpointState state, string trainModelPath, string evalModelPath,
+        string optimizerModelPath)
+        : this(new DriverOptions
+            { Threads = (options ?? throw new ArgumentNullException(nameof(options))).IntraOpNumThreads }, state, trainModelPath,
+            evalModelPath, optimizerModelPath)
     {
     }
 
@@ -47,8 +56,10 @@ public partial class TrainingSession : IDisposable
     /// <param name="trainModelPath">Training model.</param>
     /// <param name="evalModelPath">Evaluation model; null for none.</param>
     /// <param name="optimizerModelPath">Optimizer model, of the package or of ours.</param>
-    /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators without a counterpart.</exception>
-    public TrainingSession(DriverOptions options, CheckpointState state, string trainModelPath, string? evalModelPath, string optimizerModelPath)
+    /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators
+    /// without a counterpart.</exception>
+    public TrainingSession(DriverOptions options, CheckpointState state, string trainModelPath, string? evalModelPath,
+        string optimizerModelPath)
     {
         ArgumentNullException.ThrowIfNull(state);
         _state = state;
@@ -69,15 +80,16 @@ public partial class TrainingSession : IDisposable
     /// <exception cref="DriverException">A scheduler is registered, or the rate is out of range.</exception>
     public void SetLearningRate(float learningRate)
     {
-        if (_schedule is not null) throw new DriverException("A scheduler sets the learning rate. Call SetLearningRate without RegisterLinearLRScheduler.");
+        if (_schedule is not null)
+            throw new DriverException("A scheduler sets the learning rate. Call SetLearningRate without RegisterLinearLRScheduler.");
         SetRate(learningRate);
     }
 
     /// <summary>The learning rate that the next step uses.</summary>
     public float GetLearningRate() => (float)Driver.Optimizer.GetLearningRate();
 
-    /// <summary>Registers a linear schedule that <see cref="SchedulerStep"/> advances: up to the initial rate over the warm-up, then down to 0 at the
-    /// total; it goes on from the step of the checkpoint.</summary>
+    /// <summary>Registers a linear schedule that <see cref="SchedulerStep"/> advances: up to the initial rate over the
+    /// warm-up, then down to 0 at the total; it goes on from the step of the checkpoint.</summary>
     /// <exception cref="OrtCprException">A number is out of range.</exception>
     public void RegisterLinearLRScheduler(long warmupStepCount, long totalStepCount, float initialLearningRate)
     {
@@ -97,6 +109,11 @@ public partial class TrainingSession : IDisposable
         if (_schedule is null) throw new DriverException("No scheduler is registered. Call RegisterLinearLRScheduler first.");
         _scheduleSteps++;
         SetRate(_initialRate * _schedule.Factor(_scheduleSteps));
+    }
+
+    private void SetRate(double rate)
+    {
+        for (int g = 0; g < Driver.Optimizer.Plan.Optimizer.Groups.Length; g++) Driver.Optimizer.SetLearningRate(rate, g);
     }
 
     /// <summary>One optimizer step from the accumulated gradients.</summary>
@@ -120,11 +137,12 @@ public partial class TrainingSession : IDisposable
         RefuseNominal();
         ModelFile model = _artifacts.Inference(graphOutputNames);
         var used = model.Proto.Graph.Initializer.Select(i => i.Name).ToHashSet(StringComparer.Ordinal);
-        Dictionary<string, TensorData> values = _artifacts.Parameters.Where(p => used.Contains(p.Name)).ToDictionary(p => p.Name, p => Driver.Optimizer.Get(p.Name), StringComparer.Ordinal);
+        Dictionary<string, TensorData> values = _artifacts.Parameters.Where(p => used.Contains(p.Name))
+            .ToDictionary(p => p.Name, p => Driver.Optimizer.Get(p.Name), StringComparer.Ordinal);
         ModelFile.Save(model.Proto, inferenceModelPath, initializers: values);
     }
 
-    /// <summary>All parameters behind each other in one vector, in the order of the training model's inputs.</summary>
+    /// <summary>All parameters one after the other in one vector, in the order of the training model's inputs.</summary>
     /// <param name="onlyTrainable">Without frozen ones.</param>
     /// <exception cref="DriverException">A parameter is not of type float, or the state is nominal.</exception>
     public OrtValue ToBuffer(bool onlyTrainable)
@@ -149,10 +167,16 @@ public partial class TrainingSession : IDisposable
     public void FromBuffer(OrtValue ortValue, bool onlyTrainable)
     {
         ArgumentNullException.ThrowIfNull(ortValue);
-        if (_nominal && onlyTrainable) throw new DriverException("The state is nominal: give it all parameters, with onlyTrainable = false.");
+        if (_nominal && onlyTrainable)
+            throw new DriverException("The state is nominal: give it all parameters, with onlyTrainable = false.");
         OrtParameter[] parts = Parts(onlyTrainable);
         TensorData buffer = OrtCpr.Devices.Device.ReadOnHost(ortValue);
-        if (buffer.Type != ElementType.Float || buffer.ElementCount != parts.Sum(Count)) throw new DriverException($"The buffer is {buffer}; expected Float[{parts.Sum(Count)}], the {(onlyTrainable ? "trained " : "")}parameters of this model.");
+        if (buffer.Type != ElementType.Float || buffer.ElementCount != parts.Sum(Count))
+        {
+            throw new DriverException(
+                $"The buffer is {buffer}; expected Float[{parts.Sum(Count)}], the {(onlyTrainable ? "trained " : "")}parameters of this "
+                + "model.");
+        }
         ReadOnlySpan<byte> left = buffer.Bytes.Span;
         TensorStore store = Driver.Optimizer.Store;
         foreach (OrtParameter p in parts)
@@ -207,7 +231,8 @@ public partial class TrainingSession : IDisposable
     }
 
     private string Checked(string name) => _artifacts.Parameters.Any(p => p.Name == name) ? name
-        : throw new DriverException($"The model has no parameter '{name}'; it has: {string.Join(", ", _artifacts.Parameters.Select(p => p.Name).Take(20))}.");
+        : throw new DriverException(
+            $"The model has no parameter '{name}'; it has: {string.Join(", ", _artifacts.Parameters.Select(p => p.Name).Take(20))}.");
 
     private static long Count(OrtParameter p) => p.Dimensions.Aggregate(1L, (n, d) => n * d);
 
@@ -215,12 +240,9 @@ public partial class TrainingSession : IDisposable
     {
         OrtParameter[] parts = [.. _artifacts.Parameters.Where(p => p.Trainable || !onlyTrainable)];
         return parts.FirstOrDefault(p => p.Type != ElementType.Float) is OrtParameter other
-            ? throw new DriverException($"Parameter '{other.Name}' is {other.Type}; a buffer holds parameters of type Float only. Use CheckpointState.GetParameter.") : parts;
-    }
-
-    private void SetRate(double rate)
-    {
-        for (int g = 0; g < Driver.Optimizer.Plan.Optimizer.Groups.Length; g++) Driver.Optimizer.SetLearningRate(rate, g);
+            ? throw new DriverException(
+                $"Parameter '{other.Name}' is {other.Type}; a buffer holds parameters of type Float only. "
+                + "Use CheckpointState.GetParameter.") : parts;
     }
 
     private void RefuseNominal()

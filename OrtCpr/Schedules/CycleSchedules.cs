@@ -2,9 +2,9 @@ using System.Collections.Immutable;
 
 namespace OrtCpr.Schedules;
 
-/// <summary>One cycle (Smith; PyTorch <c>OneCycleLR</c>): up from 1/<see cref="StartDivisor"/> to 1, then down to far below the start. The
-/// learning rate of the group is the peak.</summary>
-/// <param name="TotalSteps">Steps of the cycle behind the warm-up, at least 2; behind it the factor stays.</param>
+/// <summary>One cycle (Smith; PyTorch <c>OneCycleLR</c>): up from 1/<see cref="StartDivisor"/> to 1, then down to far
+/// below the start. The learning rate of the group is the peak.</summary>
+/// <param name="TotalSteps">Steps of the cycle after the warm-up, at least 2; after it the factor stays.</param>
 /// <param name="RisingShare">Share of the cycle that rises, in (0, 1). Default 0.3.</param>
 /// <param name="WarmupSteps">Steps of a warm-up in front of the cycle. Default 0.</param>
 public sealed record OneCycleSchedule(long TotalSteps, double RisingShare = 0.3, long WarmupSteps = 0) : Schedule(WarmupSteps)
@@ -19,13 +19,13 @@ public sealed record OneCycleSchedule(long TotalSteps, double RisingShare = 0.3,
     public bool Linear { get; init; }
 
     internal override IEnumerable<string> Problems() =>
-    [
-        .. base.Problems(),
-        .. AtLeast(2, TotalSteps, nameof(TotalSteps)),
-        .. Unless(RisingShare is > 0 and < 1, RisingShare, nameof(RisingShare), "above 0 and below 1"),
-        .. Unless(StartDivisor >= 1 && double.IsFinite(StartDivisor), StartDivisor, nameof(StartDivisor), "a finite number of at least 1"),
-        .. Unless(EndDivisor >= 1 && double.IsFinite(EndDivisor), EndDivisor, nameof(EndDivisor), "a finite number of at least 1"),
-    ];
+        [
+            .. base.Problems(),
+            .. AtLeast(2, TotalSteps, nameof(TotalSteps)),
+            .. Unless(RisingShare is > 0 and < 1, RisingShare, nameof(RisingShare), "above 0 and below 1"),
+            .. Unless(StartDivisor >= 1 && double.IsFinite(StartDivisor), StartDivisor, nameof(StartDivisor), "a finite number of at least 1"),
+            .. Unless(EndDivisor >= 1 && double.IsFinite(EndDivisor), EndDivisor, nameof(EndDivisor), "a finite number of at least 1"),
+        ];
 
     private protected override double AfterWarmup(long step)
     {
@@ -34,18 +34,18 @@ public sealed record OneCycleSchedule(long TotalSteps, double RisingShare = 0.3,
         return Between(1, end, peak < last ? Math.Min(1, (step - peak) / (last - peak)) : 1);
     }
 
-    private double Between(double from, double to, double progress) => Linear ? from + ((to - from) * progress) : to
-        + ((from - to) * (1 + Math.Cos(Math.PI * progress)) / 2);
+    private double Between(double from, double to, double progress) =>
+        Linear ? from + ((to - from) * progress) : to + ((from - to) * (1 + Math.Cos(Math.PI * progress)) / 2);
 }
 
-/// <summary>Half cosines from 1 to <see cref="FinalFactor"/>, one behind the other (SGDR; PyTorch
+/// <summary>Half cosines from 1 to <see cref="FinalFactor"/>, one after the other (SGDR; PyTorch
 /// <c>CosineAnnealingWarmRestarts</c>).</summary>
 /// <param name="FirstCycle">Steps of the first cycle, at least 1.</param>
 /// <param name="CycleFactor">Each cycle is that many times as long as the one before, at least 1. Default 1.</param>
 /// <param name="FinalFactor">Factor at the end of each cycle, at least 0. Default 0.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
-public sealed record CosineRestartsSchedule(long FirstCycle, int CycleFactor = 1, double FinalFactor = 0, long WarmupSteps = 0)
-    : Schedule(WarmupSteps)
+public sealed record CosineRestartsSchedule(long FirstCycle, int CycleFactor = 1, double FinalFactor = 0,
+    long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     internal override IEnumerable<string> Problems() =>
         [.. base.Problems(), .. AtLeast(1, FirstCycle, nameof(FirstCycle)), .. AtLeast(1, CycleFactor, nameof(CycleFactor)),
@@ -64,12 +64,12 @@ public sealed record CosineRestartsSchedule(long FirstCycle, int CycleFactor = 1
     }
 }
 
-/// <summary>Schedules one behind the other; each counts its steps from where it begins (PyTorch <c>SequentialLR</c>).</summary>
+/// <summary>Schedules one after the other; each counts its steps from where it begins (PyTorch <c>SequentialLR</c>).</summary>
 /// <param name="Schedules">At least one; each may have a warm-up of its own.</param>
 /// <param name="Milestones">Steps at which the second, third … begin: rising, one fewer than there are schedules.</param>
 /// <param name="WarmupSteps">Steps of a warm-up in front of all. Default 0.</param>
-public sealed record SequenceSchedule(ImmutableArray<Schedule> Schedules, ImmutableArray<long> Milestones, long WarmupSteps = 0)
-    : Schedule(WarmupSteps)
+public sealed record SequenceSchedule(ImmutableArray<Schedule> Schedules, ImmutableArray<long> Milestones,
+    long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     /// <inheritdoc/>
     /// <remarks>Every part hears it.</remarks>
@@ -81,7 +81,11 @@ public sealed record SequenceSchedule(ImmutableArray<Schedule> Schedules, Immuta
         if (Schedules.IsDefaultOrEmpty) return [.. problems, $"{nameof(Schedules)} is empty; expected at least one"];
         problems.AddRange(Schedules.SelectMany((s, i) => s.Problems().Select(p => $"{nameof(Schedules)}[{i}]: {p}")));
         int milestones = Milestones.IsDefault ? 0 : Milestones.Length;
-        if (milestones != Schedules.Length - 1) problems.Add($"{nameof(Milestones)} has {milestones} entries; expected {Schedules.Length - 1}, one fewer than there are schedules");
+        if (milestones != Schedules.Length - 1)
+        {
+            problems.Add(
+                $"{nameof(Milestones)} has {milestones} entries; expected {Schedules.Length - 1}, one fewer than there are schedules");
+        }
         else if (milestones > 0) problems.AddRange(MultiStepSchedule.Rising(Milestones, nameof(Milestones)));
         return problems;
     }

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace OrtCpr.Schedules;
 
-/// <summary>γ^step behind the warm-up (PyTorch <c>ExponentialLR</c>).</summary>
+/// <summary>γ^step after the warm-up (PyTorch <c>ExponentialLR</c>).</summary>
 /// <param name="Gamma">Factor a step, above 0.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
 public sealed record ExponentialSchedule(double Gamma, long WarmupSteps = 0) : Schedule(WarmupSteps)
@@ -26,7 +26,7 @@ public sealed record StepSchedule(long StepSize, double Gamma = 0.1, long Warmup
 }
 
 /// <summary>Multiplies by γ at each milestone (PyTorch <c>MultiStepLR</c>).</summary>
-/// <param name="Milestones">Steps behind the warm-up, rising, the first at least 1.</param>
+/// <param name="Milestones">Steps after the warm-up, rising, the first at least 1.</param>
 /// <param name="Gamma">Factor of a fall, at least 0. Default 0.1.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
 public sealed record MultiStepSchedule(ImmutableArray<long> Milestones, double Gamma = 0.1, long WarmupSteps = 0) : Schedule(WarmupSteps)
@@ -42,7 +42,7 @@ public sealed record MultiStepSchedule(ImmutableArray<long> Milestones, double G
 }
 
 /// <summary>Multiplies by <see cref="Decay"/> when a reported metric has stopped to improve (PyTorch <c>ReduceLROnPlateau</c>).</summary>
-/// <remarks>The properties behind <see cref="MinimumFactor"/> are its state.</remarks>
+/// <remarks>The properties after <see cref="MinimumFactor"/> are its state.</remarks>
 /// <param name="Decay">Factor of a fall, in [0, 1). Default 0.1.</param>
 /// <param name="Patience">Reports without improvement that are forgiven, at least 0. Default 10.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
@@ -85,18 +85,18 @@ public sealed record PlateauSchedule(double Decay = 0.1, int Patience = 10, long
     }
 
     internal override IEnumerable<string> Problems() =>
-    [
-        .. base.Problems(),
-        .. Unless(Decay is >= 0 and < 1, Decay, nameof(Decay), "at least 0 and below 1"),
-        .. AtLeast(0, Patience, nameof(Patience)),
-        .. AtLeast(0, Cooldown, nameof(Cooldown)),
-        .. Factor(Threshold, nameof(Threshold)),
-        .. Factor(MinimumFactor, nameof(MinimumFactor)),
-    ];
+        [
+            .. base.Problems(),
+            .. Unless(Decay is >= 0 and < 1, Decay, nameof(Decay), "at least 0 and below 1"),
+            .. AtLeast(0, Patience, nameof(Patience)),
+            .. AtLeast(0, Cooldown, nameof(Cooldown)),
+            .. Factor(Threshold, nameof(Threshold)),
+            .. Factor(MinimumFactor, nameof(MinimumFactor)),
+        ];
 
     private protected override double AfterWarmup(long step) => Current;
 
-    // NaN is never better.
+    /// <summary>NaN is never better.</summary>
     private bool IsBetter(double metric)
     {
         if (Best is not double best) return !double.IsNaN(metric);

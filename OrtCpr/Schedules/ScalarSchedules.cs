@@ -2,7 +2,8 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Schedules;
 
-// The scalars of each group (learning rate, weight decay …): a base value, and a schedule that multiplies it.
+/// <summary>The scalars of each group (learning rate, weight decay …): a base value, and a schedule that multiplies
+/// it.</summary>
 internal sealed class ScalarSchedules
 {
     private readonly Dictionary<string, double[]> _values = new(StringComparer.Ordinal);
@@ -26,7 +27,8 @@ internal sealed class ScalarSchedules
 
     public IReadOnlyDictionary<string, Schedule?[]> Schedules => _schedules;
 
-    // How far schedules are ahead of the optimizer's own count: 0, except after a checkpoint of a scheduler that was advanced by hand.
+    /// <summary>Steps of a scheduler that the caller advances (SchedulerStep); null when schedules follow the
+    /// optimizer's own count.</summary>
     public long StepsAhead { get; set; }
 
     public double At(string scalar, int group, long step) =>
@@ -36,9 +38,7 @@ internal sealed class ScalarSchedules
     {
         Check(scalar, group);
         if (!(value >= 0 && double.IsFinite(value)))
-        {
             throw new DriverException($"Scalar '{scalar}' of group {group} is {value}; expected a finite number of at least 0.");
-        }
         _values[scalar][group] = value;
     }
 
@@ -60,12 +60,8 @@ internal sealed class ScalarSchedules
     public void Check(string scalar, int group)
     {
         if (!_values.ContainsKey(scalar))
-        {
             throw new DriverException($"The optimizer has no scalar '{scalar}'; it has: {string.Join(", ", _values.Keys)}.");
-        }
         if (group < 0 || group >= GroupCount)
-        {
             throw new DriverException($"Group {group}; the optimizer has {GroupCount} group(s), expected 0 to {GroupCount - 1}.");
-        }
     }
 }

@@ -4,8 +4,9 @@ using OrtCpr.Graph;
 namespace OrtCpr.Schedules;
 
 /// <summary>A factor on a learning rate, or on another scalar of a group, as a function of the optimizer step, counted from 0.</summary>
-/// <remarks>Immutable. Lengths and milestones count from the end of the warm-up, except <c>TotalSteps</c>, which counts it in. A schedule
-/// that learns something on the way (<see cref="PlateauSchedule"/>) gives a new one, so a checkpoint holds all of its state.</remarks>
+/// <remarks>Immutable. Lengths and milestones count from the end of the warm-up, except <c>TotalSteps</c>, which counts
+/// it in. A schedule that learns something on the way (<see cref="PlateauSchedule"/>) gives a new one, so a checkpoint
+/// holds all of its state.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "schedule")]
 [JsonDerivedType(typeof(ConstantSchedule), "constant")]
 [JsonDerivedType(typeof(LinearSchedule), "linear")]
@@ -22,8 +23,8 @@ public abstract record Schedule
 {
     private protected Schedule(long warmupSteps) => WarmupSteps = warmupSteps;
 
-    /// <summary>Steps over which the factor rises from 0 to what the schedule starts with, so that the first step has rate 0; 0 for no
-    /// warm-up.</summary>
+    /// <summary>Steps over which the factor rises from 0 to what the schedule starts with, so that the first step has
+    /// rate 0; 0 for no warm-up.</summary>
     public long WarmupSteps { get; init; }
 
     /// <summary>The factor at a step.</summary>
@@ -52,7 +53,7 @@ public abstract record Schedule
         Unless(value >= 0 && double.IsFinite(value), value, name, "a finite number of at least 0");
 }
 
-/// <summary>A schedule that ends: behind <see cref="TotalSteps"/> it stays at <see cref="FinalFactor"/>.</summary>
+/// <summary>A schedule that ends: after <see cref="TotalSteps"/> it stays at <see cref="FinalFactor"/>.</summary>
 /// <param name="TotalSteps">Steps until the end, warm-up included; at least 1.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
 /// <param name="FinalFactor">Factor at the end, at least 0. Default 0.</param>
@@ -67,35 +68,35 @@ public abstract record EndingSchedule(long TotalSteps, long WarmupSteps = 0, dou
         return FinalFactor + ((1 - FinalFactor) * Rest(progress));
     }
 
-    // From 1 at progress 0 to 0 at progress 1.
+    /// <summary>From 1 at progress 0 to 0 at progress 1.</summary>
     private protected abstract double Rest(double progress);
 }
 
-/// <summary>1 behind the warm-up.</summary>
+/// <summary>1 after the warm-up.</summary>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
 public sealed record ConstantSchedule(long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     private protected override double AfterWarmup(long step) => 1;
 }
 
-/// <summary>Falls in a line from 1 behind the warm-up to the final factor.</summary>
+/// <summary>Falls in a line from 1 after the warm-up to the final factor.</summary>
 /// <remarks>With the default final factor the true meaning of ONNX Runtime's <c>RegisterLinearLRScheduler(warmup, total, …)</c>.</remarks>
-public sealed record LinearSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0)
-    : EndingSchedule(TotalSteps, WarmupSteps, FinalFactor)
+public sealed record LinearSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0) : EndingSchedule(TotalSteps, WarmupSteps,
+    FinalFactor)
 {
     private protected override double Rest(double progress) => 1 - progress;
 }
 
-/// <summary>Falls along half a cosine from 1 behind the warm-up to the final factor.</summary>
-public sealed record CosineSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0)
-    : EndingSchedule(TotalSteps, WarmupSteps, FinalFactor)
+/// <summary>Falls along half a cosine from 1 after the warm-up to the final factor.</summary>
+public sealed record CosineSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0) : EndingSchedule(TotalSteps, WarmupSteps,
+    FinalFactor)
 {
     private protected override double Rest(double progress) => (1 + Math.Cos(Math.PI * progress)) / 2;
 }
 
-/// <summary>Falls as a power of what is left, from 1 behind the warm-up to the final factor (PyTorch <c>PolynomialLR</c>).</summary>
-public sealed record PolynomialSchedule(long TotalSteps, double Power = 1, long WarmupSteps = 0, double FinalFactor = 0)
-    : EndingSchedule(TotalSteps, WarmupSteps, FinalFactor)
+/// <summary>Falls as a power of what is left, from 1 after the warm-up to the final factor (PyTorch <c>PolynomialLR</c>).</summary>
+public sealed record PolynomialSchedule(long TotalSteps, double Power = 1, long WarmupSteps = 0,
+    double FinalFactor = 0) : EndingSchedule(TotalSteps, WarmupSteps, FinalFactor)
 {
     internal override IEnumerable<string> Problems() =>
         [.. base.Problems(), .. Unless(Power > 0 && double.IsFinite(Power), Power, nameof(Power), "a finite number above 0")];

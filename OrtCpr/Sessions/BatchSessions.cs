@@ -4,8 +4,9 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Sessions;
 
-// The sessions of one graph that is fed with batches: a single one where sizes may change from run to run, else one for each size that has come up.
-// Owns sessions and bindings. The least recently used one makes room when there are too many.
+/// <summary>The sessions of one graph that is fed with batches: a single one where sizes may change from run to run,
+/// else one for each size that has come up. Owns sessions and bindings. The least recently used one makes room when
+/// there are too many.</summary>
 internal sealed class BatchSessions : IDisposable
 {
     private const int Capacity = 8;
@@ -17,7 +18,8 @@ internal sealed class BatchSessions : IDisposable
     private readonly Action<GraphSession, OrtIoBinding>? _bind;
     private readonly LinkedList<Entry> _entries = new();
 
-    // `bind` binds everything but the batch, once a session; null where the caller runs without a binding.
+    /// <summary><c>bind</c> binds everything but the batch, once a session; null where the caller runs without a
+    /// binding.</summary>
     public BatchSessions(OnnxModel model, string name, DriverOptions options, Device device, Action<GraphSession, OrtIoBinding>? bind)
     {
         _model = model;
@@ -31,11 +33,12 @@ internal sealed class BatchSessions : IDisposable
 
     private bool IsStatic => _device.Capabilities.StaticShapes;
 
-    // The session for a batch of these sizes.
+    /// <summary>The session for a batch of these sizes.</summary>
     public Entry For(Batch batch)
     {
         if (!IsStatic) return _entries.First!.Value;
-        Dictionary<string, long[]> shapes = batch.Tensors.ToDictionary(t => t.Key, t => t.Value.GetTensorTypeAndShape().Shape, StringComparer.Ordinal);
+        Dictionary<string, long[]> shapes =
+            batch.Tensors.ToDictionary(t => t.Key, t => t.Value.GetTensorTypeAndShape().Shape, StringComparer.Ordinal);
         string key = string.Join(';', shapes.OrderBy(s => s.Key, StringComparer.Ordinal).Select(s => string.Join(',', s.Value)));
         for (LinkedListNode<Entry>? at = _entries.First; at is not null; at = at.Next)
         {
@@ -53,6 +56,9 @@ internal sealed class BatchSessions : IDisposable
         return _entries.First!.Value;
     }
 
+    /// <summary>How operators of ours run in the session that was used last; empty where none has been made yet.</summary>
+    public IEnumerable<KernelReport> ReportKernels() => _entries.First?.Value.Session.ReportKernels(_name) ?? [];
+
     public void Dispose()
     {
         foreach (Entry entry in _entries) entry.Dispose();
@@ -61,7 +67,9 @@ internal sealed class BatchSessions : IDisposable
 
     private Entry Create(string key, IReadOnlyDictionary<string, long[]>? shapes)
     {
-        var session = new GraphSession(_model, key.Length == 0 ? _name : $"{_name}_{key.Replace(';', '_').Replace(',', 'x')}", _options, _device, shapes: shapes);
+        var session =
+            new GraphSession(_model, key.Length == 0 ? _name
+                : $"{_name}_{key.Replace(';', '_').Replace(',', 'x')}", _options, _device, shapes: shapes);
         OrtIoBinding? binding = null;
         try
         {
@@ -80,7 +88,7 @@ internal sealed class BatchSessions : IDisposable
         }
     }
 
-    // A session and what is bound to it.
+    /// <summary>A session and what is bound to it.</summary>
     public sealed record Entry(string Key, GraphSession Session, OrtIoBinding? Binding) : IDisposable
     {
         public void Dispose()

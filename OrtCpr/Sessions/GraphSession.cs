@@ -3,6 +3,7 @@ using OrtCpr.Buffers;
 using OrtCpr.CustomOps;
 using OrtCpr.Devices;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Files;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Operators;
@@ -11,7 +12,8 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Sessions;
 
-// One ONNX Runtime session over one of our graphs, on one device, with the kernels that it may use. Owns the session, its options and the kernels' domain.
+/// <summary>One ONNX Runtime session over one of our graphs, on one device, with the kernels that it may use. Owns the
+/// session, its options and the kernels' domain.</summary>
 internal sealed class GraphSession : IDisposable
 {
     private readonly SessionOptions _options;
@@ -20,30 +22,33 @@ internal sealed class GraphSession : IDisposable
     private readonly HashSet<string> _onHost = new(StringComparer.Ordinal);
     private readonly bool _synchronizes;
 
-    // `operators`: definitions of operators of ours by name; null for those of training graphs. `shapes`: sizes of the batch's inputs, for a device
-    // that wants them fixed.
+    /// <summary><c>operators</c>: definitions of operators of ours by name; null for those of training graphs.
+    /// <c>shapes</c>: sizes of the batch's inputs, for a device that wants them fixed.</summary>
     public GraphSession(
-        OnnxModel model, string name, DriverOptions options, Device device, Func<string, OperatorDefinition?>? operators = null, IReadOnlyDictionary<string, long[]>? shapes = null)
+        OnnxModel model, string name, DriverOptions options, Device device, Func<string, OperatorDefinition?>? operators = null,
+        IReadOnlyDictionary<string, long[]>? shapes = null)
     {
         if (!device.IsHost) model = AdaptToDevice.Run(model, device.Capabilities, shapes);
         byte[] bytes = GraphWriter.ToBytes(model);
         if (options.KeepGraphs is not null)
         {
-            Directory.CreateDirectory(options.KeepGraphs);
-            File.WriteAllBytes(Path.Combine(options.KeepGraphs, $"{name}.onnx"), bytes);
+            FileGuard.Write(options.KeepGraphs, () => Directory.CreateDirectory(options.KeepGraphs));
+            string path = Path.Combine(options.KeepGraphs, $"{name}.onnx");
+            FileGuard.Write(path, () => File.WriteAllBytes(path, bytes));
         }
         _options = NewOptions(options);
         try
         {
             if (options.Profiles is not null)
             {
-                Directory.CreateDirectory(options.Profiles);
+                FileGuard.Write(options.Profiles, () => Directory.CreateDirectory(options.Profiles));
                 _options.ProfileOutputPathPrefix = Path.Combine(options.Profiles, name);
                 _options.EnableProfiling = true;
             }
             // Several sessions take turns on the same cores: workers of one that still spin for work would hold up the next.
             _options.AddSessionConfigEntry("session.force_spinning_stop", "1");
-            string? off = !options.Kernels ? $"{nameof(DriverOptions)}.{nameof(DriverOptions.Kernels)} is off" : device.Capabilities.Kernels ? null : $"'{device.Name}' has none";
+            string? off = !options.Kernels ? $"{nameof(DriverOptions)}.{nameof(DriverOptions.Kernels)} is off" : device.Capabilities.Kernels
+                ? null : $"'{device.Name}' has none";
             (Kernels, IReadOnlyList<CpuOperator> kernels) = KernelUse.Of(model, operators ?? OperatorTable.Find, off);
             if (kernels.Count > 0)
             {
@@ -51,7 +56,11 @@ internal sealed class GraphSession : IDisposable
                 _kernels.AddTo(_options);
             }
             device.Configure(_options);
-            Session = Open(bytes, name, options, device);
+            using TemporaryFile? placed = device.IsHost || options.AllowCpuFallback ? null : new TemporaryFile();
+            if (placed is not null) PlacedNodes.Save(_options, placed.Path);
+            // Owned at once: a session whose placement cannot be read or is refused is disposed with this object.
+            Session = new InferenceSession(bytes, _options);
+            if (placed is not null) RefuseNodesOnCpu(placed.Path, name, device);
             Inputs = Session.InputNames.ToHashSet(StringComparer.Ordinal);
             if (!device.IsHost) FindInputsOnHost(model.Graph);
         }
@@ -74,8 +83,13 @@ internal sealed class GraphSession : IDisposable
 
     public RunOptions RunOptions => _run;
 
-    // Which operators of ours run as kernels, and why the others do not.
+    /// <summary>Which operators of ours run as kernels, and why the others do not.</summary>
     public IReadOnlyList<KernelUse> Kernels { get; } = [];
+
+    /// <summary>The same, for a report on several graphs.</summary>
+    /// <param name="graph">What this graph is called there.</param>
+    public IEnumerable<KernelReport> ReportKernels(string graph) =>
+        Kernels.Select(k => new KernelReport(graph, k.Operator, k.Calls, k.BodyReason));
 
     public void Run(OrtIoBinding binding)
     {
@@ -83,8 +97,8 @@ internal sealed class GraphSession : IDisposable
         if (_synchronizes) binding.SynchronizeBoundOutputs();
     }
 
-    // Binds a tensor of the store to an input, on the side where the session wants it: ONNX Runtime copies a tensor of the other side once, when it is
-    // bound, and would never see a later change.
+    /// <summary>Binds a tensor of the store to an input, on the side where the session wants it: ONNX Runtime copies a
+    /// tensor of the other side once, when it is bound, and would never see a later change.</summary>
     public void BindStored(OrtIoBinding binding, string input, string stored, TensorStore store)
     {
         if (!_onHost.Contains(input) || store.Device.IsHost)
@@ -93,12 +107,17 @@ internal sealed class GraphSession : IDisposable
             return;
         }
         if (!store.IsInput(stored))
-            throw new DeviceException($"The session keeps state '{stored}' on the CPU although it runs on '{store.Device.Name}': an operator that reads it has no kernel there. Use 'cpu', or another version of the provider.");
+        {
+            throw new DeviceException(
+                $"The session keeps state '{stored}' on the CPU although it runs on '{store.Device.Name}': "
+                + "an operator that reads it has no kernel there. Use 'cpu', or another version of the provider.");
+        }
         binding.BindInput(input, store.HostSide(stored));
     }
 
-    // Binds every tensor of a plan that this graph reads or writes; state is bound as input and output to one buffer, and so updated in place. What
-    // the plan has no tensor for is left: the batch, and outputs for the caller.
+    /// <summary>Binds every tensor of a plan that this graph reads or writes; state is bound as input and output to one
+    /// buffer, and so updated in place. What the plan has no tensor for is left: the batch, and outputs for the
+    /// caller.</summary>
     public void Bind(OrtIoBinding binding, PlanGraph graph, TrainingPlan plan, TensorStore store)
     {
         HashSet<string> outputs = [.. Session.OutputNames];
@@ -112,7 +131,7 @@ internal sealed class GraphSession : IDisposable
         }
     }
 
-    // Binds flat buffers of a joined optimizer graph, in place.
+    /// <summary>Binds flat buffers of a joined optimizer graph, in place.</summary>
     public void Bind(OrtIoBinding binding, IEnumerable<FlatUse> uses, TensorStore store)
     {
         foreach (FlatUse use in uses)
@@ -131,24 +150,26 @@ internal sealed class GraphSession : IDisposable
         _kernels?.Dispose();
     }
 
-    // A node that silently ran on the CPU would copy its tensors back and forth in each step. ONNX Runtime can refuse such a graph itself, but names no
-    // node, and counts shape arithmetic that a provider left to the CPU on purpose.
-    private InferenceSession Open(byte[] bytes, string name, DriverOptions options, Device device)
+    /// <summary>A node that silently ran on the CPU would copy its tensors back and forth in each step. ONNX Runtime
+    /// can refuse such a graph itself, but names no node, and counts shape arithmetic that a provider left to the CPU
+    /// on purpose.</summary>
+    private static void RefuseNodesOnCpu(string path, string name, Device device)
     {
-        if (device.IsHost || options.AllowCpuFallback) return new InferenceSession(bytes, _options);
-        using var placed = new TemporaryFile();
-        PlacedNodes.Save(_options, placed.Path);
-        var session = new InferenceSession(bytes, _options);
-        IReadOnlyList<string> left = PlacedNodes.OnCpu(placed.Path, device.Capabilities.HostShapes);
-        if (left.Count == 0) return session;
-        session.Dispose();
-        throw new DeviceException($"The {name} graph does not run on '{device.Name}' as a whole: these nodes have no kernel there: {string.Join(", ", left.Take(10))}{(left.Count > 10 ? $" and {left.Count - 10} more" : "")}. Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to run them on the CPU, with copies in each step, or use 'cpu'.");
+        IReadOnlyList<string> left = PlacedNodes.OnCpu(path, device.Capabilities.HostShapes);
+        if (left.Count == 0) return;
+        throw new DeviceException($"The {name} graph does not run on '{device.Name}' as a whole: these nodes have no kernel there: "
+            + $"{string.Join(", ", left.Take(10))}{(left.Count > 10 ? $" and {left.Count - 10} more" : "")}. "
+            + $"Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to run them on the CPU, with copies in each step, or "
+            + "use 'cpu'.");
     }
 
-    // A memory pattern is a second buffer of the peak's size, made in the second run beside the arena's of the first: a third more memory in all.
-    private static SessionOptions NewOptions(DriverOptions options) => new() { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = options.Threads, EnableMemoryPattern = false };
+    /// <summary>A memory pattern is a second buffer of the peak's size, made in the second run beside the arena's of
+    /// the first: a third more memory in all.</summary>
+    private static SessionOptions NewOptions(DriverOptions options) =>
+        new() { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = options.Threads,
+            EnableMemoryPattern = false };
 
-    // An input that nothing reads has no side.
+    /// <summary>An input that nothing reads has no side.</summary>
     private void FindInputsOnHost(OnnxGraph graph)
     {
         var read = graph.Readers().Keys.Concat(graph.Outputs).Select(v => v.Name).ToHashSet(StringComparer.Ordinal);
@@ -161,8 +182,12 @@ internal sealed class GraphSession : IDisposable
     }
 
     private static OrtCprException Refused(string name, Device device, OnnxRuntimeException error) => device.IsHost
-        ? new DriverException($"ONNX Runtime does not accept the {name} graph: {error.Message}. Some operator may lack a kernel for these types on '{device.Name}'.", error)
-        : new DeviceException($"ONNX Runtime does not accept the {name} graph on '{device.Name}': {error.Message}. Use 'cpu', or another version of the provider.", error);
+        ? new DriverException(
+            $"ONNX Runtime does not accept the {name} graph: {error.Message}. "
+            + $"Some operator may lack a kernel for these types on '{device.Name}'.", error)
+        : new DeviceException(
+            $"ONNX Runtime does not accept the {name} graph on '{device.Name}': {error.Message}. "
+            + "Use 'cpu', or another version of the provider.", error);
 
     private sealed class TemporaryFile : IDisposable
     {

@@ -16,18 +16,23 @@ internal sealed record KernelUse(string Operator, int Calls, string? BodyReason)
     /// <param name="operators">The definition of a name.</param>
     /// <param name="off">Why there are no kernels at all; null where there are.</param>
     /// <exception cref="InvalidOperationException">A node calls an operator of domain ortcpr that nobody defines.</exception>
-    public static (IReadOnlyList<KernelUse> Uses, IReadOnlyList<CpuOperator> Kernels) Of(OnnxModel model, Func<string, OperatorDefinition?> operators, string? off)
+    public static (IReadOnlyList<KernelUse> Uses, IReadOnlyList<CpuOperator> Kernels) Of(OnnxModel model,
+        Func<string, OperatorDefinition?> operators, string? off)
     {
         var uses = new List<KernelUse>();
         var kernels = new List<CpuOperator>();
-        foreach (IGrouping<string, Node> calls in model.Graph.NodesAndInner().Where(n => n.Domain == OperatorDefinition.Domain).GroupBy(n => n.OpType))
+        foreach (IGrouping<string, Node> calls in model.Graph.NodesAndInner().Where(n => n.Domain == OperatorDefinition.Domain)
+            .GroupBy(n => n.OpType))
         {
             OperatorDefinition definition = operators(calls.Key)
-                ?? throw new InvalidOperationException($"The graph '{model.Graph.Name}' calls '{OperatorDefinition.Domain}.{calls.Key}', which has no definition.");
+                ?? throw new InvalidOperationException(
+                    $"The graph '{model.Graph.Name}' calls '{OperatorDefinition.Domain}.{calls.Key}', which has no definition.");
             CpuOperator? kernel = off is null ? KernelCatalog.Find(definition) : null;
             // A registered kernel hides the body for every type, so only names whose every call is float32.
             ElementType[] others = [.. calls.Select(n => n.Inputs[0]!.Type).Where(t => t != ElementType.Float).Distinct()];
-            string? reason = off ?? (kernel is null ? "it has no kernel" : others.Length > 0 ? $"kernels are for Float, and it is called for {string.Join(", ", others)}" : null);
+            string? reason = off
+                ?? (kernel is null ? "it has no kernel" : others.Length > 0
+                    ? $"kernels are for Float, and it is called for {string.Join(", ", others)}" : null);
             uses.Add(new KernelUse(calls.Key, calls.Count(), reason));
             if (reason is null) kernels.Add(kernel!);
         }

@@ -6,41 +6,51 @@ using OrtCpr.Graph.OrtTraining;
 
 namespace OrtCpr.Sessions;
 
-// Which nodes ONNX Runtime has put on the CPU, from the graph that it saves in its own format, the only one that tells (schema: ORT's ort.fbs; fields by
-// slot). Copies between devices are nodes too, of the other provider.
+/// <summary>Which nodes ONNX Runtime has put on the CPU, from the graph that it saves in its own format, the only one
+/// that tells (schema: ORT's ort.fbs; fields by slot). Copies between devices are nodes too, of the other
+/// provider.</summary>
 internal static class PlacedNodes
 {
     private const string Cpu = "CPUExecutionProvider";
 
-    // Fields of the tables that are read here.
+    /// <summary>Fields of the tables that are read here.</summary>
     private static class Slot
     {
-        public const int SessionModel = 1, ModelGraph = 7, NodeName = 0, NodeOpType = 5, NodeProvider = 7, NodeInputs = 8, NodeOutputs = 9, NodeAttributes = 10,
-            AttributeGraph = 7, AttributeGraphs = 12, GraphInitializers = 0, GraphValues = 1, GraphNodes = 2, InitializerName = 0, ValueName = 0,
+        public const int SessionModel = 1, ModelGraph = 7, NodeName = 0, NodeOpType = 5, NodeProvider = 7, NodeInputs = 8, NodeOutputs =
+            9, NodeAttributes = 10,
+            AttributeGraph = 7, AttributeGraphs = 12, GraphInitializers = 0, GraphValues = 1, GraphNodes = 2, InitializerName =
+            0, ValueName = 0,
             ValueType = 2, TypeValue = 2, TensorElementType = 0, TensorShape = 1, ShapeDims = 0;
     }
 
-    // Has a session that is made with these options write to a file what OnCpu reads.
+    /// <summary>Has a session that is made with these options write to a file what OnCpu reads.</summary>
     public static void Save(SessionOptions options, string path)
     {
         options.OptimizedModelFilePath = path;
         options.AddSessionConfigEntry("session.save_model_format", "ORT");
     }
 
-    // `shapes`: whether arithmetic on shapes, constants and single numbers alone may be there, as on a provider that leaves it to the CPU on purpose.
+    /// <summary><c>shapes</c>: whether arithmetic on shapes, constants and single numbers alone may be there, as on a
+    /// provider that leaves it to the CPU on purpose.</summary>
     public static IReadOnlyList<string> OnCpu(string path, bool shapes)
     {
         var found = new List<string>();
         try
         {
-            if (new FlatFile(File.ReadAllBytes(path), path).Table(0).Table(Slot.SessionModel)?.Table(Slot.ModelGraph) is not FlatTable graph)
+            if (new FlatFile(File.ReadAllBytes(path), path).Table(0)
+                .Table(Slot.SessionModel)?.Table(Slot.ModelGraph) is not FlatTable graph)
+            {
                 throw new DeviceException("ONNX Runtime saved no graph");
+            }
             Find(graph, shapes, new Scope(null), found);
         }
         catch (OrtCprException error)
         {
             // Another version of the runtime, and of the format.
-            throw new DeviceException($"Where ONNX Runtime {OrtEnv.Instance().GetVersionString()} has placed the nodes can't be read; expected the format of 1.31. Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to go on without that check, or take version 1.31.", error);
+            throw new DeviceException(
+                $"Where ONNX Runtime {OrtEnv.Instance().GetVersionString()} has placed the nodes can't be read; "
+                + $"expected the format of 1.31. Set {nameof(DriverOptions)}.{nameof(DriverOptions.AllowCpuFallback)} to go on without "
+                + "that check, or take version 1.31.", error);
         }
         return found;
     }
@@ -54,12 +64,14 @@ internal static class PlacedNodes
             FlatTable[] bodies = [.. Bodies(node)];
             scope.Add(node, inputs, outputs, bodies.Length > 0);
             bool excused = shapes && (outputs.All(scope.IsOfShapes) || inputs.Concat(outputs).All(v => v.Length == 0 || scope.IsSmall(v)));
-            if (node.Text(Slot.NodeProvider) == Cpu && !excused) found.Add($"{node.Text(Slot.NodeOpType)} '{(node.Text(Slot.NodeName) is { Length: > 0 } name ? name : outputs[0])}'");
+            if (node.Text(Slot.NodeProvider) == Cpu && !excused)
+                found.Add($"{node.Text(Slot.NodeOpType)} '{(node.Text(Slot.NodeName) is { Length: > 0 } name ? name : outputs[0])}'");
             foreach (FlatTable body in bodies) Find(body, shapes, new Scope(scope), found);
         }
     }
 
-    // Nodes behind those that they read from; the file has them in the order in which they were made.
+    /// <summary>Nodes after those that they read from; the file has them in the order in which they were
+    /// made.</summary>
     private static List<FlatTable> Sorted(FlatTable graph)
     {
         FlatTable[] nodes = graph.Tables(Slot.GraphNodes) ?? [];
@@ -100,7 +112,7 @@ internal static class PlacedNodes
 
     private static string[] Names(FlatTable table, int slot) => [.. (table.Texts(slot) ?? []).Select(t => Encoding.UTF8.GetString(t.Span))];
 
-    // What is known of the values of a graph and of those around it.
+    /// <summary>What is known of the values of a graph and of those around it.</summary>
     private sealed class Scope(Scope? outer)
     {
         private readonly Dictionary<string, bool> _small = new(StringComparer.Ordinal);
@@ -114,7 +126,8 @@ internal static class PlacedNodes
                 if (value.Text(Slot.ValueName) is not string name) continue;
                 FlatTable? type = value.Table(Slot.ValueType)?.Table(Slot.TypeValue);
                 _small[name] = type is FlatTable tensor && IsSmall(tensor);
-                if (type?.Table(Slot.TensorShape) is FlatTable shape && (shape.Tables(Slot.ShapeDims)?.Length ?? 0) == 0) _scalars.Add(name);
+                if (type?.Table(Slot.TensorShape) is FlatTable shape && (shape.Tables(Slot.ShapeDims)?.Length ?? 0) == 0)
+                    _scalars.Add(name);
             }
             foreach (FlatTable initializer in graph.Tables(Slot.GraphInitializers) ?? [])
             {
@@ -126,15 +139,19 @@ internal static class PlacedNodes
         {
             string op = node.Text(Slot.NodeOpType) ?? "";
             bool random = OperatorTraits.Has(op, Trait.Random);
-            if (op is "Shape" or "Size" || (!random && !hasBodies && inputs.All(i => i.Length == 0 || IsOfShapes(i) || _scalars.Contains(i)))) _ofShapes.UnionWith(outputs);
+            if (op is "Shape" or "Size"
+                || (!random && !hasBodies && inputs.All(i => i.Length == 0 || IsOfShapes(i) || _scalars.Contains(i))))
+            {
+                _ofShapes.UnionWith(outputs);
+            }
         }
 
-        // Depends on shapes, constants and single numbers alone.
+        /// <summary>Depends on shapes, constants and single numbers alone.</summary>
         public bool IsOfShapes(string name) => _ofShapes.Contains(name) || (!_small.ContainsKey(name) && outer?.IsOfShapes(name) == true);
 
         public bool IsSmall(string name) => _small.TryGetValue(name, out bool small) ? small : outer?.IsSmall(name) == true;
 
-        // A scalar or vector of integers: sizes, positions, conditions.
+        /// <summary>A scalar or vector of integers: sizes, positions, conditions.</summary>
         private static bool IsSmall(FlatTable tensor) =>
             (ElementType)tensor.Int32(Slot.TensorElementType) is ElementType.Int64 or ElementType.Int32 or ElementType.Bool
             && tensor.Table(Slot.TensorShape) is FlatTable shape && (shape.Tables(Slot.ShapeDims)?.Length ?? 0) <= 1;

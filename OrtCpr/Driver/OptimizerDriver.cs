@@ -1,0 +1,210 @@
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Buffers;
+using OrtCpr.CustomOps;
+using OrtCpr.Devices;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Operators;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Schedules;
+using OrtCpr.Sessions;
+
+namespace OrtCpr;
+
+/// <summary>Steps an optimizer graph over parameters and state that live in place: one ONNX Runtime run a step, nothing
+/// allocated.</summary>
+/// <remarks>Owns the parameters, gradients and state. Used by <see cref="TrainingDriver"/>, and by itself where
+/// gradients come from elsewhere. Not thread-safe: one call at a time, from any thread. Several drivers share nothing
+/// and may run at once.</remarks>
+public sealed partial class OptimizerDriver : IDisposable
+{
+    private readonly Device _device;
+    private readonly TensorStore _store = null!;
+    private readonly GraphSession _session = null!;
+    private readonly OrtIoBinding _binding = null!;
+    private readonly Dictionary<string, int> _indices;
+    private bool _disposed;
+
+    /// <summary>Creates the session and the state.</summary>
+    /// <param name="plan">The job; of its graphs only the optimizer's is run.</param>
+    /// <param name="parameters">Initial value of each parameter, by name.</param>
+    /// <param name="options">Threads, kernels, device.</param>
+    /// <exception cref="OrtCprException">A parameter is missing or has the wrong type or shape, an option is out of
+    /// range, or the device is not there.</exception>
+    public OptimizerDriver(TrainingPlan plan, IReadOnlyDictionary<string, TensorData> parameters, DriverOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        ArgumentNullException.ThrowIfNull(parameters);
+        options ??= new DriverOptions();
+        options.Validate();
+        Plan = plan;
+        Options = options;
+        _scalars = new ScalarSchedules(plan);
+        _indices = plan.Trained.Select((p, i) => (p.Name, i)).ToDictionary(p => p.Name, p => p.i, StringComparer.Ordinal);
+        _present = [.. Enumerable.Repeat(true, plan.Trained.Count)];
+        RefuseMisfits(parameters);
+        _device = DeviceCatalog.Open(options.Device);
+        try
+        {
+            _store = new TensorStore(_device, plan);
+            foreach (ParameterSpec p in plan.Trained) _store.Write(p.Name, parameters[p.Name]);
+            for (int i = 0; i < _present.Length; i++) UpdatePresence(i);
+            JoinedOptimizer? joined = JoinedGraph();
+            _session = new GraphSession(joined?.Model ?? plan.OptimizerModel, "optimizer", options, _device, name =>
+                DefinitionOf(name, joined));
+            _binding = _session.Session.CreateIoBinding();
+            _session.Bind(_binding, PlanGraph.Optimizer, plan, _store);
+            if (joined is not null) _session.Bind(_binding, joined.Uses, _store);
+            Initialize();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The job whose optimizer it steps.</summary>
+    public TrainingPlan Plan { get; }
+
+    /// <summary>Threads, kernels and device that it was made with.</summary>
+    public DriverOptions Options { get; }
+
+    /// <summary>Calls of <see cref="Step"/> so far, skipped ones included. Schedules count these.</summary>
+    public long Steps { get; internal set; }
+
+    /// <summary>Steps that were skipped since a gradient was not finite. Counted on the device; reading it waits for the device.</summary>
+    public long SkippedSteps =>
+        Plan.Find(TensorRole.Shared, null, OptimizerGraphBuilder.SkippedSteps) is TensorSlot slot ? (long)_store.Number(slot.Key) : 0;
+
+    /// <summary>Global L2 norm of the scaled gradients in the last step, before clipping; NaN without guard and
+    /// clipping. Reading it waits for the device.</summary>
+    public double GradientNorm => Steps > 0 && Plan.Find(TensorRole.GradientNorm) is TensorSlot slot ? _store.Number(slot.Key) : double.NaN;
+
+    internal TensorStore Store => _store;
+
+    internal Device Device => _device;
+
+    /// <summary>How operators of ours run in the optimizer's graph.</summary>
+    internal IReadOnlyList<KernelReport> KernelReport => [.. _session.ReportKernels("optimizer")];
+
+    /// <summary>A copy of a parameter, state tensor (<c>p.exp_avg</c>, <c>step</c>, <c>cpr.lambda</c> …) or gradient
+    /// (<c>p_grad</c>).</summary>
+    /// <exception cref="DriverException">There is none of that name.</exception>
+    public TensorData Get(string name)
+    {
+        CheckName(name);
+        return _store.Read(name);
+    }
+
+    /// <summary>Overwrites a parameter, state tensor or gradient in place.</summary>
+    /// <exception cref="DriverException">There is none of that name, or type or shape differ.</exception>
+    public void Set(string name, TensorData value)
+    {
+        ArgumentNullException.ThrowIfNull(value);
+        CheckName(name);
+        _store.Write(name, value);
+    }
+
+    /// <summary>Overwrites the gradient of a parameter, where gradients come from elsewhere.</summary>
+    /// <param name="parameter">The parameter.</param>
+    /// <param name="gradient">Type and shape of the parameter.</param>
+    /// <exception cref="DriverException">There is no such parameter, or type or shape differ.</exception>
+    public void SetGradient(string parameter, TensorData gradient) => Set(GradientKey(parameter), gradient);
+
+    /// <summary>A copy of the gradient of a parameter.</summary>
+    /// <exception cref="DriverException">There is no such parameter.</exception>
+    public TensorData GetGradient(string parameter) => Get(GradientKey(parameter));
+
+    /// <summary>One step from the gradients in place.</summary>
+    /// <param name="gradientScale">Multiplies every gradient before anything else: 1/A for the mean of A accumulated
+    /// micro-batches. Default 1.</param>
+    /// <returns>On the CPU false when a gradient was not finite and the guard skipped the step; nothing has changed
+    /// then. On other devices always true, since the answer would cost a wait each step: <see cref="SkippedSteps"/> has
+    /// the count when it is asked for.</returns>
+    public bool Step(double gradientScale = 1)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        foreach (string scalar in _scalars.Names)
+        {
+            string key = Plan.Find(TensorRole.GroupScalar, null, scalar)!.Key;
+            for (int g = 0; g < _scalars.GroupCount; g++) WriteInput(key, g, _scalars.At(scalar, g, Steps));
+        }
+        if (Plan.Find(TensorRole.GradientScale) is TensorSlot scale) WriteInput(scale.Key, 0, gradientScale);
+        _store.Flush();
+        _session.Run(_binding);
+        Steps++;
+        return !_device.IsHost || _store.Number(Plan.Find(TensorRole.StepApplied)!.Key) != 0;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _binding?.Dispose();
+        _session?.Dispose();
+        _store?.Dispose();
+        _device.Dispose();
+    }
+
+    /// <summary>Running statistics as the last applied step left them.</summary>
+    internal void RestorePendingStatistics()
+    {
+        foreach (TensorSlot pending in Plan.Slots.Where(s => s.Role == TensorRole.PendingStatistic))
+            _store.Write(pending.Key, _store.Read(pending.Owner!));
+    }
+
+    private string GradientKey(string parameter) => Plan.Find(TensorRole.Gradient, parameter)?.Key ?? throw NoParameter(parameter);
+
+    private DriverException NoParameter(string name) =>
+        new(
+            $"No parameter '{name}'. Parameters: "
+            + $"{string.Join(", ", Plan.Trained.Take(20).Select(p => p.Name))}{(Plan.Trained.Count > 20 ? ", …" : "")}.");
+
+    /// <summary>Update nodes over flat memory where there are kernels for them; else the graph with a node a
+    /// parameter.</summary>
+    private JoinedOptimizer? JoinedGraph() => Options.Kernels && _device.Capabilities.Kernels && _store.Layout is FlatLayout layout
+        ? JoinUpdates.Run(Plan, layout, KernelCatalog.Supports) : null;
+
+    private OperatorDefinition? DefinitionOf(string name, JoinedOptimizer? joined) =>
+        joined?.Operators.FirstOrDefault(o => o.Name == name) ?? Plan.Operators.GetValueOrDefault(name);
+
+    /// <summary>Runs the optimizer's start-up graph once, where it has one.</summary>
+    private void Initialize()
+    {
+        if (Plan.InitializationModel is null) return;
+        using var session = new GraphSession(Plan.InitializationModel, "optimizer_initialization", Options, _device);
+        using OrtIoBinding binding = session.Session.CreateIoBinding();
+        session.Bind(binding, PlanGraph.Initialization, Plan, _store);
+        session.Run(binding);
+    }
+
+    private void RefuseMisfits(IReadOnlyDictionary<string, TensorData> parameters)
+    {
+        var problems = new List<string>();
+        foreach (ParameterSpec p in Plan.Trained)
+        {
+            if (!parameters.TryGetValue(p.Name, out TensorData? data)) problems.Add($"'{p.Name}' is missing");
+            else if (data.Type != p.Type || !data.Dimensions.SequenceEqual(p.Dimensions))
+                problems.Add($"'{p.Name}': expected {p.Type}[{string.Join(',', p.Dimensions)}], found {data}");
+        }
+        if (problems.Count > 0) throw new DriverException($"Initial parameters do not fit the optimizer: {string.Join("; ", problems)}.");
+    }
+
+    private void CheckName(string name)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (!_store.Contains(name))
+        {
+            throw new DriverException(
+                $"No tensor '{name}'. There are: "
+                + $"{string.Join(", ", _store.Names.Order(StringComparer.Ordinal).Take(30))}{(_store.Names.Count > 30 ? ", …" : "")}.");
+        }
+    }
+
+    private void WriteInput(string name, int index, double value)
+    {
+        if (Plan.Type == ElementType.Double) _store.SetInput(name, index, value);
+        else _store.SetInput(name, index, (float)value);
+    }
+}

@@ -1,0 +1,376 @@
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Devices;
+using OrtCpr.Export;
+using OrtCpr.Graph;
+using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph.Passes;
+using OrtCpr.Schedules;
+using OrtCpr.Sessions;
+
+namespace OrtCpr;
+
+/// <summary>The verbs of training, as ONNX Runtime's training session has them: TrainStep, EvalStep, OptimizerStep,
+/// LazyResetGrad.</summary>
+/// <remarks>Owns the sessions, the parameters and all state. Gradients add up over TrainSteps until <see cref="LazyResetGrad"/> is called.
+/// Batch and sequence sizes may change from step to step. Not thread-safe: one call at a time; several drivers share nothing.</remarks>
+public sealed partial class TrainingDriver : IDisposable
+{
+    private readonly BatchSessions _training;
+    private BatchSessions? _accumulation;
+    private BatchSessions? _evaluation;
+    private BatchSessions? _prediction;
+    private readonly string _loss = "";
+    private OrtIoBinding? _last;
+    private Dictionary<string, string>? _evaluated;
+    private bool _resetPending = true;
+    private bool _disposed;
+
+    /// <summary>Creates the sessions and puts parameters and state in place.</summary>
+    /// <param name="plan">What <see cref="TrainingGraphBuilder"/> made.</param>
+    /// <param name="options">Threads, kernels, device.</param>
+    /// <exception cref="OrtCprException">An option is out of range or the device does not accept a graph.</exception>
+    public TrainingDriver(TrainingPlan plan, DriverOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+        Plan = plan;
+        Optimizer = new OptimizerDriver(plan, plan.InitialParameters, options);
+        try
+        {
+            foreach ((string name, TensorData value) in plan.InitialStatistics)
+            {
+                Optimizer.Store.Write(name, value);
+                if (plan.Find(TensorRole.PendingStatistic, name) is TensorSlot pending) Optimizer.Store.Write(pending.Key, value);
+            }
+            _loss = plan.Find(TensorRole.Loss)!.Key;
+            _training = NewSessions(plan.Training, "training", PlanGraph.Training);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Builds the graphs of a model file and a driver for them.</summary>
+    /// <exception cref="OrtCprException">The file, the model or an option is at fault.</exception>
+    public static TrainingDriver Create(string modelPath, TrainingOptions? training = null, DriverOptions? options = null) =>
+        new(TrainingGraphBuilder.Build(modelPath, training), options);
+
+    /// <summary>The job: its graphs and tensors.</summary>
+    public TrainingPlan Plan { get; }
+
+    /// <summary>Parameters, state, learning rates and schedules.</summary>
+    public OptimizerDriver Optimizer { get; }
+
+    /// <summary>How operators of ours run in each graph that has a session so far: those of training and of the
+    /// optimizer always, the others once they have been used.</summary>
+    internal IReadOnlyList<KernelReport> KernelReport =>
+        [
+            .. new[] { _training, _accumulation, _evaluation, _prediction }.OfType<BatchSessions>().SelectMany(s => s.ReportKernels()),
+            .. Optimizer.KernelReport,
+        ];
+
+    /// <summary>TrainSteps whose gradients are in the buffers.</summary>
+    public int AccumulatedSteps { get; private set; }
+
+    /// <summary>One whole step on one batch: <see cref="LazyResetGrad"/>, <see cref="TrainStep"/> and <see
+    /// cref="OptimizerStep"/>. Several batches a step are spelled out by those.</summary>
+    /// <param name="batch">The model's inputs and the labels.</param>
+    /// <returns>The loss of the batch before the step. Where a gradient was not finite the step is skipped and counted in
+    /// <see cref="OptimizerDriver.SkippedSteps"/>.</returns>
+    /// <exception cref="DriverException">The batch does not fit; nothing has changed.</exception>
+    public double Step(Batch batch)
+    {
+        LazyResetGrad();
+        double loss = TrainStep(batch);
+        OptimizerStep();
+        return loss;
+    }
+
+    /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see
+    /// cref="LazyResetGrad"/> (and the first time), else add to them.</summary>
+    /// <param name="batch">The model's inputs and the labels.</param>
+    /// <param name="readLoss">Whether to read the loss and return it. On a device other than the CPU it saves a copy not
+    /// to; ONNX Runtime waits for the device at the end of each run in either case. <see cref="Loss"/> has it later.
+    /// Default on.</param>
+    /// <returns>The loss of the batch; NaN when it is not read.</returns>
+    /// <exception cref="DriverException">The batch does not fit, and nothing has changed; or ONNX Runtime stopped
+    /// within the step, and the gradients so far are given up: the next TrainStep overwrites them, and OptimizerStep
+    /// waits for it.</exception>
+    public double TrainStep(Batch batch, bool readLoss = true)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        batch.Check(Plan.BatchInputs);
+        BatchSessions.Entry entry = (_resetPending ? _training : Accumulation()).For(batch);
+        _last = entry.Binding!;
+        foreach ((string name, OrtValue value) in batch.Tensors)
+        {
+            if (entry.Session.Inputs.Contains(name)) _last.BindInput(name, value);
+        }
+        SetDropoutKey();
+        Optimizer.Store.Flush();
+        RunTraining(entry.Session, _last);
+        AccumulatedSteps = _resetPending ? 1 : AccumulatedSteps + 1;
+        _resetPending = false;
+        return readLoss ? Loss : double.NaN;
+    }
+
+    /// <summary>Loss of the last TrainStep; NaN before the first. Reading it waits for the device.</summary>
+    public double Loss => AccumulatedSteps == 0 ? double.NaN : Optimizer.Store.Number(_loss);
+
+    /// <summary>A copy of a model output in the last TrainStep; it must be one of <see cref="TrainingOptions.TrainingOutputs"/>.</summary>
+    /// <exception cref="DriverException">It is not, or no TrainStep has run.</exception>
+    public TensorData GetOutput(string name)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        int index = AccumulatedSteps == 0 ? -1 : Array.IndexOf(_last!.GetOutputNames(), name);
+        if (index < 0)
+        {
+            throw new DriverException(
+                $"Output '{name}' was not computed by a TrainStep; name it in "
+                + $"{nameof(TrainingOptions)}.{nameof(TrainingOptions.TrainingOutputs)} and run a step first.");
+        }
+        // The loss may be an output of the model, and is then on the device.
+        if (name == Plan.LossOutput) return Optimizer.Store.Read(_loss);
+        using IDisposableReadOnlyCollection<OrtValue> values = _last!.GetOutputValues();
+        return Device.ReadOnHost(values[index]);
+    }
+
+    /// <summary>Loss and model outputs of one batch in evaluation form. Nothing changes.</summary>
+    /// <param name="batch">The model's inputs and the labels.</param>
+    /// <param name="outputs">Names of model outputs to compute beside the loss; none by default.</param>
+    /// <exception cref="DriverException">The batch does not fit, or an output does not exist.</exception>
+    public Evaluation EvalStep(Batch batch, params IReadOnlyList<string> outputs)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(outputs);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        batch.Check(Plan.BatchInputs);
+        RefuseUnknownOutputs(outputs);
+        _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null);
+        string[] names = [Plan.LossOutput, .. outputs.Where(o => o != Plan.LossOutput).Distinct()];
+        IDisposableReadOnlyCollection<OrtValue> results = RunFree(_evaluation, batch, names, "evaluation");
+        return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0]);
+    }
+
+    /// <summary>Model outputs of one batch in evaluation form, without labels. Nothing changes.</summary>
+    /// <param name="batch">The model's inputs; labels may be there and are not looked at.</param>
+    /// <param name="outputs">Names of model outputs; all when none is given.</param>
+    /// <exception cref="DriverException">The batch does not fit, or an output does not exist.</exception>
+    public Prediction Predict(Batch batch, params IReadOnlyList<string> outputs)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        ArgumentNullException.ThrowIfNull(outputs);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        batch.Check(Plan.BatchInputs, withLabels: false);
+        RefuseUnknownOutputs(outputs);
+        _prediction ??= NewSessions(PredictionGraph.Of(Plan), "prediction", null);
+        string[] names = outputs.Count == 0 ? [.. Plan.ModelOutputs] : [.. outputs.Distinct()];
+        return new Prediction(names, RunFree(_prediction, batch, names, "prediction"));
+    }
+
+    /// <summary>One optimizer step from the gradients in the buffers; commits running statistics with it.</summary>
+    /// <param name="gradientScale">Multiplies the gradients: 1/A for the mean of A accumulated batches. Default 1: their sum.</param>
+    /// <returns>False when a gradient was not finite and the step was skipped; nothing has changed then.</returns>
+    /// <exception cref="DriverException">No TrainStep has run yet.</exception>
+    public bool OptimizerStep(double gradientScale = 1)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (AccumulatedSteps == 0) throw new DriverException("There are no gradients yet. Call TrainStep before OptimizerStep.");
+        return Optimizer.Step(gradientScale);
+    }
+
+    /// <summary>Makes the next TrainStep overwrite the gradients instead of adding to them.</summary>
+    public void LazyResetGrad() => _resetPending = true;
+
+    /// <summary>A copy of a parameter's gradient, as accumulated so far.</summary>
+    /// <exception cref="DriverException">There is no such parameter.</exception>
+    public TensorData GetGradient(string parameter) => Optimizer.GetGradient(parameter);
+
+    /// <summary>A copy of a parameter or running statistic.</summary>
+    /// <exception cref="DriverException">There is no such tensor.</exception>
+    public TensorData GetParameter(string name) => Optimizer.Get(name);
+
+    /// <summary>Overwrites a parameter.</summary>
+    /// <exception cref="DriverException">There is no such parameter, or type or shape differ.</exception>
+    public void UpdateParameter(string name, TensorData value) => Optimizer.Set(name, value);
+
+    /// <summary>Sets the learning-rate schedule of one group, or of all; more in <see cref="OptimizerDriver.SetSchedule"/>.</summary>
+    /// <exception cref="OrtCprException">The schedule has options out of range, or there is no such group.</exception>
+    public void SetSchedule(Schedule? schedule, int? group = null) => Optimizer.SetSchedule(schedule, group);
+
+    /// <summary>All parameters one after the other in one buffer, in the order of the model's parameter table.</summary>
+    /// <param name="onlyTrainable">Only those that are trained and not frozen; else also running statistics. Default all.</param>
+    /// <returns>A vector of the parameters' element type.</returns>
+    public TensorData ToBuffer(bool onlyTrainable = false)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        (string Name, int Bytes)[] parts = [.. BufferParts(onlyTrainable)];
+        byte[] all = new byte[parts.Sum(p => (long)p.Bytes)];
+        int at = 0;
+        foreach ((string name, int bytes) in parts)
+        {
+            Optimizer.Store.Read(name).Bytes.Span.CopyTo(all.AsSpan(at));
+            at += bytes;
+        }
+        ElementType type = Plan.Type;
+        return TensorData.Create(type, [all.Length * 8L / type.BitsPerElement()], all);
+    }
+
+    /// <summary>Overwrites all parameters from a buffer that <see cref="ToBuffer"/> of the same model made.</summary>
+    /// <param name="buffer">A vector of the parameters' element type.</param>
+    /// <param name="onlyTrainable">As it was made.</param>
+    /// <exception cref="DriverException">Type or length differ; nothing has changed.</exception>
+    public void FromBuffer(TensorData buffer, bool onlyTrainable = false)
+    {
+        ArgumentNullException.ThrowIfNull(buffer);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        (string Name, int Bytes)[] parts = [.. BufferParts(onlyTrainable)];
+        long expected = parts.Sum(p => (long)p.Bytes);
+        if (buffer.Type != Plan.Type || buffer.Bytes.Length != expected)
+        {
+            throw new DriverException(
+                $"The buffer is {buffer}; expected {Plan.Type}[{expected * 8 / Plan.Type.BitsPerElement()}], "
+                + $"{(onlyTrainable ? "the parameters that are trained" : "all parameters and running statistics")} of this model.");
+        }
+        int at = 0;
+        foreach ((string name, int bytes) in parts)
+        {
+            Optimizer.Store.WriteBytes(name, buffer.Bytes.Span.Slice(at, bytes));
+            at += bytes;
+        }
+    }
+
+    private IEnumerable<(string Name, int Bytes)> BufferParts(bool onlyTrainable)
+    {
+        int size = Plan.Type.BitsPerElement() / 8;
+        foreach (ParameterSpec p in Plan.Trained)
+        {
+            if (!onlyTrainable || !Optimizer.Frozen.Contains(p.Name)) yield return (p.Name, checked((int)(p.ElementCount * size)));
+        }
+        if (onlyTrainable) yield break;
+        foreach (TensorSlot s in Plan.Slots.Where(s => s.Role == TensorRole.Statistic))
+            yield return (s.Key, checked((int)(s.ElementCount * size)));
+    }
+
+    /// <summary>Writes the trained model: same inputs, outputs and names as the original, in inference form.</summary>
+    /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is
+    /// larger than 1.5 GB.</param>
+    /// <exception cref="FileAccessException">The file can't be written.</exception>
+    public void ExportModel(string path)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        InferenceModel.Save(Plan, Optimizer.Store, path);
+    }
+
+    /// <summary>Writes the trained model to a stream, weights inline.</summary>
+    /// <param name="stream">Left open.</param>
+    /// <exception cref="ModelFormatException">The model is larger than 2 GiB: export it to a path.</exception>
+    public void ExportModel(Stream stream)
+    {
+        ArgumentNullException.ThrowIfNull(stream);
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        InferenceModel.Save(Plan, Optimizer.Store, stream);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _training?.Dispose();
+        _accumulation?.Dispose();
+        _evaluation?.Dispose();
+        _prediction?.Dispose();
+        Optimizer?.Dispose();
+    }
+
+    internal void ForgetGradients()
+    {
+        AccumulatedSteps = 0;
+        _resetPending = true;
+    }
+
+    /// <summary>New masks for each micro-batch, the same ones after a resumption.</summary>
+    private void SetDropoutKey()
+    {
+        if (Plan.DropoutSeed is not long seed) return;
+        (int first, int second) = DropoutMasks.KeyOf(seed, Optimizer.Steps, _resetPending ? 0 : AccumulatedSteps);
+        string key = Plan.Find(TensorRole.DropoutKey)!.Key;
+        Optimizer.Store.SetInput(key, 0, first);
+        Optimizer.Store.SetInput(key, 1, second);
+    }
+
+    private BatchSessions Accumulation() => _accumulation ??= NewSessions(Plan.Accumulation, "accumulation", PlanGraph.Accumulation);
+
+    /// <summary><c>bound</c>: the graph of the plan whose tensors are bound once; null where the caller runs without a
+    /// binding.</summary>
+    private BatchSessions NewSessions(OnnxModel graph, string name, PlanGraph? bound) =>
+        new(graph, name, Optimizer.Options, Optimizer.Device, bound is PlanGraph kind ? (session, binding) =>
+            Bind(session, binding, kind) : null);
+
+    /// <summary>Everything but the batch, once: parameters in, gradients and pending statistics in place. Outputs that
+    /// the plan does not keep go to the host.</summary>
+    private void Bind(GraphSession session, OrtIoBinding binding, PlanGraph graph)
+    {
+        session.Bind(binding, graph, Plan, Optimizer.Store);
+        HashSet<string> kept = [.. Plan.Slots.SelectMany(s => s.Uses).Where(u => u.Graph == graph && u.Output is not null)
+            .Select(u => u.Output!)];
+        foreach (string output in session.Session.OutputNames.Where(o => !kept.Contains(o)))
+            binding.BindOutputToDevice(output, Device.Host);
+    }
+
+    private void RefuseUnknownOutputs(IReadOnlyList<string> outputs)
+    {
+        string[] unknown = [.. outputs.Where(o => !Plan.ModelOutputs.Contains(o)).Select(o => $"'{o}'")];
+        if (unknown.Length > 0)
+        {
+            throw new DriverException(
+                $"The model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Plan.ModelOutputs)}.");
+        }
+    }
+
+    /// <summary>The tensor that the evaluation graph reads under a name.</summary>
+    private string Evaluated(string input) =>
+        (_evaluated ??= Plan.Slots.SelectMany(s => s.Uses.Where(u => u.Graph == PlanGraph.Evaluation && u.Input is not null)
+        .Select(u => (u.Input, s.Key))).ToDictionary(u => u.Input!, u => u.Key, StringComparer.Ordinal))[input];
+
+    /// <summary>A run whose results are the caller's, on the host.</summary>
+    private IDisposableReadOnlyCollection<OrtValue> RunFree(BatchSessions sessions, Batch batch, string[] names, string what)
+    {
+        GraphSession session = sessions.For(batch).Session;
+        string[] inputs = [.. session.Session.InputNames];
+        OrtValue[] values = [.. inputs.Select(i => batch.Tensors.TryGetValue(i, out OrtValue? v) ? v : Optimizer.Store[Evaluated(i)])];
+        try
+        {
+            return session.Session.Run(session.RunOptions, inputs, values, names);
+        }
+        catch (OnnxRuntimeException error)
+        {
+            throw Failed(what, error);
+        }
+    }
+
+    /// <summary>A run that fails may have written some gradients and pending statistics: they are not to be
+    /// used.</summary>
+    private void RunTraining(GraphSession session, OrtIoBinding binding)
+    {
+        try
+        {
+            session.Run(binding);
+        }
+        catch (OnnxRuntimeException error)
+        {
+            ForgetGradients();
+            Optimizer.RestorePendingStatistics();
+            throw Failed("training", error);
+        }
+    }
+
+    private static DriverException Failed(string graph, OnnxRuntimeException error) =>
+        new(
+            $"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond "
+            + "its table or a label beyond the classes.", error);
+}

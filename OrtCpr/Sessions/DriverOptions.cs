@@ -1,0 +1,37 @@
+namespace OrtCpr;
+
+/// <summary>How a driver runs its graphs.</summary>
+public sealed record DriverOptions
+{
+    /// <summary>Threads of each session, kernels included; 0 for one a physical core (ONNX Runtime's default).</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Fused C# kernels in place of the standard-operator bodies of our functions, where the device allows. Default on.</summary>
+    public bool Kernels { get; init; } = true;
+
+    /// <summary>Where graphs run: <c>cpu</c> (default), <c>cuda</c>, <c>cuda:N</c>, or <c>webgpu:PATH</c> with the path
+    /// of the provider plugin; options of the provider follow as <c>,key=value</c>. See <see
+    /// cref="DeviceCatalog"/>.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>Lets nodes for which another device has no kernel run on the CPU, with copies in each step. Default
+    /// off: such a graph is refused, and the error lists the nodes.</summary>
+    public bool AllowCpuFallback { get; init; }
+
+    /// <summary>Folder to write every graph to before it runs, for looking at them; null for none (default).</summary>
+    public string? KeepGraphs { get; init; }
+
+    /// <summary>Folder for ONNX Runtime's profile of every session, a JSON file each, written when the driver is
+    /// disposed; null for none (default).</summary>
+    public string? Profiles { get; init; }
+
+    /// <summary>Checks every property.</summary>
+    /// <exception cref="Graph.OptionException">Names all that are out of range.</exception>
+    public void Validate()
+    {
+        var problems = new List<string>();
+        if (Threads < 0) problems.Add($"{nameof(Threads)} is {Threads}; expected 0 (one a physical core) or more");
+        if (DeviceCatalog.Problem(Device) is string problem) problems.Add($"{nameof(Device)} is {problem}");
+        Graph.OptionException.ThrowIfAny("The driver has options out of range", problems);
+    }
+}

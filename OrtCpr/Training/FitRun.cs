@@ -1,0 +1,220 @@
+using OrtCpr.Graph.Files;
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+using OrtCpr.Checkpoints;
+using OrtCpr.Logging;
+
+namespace OrtCpr;
+
+/// <summary>One call of Fit: what has happened so far, and what a checkpoint keeps of that.</summary>
+internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationToken cancellation) : IDisposable
+{
+    private readonly FitControl _control = new();
+    private readonly long _start = Stopwatch.GetTimestamp();
+    private readonly List<EpochReport> _reports = [];
+    private readonly List<string> _warnings = [];
+    private TimeSpan _before;
+    /// <summary>Of the finished steps of the epoch, and of the batches of the step at hand: weighted by rows, and each
+    /// batch alike.</summary>
+    private WeightedMean _epochLoss, _pendingRows, _pendingLoss;
+    private int _pending, _begun;
+    private long _steps, _taken, _skipped;
+    private double _best = double.NaN;
+    private bool _isResumedInside;
+    private long _evaluatedAt = -1;
+    private EvaluationReport? _lastEvaluation;
+    private ShortRunBounds? _bounds;
+
+    /// <summary>The epoch at hand, from 0.</summary>
+    public long Epoch { get; private set; } = -1;
+
+    /// <summary>Batches of the epoch after which the last step was made.</summary>
+    public long Batch { get; private set; }
+
+    private bool IsOver => _control.StopRequested || _steps >= options.MaxSteps;
+
+    private TimeSpan Elapsed => _before + Stopwatch.GetElapsedTime(_start);
+
+    private OptimizerDriver Optimizer => trainer.Driver.Optimizer;
+
+    /// <summary>Checks the options, goes on from a checkpoint where that is wanted, and tells the callbacks.</summary>
+    public void Begin()
+    {
+        options.Validate();
+        if (options.Checkpoint is CheckpointOptions checkpoint)
+        {
+            // Where nothing is resumed the start is saved: a folder that can't be written shows before anything is trained.
+            if (checkpoint.Resume && File.Exists(checkpoint.LastPath))
+                Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath), checkpoint.LastPath);
+            else Save(checkpoint.LastPath, isEpochOver: true);
+        }
+        FitOptions told = options with { Warned = Warn };
+        foreach (TrainerCallback callback in options.Callbacks)
+        {
+            // Counted first: a callback that fails half opened is closed as well.
+            _begun++;
+            callback.OnFitBegin(trainer, told, _steps);
+        }
+        _bounds = ShortRunBounds.Of(Optimizer, _steps, options.TotalSteps);
+        foreach (string warning in _bounds?.Warnings ?? []) Warn(warning);
+    }
+
+    /// <summary>Goes to the next epoch; false when there is none.</summary>
+    public bool BeginEpoch()
+    {
+        if (_isResumedInside)
+        {
+            _isResumedInside = false;
+            return !IsOver && Epoch < options.Epochs;
+        }
+        if (IsOver || Epoch + 1 >= options.Epochs) return false;
+        Epoch++;
+        (Batch, _taken, _epochLoss, _skipped) = (0, 0, default, 0);
+        return true;
+    }
+
+    /// <summary>Trains on a batch and disposes it. False when the run is over.</summary>
+    public bool Take(Batch batch)
+    {
+        using (batch)
+        {
+            if (_pending == 0)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                trainer.Driver.LazyResetGrad();
+            }
+            double loss = trainer.Driver.TrainStep(batch);
+            _taken++;
+            _pendingRows.Add(loss, batch.Rows);
+            _pendingLoss.Add(loss, 1);
+            if (++_pending == options.GradientAccumulation) Step();
+        }
+        return !IsOver;
+    }
+
+    /// <summary>Ends an epoch: evaluates, reports and saves.</summary>
+    /// <param name="isWhole">Whether the batches ended by themselves.</param>
+    public void EndEpoch(bool isWhole)
+    {
+        // Batches that are too few for a whole accumulation count with their own mean.
+        if (_pending > 0) Step();
+        if (options.Validation is not null && options.EvaluateEverySteps == 0 && options.EvaluatesAfter(Epoch)) Evaluate();
+        EvaluationReport? validation = _evaluatedAt == _steps ? _lastEvaluation : null;
+        var report = new EpochReport(Epoch, _steps, _epochLoss.Value, validation, Elapsed) { SkippedSteps = _skipped };
+        _reports.Add(report);
+        foreach (TrainerCallback callback in options.Callbacks) callback.OnEpochEnd(trainer, report, _control);
+        if (options.Checkpoint is not CheckpointOptions checkpoint) return;
+        bool isLast = IsOver || Epoch + 1 >= options.Epochs;
+        if (isLast || (Epoch + 1) % checkpoint.EveryEpochs == 0) Save(checkpoint.LastPath, isWhole);
+    }
+
+    /// <summary>What the fit came to.</summary>
+    public FitResult End()
+    {
+        cancellation.ThrowIfCancellationRequested();
+        return new(_reports, _steps, Optimizer.SkippedSteps, Optimizer.ConstraintSummary, Elapsed) { Warnings = _warnings };
+    }
+
+    /// <summary>Keeps what the finished steps came to when the run was cancelled.</summary>
+    public void Cancelled()
+    {
+        if (options.Checkpoint is CheckpointOptions checkpoint && Epoch >= 0 && Epoch < options.Epochs)
+            Save(checkpoint.LastPath, isEpochOver: false);
+    }
+
+    /// <summary>Ends every callback that was begun, also when one of them fails; the first failure is thrown then.</summary>
+    public void Dispose()
+    {
+        ExceptionDispatchInfo? first = null;
+        foreach (TrainerCallback callback in options.Callbacks.IsDefault ? [] : options.Callbacks[.._begun])
+        {
+            try
+            {
+                callback.OnFitEnd(trainer);
+            }
+#pragma warning disable CA1031 // Thrown again when all have been ended.
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                first ??= ExceptionDispatchInfo.Capture(error);
+            }
+        }
+        _begun = 0;
+        first?.Throw();
+    }
+
+    private void Step()
+    {
+        double rate = Optimizer.GetLearningRate();
+        bool applied = trainer.Driver.OptimizerStep(1.0 / _pending);
+        // Other devices than the CPU don't tell whether the guard has skipped the step; the loss does as a rule.
+        applied &= double.IsFinite(_pendingLoss.Sum) || !Optimizer.Plan.Optimizer.NonFiniteGuard;
+        _steps++;
+        Batch = _taken;
+        if (applied) _epochLoss.Add(_pendingRows);
+        else _skipped++;
+        var report = new StepReport(Epoch, _steps, _pendingLoss.Value, rate, applied, Elapsed);
+        (_pending, _pendingLoss, _pendingRows) = (0, default, default);
+        _bounds?.After(_steps);
+        options.Progress?.Report(report);
+        foreach (TrainerCallback callback in options.Callbacks) callback.OnStepEnd(trainer, report, _control);
+        if (options.Validation is not null && options.EvaluateEverySteps > 0
+            && (_steps % options.EvaluateEverySteps == 0 || _steps == options.MaxSteps))
+        {
+            Evaluate();
+        }
+        if (options.Checkpoint is { EverySteps: > 0 } checkpoint && _steps % checkpoint.EverySteps == 0)
+            Save(checkpoint.LastPath, isEpochOver: false);
+    }
+
+    private void Evaluate()
+    {
+        var pass = new EvaluationPass(trainer.Driver, options.Metrics);
+        foreach (Batch batch in options.Validation!.Batches())
+        {
+            using (batch) pass.Take(batch);
+        }
+        EvaluationReport report = pass.Report(Epoch, _steps, Elapsed);
+        (_evaluatedAt, _lastEvaluation) = (_steps, report);
+        Optimizer.ReportMetric(report.Loss);
+        foreach (TrainerCallback callback in options.Callbacks) callback.OnEvaluated(trainer, report, _control);
+        if (options.Checkpoint is not { Best: string monitor } checkpoint
+            || !Monitor.IsBetter(report[monitor], _best, Monitor.IsHigherBetter(options, monitor)))
+        {
+            return;
+        }
+        _best = report[monitor];
+        Save(checkpoint.BestPath, isEpochOver: false);
+    }
+
+    private void Warn(string message)
+    {
+        _warnings.Add(message);
+        foreach (TrainerCallback callback in options.Callbacks) callback.OnWarning(trainer, message);
+    }
+
+    private void Save(string path, bool isEpochOver)
+    {
+        FileGuard.Write(path, () => Directory.CreateDirectory(options.Checkpoint!.Folder));
+        FitState state = new(_steps, isEpochOver ? default : _epochLoss, isEpochOver ? 0 : _skipped, Elapsed, _best);
+        TrainingCheckpoint.Save(trainer.Driver, path, new TrainingProgress
+        {
+            Epoch = isEpochOver ? Epoch + 1 : Epoch,
+            Batch = isEpochOver ? 0 : Batch,
+            Extra = state.ToExtra(options.Callbacks),
+        });
+    }
+
+    private void Restore(TrainingProgress progress, string path)
+    {
+        // A job that was saved before its first step: a process killed there leaves no progress, and none is lost.
+        if (!FitState.IsIn(progress.Extra) && Optimizer.Steps == 0) return;
+        FitState state = FitState.Read(progress.Extra, path);
+        (_steps, _before, _best) = (state.Steps, state.Elapsed, state.Best);
+        Epoch = progress.Epoch - 1;
+        FitState.RestoreCallbacks(progress.Extra, options.Callbacks);
+        if (progress.Batch == 0) return;
+        (Epoch, Batch, _taken, _isResumedInside) = (progress.Epoch, progress.Batch, progress.Batch, true);
+        (_epochLoss, _skipped) = (state.EpochLoss, state.Skipped);
+    }
+}

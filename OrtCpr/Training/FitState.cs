@@ -1,0 +1,87 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using OrtCpr.Graph;
+
+namespace OrtCpr;
+
+/// <summary>What a checkpoint keeps of a fit beside the driver's state and the position in the data.</summary>
+/// <param name="Steps">Steps of the fit.</param>
+/// <param name="EpochLoss">Loss of the epoch that was broken off.</param>
+/// <param name="Skipped">Skipped steps of that epoch.</param>
+/// <param name="Elapsed">Time of all sittings.</param>
+/// <param name="Best">The best evaluation so far; NaN where there was none.</param>
+internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped, TimeSpan Elapsed, double Best)
+{
+    private const string StepsKey = "fit.steps", LossSumKey = "fit.loss_sum", LossWeightKey = "fit.loss_weight", SkippedKey = "fit.skipped",
+        SecondsKey = "fit.seconds", BestKey = "fit.best", CallbackKey = "fit.callback.";
+
+    /// <summary>All of it as texts, with the state of the callbacks.</summary>
+    public Dictionary<string, string> ToExtra(ImmutableArray<TrainerCallback> callbacks)
+    {
+        var extra = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            [StepsKey] = Steps.ToString(CultureInfo.InvariantCulture),
+            [LossSumKey] = Text(EpochLoss.Sum),
+            [LossWeightKey] = Text(EpochLoss.Weight),
+            [SkippedKey] = Skipped.ToString(CultureInfo.InvariantCulture),
+            [SecondsKey] = Text(Elapsed.TotalSeconds),
+            [BestKey] = Text(Best),
+        };
+        for (int i = 0; i < callbacks.Length; i++)
+        {
+            if (callbacks[i].State is string state) extra[KeyOf(callbacks, i)] = state;
+        }
+        return extra;
+    }
+
+    /// <summary>Whether a fit has written the checkpoint.</summary>
+    public static bool IsIn(IReadOnlyDictionary<string, string> extra) => extra.ContainsKey(StepsKey);
+
+    /// <summary>Takes back what <see cref="ToExtra"/> gave.</summary>
+    /// <exception cref="CheckpointException">No fit has written it, or it is damaged; names every bad entry.</exception>
+    public static FitState Read(IReadOnlyDictionary<string, string> extra, string path)
+    {
+        if (!IsIn(extra))
+        {
+            throw new CheckpointException($"Checkpoint '{path}' was not written by a fit: it lacks '{StepsKey}'. "
+                + $"Load it by TrainingCheckpoint.Load and fit without {nameof(CheckpointOptions.Resume)}.");
+        }
+        var problems = new List<string>();
+        double steps = Number(StepsKey), sum = Number(LossSumKey), weight = Number(LossWeightKey);
+        double seconds = Number(SecondsKey), best = Number(BestKey);
+        // Checkpoints of before this entry came have none.
+        double skipped = extra.ContainsKey(SkippedKey) ? Number(SkippedKey) : 0;
+        if (!(steps >= 0 && steps == Math.Floor(steps) && steps < long.MaxValue))
+            problems.Add($"'{StepsKey}' is '{extra[StepsKey]}', expected a whole number of at least 0");
+        if (!(seconds >= 0 && seconds < TimeSpan.MaxValue.TotalSeconds))
+            problems.Add($"'{SecondsKey}' is '{extra.GetValueOrDefault(SecondsKey)}', expected seconds of at least 0");
+        if (problems.Count > 0)
+        {
+            throw new CheckpointException($"The fit's progress in checkpoint '{path}' is damaged: {string.Join("; ", problems)}. "
+                + $"Go on from another checkpoint, or begin anew without {nameof(CheckpointOptions.Resume)}.");
+        }
+        return new((long)steps, new WeightedMean { Sum = sum, Weight = weight }, (long)skipped, TimeSpan.FromSeconds(seconds), best);
+
+        double Number(string key)
+        {
+            if (!extra.TryGetValue(key, out string? text)) problems.Add($"'{key}' is missing");
+            else if (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)) return value;
+            else problems.Add($"'{key}' is '{text}', expected a number");
+            return 0;
+        }
+    }
+
+    /// <summary>Gives each callback its state back.</summary>
+    public static void RestoreCallbacks(IReadOnlyDictionary<string, string> extra, ImmutableArray<TrainerCallback> callbacks)
+    {
+        for (int i = 0; i < callbacks.Length; i++)
+        {
+            if (extra.TryGetValue(KeyOf(callbacks, i), out string? state)) callbacks[i].Restore(state);
+        }
+    }
+
+    private static string KeyOf(ImmutableArray<TrainerCallback> callbacks, int index) =>
+        $"{CallbackKey}{index}.{callbacks[index].GetType().Name}";
+
+    private static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,201 @@
+using System.Runtime.CompilerServices;
+using OrtCpr.Graph;
+using OrtCpr.Metrics;
+
+namespace OrtCpr;
+
+/// <summary>Fits, evaluates and predicts over batches from any source, on top of the verbs of <see cref="TrainingDriver"/>.</summary>
+/// <remarks>Batches are disposed as soon as they have been used. Does not own the driver. Not thread-safe; several
+/// trainers may run at once.</remarks>
+public sealed class Trainer
+{
+    /// <summary>A trainer on a driver.</summary>
+    /// <param name="driver">Stays the caller's.</param>
+    public Trainer(TrainingDriver driver)
+    {
+        ArgumentNullException.ThrowIfNull(driver);
+        Driver = driver;
+    }
+
+    /// <summary>The driver whose parameters are trained and evaluated.</summary>
+    public TrainingDriver Driver { get; }
+
+    /// <summary>Trains over the batches of a source, as a rule a <see cref="Data.DataLoader"/>.</summary>
+    /// <param name="source">The batches of each epoch. Where it knows their number, the length of the run is known too:
+    /// callbacks tell the time left, and a bound that the run is too short to find by its inflection point is set after
+    /// a fifth of it.</param>
+    /// <param name="options">Epochs, accumulation, validation, callbacks; null for one epoch.</param>
+    /// <param name="cancellation">Ends the run between two optimizer steps.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; the driver is whole, after its last finished step, and saved where
+    /// <see cref="FitOptions.Checkpoint"/> says so.</exception>
+    /// <exception cref="OrtCprException">An option is out of range, or a batch does not fit.</exception>
+    public FitResult Fit(BatchSource source, FitOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        // Every wait of an enumeration that is no asynchronous one is over before it begins, so all happens on this thread.
+        return Run((epoch, skip) => source.Batches(epoch, skip).ToAsyncEnumerable(), source, options, cancellation).GetAwaiter()
+            .GetResult();
+    }
+
+    /// <summary>Trains over batches that are enumerated anew each epoch; else as <see cref="Fit(BatchSource,
+    /// FitOptions?, CancellationToken)"/>.</summary>
+    public FitResult Fit(IEnumerable<Batch> batches, FitOptions? options = null, CancellationToken cancellation = default) =>
+        Fit(BatchSource.From(batches), options, cancellation);
+
+    /// <summary>Trains over the batches of each epoch, counted from 0; else as <see cref="Fit(BatchSource, FitOptions?,
+    /// CancellationToken)"/>.</summary>
+    public FitResult Fit(Func<long, IEnumerable<Batch>> epochs, FitOptions? options = null, CancellationToken cancellation = default) =>
+        Fit(BatchSource.From(epochs), options, cancellation);
+
+    /// <summary>Trains over the batches of each epoch, counted from 0, without the first few, those that a resumed run
+    /// has trained on; else as <see cref="Fit(BatchSource, FitOptions?, CancellationToken)"/>.</summary>
+    public FitResult Fit(Func<long, long, IEnumerable<Batch>> epochs, FitOptions? options = null,
+        CancellationToken cancellation = default) =>
+            Fit(BatchSource.From(epochs), options, cancellation);
+
+    /// <summary>Trains over the batches of a source without holding the caller's thread: steps and callbacks run on
+    /// threads of the pool, one after the other.</summary>
+    /// <param name="source">The batches of each epoch.</param>
+    /// <param name="options">Epochs, accumulation, validation, callbacks; null for one epoch.</param>
+    /// <param name="cancellation">Ends the run between two optimizer steps.</param>
+    /// <exception cref="OperationCanceledException">It was cancelled; the driver is whole, after its last finished step, and saved where
+    /// <see cref="FitOptions.Checkpoint"/> says so.</exception>
+    /// <exception cref="OrtCprException">An option is out of range, or a batch does not fit.</exception>
+    public Task<FitResult> FitAsync(BatchSource source, FitOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        // Cancellation is a matter of the run, which saves first.
+        return Task.Run(() =>
+            Run((epoch, skip) => source.BatchesAsync(epoch, skip, cancellation), source, options, cancellation), CancellationToken.None);
+    }
+
+    /// <summary>Trains over the batches of each epoch, counted from 0; else as
+    /// <see cref="FitAsync(BatchSource, FitOptions?, CancellationToken)"/>.</summary>
+    public Task<FitResult> FitAsync(Func<long, IAsyncEnumerable<Batch>> epochs, FitOptions? options = null,
+        CancellationToken cancellation = default) =>
+            FitAsync(BatchSource.From(epochs), options, cancellation);
+
+    /// <summary>Trains over the batches of each epoch, counted from 0, without the first few, those that a resumed run
+    /// has trained on; else as <see cref="FitAsync(BatchSource, FitOptions?, CancellationToken)"/>.</summary>
+    public Task<FitResult> FitAsync(Func<long, long, IAsyncEnumerable<Batch>> epochs, FitOptions? options = null,
+        CancellationToken cancellation = default) =>
+            FitAsync(BatchSource.From(epochs), options, cancellation);
+
+    /// <summary>Mean loss and metrics over the first epoch of a source, each batch weighted by its first dimension.</summary>
+    /// <param name="source">The model's inputs and the labels.</param>
+    /// <param name="metrics">Figures beside the loss.</param>
+    /// <param name="cancellation">Ends it between two batches.</param>
+    /// <returns>The report, whose loss is NaN when there is no batch.</returns>
+    /// <exception cref="DriverException">A batch does not fit the model, or outputs and labels do not fit a metric.</exception>
+    public EvaluationReport Evaluate(BatchSource source, IReadOnlyList<Metric> metrics, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        return Evaluate(source.Batches().ToAsyncEnumerable(), metrics, cancellation).GetAwaiter().GetResult();
+    }
+
+    /// <summary>Mean loss over the first epoch of a source, each batch weighted by its first dimension; NaN when there
+    /// is no batch.</summary>
+    /// <exception cref="DriverException">A batch does not fit the model.</exception>
+    public double Evaluate(BatchSource source, CancellationToken cancellation = default) => Evaluate(source, [], cancellation).Loss;
+
+    /// <summary>Mean loss and metrics over batches; else as <see cref="Evaluate(BatchSource, IReadOnlyList{Metric},
+    /// CancellationToken)"/>.</summary>
+    public EvaluationReport Evaluate(IEnumerable<Batch> batches, IReadOnlyList<Metric> metrics, CancellationToken cancellation = default) =>
+        Evaluate(BatchSource.From(batches), metrics, cancellation);
+
+    /// <summary>Mean loss over batches; else as <see cref="Evaluate(BatchSource, IReadOnlyList{Metric}, CancellationToken)"/>.</summary>
+    public double Evaluate(IEnumerable<Batch> batches, CancellationToken cancellation = default) =>
+        Evaluate(batches, [], cancellation).Loss;
+
+    /// <summary>Mean loss and metrics over the first epoch of a source, without holding the caller's thread.</summary>
+    /// <param name="source">The model's inputs and the labels.</param>
+    /// <param name="metrics">Figures beside the loss; null for none.</param>
+    /// <param name="cancellation">Ends it between two batches.</param>
+    /// <returns>The report, whose loss is NaN when there is no batch.</returns>
+    /// <exception cref="DriverException">A batch does not fit the model, or outputs and labels do not fit a metric.</exception>
+    public Task<EvaluationReport> EvaluateAsync(BatchSource source, IReadOnlyList<Metric>? metrics = null,
+        CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        return Task.Run(() => Evaluate(source.BatchesAsync(cancellation: cancellation), metrics ?? [], cancellation), cancellation);
+    }
+
+    /// <summary>Mean loss over batches that come asynchronously, each weighted by its first dimension; NaN when there
+    /// is no batch.</summary>
+    /// <exception cref="DriverException">A batch does not fit the model.</exception>
+    public async Task<double> EvaluateAsync(IAsyncEnumerable<Batch> batches, CancellationToken cancellation = default) =>
+        (await EvaluateAsync(BatchSource.From(batches), null, cancellation).ConfigureAwait(false)).Loss;
+
+    /// <summary>One output for each batch, in evaluation form; labels are not needed.</summary>
+    /// <param name="batches">The model's inputs.</param>
+    /// <param name="output">The output; null for the model's first.</param>
+    /// <exception cref="DriverException">A batch does not fit, or there is no such output.</exception>
+    public IEnumerable<TensorData> Predict(IEnumerable<Batch> batches, string? output = null)
+    {
+        ArgumentNullException.ThrowIfNull(batches);
+        foreach (Batch batch in batches) yield return Predict(batch, output);
+    }
+
+    /// <summary>One output for each batch that comes, in evaluation form; labels are not needed.</summary>
+    /// <param name="batches">The model's inputs.</param>
+    /// <param name="output">The output; null for the model's first.</param>
+    /// <param name="cancellation">Ends it between two batches.</param>
+    /// <exception cref="DriverException">A batch does not fit, or there is no such output.</exception>
+    public async IAsyncEnumerable<TensorData> PredictAsync(IAsyncEnumerable<Batch> batches, string? output = null,
+        [EnumeratorCancellation] CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(batches);
+        await foreach (Batch batch in batches.WithCancellation(cancellation).ConfigureAwait(false)) yield return Predict(batch, output);
+    }
+
+    private async Task<FitResult> Run(Func<long, long, IAsyncEnumerable<Batch>> epochs, BatchSource source, FitOptions? options,
+        CancellationToken cancellation)
+    {
+        using var run = new FitRun(this, (options ?? new FitOptions()).For(source), cancellation);
+        try
+        {
+            run.Begin();
+            while (run.BeginEpoch())
+            {
+                bool isWhole = true;
+                await foreach (Batch batch in epochs(run.Epoch, run.Batch).WithCancellation(cancellation).ConfigureAwait(false))
+                {
+                    isWhole = run.Take(batch);
+                    if (!isWhole) break;
+                }
+                run.EndEpoch(isWhole);
+            }
+            return run.End();
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            run.Cancelled();
+            throw;
+        }
+    }
+
+    private async Task<EvaluationReport> Evaluate(IAsyncEnumerable<Batch> batches, IReadOnlyList<Metric> metrics,
+        CancellationToken cancellation)
+    {
+        var pass = new EvaluationPass(Driver, metrics);
+        await foreach (Batch batch in batches.WithCancellation(cancellation).ConfigureAwait(false))
+        {
+            using (batch)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                pass.Take(batch);
+            }
+        }
+        return pass.Report();
+    }
+
+    private TensorData Predict(Batch batch, string? output)
+    {
+        using (batch)
+        {
+            string name = output ?? Driver.Plan.ModelOutputs[0];
+            using Prediction prediction = Driver.Predict(batch, name);
+            return Devices.Device.ReadOnHost(prediction[name]);
+        }
+    }
+}
