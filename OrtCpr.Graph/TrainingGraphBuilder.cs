@@ -125,7 +125,7 @@ public static class TrainingGraphBuilder
     private static void AddLoss(PlanSlots slots, string loss, ElementType type, string? dropoutKey)
     {
         slots.Add(new TensorSlot(loss, TensorRole.Loss, null, type, [])
-            { Uses = [new(PlanGraph.Training, null, loss), new(PlanGraph.Accumulation, null, loss)] });
+        { Uses = [new(PlanGraph.Training, null, loss), new(PlanGraph.Accumulation, null, loss)] });
         if (dropoutKey is null) return;
         slots.Add(new TensorSlot(dropoutKey, TensorRole.DropoutKey, null, ElementType.Int32, [DropoutMasks.KeyLength])
         {
@@ -175,7 +175,7 @@ public static class TrainingGraphBuilder
         {
             if (!initial.TryGetValue(name, out TensorData? known)) problems.Add($"'{name}' is no trained parameter of the model");
             else if (!value.Type.IsFloating() || !value.Dimensions.SequenceEqual(known.Dimensions))
-            problems.Add($"'{name}': expected {known}, found {value}");
+                problems.Add($"'{name}': expected {known}, found {value}");
             else initial[name] = value.ConvertTo(known.Type);
         }
         OptionException.ThrowIfAny($"{nameof(TrainingOptions.InitialParameters)} do not fit the model", problems);

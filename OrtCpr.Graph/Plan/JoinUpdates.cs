@@ -207,7 +207,11 @@ internal sealed class JoinUpdates
             if (norms.Length == 0
                 || !norms.All(n =>
                     n is { Domain: OperatorDefinition.Domain } && n.OpType == SquaredNorm.Definition.Name
-                    && places.ContainsKey(n.Inputs[0]!))) continue;
+                    && places.ContainsKey(n.Inputs[0]!)))
+            {
+                continue;
+            }
+
             ReplaceNorms(concat, [.. norms.Select(n => places[n!.Inputs[0]!])]);
             _replaced.UnionWith(norms!);
         }

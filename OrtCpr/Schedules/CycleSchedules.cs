@@ -86,7 +86,11 @@ public sealed record SequenceSchedule(ImmutableArray<Schedule> Schedules, Immuta
             problems.Add(
                 $"{nameof(Milestones)} has {milestones} entries; expected {Schedules.Length - 1}, one fewer than there are schedules");
         }
-        else if (milestones > 0) problems.AddRange(MultiStepSchedule.Rising(Milestones, nameof(Milestones)));
+        else if (milestones > 0)
+        {
+            problems.AddRange(MultiStepSchedule.Rising(Milestones, nameof(Milestones)));
+        }
+
         return problems;
     }
 

@@ -166,8 +166,12 @@ internal sealed class GraphSession : IDisposable
     /// <summary>A memory pattern is a second buffer of the peak's size, made in the second run beside the arena's of
     /// the first: a third more memory in all.</summary>
     private static SessionOptions NewOptions(DriverOptions options) =>
-        new() { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, IntraOpNumThreads = options.Threads,
-            EnableMemoryPattern = false };
+        new()
+        {
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL,
+            IntraOpNumThreads = options.Threads,
+            EnableMemoryPattern = false
+        };
 
     /// <summary>An input that nothing reads has no side.</summary>
     private void FindInputsOnHost(OnnxGraph graph)
