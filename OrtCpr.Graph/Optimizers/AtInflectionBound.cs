@@ -25,7 +25,8 @@ internal sealed record AtInflectionBound(long? Every = null, double Decay = 0, l
 
     internal override BoundKind Kind => BoundKind.InflectionPoint;
 
-    internal override Bound Resolve(long warmupSteps) => Every is null && warmupSteps > 0 ? this with { Every = Math.Max(1, warmupSteps / 10) } : this;
+    internal override Bound Resolve(long warmupSteps) =>
+        Every is null && warmupSteps > 0 ? this with { Every = Math.Max(1, warmupSteps / 10) } : this;
 
     internal override Bound CountedFrom(long past) => MaxWait == 0 ? this : this with { MaxWait = MaxWait + past };
 

@@ -44,11 +44,12 @@ public abstract record Bound
     /// <see cref="OptimizerOptions.WarmupSteps"/> names one, else 200. (The package's <c>reg_step_size</c>.)</param>
     /// <param name="decay">Decay of the running average over samples, in [0, 1); 0 for none. (The package's <c>reg_ema_decay</c>.)</param>
     /// <param name="maxWait">A bound still unset at this step is set there; 0 for never.</param>
-    public static Bound AtInflection(long? every = null, double decay = 0, long maxWait = 0) => new AtInflectionBound(every, decay, maxWait);
+    public static Bound AtInflection(long? every = null, double decay = 0, long maxWait = 0) =>
+        new AtInflectionBound(every, decay, maxWait);
 
     /// <summary>The bound that the arguments of the authors' package mean. What belongs to another way is not looked at.</summary>
-    /// <param name="method"><c>kappa_init_method</c>, one of <see cref="Methods"/>, in any case, with or without its underscore; also the package's
-    /// own <c>depended</c>.</param>
+    /// <param name="method"><c>kappa_init_method</c>, one of <see cref="Methods"/>, in any case, with or without its underscore; also
+    /// the package's own <c>depended</c>.</param>
     /// <param name="parameter"><c>kappa_init_param</c>: the bound itself, its factor, or the step after which it is set.</param>
     /// <param name="every"><c>reg_step_size</c>.</param>
     /// <param name="decay"><c>reg_ema_decay</c>.</param>
@@ -60,7 +61,8 @@ public abstract record Bound
     {
         ArgumentNullException.ThrowIfNull(method);
         string name = Plain(method) == "depended" ? TimesInitialBound.MethodName : method;
-        double Given(string what) => parameter ?? throw new OptionException($"kappa_init_param is not given; expected, for {method}, {what}.");
+        double Given(string what) =>
+            parameter ?? throw new OptionException($"kappa_init_param is not given; expected, for {method}, {what}.");
         return Methods.FirstOrDefault(m => Plain(m) == Plain(name)) switch
         {
             FixedBound.MethodName => Fixed(Given("the bound itself: at least 0"), scale),

@@ -3,7 +3,8 @@ using System.Text.Json.Nodes;
 
 namespace OrtCpr.Graph.Optimizers;
 
-/// <summary>How files had a bound before <see cref="Bound"/>: as properties of the constraint itself, of which each method used its own.</summary>
+/// <summary>How files had a bound before <see cref="Bound"/>: as properties of the constraint itself, of which each method used its
+/// own.</summary>
 internal sealed record BoundWrittenBefore(
     BoundKind KappaInitMethod = BoundKind.InflectionPoint, double? KappaInitParam = null, KappaScale KappaScale = KappaScale.Sum,
     long? SampleInterval = null, double SampleDecay = 0, long MaxWaitSteps = 0)

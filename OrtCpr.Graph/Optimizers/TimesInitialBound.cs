@@ -14,9 +14,11 @@ internal sealed record TimesInitialBound(double Factor) : Bound
 
     internal override BoundState Find(UpdateBody body, BoundState state, Term updated, Func<Term> initial)
     {
-        Term kappa = body.G.Where(state.IsSet, state.Kappa, initial() * body.In("kappa_factor")), zero = body.Scalar(0), always = body.G.Equal(zero, zero);
+        Term kappa = body.G.Where(state.IsSet, state.Kappa, initial() * body.In("kappa_factor"));
+        Term zero = body.Scalar(0), always = body.G.Equal(zero, zero);
         return state with { Kappa = kappa, Active = always, IsSet = always };
     }
 
-    internal override IEnumerable<string> Problems() => UpdateLink.Unless(Factor > 0, "Bound.TimesInitial: factor", Factor, "a factor above 0");
+    internal override IEnumerable<string> Problems() =>
+        UpdateLink.Unless(Factor > 0, "Bound.TimesInitial: factor", Factor, "a factor above 0");
 }

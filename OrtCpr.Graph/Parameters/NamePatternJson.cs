@@ -7,7 +7,9 @@ namespace OrtCpr.Graph.Parameters;
 internal sealed class NamePatternJson : JsonConverter<NamePattern>
 {
     public override NamePattern Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TokenType == JsonTokenType.String ? new NamePattern(reader.GetString()!) : throw new JsonException("A name pattern is a text.");
+        reader.TokenType == JsonTokenType.String ? new NamePattern(reader.GetString()!)
+            : throw new JsonException("A name pattern is a text.");
 
-    public override void Write(Utf8JsonWriter writer, NamePattern value, JsonSerializerOptions options) => writer.WriteStringValue(value.Text);
+    public override void Write(Utf8JsonWriter writer, NamePattern value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(value.Text);
 }

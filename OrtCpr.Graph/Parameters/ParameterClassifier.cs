@@ -19,7 +19,8 @@ internal sealed class ParameterClassifier
     private readonly ParameterUses _uses;
 
     public ParameterClassifier(
-        OnnxGraph graph, Value loss, GradientRules rules, ParameterOptions options, OptimizerOptions optimizer, IReadOnlySet<Value> literals)
+        OnnxGraph graph, Value loss, GradientRules rules, ParameterOptions options, OptimizerOptions optimizer,
+        IReadOnlySet<Value> literals)
     {
         _optimizer = optimizer;
         _graph = graph;
@@ -125,14 +126,14 @@ internal sealed class ParameterClassifier
         int[] rest = [.. Enumerable.Range(0, _optimizer.Groups.Length).Where(g => _optimizer.Groups[g].Parameters.IsEmpty)];
         if (rest.Length > 1)
         {
-            throw new OptionException($"The rules {string.Join(", ", rest)} of OptimizerOptions.Groups name no Parameters, but only one can take "
-                + "what the others leave. Give all but one of them name patterns.");
+            throw new OptionException($"The rules {string.Join(", ", rest)} of OptimizerOptions.Groups name no Parameters, but only one "
+                + "can take what the others leave. Give all but one of them name patterns.");
         }
         string[] left = [.. table.Trained.Select(p => p.Name).Where(n => _optimizer.GroupOf(n) is null)];
         if (left.Length > 0)
         {
-            throw new OptionException($"No rule of OptimizerOptions.Groups takes the parameter(s) {string.Join(", ", left)}. Add patterns for them, "
-                + "or a rule without Parameters for all that is left.");
+            throw new OptionException($"No rule of OptimizerOptions.Groups takes the parameter(s) {string.Join(", ", left)}. "
+                + "Add patterns for them, or a rule without Parameters for all that is left.");
         }
     }
 

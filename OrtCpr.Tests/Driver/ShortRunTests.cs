@@ -70,7 +70,7 @@ public sealed class ShortRunTests
     {
         using TrainingDriver own = Create(new ConstrainNorm { Bound = Bound.AfterSteps(90) });
         FitResult result = new Trainer(own).Fit(new DataLoader(Table(120), own.Plan.BatchInputs), new FitOptions { Epochs = 20 });
-        StringAssert.Contains(result.Warnings.Single(), "WarmStart sets its bounds at step 90, but the run has 80");
+        StringAssert.Contains(result.Warnings.Single(), "Bound.AfterSteps sets bounds after step 90, but the run has 80");
         StringAssert.StartsWith(result.ConstraintSummary, "bounds set 0/1");
         using TrainingDriver other = Create();
         // Of batches whose number nobody knows the length of the run is not known.

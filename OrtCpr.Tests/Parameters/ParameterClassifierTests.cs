@@ -82,7 +82,15 @@ public sealed class ParameterClassifierTests
         TrainingPlan graphs = TrainingGraphBuilder.Build(Model(), new TrainingOptions
         {
             Loss = new OrtCpr.Graph.Losses.MseLoss(),
-            Optimizer = new() { Groups = [UpdateRule.Adam(1e-3), UpdateRule.AdamCpr(1e-2) with { Parameters = ["proj*"] }, UpdateRule.Adam() with { Parameters = ["pro?"] }] },
+            Optimizer = new()
+            {
+                Groups =
+                [
+                    UpdateRule.Adam(1e-3),
+                    UpdateRule.AdamCpr(1e-2) with { Parameters = ["proj*"] },
+                    UpdateRule.Adam() with { Parameters = ["pro?"] },
+                ],
+            },
         });
         Assert.AreEqual(1, graphs.Trained.Single(p => p.Name == "proj").Group);
         CollectionAssert.AreEqual(new[] { "proj" }, graphs.Constrained.ToArray());
@@ -95,8 +103,10 @@ public sealed class ParameterClassifierTests
             Model(), new TrainingOptions { Loss = new OrtCpr.Graph.Losses.MseLoss(), Optimizer = new() { Groups = [.. rules] } }));
         UpdateRule some = UpdateRule.Adam() with { Parameters = ["proj"] };
         StringAssert.Contains(Refusal(some).Message, "takes the parameter(s)");
-        StringAssert.Contains(Refusal(UpdateRule.Adam(), some, UpdateRule.AdamW()).Message, "The rules 0, 2 of OptimizerOptions.Groups name no Parameters");
-        StringAssert.Contains(Refusal(UpdateRule.Adam(), UpdateRule.Adam() with { Parameters = ["nothing*"] }).Message, "'nothing*' match no parameter");
+        StringAssert.Contains(
+            Refusal(UpdateRule.Adam(), some, UpdateRule.AdamW()).Message, "The rules 0, 2 of OptimizerOptions.Groups name no Parameters");
+        StringAssert.Contains(
+            Refusal(UpdateRule.Adam(), UpdateRule.Adam() with { Parameters = ["nothing*"] }).Message, "'nothing*' match no parameter");
     }
 
     [TestMethod]
