@@ -19,7 +19,7 @@ internal static class ChildProcess
         // Started as 'dotnet OrtCpr.Benchmarks.dll', the program is the host and the assembly its first argument.
         IEnumerable<string> host = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [Environment.GetCommandLineArgs()[0]] : [];
         ProcessStartInfo start = new(program, [.. host, Verb, .. arguments])
-            { RedirectStandardOutput = true, RedirectStandardError = true };
+        { RedirectStandardOutput = true, RedirectStandardError = true };
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();

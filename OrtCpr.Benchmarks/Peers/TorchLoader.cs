@@ -90,8 +90,12 @@ internal static partial class TorchLoader
     {
         string unfinished = $"{shim}.{Environment.ProcessId}";
         ProcessStartInfo start = new("g++")
-            { RedirectStandardInput = true, RedirectStandardError = true, ArgumentList =
-                { "-shared", "-fPIC", "-x", "c++", "-", "-o", unfinished } };
+        {
+            RedirectStandardInput = true,
+            RedirectStandardError = true,
+            ArgumentList =
+                { "-shared", "-fPIC", "-x", "c++", "-", "-o", unfinished }
+        };
         try
         {
             using Process compiler = Process.Start(start)!;

@@ -22,7 +22,11 @@ internal static class ProfileRun
                 case "grokking":
                     using (var side =
                         new OurGrokking(Path.Combine(options.Models, "grokking.onnx"), GrokkingTask.DrawWeights(), GrokkingTask.Batches(),
-                            options.Threads, folder)) side.TrainSteps(Warmup + steps);
+                            options.Threads, folder))
+                    {
+                        side.TrainSteps(Warmup + steps);
+                    }
+
                     break;
                 case "overhead":
                     Train(new GptTask(rule: OurSides.AdamCpr(positiveMultipliers: true, GptTask.LearningRate)), options, folder, steps);

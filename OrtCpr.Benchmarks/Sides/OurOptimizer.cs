@@ -27,7 +27,7 @@ internal sealed class OurOptimizer : IStepper
         });
         var random = new Random(1);
         _driver = new OptimizerDriver(graph, tensors.ToDictionary(t => t.Name, t => Draw(random, t.Dimensions, 0.02f)), new DriverOptions
-            { Threads = threads });
+        { Threads = threads });
         foreach ((string name, long[] dimensions) in tensors)
             _driver.SetGradient(name, Draw(random, dimensions, 1e-3f));
         float[] before = [.. Samples()];

@@ -18,10 +18,10 @@ internal static class OurSides
     /// is measured in each step either way.</summary>
     public static UpdateRule AdamCpr(bool positiveMultipliers, double learningRate) =>
         UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm
-    {
-        KappaInitMethod = KappaInitMethod.Uniform,
-        KappaInitParam = positiveMultipliers ? BoundBelowAll : BoundAboveAll,
-    });
+        {
+            KappaInitMethod = KappaInitMethod.Uniform,
+            KappaInitParam = positiveMultipliers ? BoundBelowAll : BoundAboveAll,
+        });
 
     /// <summary>AdamCPR as one trains with it, λ above 0 from the first steps on: κ is 0.8 of R at the start.</summary>
     public static UpdateRule ActiveAdamCpr(double learningRate) => UpdateRule.AdamCpr(learningRate, constraint: new ConstrainNorm

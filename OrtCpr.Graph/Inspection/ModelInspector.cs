@@ -122,7 +122,7 @@ public static class ModelInspector
             long start = Stopwatch.GetTimestamp();
             TrainingPlan graphs =
                 TrainingGraphBuilder.Build(file, new TrainingOptions
-                    { Loss = new WeightedSumLoss([.. terms]), Parameters = parameters ?? new() }, drawn);
+                { Loss = new WeightedSumLoss([.. terms]), Parameters = parameters ?? new() }, drawn);
             time = Stopwatch.GetElapsedTime(start);
             return graphs;
         }

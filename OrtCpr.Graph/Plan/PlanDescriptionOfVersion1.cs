@@ -123,7 +123,7 @@ internal sealed record PlanDescriptionOfVersion1
         foreach (OldScalar s in Scalars)
         {
             yield return Slot(s.Name, TensorRole.GroupScalar, null, Type, [s.Values.Count], new TensorUse(PlanGraph.Optimizer, s.Name)) with
-                { Kind = s.Name };
+            { Kind = s.Name };
         }
         yield return Slot("gradient_scale", TensorRole.GradientScale, null, Type, [], new TensorUse(PlanGraph.Optimizer, "gradient_scale"));
         yield return Slot("gradient_present", TensorRole.GradientPresent, null, ElementType.Bool, [Trained.Count],

@@ -44,8 +44,12 @@ public static class ArtifactsFolder
             if (Directory.Exists(staging)) Directory.Delete(staging, recursive: true);
             Directory.CreateDirectory(staging);
         });
-        foreach ((PlanGraph graph, string name) in Files) ModelFile.Save(GraphWriter.Write(plan.ModelOf(graph)!),
+        foreach ((PlanGraph graph, string name) in Files)
+        {
+            ModelFile.Save(GraphWriter.Write(plan.ModelOf(graph)!),
             Path.Combine(staging, name));
+        }
+
         driver.ExportModel(Path.Combine(staging, Model));
         AtomicFile.Write(Path.Combine(staging, Description),
             stream => JsonSerializer.Serialize(stream, PlanDescription.Of(plan), GraphJson.Indented.PlanDescription));
@@ -129,10 +133,10 @@ public static class ArtifactsFolder
                 PlanDescriptionOfVersion1.Version =>
                     JsonSerializer.Deserialize(json, GraphJson.Default.PlanDescriptionOfVersion1)!.ToCurrent(
                         Names(models[PlanGraph.Optimizer].Graph.Outputs), Names(models[PlanGraph.Evaluation].Graph.Inputs)),
-                    _ => throw new CheckpointException(
-                        $"'{path}' has format version {version}; this version of OrtCpr reads {PlanDescription.Version} "
-                        + $"and {PlanDescriptionOfVersion1.Version}. Use the version that wrote it, or a newer one."),
-                };
+                _ => throw new CheckpointException(
+                    $"'{path}' has format version {version}; this version of OrtCpr reads {PlanDescription.Version} "
+                    + $"and {PlanDescriptionOfVersion1.Version}. Use the version that wrote it, or a newer one."),
+            };
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {

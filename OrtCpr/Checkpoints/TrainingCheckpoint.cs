@@ -37,7 +37,7 @@ public static class TrainingCheckpoint
             Progress = progress ?? new TrainingProgress(),
         };
         SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string>
-            { [MetadataKey] = JsonSerializer.Serialize(header, CheckpointJson.Default.CheckpointHeader) });
+        { [MetadataKey] = JsonSerializer.Serialize(header, CheckpointJson.Default.CheckpointHeader) });
     }
 
     /// <summary>Restores a driver from a checkpoint of the same model and optimizer.</summary>

@@ -153,8 +153,11 @@ internal static unsafe partial class OrtNative
         foreach (long dimension in shape) length *= dimension;
         nint value;
         fixed (long* dimensions = shape)
+        {
             Check(WrapFunction(CpuMemory, data, (nuint)(length * sizeof(float)), dimensions, (nuint)shape.Length, OperandType.Float,
                 &value));
+        }
+
         return value;
     }
 

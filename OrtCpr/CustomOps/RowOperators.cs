@@ -48,7 +48,7 @@ internal sealed unsafe class LayerNormGradOperator(OperatorDefinition definition
         if (gain.Length == 0 ? x.Length != 0 : x.Length % gain.Length != 0)
             throw new OperandException($"{Name}: 'x' has {x.Length} elements, which are no rows of 'gain', {gain.Length}.");
         LayerNormGradTensors tensors = new()
-            { Columns = gain.Length, Rows = gain.Length == 0 ? 0 : x.Length / gain.Length, X = x.Data, Gain = gain.Data };
+        { Columns = gain.Length, Rows = gain.Length == 0 ? 0 : x.Length / gain.Length, X = x.Data, Gain = gain.Data };
         if (hasMean)
         {
             tensors.Mean = context.Like("mean", tensors.Rows);

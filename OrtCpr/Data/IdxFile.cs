@@ -35,7 +35,7 @@ public static class IdxFile
         byte[] wide = new byte[found.ElementCount * sizeof(long)];
         Numbers.Convert(found.Bytes.Span, found.Type, wide, ElementType.Int64);
         return new TensorSource(new Dictionary<string, TensorData>
-            { ["image"] = Read(images), ["label"] = TensorData.Create(ElementType.Int64, found.Dimensions, wide) });
+        { ["image"] = Read(images), ["label"] = TensorData.Create(ElementType.Int64, found.Dimensions, wide) });
     }
 
     internal static TensorData Parse(byte[] bytes, string path)

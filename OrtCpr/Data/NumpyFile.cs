@@ -53,7 +53,7 @@ public static partial class NumpyFile
         stream.Position = 0;
         if (got == 2 && start.SequenceEqual("PK"u8)) return ReadArchive(stream, path);
         return new Dictionary<string, TensorData>(StringComparer.Ordinal)
-            { [Path.GetFileNameWithoutExtension(path)] = ReadArray(stream, stream.Length, path) };
+        { [Path.GetFileNameWithoutExtension(path)] = ReadArray(stream, stream.Length, path) };
     }
 
     private static Dictionary<string, TensorData> ReadArchive(Stream stream, string path)

@@ -1,5 +1,4 @@
 using OrtCpr.Graph;
-using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr;

@@ -71,7 +71,7 @@ internal static class InferenceModel
                     if (read.Contains(node.Output[i]) && node.Output[i].Length > 0)
                     {
                         statistics.Add(new NodeProto
-                            { OpType = "Identity", Input = { node.Input[i % 2 == 1 ? 3 : 4] }, Output = { node.Output[i] } });
+                        { OpType = "Identity", Input = { node.Input[i % 2 == 1 ? 3 : 4] }, Output = { node.Output[i] } });
                     }
                 }
                 while (node.Output.Count > 1) node.Output.RemoveAt(1);

@@ -11,7 +11,7 @@ internal sealed partial class RecurrentWeights(GraphProto graph, IReadOnlyDictio
     IReadOnlyDictionary<string, TensorData> weights)
 {
     private static readonly Dictionary<string, int[]> GateOrder = new(StringComparer.Ordinal)
-        { ["LSTM"] = [0, 3, 1, 2], ["GRU"] = [1, 0, 2], ["RNN"] = [0] };
+    { ["LSTM"] = [0, 3, 1, 2], ["GRU"] = [1, 0, 2], ["RNN"] = [0] };
 
     public sealed record Match(string Initializer, IReadOnlyList<string> Sources, TensorData Value);
 

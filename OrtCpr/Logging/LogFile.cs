@@ -1,5 +1,4 @@
 using System.Text;
-using OrtCpr.Graph;
 using OrtCpr.Graph.Files;
 
 namespace OrtCpr.Logging;

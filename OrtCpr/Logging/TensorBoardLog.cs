@@ -24,8 +24,11 @@ public sealed class TensorBoardLog(string folder, int every = 10, bool constrain
     {
         ArgumentNullException.ThrowIfNull(entry);
         foreach ((string name, double value) in entry.Values)
+        {
             _writer!.AddScalar(name.StartsWith(Validation, StringComparison.Ordinal) ? $"validation/{name[Validation.Length..]}"
                 : $"train/{name}", entry.Step, value);
+        }
+
         _writer!.Flush();
     }
 

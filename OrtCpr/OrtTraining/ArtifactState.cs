@@ -13,7 +13,7 @@ internal static class ArtifactState
     /// <summary>The runtime's names of the two moments; everything else of ours keeps its name after a
     /// prefix.</summary>
     private static readonly Dictionary<string, string> Keys = new(StringComparer.Ordinal)
-        { ["exp_avg"] = "momentum0", ["exp_avg_sq"] = "momentum1", ["momentum0"] = "momentum0", ["momentum1"] = "momentum1" };
+    { ["exp_avg"] = "momentum0", ["exp_avg_sq"] = "momentum1", ["momentum0"] = "momentum0", ["momentum1"] = "momentum1" };
 
     /// <summary>State that the checkpoint has not stays as it is at the start.</summary>
     public static void Restore(OptimizerDriver optimizer, OrtCheckpoint checkpoint)
@@ -55,7 +55,7 @@ internal static class ArtifactState
     {
         OrtTensor Now(OrtTensor t) => optimizer.Store.Contains(t.Name) ? t with { Data = optimizer.Store.Read(t.Name) } : t;
         checkpoint = checkpoint with
-            { IsNominal = false, Trainable = [.. checkpoint.Trainable.Select(Now)], Frozen = [.. checkpoint.Frozen.Select(Now)] };
+        { IsNominal = false, Trainable = [.. checkpoint.Trainable.Select(Now)], Frozen = [.. checkpoint.Frozen.Select(Now)] };
         if (!includeOptimizer) return (checkpoint with { Groups = [] }).Sorted();
         OrtOptimizerGroup? old = checkpoint.Optimizer;
         var states =

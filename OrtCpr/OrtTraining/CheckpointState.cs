@@ -90,6 +90,6 @@ public class CheckpointState : SafeHandle
     {
         ArgumentNullException.ThrowIfNull(name);
         Checkpoint = Checkpoint with
-            { Properties = new Dictionary<string, object>(Checkpoint.Properties, StringComparer.Ordinal) { [name] = value } };
+        { Properties = new Dictionary<string, object>(Checkpoint.Properties, StringComparer.Ordinal) { [name] = value } };
     }
 }

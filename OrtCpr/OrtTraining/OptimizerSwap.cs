@@ -62,7 +62,7 @@ public sealed class OptimizerSwap
             && _checkpoint.Optimizer?.States.All(s => s.Momentums.Any(m => m.Name == "momentum1")) != true;
         long past = anew ? 0 : Step;
         var graph = TrainingPlan.ForOptimizer(Trained, options with
-            { Groups = [.. options.Groups.Select(g => g with { Links = [.. g.Links.Select(l => FromNow(l, past))] })] });
+        { Groups = [.. options.Groups.Select(g => g with { Links = [.. g.Links.Select(l => FromNow(l, past))] })] });
         try
         {
             Directory.CreateDirectory(folder);

@@ -58,8 +58,12 @@ internal sealed class NamedOutputs : IDisposable
     public NamedOutputs(IReadOnlyList<string> names, IReadOnlyCollection<OrtValue> values)
     {
         OnnxModel model = OnnxModel.Create("outputs", 18);
-        foreach ((string name, OrtValue value) in names.Zip(values)) AddIdentity(model, name,
+        foreach ((string name, OrtValue value) in names.Zip(values))
+        {
+            AddIdentity(model, name,
             (ElementType)(int)value.GetTensorTypeAndShape().ElementDataType);
+        }
+
         _inputs = [.. model.Graph.Inputs.Select(i => i.Name)];
         _session = new InferenceSession(GraphWriter.ToBytes(model));
     }

@@ -43,7 +43,7 @@ public partial class TrainingSession : IDisposable
     public TrainingSession(SessionOptions options, CheckpointState state, string trainModelPath, string evalModelPath,
         string optimizerModelPath)
         : this(new DriverOptions
-            { Threads = (options ?? throw new ArgumentNullException(nameof(options))).IntraOpNumThreads }, state, trainModelPath,
+        { Threads = (options ?? throw new ArgumentNullException(nameof(options))).IntraOpNumThreads }, state, trainModelPath,
             evalModelPath, optimizerModelPath)
     {
     }

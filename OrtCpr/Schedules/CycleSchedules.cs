@@ -23,7 +23,8 @@ public sealed record OneCycleSchedule(long TotalSteps, double RisingShare = 0.3,
             .. base.Problems(),
             .. AtLeast(2, TotalSteps, nameof(TotalSteps)),
             .. Unless(RisingShare is > 0 and < 1, RisingShare, nameof(RisingShare), "above 0 and below 1"),
-            .. Unless(StartDivisor >= 1 && double.IsFinite(StartDivisor), StartDivisor, nameof(StartDivisor), "a finite number of at least 1"),
+            .. Unless(
+                StartDivisor >= 1 && double.IsFinite(StartDivisor), StartDivisor, nameof(StartDivisor), "a finite number of at least 1"),
             .. Unless(EndDivisor >= 1 && double.IsFinite(EndDivisor), EndDivisor, nameof(EndDivisor), "a finite number of at least 1"),
         ];
 
@@ -86,7 +87,11 @@ public sealed record SequenceSchedule(ImmutableArray<Schedule> Schedules, Immuta
             problems.Add(
                 $"{nameof(Milestones)} has {milestones} entries; expected {Schedules.Length - 1}, one fewer than there are schedules");
         }
-        else if (milestones > 0) problems.AddRange(MultiStepSchedule.Rising(Milestones, nameof(Milestones)));
+        else if (milestones > 0)
+        {
+            problems.AddRange(MultiStepSchedule.Rising(Milestones, nameof(Milestones)));
+        }
+
         return problems;
     }
 

@@ -2,7 +2,6 @@ using OrtCpr.Graph.Files;
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using OrtCpr.Checkpoints;
-using OrtCpr.Logging;
 
 namespace OrtCpr;
 

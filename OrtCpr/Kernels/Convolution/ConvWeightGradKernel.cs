@@ -41,8 +41,16 @@ internal static unsafe class ConvWeightGradKernel
         for (nint first = 0; first < rows; first += blockRows)
         {
             Work work = new()
-                { Shape = s, X = x, Patches = patches, First = first, Count = nint.Min(blockRows, rows - first), Sum = dw, Part = part,
-                    Size = size };
+            {
+                Shape = s,
+                X = x,
+                Patches = patches,
+                First = first,
+                Count = nint.Min(blockRows, rows - first),
+                Sum = dw,
+                Part = part,
+                Size = size
+            };
             loop.Run(&FillPatch, &work, s.PatchLength);
             float* gradients = ConvRows.Of(s, dy, first, work.Count, gathered, loop);
             product.Run(gradients, patches, first == 0 ? dw : part, s.Outputs, s.PatchLength, work.Count * s.OutputWidth);

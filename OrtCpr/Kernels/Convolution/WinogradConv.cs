@@ -64,14 +64,25 @@ internal static unsafe class WinogradConv
         if (work->Flipped)
         {
             WinogradWeights.Read(work->Weight, s.Inputs, s.Outputs, true, new()
-                { Matrices = work->Weights, Rows = s.InputLanes, Lanes = work->CountOutputs, Row = row, FromRow = row,
-                    FromColumn = work->FirstOutput });
+            {
+                Matrices = work->Weights,
+                Rows = s.InputLanes,
+                Lanes = work->CountOutputs,
+                Row = row,
+                FromRow = row,
+                FromColumn = work->FirstOutput
+            });
         }
         else
         {
             WinogradWeights.Read(work->Weight, s.Outputs, s.Inputs, false, new()
-                { Matrices = work->Weights, Rows = work->CountOutputs, Lanes = s.InputLanes, Row = row, FromRow = work->FirstOutput
-                    + row });
+            {
+                Matrices = work->Weights,
+                Rows = work->CountOutputs,
+                Lanes = s.InputLanes,
+                Row = row,
+                FromRow = work->FirstOutput + row
+            });
         }
     }
 
@@ -90,7 +101,7 @@ internal static unsafe class WinogradConv
         ref readonly WinogradShape s = ref work->Shape;
         nint row = work->FirstRow + index;
         WinogradTiles.Matrices from = new()
-            { Data = work->Products, Lanes = work->CountOutputs, Tiles = s.TilesOf(work->CountRows), FirstChannel = work->FirstOutput };
+        { Data = work->Products, Lanes = work->CountOutputs, Tiles = s.TilesOf(work->CountRows), FirstChannel = work->FirstOutput };
         WinogradTiles.Write(from, index * s.TileColumns, work->Output, work->Bias, row / s.TileRows, row % s.TileRows
             * WinogradSteps.Tile, s.TileColumns);
     }

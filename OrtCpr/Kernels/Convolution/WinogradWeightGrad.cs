@@ -50,8 +50,13 @@ internal static unsafe class WinogradWeightGrad
         new() { Data = work.ReadInput, Lanes = work.Shape.InputLanes, Tiles = work.Shape.TilesOf(work.CountRows) };
 
     private static WinogradTiles.Matrices GradientMatrices(in Work work) =>
-        new() { Data = work.ReadGradient, Lanes = work.CountOutputs, Tiles = work.Shape.TilesOf(work.CountRows),
-            FirstChannel = work.FirstOutput };
+        new()
+        {
+            Data = work.ReadGradient,
+            Lanes = work.CountOutputs,
+            Tiles = work.Shape.TilesOf(work.CountRows),
+            FirstChannel = work.FirstOutput
+        };
 
     private static void ReadInputRow(void* state, nint index)
     {
@@ -75,8 +80,13 @@ internal static unsafe class WinogradWeightGrad
     {
         Work* work = (Work*)state;
         WinogradWeights.Part from = new()
-            { Matrices = work->Weights, Rows = work->CountOutputs, Lanes = work->Shape.InputLanes, Row = row, FromRow = work->FirstOutput
-                + row };
+        {
+            Matrices = work->Weights,
+            Rows = work->CountOutputs,
+            Lanes = work->Shape.InputLanes,
+            Row = row,
+            FromRow = work->FirstOutput + row
+        };
         WinogradWeights.Write(from, work->Shape.Inputs, work->Weight, work->FirstRow > 0);
     }
 

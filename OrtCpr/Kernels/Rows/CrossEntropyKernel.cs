@@ -16,7 +16,7 @@ internal static unsafe class CrossEntropyKernel
         ParallelLoop loop)
     {
         Work work = new()
-            { Smoothing = smoothing, Logits = logits, Labels = labels, Losses = losses, LogSums = logSums, Rows = rows, Classes = classes };
+        { Smoothing = smoothing, Logits = logits, Labels = labels, Losses = losses, LogSums = logSums, Rows = rows, Classes = classes };
         loop.Run(&ForwardRows, &work, (rows + RowsPerChunk - 1) / RowsPerChunk);
     }
 
@@ -25,8 +25,16 @@ internal static unsafe class CrossEntropyKernel
         nint classes, ParallelLoop loop)
     {
         Work work = new()
-            { Smoothing = smoothing, Logits = logits, Labels = labels, LogSums = logSums, Dy = dy, Gradient = gradient, Rows = rows,
-                Classes = classes };
+        {
+            Smoothing = smoothing,
+            Logits = logits,
+            Labels = labels,
+            LogSums = logSums,
+            Dy = dy,
+            Gradient = gradient,
+            Rows = rows,
+            Classes = classes
+        };
         loop.Run(&BackwardRows, &work, (rows + RowsPerChunk - 1) / RowsPerChunk);
     }
 
