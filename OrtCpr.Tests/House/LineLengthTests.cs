@@ -44,7 +44,6 @@ public sealed class LineLengthTests
         "OrtCpr.Tool/Inspect",
         "OrtCpr.Tool/Train",
         "OrtCpr.Tool/Verify",
-        "OrtCpr/Schedules",
         "samples/Cifar100",
         "samples/CustomTraining",
         "samples/ExistingPipeline",

@@ -23,7 +23,8 @@ public sealed record OneCycleSchedule(long TotalSteps, double RisingShare = 0.3,
             .. base.Problems(),
             .. AtLeast(2, TotalSteps, nameof(TotalSteps)),
             .. Unless(RisingShare is > 0 and < 1, RisingShare, nameof(RisingShare), "above 0 and below 1"),
-            .. Unless(StartDivisor >= 1 && double.IsFinite(StartDivisor), StartDivisor, nameof(StartDivisor), "a finite number of at least 1"),
+            .. Unless(
+                StartDivisor >= 1 && double.IsFinite(StartDivisor), StartDivisor, nameof(StartDivisor), "a finite number of at least 1"),
             .. Unless(EndDivisor >= 1 && double.IsFinite(EndDivisor), EndDivisor, nameof(EndDivisor), "a finite number of at least 1"),
         ];
 

@@ -81,8 +81,7 @@ internal static unsafe class WinogradConv
                 Rows = work->CountOutputs,
                 Lanes = s.InputLanes,
                 Row = row,
-                FromRow = work->FirstOutput
-                    + row
+                FromRow = work->FirstOutput + row
             });
         }
     }

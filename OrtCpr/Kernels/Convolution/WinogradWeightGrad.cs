@@ -85,8 +85,7 @@ internal static unsafe class WinogradWeightGrad
             Rows = work->CountOutputs,
             Lanes = work->Shape.InputLanes,
             Row = row,
-            FromRow = work->FirstOutput
-                + row
+            FromRow = work->FirstOutput + row
         };
         WinogradWeights.Write(from, work->Shape.Inputs, work->Weight, work->FirstRow > 0);
     }
