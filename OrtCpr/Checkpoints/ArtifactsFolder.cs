@@ -48,10 +48,8 @@ public static class ArtifactsFolder
         });
         foreach ((PlanGraph graph, string name) in Files)
         {
-            ModelFile.Save(GraphWriter.Write(plan.ModelOf(graph)!),
-            Path.Combine(staging, name));
+            ModelFile.Save(GraphWriter.Write(plan.ModelOf(graph)!), Path.Combine(staging, name));
         }
-
         driver.ExportModel(Path.Combine(staging, Model));
         AtomicFile.Write(Path.Combine(staging, Description),
             stream => JsonSerializer.Serialize(stream, PlanDescription.Of(plan), GraphJson.Indented.PlanDescription));

@@ -91,7 +91,6 @@ public sealed record SequenceSchedule(ImmutableArray<Schedule> Schedules, Immuta
         {
             problems.AddRange(MultiStepSchedule.Rising(Milestones, nameof(Milestones)));
         }
-
         return problems;
     }
 
