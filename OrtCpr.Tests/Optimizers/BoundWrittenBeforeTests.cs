@@ -13,7 +13,7 @@ public sealed class BoundWrittenBeforeTests
     private static ConstrainNorm Read(string constraint)
     {
         string json = $$"""{"Options":{"Groups":[{"Links":[{"link":"scale_by_adam"},{{constraint}}]}]},"Parameters":[]}""";
-        return BoundWrittenBefore.Parse(Encoding.UTF8.GetBytes(json)).Deserialize(GraphJson.Default.OptimizerModelDescription)!.Options.Groups[0].Constraint!;
+        return BoundWrittenBefore.Parse(Encoding.UTF8.GetBytes(json)).Deserialize(OptimizerModelJson.Default.OptimizerModelDescription)!.Options.Groups[0].Constraint!;
     }
 
     [TestMethod]
@@ -42,8 +42,8 @@ public sealed class BoundWrittenBeforeTests
         {
             ConstrainNorm constraint = new() { Bound = bound };
             var description = new OptimizerModelDescription(new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: constraint) with { Parameters = ["fc*"] }] }, []);
-            byte[] json = JsonSerializer.SerializeToUtf8Bytes(description, GraphJson.Default.OptimizerModelDescription);
-            OptimizerModelDescription read = BoundWrittenBefore.Parse(json).Deserialize(GraphJson.Default.OptimizerModelDescription)!;
+            byte[] json = JsonSerializer.SerializeToUtf8Bytes(description, OptimizerModelJson.Default.OptimizerModelDescription);
+            OptimizerModelDescription read = BoundWrittenBefore.Parse(json).Deserialize(OptimizerModelJson.Default.OptimizerModelDescription)!;
             Assert.AreEqual(constraint, read.Options.Groups[0].Constraint);
             Assert.AreEqual("fc*", read.Options.Groups[0].Parameters.Single().Text);
         }
