@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.OrtTraining;
 
