@@ -13,7 +13,6 @@ public sealed class LineLengthTests
         "OrtCpr.Graph",
         "OrtCpr.Graph/Adapters",
         "OrtCpr.Graph/Onnx",
-        "OrtCpr.Graph/Operators",
         "OrtCpr.Graph/Optimizers",
         "OrtCpr.Graph/OrtTraining",
         "OrtCpr.Graph/Passes",
@@ -50,7 +49,6 @@ public sealed class LineLengthTests
         "samples/FineTune",
         "samples/Gpt2",
         "samples/Grokking",
-        "samples/Regression",
         "samples/Shared",
     ];
 

@@ -77,5 +77,6 @@ public sealed class OptimizerSwap
         _checkpoint.Save(Path.Combine(folder, CheckpointFile));
     }
 
-    private static UpdateLink FromNow(UpdateLink link, long past) => link is ConstrainNorm c ? c with { Bound = c.Bound.CountedFrom(past) } : link;
+    private static UpdateLink FromNow(UpdateLink link, long past) =>
+        link is ConstrainNorm c ? c with { Bound = c.Bound.CountedFrom(past) } : link;
 }
