@@ -26,17 +26,19 @@ public sealed record TrainingOptions
     /// <remarks>Masks depend on <see cref="Seed"/>, the step and the micro-batch only: a resumed run draws the same.</remarks>
     public DropoutMode Dropout { get; init; } = DropoutMode.AsExported;
 
-    /// <summary>Running variances with the unbiased batch variance, as PyTorch keeps them, instead of ONNX's population variance. Default off.</summary>
+    /// <summary>Running variances with the unbiased batch variance, as PyTorch keeps them, instead of ONNX's population variance. Default
+    /// off.</summary>
     public bool UnbiasedRunningVariance { get; init; }
 
-    /// <summary>Model outputs that the training graph computes beside the loss, to be read after a TrainStep (for training accuracy, say). Default: none.</summary>
+    /// <summary>Model outputs that the training graph computes beside the loss, to be read after a TrainStep (for training accuracy, say).
+    /// Default: none.</summary>
     public ImmutableArray<string> TrainingOutputs { get; init; } = [];
 
-    /// <summary>Blocks of the model whose results are not kept for the way back but computed once more there: less memory for more time (activation
-    /// checkpointing). Default: none.</summary>
-    /// <remarks>Patterns over the names of the model's nodes, a block each. What the first of several <c>*</c> (or the first group of a regular expression) stands for
-    /// tells blocks apart: <c>/layers.*/*</c> makes each layer one. A pattern that matches no node, or a block whose results come back into it, is an <see cref="OptionException"/>.
-    /// For the CPU and CUDA.</remarks>
+    /// <summary>Blocks of the model whose results are not kept for the way back but computed once more there: less memory for more time
+    /// (activation checkpointing). Default: none.</summary>
+    /// <remarks>Patterns over the names of the model's nodes, a block each. What the first of several <c>*</c> (or the first group of a
+    /// regular expression) stands for tells blocks apart: <c>/layers.*/*</c> makes each layer one. A pattern that matches no node, or a
+    /// block whose results come back into it, is an <see cref="OptionException"/>. For the CPU and CUDA.</remarks>
     public ImmutableArray<NamePattern> Recompute { get; init; } = [];
 
     /// <summary>Gradient rules. Default: the built-in table.</summary>
@@ -45,9 +47,11 @@ public sealed record TrainingOptions
     /// <summary>Seed for weights that the file describes but does not hold, and for dropout masks. Default 0.</summary>
     public long Seed { get; init; }
 
-    /// <summary>Values that trained parameters start from in place of those of the file or the drawn ones, by name. Default: none.</summary>
+    /// <summary>Values that trained parameters start from in place of those of the file or the drawn ones, by name. Default:
+    /// none.</summary>
     /// <remarks>Unlike a later overwrite they are there before the optimizer's start-up (rescaling) looks at the weights.</remarks>
-    public ImmutableDictionary<string, TensorData> InitialParameters { get; init; } = ImmutableDictionary.Create<string, TensorData>(StringComparer.Ordinal);
+    public ImmutableDictionary<string, TensorData> InitialParameters { get; init; } =
+        ImmutableDictionary.Create<string, TensorData>(StringComparer.Ordinal);
 
     internal void Validate()
     {

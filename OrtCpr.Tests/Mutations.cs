@@ -8,7 +8,9 @@ internal static class Mutations
     private const long MaxAllocation = 64 << 20;
 
     // ORTCPR_MUTATIONS raises the number of every format to at least its own.
-    private static readonly int Least = int.TryParse(Environment.GetEnvironmentVariable("ORTCPR_MUTATIONS"), System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int n) ? n : 0;
+    private static readonly int Least =
+        int.TryParse(Environment.GetEnvironmentVariable("ORTCPR_MUTATIONS"), System.Globalization.NumberStyles.None,
+        System.Globalization.CultureInfo.InvariantCulture, out int n) ? n : 0;
 
     /// <summary>How many there are where a test asks for so many.</summary>
     internal static int Count(int asked) => Math.Max(asked, Least);

@@ -38,7 +38,8 @@ public sealed class TensorDataTests
     [TestMethod]
     public void Create_RefusesBytesThatDoNotFitTheShape()
     {
-        string message = Assert.ThrowsExactly<TensorDataException>(() => TensorData.Create(ElementType.Float, [2, 3], new byte[10])).Message;
+        string message = Assert.ThrowsExactly<TensorDataException>(() =>
+            TensorData.Create(ElementType.Float, [2, 3], new byte[10])).Message;
         Assert.Contains("24", message);
         Assert.Contains("10", message);
         Assert.Contains("Float[2,3]", message);
@@ -72,7 +73,8 @@ public sealed class TensorDataTests
     [TestMethod]
     [DataRow(ElementType.Float8E4M3FN, new byte[] { 0x38, 0xB8, 0x7E, 0x01, 0x7F }, new[] { 1, -1, 448, 0.001953125, double.NaN })]
     [DataRow(ElementType.Float8E4M3FNUZ, new byte[] { 0x40, 0x7F, 0x80 }, new[] { 1, 240, double.NaN })]
-    [DataRow(ElementType.Float8E5M2, new byte[] { 0x3C, 0x7B, 0x7C, 0xFC, 0x7D }, new[] { 1, 57344, double.PositiveInfinity, double.NegativeInfinity, double.NaN })]
+    [DataRow(ElementType.Float8E5M2, new byte[] { 0x3C, 0x7B, 0x7C, 0xFC, 0x7D },
+        new[] { 1, 57344, double.PositiveInfinity, double.NegativeInfinity, double.NaN })]
     [DataRow(ElementType.Float8E5M2FNUZ, new byte[] { 0x40, 0x7F, 0x80 }, new[] { 1, 57344, double.NaN })]
     [DataRow(ElementType.Float8E8M0, new byte[] { 127, 128, 0, 255 }, new[] { 1, 2, 5.877471754111438e-39, double.NaN })]
     [DataRow(ElementType.BFloat16, new byte[] { 0x80, 0x3F, 0x00, 0xC0 }, new[] { 1.0, -2 })]
@@ -89,8 +91,10 @@ public sealed class TensorDataTests
     {
         CollectionAssert.AreEqual(new long[] { 1, -1, 7 }, TensorData.Create(ElementType.Int4, [3], new byte[] { 0xF1, 0x07 }).ToInt64s());
         CollectionAssert.AreEqual(new long[] { 1, 15, 7 }, TensorData.Create(ElementType.UInt4, [3], new byte[] { 0xF1, 0x07 }).ToInt64s());
-        CollectionAssert.AreEqual(new long[] { 0, 1, -2, -1, 1 }, TensorData.Create(ElementType.Int2, [5], new byte[] { 0xE4, 0x01 }).ToInt64s());
-        CollectionAssert.AreEqual(new[] { 0, 0.5, -6, 6 }, TensorData.Create(ElementType.Float4E2M1, [4], new byte[] { 0x10, 0x7F }).ToDoubles());
+        CollectionAssert.AreEqual(new long[] { 0, 1, -2, -1, 1 },
+            TensorData.Create(ElementType.Int2, [5], new byte[] { 0xE4, 0x01 }).ToInt64s());
+        CollectionAssert.AreEqual(new[] { 0, 0.5, -6, 6 },
+            TensorData.Create(ElementType.Float4E2M1, [4], new byte[] { 0x10, 0x7F }).ToDoubles());
     }
 
     [TestMethod]
@@ -117,7 +121,8 @@ public sealed class TensorDataTests
         Assert.AreEqual(1.0009765625, Through(1.0008, ElementType.Float16));
         Assert.AreEqual((float)0.1, Through(0.1, ElementType.Float));
 
-        static double Through(double value, ElementType type) => TensorData.Scalar(value).ConvertTo(type).ConvertTo(ElementType.Double).ToArray<double>()[0];
+        static double Through(double value, ElementType type) =>
+            TensorData.Scalar(value).ConvertTo(type).ConvertTo(ElementType.Double).ToArray<double>()[0];
     }
 
     [TestMethod]

@@ -21,7 +21,8 @@ internal static class TestModels
         Value hidden = g.Op("Gemm", [x, Weight(graph, "fc1.weight", 6, 4), Weight(graph, "fc1.bias", 6)], ("transB", 1));
         Term[] outputs = g.Ops("BatchNormalization", 3, [hidden, Constant(graph, "bn.weight", 1, 6), Constant(graph, "bn.bias", 0, 6),
             Constant(graph, "bn.running_mean", 0, 6), Constant(graph, "bn.running_var", 1, 6)], ("training_mode", 1), ("momentum", 0.9f));
-        Value logits = g.Op("Gemm", [g.Op("Relu", [outputs[0]]), Weight(graph, "fc2.weight", 3, 6), Weight(graph, "fc2.bias", 3)], ("transB", 1));
+        Value logits = g.Op("Gemm", [g.Op("Relu", [outputs[0]]), Weight(graph, "fc2.weight", 3, 6), Weight(graph, "fc2.bias", 3)],
+            ("transB", 1));
         graph.Outputs.Add(g.Named(logits, "logits"));
         if (withStatistics) graph.Outputs.Add(g.Named(outputs[1], "statistics"));
         return GraphWriter.ToBytes(model);
@@ -52,10 +53,12 @@ internal static class TestModels
     public static Value Weight(OnnxGraph graph, string name, ElementType type, params long[] dims)
     {
         var random = new Random(name.Length);
-        float[] values = [.. Enumerable.Range(0, (int)dims.Aggregate(1L, (p, d) => p * d)).Select(_ => (float)((random.NextDouble() * 2) - 1))];
+        float[] values = [.. Enumerable.Range(0, (int)dims.Aggregate(1L, (p, d) => p * d))
+            .Select(_ => (float)((random.NextDouble() * 2) - 1))];
         return graph.AddInitializer(name, TensorData.From<float>(values, dims).ConvertTo(type));
     }
 
     public static Value Constant(OnnxGraph graph, string name, float value, params long[] dims) =>
-        graph.AddInitializer(name, TensorData.From<float>(Enumerable.Repeat(value, (int)dims.Aggregate(1L, (p, d) => p * d)).ToArray(), dims));
+        graph.AddInitializer(name,
+            TensorData.From<float>(Enumerable.Repeat(value, (int)dims.Aggregate(1L, (p, d) => p * d)).ToArray(), dims));
 }

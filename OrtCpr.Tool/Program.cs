@@ -11,7 +11,8 @@ using OrtCpr.Tool.Verify;
 RootCommand root = new("Trains exported ONNX models with AdamCPR on stock ONNX Runtime.");
 Command[] commands =
 [
-    TrainCommand.Create(), EvaluateCommand.Create(), ExportCommand.Create(), PlotCommand.Create(), BenchCommand.Create(), InspectCommand.Create(),
+    TrainCommand.Create(), EvaluateCommand.Create(), ExportCommand.Create(), PlotCommand.Create(), BenchCommand.Create(),
+        InspectCommand.Create(),
     GradcheckCommand.Create(), ImportWeightsCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create(), .. VerifyCommand.Create(),
 ];
 foreach (Command command in commands) root.Add(command);

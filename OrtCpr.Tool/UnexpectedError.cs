@@ -11,18 +11,22 @@ internal static class UnexpectedError
     /// <param name="words">The command line.</param>
     public static void Report(Exception error, IReadOnlyList<string> words)
     {
-        string path = Path.Combine(Path.GetTempPath(), string.Create(CultureInfo.InvariantCulture, $"ortcpr-error-{Environment.ProcessId}.txt"));
+        string path = Path.Combine(Path.GetTempPath(),
+            string.Create(CultureInfo.InvariantCulture, $"ortcpr-error-{Environment.ProcessId}.txt"));
         string version = typeof(UnexpectedError).Assembly.GetName().Version?.ToString() ?? "";
         string where;
         try
         {
-            File.WriteAllText(path, $"ortcpr {version}, .NET {Environment.Version}, {RuntimeInformation.RuntimeIdentifier}\nortcpr {string.Join(' ', words)}\n\n{error}\n");
+            File.WriteAllText(path,
+                $"ortcpr {version}, .NET {Environment.Version}, {RuntimeInformation.RuntimeIdentifier}\nortcpr "
+                + $"{string.Join(' ', words)}\n\n{error}\n");
             where = $"Please report it with '{path}', which has the command line and where it happened.";
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
             where = $"The details can't be written to '{path}'; please report it with the command line.";
         }
-        Console.Error.WriteLine($"This is an error of ortcpr itself, not of yours ({error.GetType().Name}: {error.Message.Split('\n')[0].TrimEnd()}). {where}");
+        Console.Error.WriteLine($"This is an error of ortcpr itself, not of yours ({error.GetType().Name}: "
+            + $"{error.Message.Split('\n')[0].TrimEnd()}). {where}");
     }
 }

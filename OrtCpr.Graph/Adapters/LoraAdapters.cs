@@ -4,11 +4,12 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Graph.Adapters;
 
-/// <summary>Low-rank adapters as a change of the model file: beside y = x·W it computes y = x·W + (α/r)·(x·A)·B, with A [inputs, r] and B [r, outputs] as further initializers
-/// <c>W.lora_A</c> and <c>W.lora_B</c>.</summary>
-/// <remarks>The model that comes out is one like any other: build training graphs of it with <c>new ParameterOptions { TrainOnly = [LoraAdapters.Parameters] }</c>, train, export, and
-/// merge what was exported. Weights of MatMul and Gemm, also behind a Transpose, and the quantised ones of <c>com.microsoft.MatMulNBits</c> can have adapters; a weight that
-/// something else reads too (a tied embedding) cannot.</remarks>
+/// <summary>Low-rank adapters as a change of the model file: beside y = x·W it computes y = x·W + (α/r)·(x·A)·B, with A [inputs, r] and B
+/// [r, outputs] as further initializers <c>W.lora_A</c> and <c>W.lora_B</c>.</summary>
+/// <remarks>The model that comes out is one like any other: build training graphs of it with <c>new ParameterOptions { TrainOnly =
+/// [LoraAdapters.Parameters] }</c>, train, export, and merge what was exported. Weights of MatMul and Gemm, also behind a Transpose, and
+/// the quantised ones of <c>com.microsoft.MatMulNBits</c> can have adapters; a weight that something else reads too (a tied embedding)
+/// cannot.</remarks>
 public static class LoraAdapters
 {
     internal const string A = ".lora_A", B = ".lora_B", Scaling = ".lora_scaling";
@@ -41,7 +42,8 @@ public static class LoraAdapters
         ModelFile.Save(Attached(file, options ?? new LoraOptions()), targetPath, source: file.Folder);
     }
 
-    /// <summary>Puts adapters into their weights, W + (α/r)·A·B, and takes them out of the graph. Adapters of quantised weights stay.</summary>
+    /// <summary>Puts adapters into their weights, W + (α/r)·A·B, and takes them out of the graph. Adapters of quantised weights
+    /// stay.</summary>
     /// <param name="model">A model with adapters, as exported after training.</param>
     /// <exception cref="ModelFormatException">The model can't be read, or has no adapters.</exception>
     public static byte[] Merge(ReadOnlyMemory<byte> model)
@@ -76,22 +78,34 @@ public static class LoraAdapters
             TensorData data = file.ReadInitializer(i);
             return TensorData.Create(data.Type, data.Dimensions, data.Bytes.ToArray());
         }, StringComparer.Ordinal);
-        return all.Count > 0 ? all : throw new ModelFormatException($"'{modelPath}' has no adapters: no initializer ends in '{A}'. Attach some by {nameof(LoraAdapters)}.{nameof(Attach)}.");
+        return all.Count > 0 ? all
+            : throw new ModelFormatException($"'{modelPath}' has no adapters: no initializer ends in '{A}'. Attach some by "
+            + $"{nameof(LoraAdapters)}.{nameof(Attach)}.");
     }
 
-    internal static bool IsOurs(string name) => name.EndsWith(A, StringComparison.Ordinal) || name.EndsWith(B, StringComparison.Ordinal) || name.EndsWith(Scaling, StringComparison.Ordinal);
+    internal static bool IsOurs(string name) => name.EndsWith(A, StringComparison.Ordinal) || name.EndsWith(B, StringComparison.Ordinal)
+        || name.EndsWith(Scaling, StringComparison.Ordinal);
 
     private static ModelProto Attached(ModelFile file, LoraOptions options)
     {
         options.Validate();
         ModelProto model = file.Proto.Clone();
         GraphProto graph = model.Graph;
-        if (graph.Initializer.Any(i => IsOurs(i.Name))) throw new ModelFormatException($"'{file.Name}' has adapters already ('{graph.Initializer.First(i => IsOurs(i.Name)).Name}'). Merge them first, or start from the model without.");
+        if (graph.Initializer.Any(i => IsOurs(i.Name)))
+        {
+            throw new ModelFormatException($"'{file.Name}' has adapters already ('{graph.Initializer.First(i => IsOurs(i.Name)).Name}'). "
+                + "Merge them first, or start from the model without.");
+        }
         AdaptedProduct[] all = [.. AdaptedProduct.All(graph)];
         AdaptedProduct[] chosen = [.. all.Where(p => options.Targets.Any(t => t.Matches(p.Weight)))];
         if (chosen.Length == 0)
-            throw new OptionException($"{nameof(LoraOptions.Targets)} ({string.Join(", ", options.Targets)}) fit no weight that can have an adapter. There are: {(all.Length == 0 ? "none" : string.Join(", ", all.Select(p => p.Weight).Distinct().Take(20)))}.");
-        var names = graph.Node.SelectMany(n => n.Output).Concat(graph.Initializer.Select(i => i.Name)).Concat(graph.Input.Select(i => i.Name)).ToHashSet(StringComparer.Ordinal);
+        {
+            throw new OptionException($"{nameof(LoraOptions.Targets)} ({string.Join(", ", options.Targets)}) fit no weight that can have "
+                + $"an adapter. There are: "
+                + $"{(all.Length == 0 ? "none" : string.Join(", ", all.Select(p => p.Weight).Distinct().Take(20)))}.");
+        }
+        var names = graph.Node.SelectMany(n => n.Output).Concat(graph.Initializer.Select(i => i.Name))
+            .Concat(graph.Input.Select(i => i.Name)).ToHashSet(StringComparer.Ordinal);
         foreach (AdaptedProduct product in chosen.DistinctBy(p => p.Weight)) AddMatrices(graph, product, options);
         foreach (AdaptedProduct product in chosen) AddNodes(graph, product, names);
         return model;
@@ -101,7 +115,8 @@ public static class LoraAdapters
     {
         RandomStream random = RandomStream.For(options.Seed, product.Weight + A);
         double reach = 1 / Math.Sqrt(product.Inputs);
-        double[] a = [.. Enumerable.Range(0, checked((int)(product.Inputs * options.Rank))).Select(_ => reach * ((2 * random.NextUniform()) - 1))];
+        double[] a = [.. Enumerable.Range(0, checked((int)(product.Inputs * options.Rank)))
+            .Select(_ => reach * ((2 * random.NextUniform()) - 1))];
         Add(product.Weight + A, [product.Inputs, options.Rank], a);
         Add(product.Weight + B, [options.Rank, product.Outputs], new double[options.Rank * product.Outputs]);
         Add(product.Weight + Scaling, [], [options.Alpha / options.Rank]);
@@ -116,13 +131,23 @@ public static class LoraAdapters
         NodeProto node = product.Node;
         string y = node.Output[0], prefix = Unique(names, $"{y}/lora");
         node.Output[0] = Unique(names, $"{y}/base");
-        NodeProto first = new() { OpType = product.TransposedInput ? "Gemm" : "MatMul", Input = { node.Input[0], product.Weight + A }, Output = { $"{prefix}/a" }, Name = $"{prefix}/a" };
-        if (product.TransposedInput) first.Attribute.Add(new AttributeProto { Name = "transA", Type = AttributeProto.Types.AttributeType.Int, I = 1 });
+        NodeProto first = new()
+        {
+            OpType = product.TransposedInput ? "Gemm" : "MatMul",
+            Input = { node.Input[0], product.Weight + A },
+            Output = { $"{prefix}/a" },
+            Name = $"{prefix}/a"
+        };
+        if (product.TransposedInput)
+        {
+            first.Attribute.Add(new AttributeProto { Name = "transA", Type = AttributeProto.Types.AttributeType.Int, I = 1 });
+        }
         NodeProto[] added =
         [
             first,
             new() { OpType = "MatMul", Input = { $"{prefix}/a", product.Weight + B }, Output = { $"{prefix}/b" }, Name = $"{prefix}/b" },
-            new() { OpType = "Mul", Input = { $"{prefix}/b", product.Weight + Scaling }, Output = { $"{prefix}/scaled" }, Name = $"{prefix}/scaled" },
+            new() { OpType = "Mul", Input = { $"{prefix}/b", product.Weight + Scaling }, Output = { $"{prefix}/scaled" },
+                Name = $"{prefix}/scaled" },
             new() { OpType = "Add", Input = { node.Output[0], $"{prefix}/scaled" }, Output = { y }, Name = $"{prefix}/sum" },
         ];
         int at = graph.Node.IndexOf(node);

@@ -12,19 +12,33 @@ internal static class LoraMerge
         GraphProto graph = model.Graph;
         values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
         var initializers = graph.Initializer.ToDictionary(i => i.Name, StringComparer.Ordinal);
-        string[] adapted = [.. initializers.Keys.Where(n => n.EndsWith(LoraAdapters.A, StringComparison.Ordinal)).Select(n => n[..^LoraAdapters.A.Length])];
-        string[] broken = [.. adapted.SelectMany(w => new[] { w + LoraAdapters.B, w + LoraAdapters.Scaling }).Where(n => !initializers.ContainsKey(n))];
+        string[] adapted = [.. initializers.Keys.Where(n => n.EndsWith(LoraAdapters.A, StringComparison.Ordinal))
+            .Select(n => n[..^LoraAdapters.A.Length])];
+        string[] broken = [.. adapted.SelectMany(w => new[] { w + LoraAdapters.B, w + LoraAdapters.Scaling })
+            .Where(n => !initializers.ContainsKey(n))];
         if (adapted.Length == 0 || broken.Length > 0)
-            throw new ModelFormatException(adapted.Length == 0 ? $"'{file.Name}' has no adapters: no initializer ends in '{LoraAdapters.A}'." : $"'{file.Name}' lacks {string.Join(", ", broken)}. Export it again.");
+        {
+            throw new ModelFormatException(adapted.Length == 0
+                ? $"'{file.Name}' has no adapters: no initializer ends in '{LoraAdapters.A}'."
+                : $"'{file.Name}' lacks {string.Join(", ", broken)}. Export it again.");
+        }
         AdaptedProduct[] products = [.. AdaptedProduct.All(graph)];
         foreach (string weight in adapted)
         {
             AdaptedProduct[] uses = [.. products.Where(p => p.Weight == weight)];
-            if (uses.Length == 0) throw new ModelFormatException($"'{file.Name}': the adapter of '{weight}' stands beside no product of that weight. Merge the model as it was exported.");
+            if (uses.Length == 0)
+            {
+                throw new ModelFormatException($"'{file.Name}': the adapter of '{weight}' stands beside no product of that weight. Merge "
+                    + "the model as it was exported.");
+            }
             if (uses[0].IsQuantised) continue;
-            values[weight] = Sum(uses[0], file.ReadInitializer(initializers[weight]), Matrix(LoraAdapters.A), Matrix(LoraAdapters.B), Matrix(LoraAdapters.Scaling).ToDoubles()[0]);
+            values[weight] = Sum(uses[0], file.ReadInitializer(initializers[weight]), Matrix(LoraAdapters.A), Matrix(LoraAdapters.B),
+                Matrix(LoraAdapters.Scaling).ToDoubles()[0]);
             foreach (AdaptedProduct use in uses) Detach(graph, use);
-            foreach (string suffix in new[] { LoraAdapters.A, LoraAdapters.B, LoraAdapters.Scaling }) graph.Initializer.Remove(initializers[weight + suffix]);
+            foreach (string suffix in new[] { LoraAdapters.A, LoraAdapters.B, LoraAdapters.Scaling })
+            {
+                graph.Initializer.Remove(initializers[weight + suffix]);
+            }
 
             TensorData Matrix(string suffix) => file.ReadInitializer(initializers[weight + suffix]);
         }

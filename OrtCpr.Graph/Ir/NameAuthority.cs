@@ -10,8 +10,6 @@ internal sealed class NameAuthority
     private readonly HashSet<string> _taken = new(StringComparer.Ordinal);
     private readonly Dictionary<string, int> _next = new(StringComparer.Ordinal);
 
-    public bool IsTaken(string name) => _taken.Contains(name);
-
     /// <summary>Marks a name as used; false when it already was.</summary>
     public bool Take(string name) => _taken.Add(name);
 

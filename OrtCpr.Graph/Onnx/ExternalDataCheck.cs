@@ -31,7 +31,8 @@ internal static class ExternalDataCheck
             string names = string.Join(", ", sites.Take(3)) + (sites.Count > 3 ? $" and {sites.Count - 3} more" : "");
             string found = model.Folder is null ? "no folder for external data (pass it when the model comes from memory)"
                 : $"no such file in '{model.Folder.FolderPath}'";
-            yield return $"{names}: expected the external file '{location}'; found {found}, and no training_info.initialization that draws them.";
+            yield return $"{names}: expected the external file '{location}'; found {found}, and no training_info.initialization that draws "
+                + "them.";
         }
     }
 

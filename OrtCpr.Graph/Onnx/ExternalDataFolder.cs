@@ -32,7 +32,10 @@ internal sealed class ExternalDataFolder : IDisposable
         if (reference.Length is long length && length != expected)
             return $"external data in '{reference.Location}': expected a length of {expected} bytes; found {length}";
         if (reference.Offset > long.MaxValue - expected)
-            return $"external data in '{reference.Location}': expected offset + length of at most {long.MaxValue}; found offset {reference.Offset}";
+        {
+            return $"external data in '{reference.Location}': expected offset + length of at most {long.MaxValue}; found offset "
+                + $"{reference.Offset}";
+        }
         if (FindLink(reference) is string link)
             return $"external data: expected a plain file '{reference.Location}' in the model's folder; found '{link}' to be a link";
         FileInfo file = new(PathOf(reference));

@@ -61,7 +61,8 @@ internal sealed record ExternalDataReference(string Location, long Offset, long?
         bool absolute = location[0] is '/' or '\\' || (location.Length > 1 && location[1] == ':') || Path.IsPathRooted(location);
         bool climbs = location.Split('/', '\\').Contains("..");
         return absolute || climbs || location.Contains('\0', StringComparison.Ordinal)
-            ? $"external data: expected a path inside the model's folder; found '{location}', which is {(absolute ? "absolute" : climbs ? "leading upwards" : "no path")}"
+            ? $"external data: expected a path inside the model's folder; found '{location}', which is "
+                + $"{(absolute ? "absolute" : climbs ? "leading upwards" : "no path")}"
             : null;
     }
 }

@@ -23,10 +23,16 @@ internal sealed class GraphReader
         var reader = new GraphReader(file, weights ?? new Dictionary<string, TensorData>());
         OnnxGraph graph = reader.Graph(file.Proto.Graph, null);
         var model = new OnnxModel(graph) { IrVersion = file.Proto.IrVersion, Origin = file.Proto };
-        foreach (OperatorSetIdProto opset in file.Proto.OpsetImport) model.Opsets[opset.Domain == "ai.onnx" ? "" : opset.Domain] = opset.Version;
+        foreach (OperatorSetIdProto opset in file.Proto.OpsetImport)
+        {
+            model.Opsets[opset.Domain == "ai.onnx" ? "" : opset.Domain] = opset.Version;
+        }
         foreach (FunctionProto function in file.Proto.Functions) model.Functions.Add(reader.Function(function));
         if (reader._problems.Count > 0)
-            ModelFormatException.Throw(file.Name, "has a broken graph", reader._problems, "Export it again, or check it with onnx.checker.");
+        {
+            ModelFormatException.Throw(file.Name, "has a broken graph", reader._problems,
+                "Export it again, or check it with onnx.checker.");
+        }
         return model;
     }
 
@@ -36,7 +42,8 @@ internal sealed class GraphReader
         var scope = new Scope(outer);
         foreach (TensorProto tensor in proto.Initializer)
         {
-            TensorData data = _drawn.TryGetValue(tensor.Name, out TensorData? drawn) && outer is null ? drawn : _file.ReadInitializer(tensor);
+            TensorData data = _drawn.TryGetValue(tensor.Name, out TensorData? drawn) && outer is null ? drawn
+                : _file.ReadInitializer(tensor);
             var value = new Value(tensor.Name, data.Type, Shape.Of(data.Dimensions)) { Data = data, Origin = tensor };
             Define(scope, value, $"initializer '{tensor.Name}'");
             graph.Initializers.Add(value);
@@ -84,14 +91,21 @@ internal sealed class GraphReader
     // Training works on dense tensors; the exported model keeps the sparse form of what is not trained.
     private TensorData Dense(SparseTensorProto sparse, string where)
     {
-        if (sparse.Values is null || sparse.Indices is null) throw new ModelFormatException($"Model '{_file.Name}', {where}: values or indices are missing. Export the model again.");
+        if (sparse.Values is null || sparse.Indices is null)
+        {
+            throw new ModelFormatException($"Model '{_file.Name}', {where}: values or indices are missing. Export the model again.");
+        }
         TensorData values = _file.Read(new TensorSite(sparse.Values, where));
         long[] indices = _file.Read(new TensorSite(sparse.Indices, $"indices of {where}")).ToInt64s();
         long[] dims = [.. sparse.Dims];
         long count = dims.Aggregate(1L, (n, d) => n * d);
         int width = values.Type.BitsPerElement() / 8, rank = indices.Length == values.ElementCount ? 1 : dims.Length;
         if (width == 0 || dims.Any(d => d < 0) || count * width > int.MaxValue || indices.Length != values.ElementCount * rank)
-            throw new ModelFormatException($"Model '{_file.Name}', {where}: expected one index (or one per dimension) for each of {values.ElementCount} values within 2 GiB; found {indices.Length} indices for shape [{string.Join(',', dims)}]. Export the model again.");
+        {
+            throw new ModelFormatException($"Model '{_file.Name}', {where}: expected one index (or one per dimension) for each of "
+                + $"{values.ElementCount} values within 2 GiB; found {indices.Length} indices for shape [{string.Join(',', dims)}]. Export "
+                + "the model again.");
+        }
         byte[] bytes = new byte[count * width];
         for (int i = 0; i < values.ElementCount; i++)
         {
@@ -100,7 +114,10 @@ internal sealed class GraphReader
             {
                 long index = indices[(i * rank) + d], size = rank == 1 ? count : dims[d];
                 if (index < 0 || index >= size)
-                    throw new ModelFormatException($"Model '{_file.Name}', {where}: index {index} of value {i} lies outside {size} elements. Export the model again.");
+                {
+                    throw new ModelFormatException($"Model '{_file.Name}', {where}: index {index} of value {i} lies outside {size} "
+                        + "elements. Export the model again.");
+                }
                 at = (at * size) + index;
             }
             values.Bytes.Span.Slice(i * width, width).CopyTo(bytes.AsSpan((int)at * width));
@@ -114,7 +131,9 @@ internal sealed class GraphReader
         var made = new List<(Node Node, NodeProto Proto)>();
         foreach (NodeProto proto in protos)
         {
-            var node = new Node(proto.Domain == "ai.onnx" ? "" : proto.Domain, proto.OpType, proto.Name) { Origin = proto, Overload = proto.Overload };
+            var node = new Node(proto.Domain == "ai.onnx" ? "" : proto.Domain, proto.OpType,
+                proto.Name)
+            { Origin = proto, Overload = proto.Overload };
             _names.Take(proto.Name);
             foreach (string output in proto.Output)
             {
@@ -136,8 +155,11 @@ internal sealed class GraphReader
             }
             foreach (AttributeProto attribute in proto.Attribute) node.Set(attribute.Name, Attribute(attribute, node, scope));
             // A sparse Constant is a dense tensor to its readers, in ONNX Runtime too.
-            if (node.Is("Constant") && proto.Attribute.FirstOrDefault(a => a.Name == "sparse_value") is { SparseTensor: SparseTensorProto sparse })
+            if (node.Is("Constant") && proto.Attribute.FirstOrDefault(a => a.Name == "sparse_value")
+                is { SparseTensor: SparseTensorProto sparse })
+            {
                 node.Set("value", Dense(sparse, $"the value of node {node.Label}")).Unset("sparse_value");
+            }
         }
         if (_problems.Count == 0) graph.Sort();
     }
@@ -146,8 +168,12 @@ internal sealed class GraphReader
     {
         if (a.RefAttrName.Length > 0) return new AttributeReference(a.RefAttrName, (int)a.Type);
         AttributeProto.Types.AttributeType type = a.HasType ? a.Type : Guess(a);
-        if ((type == AttributeProto.Types.AttributeType.Tensor && a.T is null) || (type == AttributeProto.Types.AttributeType.Graph && a.G is null))
-            throw new ModelFormatException($"Model '{_file.Name}', node {node.Label}: attribute '{a.Name}' says it is a {type} but has none. Export the model again.");
+        if ((type == AttributeProto.Types.AttributeType.Tensor && a.T is null)
+            || (type == AttributeProto.Types.AttributeType.Graph && a.G is null))
+        {
+            throw new ModelFormatException($"Model '{_file.Name}', node {node.Label}: attribute '{a.Name}' says it is a {type} but has "
+                + "none. Export the model again.");
+        }
         return type switch
         {
             AttributeProto.Types.AttributeType.Int => a.I,
@@ -194,10 +220,18 @@ internal sealed class GraphReader
             else reader._problems.Add($"function '{proto.Name}', output '{output}': no node or input makes it.");
         }
         _problems.AddRange(reader._problems);
-        var function = new OnnxFunction(proto.Domain == "ai.onnx" ? "" : proto.Domain, proto.Name, body) { Overload = proto.Overload, Origin = proto };
+        var function = new OnnxFunction(proto.Domain == "ai.onnx" ? "" : proto.Domain, proto.Name,
+            body)
+        { Overload = proto.Overload, Origin = proto };
         foreach (string name in proto.Attribute) function.Attributes.Add(name);
-        foreach (AttributeProto a in proto.AttributeProto) function.AttributeDefaults[a.Name] = reader.Attribute(a, new Node("", proto.Name, proto.Name), scope);
-        foreach (OperatorSetIdProto opset in proto.OpsetImport) function.Opsets[opset.Domain == "ai.onnx" ? "" : opset.Domain] = opset.Version;
+        foreach (AttributeProto a in proto.AttributeProto)
+        {
+            function.AttributeDefaults[a.Name] = reader.Attribute(a, new Node("", proto.Name, proto.Name), scope);
+        }
+        foreach (OperatorSetIdProto opset in proto.OpsetImport)
+        {
+            function.Opsets[opset.Domain == "ai.onnx" ? "" : opset.Domain] = opset.Version;
+        }
         return function;
     }
 
@@ -226,7 +260,8 @@ internal sealed class GraphReader
     {
         if (shape is null) return;
         value.Shape = new Shape(shape.Dim.Select(d => d.HasDimValue ? d.DimValue
-            : d.HasDimParam && d.DimParam.Length > 0 ? SymbolicInt.Symbol(d.DimParam.Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
+            : d.HasDimParam && d.DimParam.Length > 0 ? SymbolicInt.Symbol(d.DimParam.Replace("*", "·", StringComparison.Ordinal))
+                : Dim.Unknown));
     }
 
     private sealed class Scope(Scope? outer)

@@ -12,7 +12,10 @@ internal static class GraphWriter
         ModelProto proto = (model.Origin as ModelProto)?.WithoutGraph() ?? new ModelProto { ProducerName = "OrtCpr" };
         proto.IrVersion = model.IrVersion;
         proto.OpsetImport.Clear();
-        foreach ((string domain, long version) in model.Opsets) proto.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = version });
+        foreach ((string domain, long version) in model.Opsets)
+        {
+            proto.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = version });
+        }
         proto.Graph = Graph(model.Graph);
         proto.Functions.Clear();
         proto.Functions.AddRange(model.Functions.Select(Function));
@@ -62,7 +65,9 @@ internal static class GraphWriter
             case byte[] s: a.Type = AttributeProto.Types.AttributeType.String; a.S = ByteString.CopyFrom(s); break;
             case long[] ints: a.Type = AttributeProto.Types.AttributeType.Ints; a.Ints.AddRange(ints); break;
             case float[] floats: a.Type = AttributeProto.Types.AttributeType.Floats; a.Floats.AddRange(floats); break;
-            case byte[][] strings: a.Type = AttributeProto.Types.AttributeType.Strings; a.Strings.AddRange(strings.Select(s => ByteString.CopyFrom(s))); break;
+            case byte[][] strings:
+                a.Type =
+                AttributeProto.Types.AttributeType.Strings; a.Strings.AddRange(strings.Select(s => ByteString.CopyFrom(s))); break;
             case TensorData tensor: a.Type = AttributeProto.Types.AttributeType.Tensor; a.T = TensorSerializer.Write("", tensor); break;
             case OnnxGraph graph: a.Type = AttributeProto.Types.AttributeType.Graph; a.G = Graph(graph); break;
             case OnnxGraph[] graphs: a.Type = AttributeProto.Types.AttributeType.Graphs; a.Graphs.AddRange(graphs.Select(Graph)); break;
@@ -84,7 +89,10 @@ internal static class GraphWriter
         proto.Output.AddRange(function.Body.Outputs.Select(o => o.Name));
         proto.Attribute.AddRange(function.Attributes);
         foreach ((string name, object value) in function.AttributeDefaults) proto.AttributeProto.Add(Attribute(name, value));
-        foreach ((string domain, long version) in function.Opsets) proto.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = version });
+        foreach ((string domain, long version) in function.Opsets)
+        {
+            proto.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = version });
+        }
         foreach (Value constant in function.Body.Initializers)
         {
             var node = new NodeProto { OpType = "Constant", Name = constant.Name };

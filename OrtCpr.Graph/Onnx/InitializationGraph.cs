@@ -23,7 +23,8 @@ internal sealed class InitializationGraph(ModelFile model, long seed)
         {
             try
             {
-                _values[node.Output.Count == 1 ? node.Output[0] : throw Bad(node, $"expected one output; found {node.Output.Count}")] = Run(node);
+                _values[node.Output.Count == 1 ? node.Output[0] : throw Bad(node, $"expected one output; found {node.Output.Count}")] =
+                    Run(node);
             }
             catch (TensorDataException error)
             {
@@ -43,7 +44,8 @@ internal sealed class InitializationGraph(ModelFile model, long seed)
                 return Constant(node);
             case "ConstantOfShape":
                 TensorData value = Find(node, "value") is { T: not null } attribute
-                    ? model.Read(new TensorSite(attribute.T, $"attribute 'value' of node '{ModelTensors.NameOf(node)}'")) : TensorData.Scalar(0f);
+                    ? model.Read(new TensorSite(attribute.T, $"attribute 'value' of node '{ModelTensors.NameOf(node)}'"))
+                        : TensorData.Scalar(0f);
                 if (value.ElementCount != 1 || value.Strings is not null || value.Type.BitsPerElement() < 8)
                     throw Bad(node, $"expected a value of one element of at least 8 bits; found {value}");
                 return Fill(node, value, Input(node).ToInt64s());
@@ -88,7 +90,8 @@ internal sealed class InitializationGraph(ModelFile model, long seed)
         ElementType type = (ElementType)(Find(node, "dtype")?.I ?? (long)ElementType.Float);
         if (!type.IsFloating())
             throw Bad(node, $"expected a floating dtype; found {type}");
-        long[] shape = Find(node, "shape") is AttributeProto attribute ? [.. attribute.Ints] : throw Bad(node, "expected a shape; found none");
+        long[] shape = Find(node, "shape") is AttributeProto attribute ? [.. attribute.Ints]
+            : throw Bad(node, "expected a shape; found none");
         RandomStream stream = Find(node, "seed") is { HasF: true } own ? RandomStream.For(own.F) : RandomStream.For(seed, node.Output[0]);
         byte[] bytes = Allocate(node, type, shape);
         if (type == ElementType.Float)

@@ -22,7 +22,8 @@ internal sealed partial class ModelFile
     /// <c>&lt;path&gt;.data</c> beside it; or to <c>&lt;path&gt;.1.data</c> (2, 3 …) while the model that stands there now needs
     /// that file. Such a file that the old model used and the new one does not is deleted at the end.</param>
     /// <param name="initializers">Values of initializers of the main graph by name, for weights that are not in
-    /// <paramref name="proto"/>: they replace the value there, or are added. Never copied, so they may be larger than memory (mapped).</param>
+    /// <paramref name="proto"/>: they replace the value there, or are added. Never copied, so they may be larger than memory
+    /// (mapped).</param>
     /// <param name="source">Folder of the external data that <paramref name="proto"/> refers to; they are written anew. Null:
     /// references stay as they are.</param>
     /// <exception cref="FileAccessException">A file can't be written; names it.</exception>
@@ -122,8 +123,12 @@ internal sealed partial class ModelFile
         long offset = 0;
         foreach (TensorProto tensor in model.Graph?.Initializer ?? [])
         {
-            if (ExternalDataReference.IsExternal(tensor) || tensor.DataType == (int)ElementType.String || DataSizeOf(tensor) < MinExternalBytes)
+            if (ExternalDataReference.IsExternal(tensor) || tensor.DataType == (int)ElementType.String
+                || DataSizeOf(tensor) < MinExternalBytes)
+            {
                 continue;
+            }
+
             TensorData value = TensorSerializer.Read(new TensorSite(tensor, $"initializer '{tensor.Name}'"), null, name);
             int gap = (int)(-offset & (Alignment - 1));
             data.Write(padding, 0, gap);
@@ -165,7 +170,8 @@ internal sealed partial class ModelFile
         return tensors + (uint)rest.CalculateSize();
     }
 
-    private static long DataSizeOf(TensorProto tensor) => tensor.RawData.Length + (4L * tensor.FloatData.Count) + (8L * tensor.DoubleData.Count)
+    private static long DataSizeOf(TensorProto tensor) => tensor.RawData.Length + (4L * tensor.FloatData.Count)
+        + (8L * tensor.DoubleData.Count)
         + (4L * tensor.Int32Data.Count) + (8L * tensor.Int64Data.Count) + (8L * tensor.Uint64Data.Count)
         + tensor.StringData.Sum(text => (long)text.Length);
 }

@@ -4,7 +4,8 @@ using OrtCpr.Graph.Onnx.Proto;
 
 namespace OrtCpr.Graph.Onnx;
 
-/// <summary>An ONNX model that was read and checked: the format, the versions, and that its external data are there and safe to open.</summary>
+/// <summary>An ONNX model that was read and checked: the format, the versions, and that its external data are there and safe to
+/// open.</summary>
 /// <remarks>Not checked here: names, cycles, types of the graph. Owner of <see cref="Folder"/>; disposing is optional, see there.</remarks>
 internal sealed partial class ModelFile : IDisposable
 {
@@ -108,7 +109,8 @@ internal sealed partial class ModelFile : IDisposable
         }
         catch (InvalidProtocolBufferException error)
         {
-            throw new ModelFormatException($"Model '{name}' is no ONNX model, or it is cut off: expected a protobuf message; found {length} bytes " +
+            throw new ModelFormatException($"Model '{name}' is no ONNX model, or it is cut off: expected a protobuf message; found "
+                + $"{length} bytes " +
                 $"which look like {ModelSniffer.Guess(head)} ({error.Message}) {advice}", error);
         }
     }

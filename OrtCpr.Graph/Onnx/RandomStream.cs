@@ -65,8 +65,12 @@ internal sealed class RandomStream
             exponent++;
         }
         double s = (m - 1) / (m + 1), square = s * s, sum = 1.0 / 23;
-        foreach (double coefficient in (ReadOnlySpan<double>)[1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9, 1.0 / 7, 1.0 / 5, 1.0 / 3, 1])
+        foreach (double coefficient in (ReadOnlySpan<double>)[1.0 / 21, 1.0 / 19, 1.0 / 17, 1.0 / 15, 1.0 / 13, 1.0 / 11, 1.0 / 9,
+            1.0 / 7, 1.0 / 5, 1.0 / 3, 1])
+        {
             sum = (sum * square) + coefficient;
+        }
+
         return (exponent * Ln2) + (2 * s * sum);
     }
 

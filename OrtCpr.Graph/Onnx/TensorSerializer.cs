@@ -157,7 +157,10 @@ internal static class TensorSerializer
             // Above long.MaxValue there is only uint64_data, where clamping still leaves it out of range.
             long value = field[i] is ulong large ? (long)Math.Min(large, long.MaxValue) : field[i].ToInt64(null);
             if (value < low || value > high)
-                return $"expected values of {name} from {low} to {high} for {TensorLayout.Describe(type, tensor.Dims)}; found {field[i]} at {i}";
+            {
+                return $"expected values of {name} from {low} to {high} for {TensorLayout.Describe(type, tensor.Dims)}; found {field[i]} "
+                    + $"at {i}";
+            }
             for (int part = 0; part < width; part++)
                 packed[(i * width) + part] = (byte)(value >> (8 * part));
         }

@@ -19,7 +19,8 @@ internal static class WeightInitialization
     /// <param name="seed">Same seed, same bits, on every machine and in any order of nodes: each output has a stream of its own,
     /// keyed by seed and output name. A node's <c>seed</c> attribute wins.</param>
     /// <returns>Values by initializer name, of the initializers' types and shapes.</returns>
-    /// <exception cref="ModelFormatException">The rules use an operator that is not supported, or don't fit the initializers; lists all.</exception>
+    /// <exception cref="ModelFormatException">The rules use an operator that is not supported, or don't fit the initializers; lists
+    /// all.</exception>
     internal static IReadOnlyDictionary<string, TensorData> Draw(ModelFile model, long seed)
     {
         Dictionary<string, TensorData> drawn = [];
@@ -42,7 +43,8 @@ internal static class WeightInitialization
                 }
                 else if ((int)value.Type != initializer.DataType || !value.Dimensions.SequenceEqual(initializer.Dims))
                 {
-                    problems.Add($"'{binding.Key}': expected {TensorLayout.Describe((ElementType)initializer.DataType, initializer.Dims)}; " +
+                    problems.Add($"'{binding.Key}': expected {TensorLayout.Describe((ElementType)initializer.DataType, initializer.Dims)}; "
+                        + "" +
                         $"found {value} in '{binding.Value}'.");
                 }
                 else

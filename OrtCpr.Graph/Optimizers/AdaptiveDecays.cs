@@ -2,10 +2,10 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Optimizers;
 
-/// <summary>Adaptive weight decay (AWD, arXiv 2210.00094): decoupled decay whose strength follows the ratio of gradient and weight norms over all
-/// constrained parameters of the groups with this link.</summary>
-/// <remarks>a ← 0.1·a + 0.9·λ·‖g‖/max(‖w‖, 1e-12), a₀ = 0 (state <c>awd</c>), then θ ← θ·(1 − lr·a) before the base step. Groups with equal settings
-/// share one ratio.</remarks>
+/// <summary>Adaptive weight decay (AWD, arXiv 2210.00094): decoupled decay whose strength follows the ratio of gradient and weight norms
+/// over all constrained parameters of the groups with this link.</summary>
+/// <remarks>a ← 0.1·a + 0.9·λ·‖g‖/max(‖w‖, 1e-12), a₀ = 0 (state <c>awd</c>), then θ ← θ·(1 − lr·a) before the base step. Groups with equal
+/// settings share one ratio.</remarks>
 /// <param name="Strength">λ, at least 0.</param>
 public sealed record AddAdaptiveWeightDecay(double Strength) : UpdateLink
 {
@@ -41,12 +41,13 @@ public sealed record AddAdaptiveWeightDecay(double Strength) : UpdateLink
         return g.Squeeze(updated, 0);
     }
 
-    internal override IEnumerable<string> Problems() => Unless(Strength >= 0 && double.IsFinite(Strength), nameof(Strength), Strength, "a finite number of at least 0");
+    internal override IEnumerable<string> Problems() =>
+        Unless(Strength >= 0 && double.IsFinite(Strength), nameof(Strength), Strength, "a finite number of at least 0");
 }
 
 /// <summary>AdaDecay (arXiv 1907.08931): decoupled decay of each element by how large its gradient is within its tensor.</summary>
-/// <remarks>ĝ = (|g| − mean|g|)/std|g| with the population deviation (0 where that is at most 1e-12), φ = 2/(1 + exp(−α·ĝ)), θ ← θ·(1 − lr·λ·φ) before the
-/// base step. Constrained parameters only.</remarks>
+/// <remarks>ĝ = (|g| − mean|g|)/std|g| with the population deviation (0 where that is at most 1e-12), φ = 2/(1 + exp(−α·ĝ)), θ ← θ·(1 −
+/// lr·λ·φ) before the base step. Constrained parameters only.</remarks>
 /// <param name="Strength">λ, at least 0.</param>
 /// <param name="Alpha">α. Default 4.</param>
 public sealed record AddAdaDecay(double Strength, double Alpha = 4) : UpdateLink
@@ -85,7 +86,8 @@ public sealed record AddAdaDecay(double Strength, double Alpha = 4) : UpdateLink
     ];
 }
 
-/// <summary>Clips each element of the (scaled) gradient to ±<see cref="Limit"/>. Stands in front of everything else; after clipping by the global norm.</summary>
+/// <summary>Clips each element of the (scaled) gradient to ±<see cref="Limit"/>. Stands in front of everything else; after clipping by the
+/// global norm.</summary>
 /// <param name="Limit">Largest absolute value, above 0.</param>
 public sealed record ClipGradientValue(double Limit) : UpdateLink
 {
@@ -103,5 +105,6 @@ public sealed record ClipGradientValue(double Limit) : UpdateLink
         b.Gradient = b.Direction = b.G.Max(b.G.Min(b.Gradient, limit), -limit);
     }
 
-    internal override IEnumerable<string> Problems() => Unless(Limit > 0 && double.IsFinite(Limit), nameof(Limit), Limit, "a finite number above 0");
+    internal override IEnumerable<string> Problems() =>
+        Unless(Limit > 0 && double.IsFinite(Limit), nameof(Limit), Limit, "a finite number above 0");
 }

@@ -2,8 +2,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Optimizers;
 
-/// <summary>Constrained parameter regularisation (Franke et al., NeurIPS 2024): keeps R(θ) ≤ κ by a Lagrange multiplier λ that is updated every
-/// step. The last link of a rule; it works on the parameter that the links before it made.</summary>
+/// <summary>Constrained parameter regularisation (Franke et al., NeurIPS 2024): keeps R(θ) ≤ κ by a Lagrange multiplier λ that is updated
+/// every step. The last link of a rule; it works on the parameter that the links before it made.</summary>
 /// <remarks>λ ← max(0, λ + μ·(R(θ) − κ)), θ ← θ − s·λ·∇R(θ), with μ divided by the number of elements except for Std, and s = lr when
 /// <see cref="RegularizeByLearningRate"/> is set, else 1.</remarks>
 public sealed record ConstrainNorm : UpdateLink
@@ -12,8 +12,8 @@ public sealed record ConstrainNorm : UpdateLink
     public Regularizer Regularizer { get; init; } = Regularizer.L2;
 
     /// <summary>How κ is found. Default <see cref="Bound.AtInflection"/>; where that stands with its defaults and the run is known to be
-    /// shorter than 1600 steps (<see cref="OptimizerOptions.TotalSteps"/>, or the length of a fit), a warm start at a fifth of the run takes
-    /// its place.</summary>
+    /// shorter than 1600 steps (<see cref="OptimizerOptions.TotalSteps"/>, or the length of a fit), a warm start at a fifth of the run
+    /// takes its place.</summary>
     public Bound Bound { get; init; } = Bound.AtInflection();
 
     /// <summary>Rate μ of the multiplier, at least 0. Default 1. (The package calls it <c>kappa_update</c>.)</summary>
@@ -42,7 +42,8 @@ public sealed record ConstrainNorm : UpdateLink
 
     /// <summary>What is told of a short run under the default bound.</summary>
     internal static string ShortRunWarning(long steps) =>
-        $"The run has {steps} steps, too few for bounds at an inflection point, which needs four samples {AtInflectionBound.DefaultInterval} steps apart: each bound is "
+        $"The run has {steps} steps, too few for bounds at an inflection point, which needs four samples "
+            + $"{AtInflectionBound.DefaultInterval} steps apart: each bound is "
         + $"set after step {ShortRunStart(steps)} instead, by Bound.AfterSteps. Name a way to set bounds to choose another.";
 
     /// <summary>The same with the defaults that follow from the length of the learning-rate warm-up and of the run.</summary>
@@ -54,7 +55,8 @@ public sealed record ConstrainNorm : UpdateLink
     }
 
     internal override string Tag(ParameterSpec parameter) =>
-        $"Cpr_{RegularizerName(Regularizer)}_{Bound.Method}{(Adaptive ? "_adaptive" : "")}{(EvaluateAt == EvaluateAt.Previous ? "_previous" : "")}";
+        $"Cpr_{RegularizerName(Regularizer)}_{Bound.Method}"
+        + $"{(Adaptive ? "_adaptive" : "")}{(EvaluateAt == EvaluateAt.Previous ? "_previous" : "")}";
 
     internal static string RegularizerName(Regularizer r) => r.ToString().ToLowerInvariant();
 

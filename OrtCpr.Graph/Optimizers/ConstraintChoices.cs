@@ -18,7 +18,8 @@ public enum KappaScale
 {
     /// <summary>The sum over all elements, the released package's scale.</summary>
     Sum,
-    /// <summary>Per element, the scale of the paper's tables: κ·n is used. The standard deviation has no sum: there both scales are the same.</summary>
+    /// <summary>Per element, the scale of the paper's tables: κ·n is used. The standard deviation has no sum: there both scales are the
+    /// same.</summary>
     Mean,
 }
 

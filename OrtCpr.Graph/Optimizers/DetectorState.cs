@@ -1,6 +1,7 @@
 namespace OrtCpr.Graph.Optimizers;
 
-/// <summary>The row of the detector: samples, e1, e2, state. The state stands in the last column, so that the host reads nothing in a step.</summary>
+/// <summary>The row of the detector: samples, e1, e2, state. The state stands in the last column, so that the host reads nothing in a
+/// step.</summary>
 internal static class DetectorState
 {
     /// <summary>Columns of a row.</summary>

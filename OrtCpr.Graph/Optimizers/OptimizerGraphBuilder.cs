@@ -75,7 +75,10 @@ internal sealed class OptimizerGraphBuilder
         {
             Value output = Output(updated[p.Name], _parameterInputs[p.Name]);
             List<TensorUse> uses = [new(PlanGraph.Optimizer, _parameterInputs[p.Name].Name, output.Name)];
-            if (initialization is not null && RescaleWeights.AppliesTo(p)) uses.Add(new(PlanGraph.Initialization, p.Name, UpdatedOf(p.Name)));
+            if (initialization is not null && RescaleWeights.AppliesTo(p))
+            {
+                uses.Add(new(PlanGraph.Initialization, p.Name, UpdatedOf(p.Name)));
+            }
             _slots.AddOwn(TensorRole.Parameter, p.Name, p.Type, p.Dimensions, uses);
         }
         foreach (RowState state in rows)
@@ -102,9 +105,15 @@ internal sealed class OptimizerGraphBuilder
             if (p.Type is not (ElementType.Float or ElementType.Double))
                 problems.Add($"parameter '{p.Name}' is {p.Type}; expected Float or Double");
             if (p.Group < 0 || p.Group >= options.Groups.Length)
-                problems.Add($"parameter '{p.Name}' is in group {p.Group}; expected 0 to {options.Groups.Length - 1} (the rules in OptimizerOptions.Groups)");
+            {
+                problems.Add($"parameter '{p.Name}' is in group {p.Group}; expected 0 to {options.Groups.Length - 1} (the rules in "
+                    + "OptimizerOptions.Groups)");
+            }
         }
-        if (parameters.Select(p => p.Type).Distinct().Count() > 1) problems.Add("parameters are of several types; expected all Float or all Double");
+        if (parameters.Select(p => p.Type).Distinct().Count() > 1)
+        {
+            problems.Add("parameters are of several types; expected all Float or all Double");
+        }
         foreach (string name in parameters.GroupBy(p => p.Name).Where(n => n.Count() > 1).Select(n => n.Key))
             problems.Add($"parameter '{name}' is given twice");
         if (parameters.Count == 0) problems.Add("there are no parameters; expected at least one");
@@ -142,14 +151,17 @@ internal sealed class OptimizerGraphBuilder
     };
 
     // The name in the graph is whatever is free there; the table knows it.
-    private Value AddInput(string wanted, ElementType type, IReadOnlyList<long> dims) => _model.Graph.AddInput(wanted, type, Shape.Of(dims));
+    private Value AddInput(string wanted, ElementType type, IReadOnlyList<long> dims) =>
+        _model.Graph.AddInput(wanted, type, Shape.Of(dims));
 
     private Value Input(string name, ElementType type, IReadOnlyList<long> dims) => AddInput(name, type, dims);
 
     private Value Gradient(ParameterSpec p)
     {
         Value input = AddInput(GradientOf(p.Name), p.Type, p.Dimensions);
-        _slots.Add(new TensorSlot(GradientOf(p.Name), TensorRole.Gradient, p.Name, p.Type, p.Dimensions) { Uses = [new(PlanGraph.Optimizer, input.Name)] });
+        _slots.Add(new TensorSlot(GradientOf(p.Name), TensorRole.Gradient, p.Name, p.Type,
+            p.Dimensions)
+        { Uses = [new(PlanGraph.Optimizer, input.Name)] });
         return input;
     }
 
@@ -276,7 +288,10 @@ internal sealed class OptimizerGraphBuilder
             ["apply"] = () => apply,
         };
         foreach ((string name, Value state) in states) passed[name] = () => state;
-        foreach (LinkSlot slot in definition.Slots.Where(s => s.Slot.Role != SlotRole.State)) passed[slot.Name] = () => Pass(slot, context, p, rows);
+        foreach (LinkSlot slot in definition.Slots.Where(s => s.Slot.Role != SlotRole.State))
+        {
+            passed[slot.Name] = () => Pass(slot, context, p, rows);
+        }
         Value[] inputs = [.. definition.Inputs.Select(s => passed[s.Name]())];
         _g.Scope = p.Name;
         Term[] results = Call(definition, inputs);
@@ -339,7 +354,8 @@ internal sealed class OptimizerGraphBuilder
         _slots.AddOwn(TensorRole.Statistic, s.Name, s.Type, s.Dimensions, new TensorUse(PlanGraph.Optimizer, committed.Name, value.Name));
         _slots.Add(new TensorSlot(PendingOf(s.Name), TensorRole.PendingStatistic, s.Name, s.Type, s.Dimensions)
         {
-            Uses = [new(PlanGraph.Optimizer, pending.Name, copy.Name), new(PlanGraph.Training, s.Pending, s.Updated), new(PlanGraph.Accumulation, s.Pending, s.Updated)],
+            Uses = [new(PlanGraph.Optimizer, pending.Name, copy.Name), new(PlanGraph.Training, s.Pending, s.Updated),
+                new(PlanGraph.Accumulation, s.Pending, s.Updated)],
         });
     }
 

@@ -3,7 +3,8 @@ using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Graph.Optimizers;
 
-/// <summary>A tensor of rows that links of several parameters share, such as λ: who has which row, and what the update nodes made of them.</summary>
+/// <summary>A tensor of rows that links of several parameters share, such as λ: who has which row, and what the update nodes made of
+/// them.</summary>
 internal sealed class RowState
 {
     private readonly Dictionary<string, long> _rows;
@@ -41,7 +42,8 @@ internal sealed class RowState
 
     /// <summary>The tensors of rows of all parameters together.</summary>
     public static IReadOnlyList<RowState> Of(
-        IReadOnlyList<ParameterSpec> parameters, IReadOnlyDictionary<ParameterSpec, UpdateDefinition> definitions, Func<string, Value> input, ElementType type)
+        IReadOnlyList<ParameterSpec> parameters, IReadOnlyDictionary<ParameterSpec, UpdateDefinition> definitions,
+            Func<string, Value> input, ElementType type)
     {
         var found = new List<RowState>();
         IEnumerable<(ParameterSpec Parameter, LinkSlot Slot)> slots = parameters.SelectMany(p =>

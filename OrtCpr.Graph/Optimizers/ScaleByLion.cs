@@ -2,8 +2,10 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Optimizers;
 
-/// <summary>Lion's direction: the sign of an interpolation between gradient and running mean (Chen et al., 2023, arXiv 2302.06675).</summary>
-/// <remarks>The direction is sign(β1·m + (1 − β1)·g), then m ← β2·m + (1 − β2)·g. Decay is a link of its own, <see cref="AddDecayedWeights"/>.</remarks>
+/// <summary>Lion's direction: the sign of an interpolation between gradient and running mean (Chen et al., 2023, arXiv
+/// 2302.06675).</summary>
+/// <remarks>The direction is sign(β1·m + (1 − β1)·g), then m ← β2·m + (1 − β2)·g. Decay is a link of its own,
+/// <see cref="AddDecayedWeights"/>.</remarks>
 public sealed record ScaleByLion : UpdateLink
 {
     /// <summary>Weight of the running mean in the direction, in [0, 1). Default 0.9.</summary>

@@ -2,8 +2,10 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Optimizers;
 
-/// <summary>SGD's direction: the gradient, or its running sum (PyTorch's SGD). Coupled decay is a link in front: <see cref="AddCoupledDecay"/>.</summary>
-/// <remarks>b ← g in a parameter's first step, then b ← momentum·b + (1 − dampening)·g; the direction is b, or g + momentum·b with Nesterov.</remarks>
+/// <summary>SGD's direction: the gradient, or its running sum (PyTorch's SGD). Coupled decay is a link in front:
+/// <see cref="AddCoupledDecay"/>.</summary>
+/// <remarks>b ← g in a parameter's first step, then b ← momentum·b + (1 − dampening)·g; the direction is b, or g + momentum·b with
+/// Nesterov.</remarks>
 /// <param name="Momentum">In [0, 1); 0 for plain SGD (default), which keeps no state.</param>
 /// <param name="Dampening">In [0, 1]. Default 0.</param>
 /// <param name="Nesterov">Looks ahead; needs momentum above 0 and no dampening. Default off.</param>
@@ -36,6 +38,7 @@ public sealed record ScaleByMomentum(double Momentum = 0, double Dampening = 0, 
     [
         .. Unless(Momentum is >= 0 and < 1, nameof(Momentum), Momentum, "at least 0 and below 1"),
         .. Unless(Dampening is >= 0 and <= 1, nameof(Dampening), Dampening, "0 to 1"),
-        .. Unless(!Nesterov || (Momentum > 0 && Dampening == 0), nameof(Nesterov), Nesterov, "false unless Momentum is above 0 and Dampening is 0"),
+        .. Unless(!Nesterov || (Momentum > 0 && Dampening == 0), nameof(Nesterov), Nesterov,
+            "false unless Momentum is above 0 and Dampening is 0"),
     ];
 }

@@ -3,7 +3,8 @@ using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Graph.Optimizers;
 
-/// <summary>The body of an update operator while its links write it. Scalars have rank 0, so that they broadcast to a parameter of any rank.</summary>
+/// <summary>The body of an update operator while its links write it. Scalars have rank 0, so that they broadcast to a parameter of any
+/// rank.</summary>
 internal sealed class UpdateBody
 {
     private readonly Func<string, Term> _inputs;

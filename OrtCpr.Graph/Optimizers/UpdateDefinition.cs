@@ -54,7 +54,8 @@ internal sealed class UpdateDefinition : OperatorDefinition
     }
 
     /// <summary>The operators of an optimizer by their names.</summary>
-    public static IReadOnlyDictionary<string, UpdateDefinition> All(OptimizerOptions options, IEnumerable<ParameterSpec> parameters) => parameters
+    public static IReadOnlyDictionary<string, UpdateDefinition> All(OptimizerOptions options, IEnumerable<ParameterSpec> parameters) =>
+        parameters
         .Select(p => Of(options.Groups[p.Group], p)).DistinctBy(d => d.Name).ToDictionary(d => d.Name, StringComparer.Ordinal);
 
     private Value[] Write(GraphBuilder g, Operands x)

@@ -19,11 +19,12 @@ public sealed record UpdateRule
     /// <summary>Ascends instead of descending: the gradient is negated. Default off.</summary>
     public bool Maximize { get; init; }
 
-    /// <summary>Name patterns of the parameters that the rule updates. The first rule of <see cref="OptimizerOptions.Groups"/> with a pattern
-    /// that matches takes a parameter; the rule without patterns (default) takes all that are left.</summary>
+    /// <summary>Name patterns of the parameters that the rule updates. The first rule of <see cref="OptimizerOptions.Groups"/> with a
+    /// pattern that matches takes a parameter; the rule without patterns (default) takes all that are left.</summary>
     public ImmutableArray<NamePattern> Parameters { get => field.IsDefault ? [] : field; init; } = [];
 
-    /// <summary>The links in order: what works on the gradient, one base rule, what works on the step, what works on the new parameter.</summary>
+    /// <summary>The links in order: what works on the gradient, one base rule, what works on the step, what works on the new
+    /// parameter.</summary>
     public ImmutableArray<UpdateLink> Links { get; init; } = [new ScaleByAdam()];
 
     /// <summary>Adam, then the constraint on every constrained matrix. No weight decay.</summary>
@@ -43,11 +44,14 @@ public sealed record UpdateRule
     /// <param name="momentum">The direction's link; null for plain SGD.</param>
     /// <param name="weightDecay">Coupled decay of constrained parameters. Default 0.</param>
     /// <param name="constraint">CPR after the step; null for none (default).</param>
-    public static UpdateRule Sgd(double learningRate = 1e-3, ScaleByMomentum? momentum = null, double weightDecay = 0, ConstrainNorm? constraint = null) => new()
-    {
-        LearningRate = learningRate,
-        Links = [.. weightDecay == 0 ? Array.Empty<UpdateLink>() : [new AddCoupledDecay(weightDecay)], momentum ?? new ScaleByMomentum(), .. constraint is null ? Array.Empty<UpdateLink>() : [constraint]],
-    };
+    public static UpdateRule Sgd(double learningRate = 1e-3, ScaleByMomentum? momentum = null, double weightDecay = 0,
+        ConstrainNorm? constraint = null) => new()
+        {
+            LearningRate = learningRate,
+            Links = [.. weightDecay == 0 ? Array.Empty<UpdateLink>() : [new AddCoupledDecay(weightDecay)],
+                momentum ?? new ScaleByMomentum(),
+            .. constraint is null ? Array.Empty<UpdateLink>() : [constraint]],
+        };
 
     /// <summary>Adam with adaptive weight decay (AWD) on constrained parameters.</summary>
     public static UpdateRule AdamAwd(double learningRate = 1e-3, double strength = 1e-2, ScaleByAdam? adam = null) =>
@@ -65,24 +69,36 @@ public sealed record UpdateRule
     internal IEnumerable<string> Warnings()
     {
         if (Constraint?.Bound is AtInflectionBound && Links.OfType<ScaleByMomentum>().Any())
-            yield return "Bound.AtInflection is known to fail under SGD (paper, section 5.3): the bound may never be set, or be set too late. Bound.AfterSteps works.";
+        {
+            yield return "Bound.AtInflection is known to fail under SGD (paper, section 5.3): the bound may never be set, or be set too "
+                + "late. Bound.AfterSteps works.";
+        }
     }
 
     internal IEnumerable<string> Problems()
     {
-        if (!(LearningRate >= 0 && double.IsFinite(LearningRate))) yield return $"{nameof(LearningRate)} is {LearningRate}; expected a finite number of at least 0";
+        if (!(LearningRate >= 0 && double.IsFinite(LearningRate)))
+        {
+            yield return $"{nameof(LearningRate)} is {LearningRate}; expected a finite number of at least 0";
+        }
         if (Links.IsDefaultOrEmpty) yield return $"{nameof(Links)} is empty; expected at least a base rule such as ScaleByAdam";
         foreach (string problem in Links.IsDefault ? [] : Links.SelectMany(l => l.Problems())) yield return problem;
         if (Links.IsDefault) yield break;
         UpdateLink[] bases = [.. Links.Where(l => l.Stage == UpdateStage.Direction)];
         if (bases.Length != 1)
-            yield return $"{nameof(Links)} has {bases.Length} base rules ({string.Join(", ", bases.Select(l => l.GetType().Name))}); expected one, such as ScaleByAdam";
+        {
+            yield return $"{nameof(Links)} has {bases.Length} base rules ({string.Join(", ", bases.Select(l => l.GetType().Name))}); "
+                + "expected one, such as ScaleByAdam";
+        }
         for (int i = 0; i < Links.Length; i++)
         {
             if (Links[i].Stage == UpdateStage.NewParameter && i < Links.Length - 1)
                 yield return $"{Links[i].GetType().Name} stands at place {i + 1}; expected it last, since it works on the new parameter";
             if (Links[i].Stage == UpdateStage.Gradient && Links.Take(i).Any(l => l.Stage == UpdateStage.Direction))
-                yield return $"{Links[i].GetType().Name} stands at place {i + 1}; expected it before the base rule, since it changes the gradient";
+            {
+                yield return $"{Links[i].GetType().Name} stands at place {i + 1}; expected it before the base rule, since it changes the "
+                    + "gradient";
+            }
         }
     }
 }
@@ -90,15 +106,15 @@ public sealed record UpdateRule
 /// <summary>An optimizer: one rule a group and what holds for all groups together.</summary>
 public sealed record OptimizerOptions
 {
-    /// <summary>Rules by group index; which parameters a group has is said by <see cref="UpdateRule.Parameters"/>. Default: one group, AdamCPR
-    /// with its defaults.</summary>
+    /// <summary>Rules by group index; which parameters a group has is said by <see cref="UpdateRule.Parameters"/>. Default: one group,
+    /// AdamCPR with its defaults.</summary>
     public ImmutableArray<UpdateRule> Groups { get; init; } = [UpdateRule.AdamCpr()];
 
     /// <summary>Clips the global L2 norm of all gradients to this; 0 for no clipping (default). Factor min(1, max/(norm + 1e-6)).</summary>
     public double MaxGradientNorm { get; init; }
 
-    /// <summary>Clips each element of the gradient to ±this, after clipping by the norm; 0 for no clipping (default). There is no kernel for it: the update
-    /// runs as standard operators.</summary>
+    /// <summary>Clips each element of the gradient to ±this, after clipping by the norm; 0 for no clipping (default). There is no kernel
+    /// for it: the update runs as standard operators.</summary>
     public double MaxGradientValue { get; init; }
 
     /// <summary>Skips a step whose gradient norm is NaN or infinite. Default on; costs one pass over the gradients.</summary>
@@ -107,7 +123,8 @@ public sealed record OptimizerOptions
     /// <summary>Global rescaling of the weights after each step; null for none (default).</summary>
     public RescaleWeights? Rescaling { get; init; }
 
-    /// <summary>Steps of the learning-rate warm-up, from which some defaults of <see cref="ConstrainNorm"/> follow; 0 for none (default).</summary>
+    /// <summary>Steps of the learning-rate warm-up, from which some defaults of <see cref="ConstrainNorm"/> follow; 0 for none
+    /// (default).</summary>
     public long WarmupSteps { get; init; }
 
     /// <summary>Steps of the whole run where that is known; null where not (default). A run too short for bounds at the inflection
@@ -119,22 +136,29 @@ public sealed record OptimizerOptions
     {
         OptimizerOptions resolved = Resolve();
         foreach (string warning in resolved.Groups.SelectMany(g => g.Warnings()).Distinct()) yield return warning;
-        if (TotalSteps is long steps && Groups.Where((g, i) => g.Constraint is { IsDefaultBound: true } && resolved.Groups[i].Constraint!.Bound is AfterStepsBound).Any())
+        if (TotalSteps is long steps
+            && Groups.Where((g, i) => g.Constraint is { IsDefaultBound: true } && resolved.Groups[i].Constraint!.Bound is AfterStepsBound)
+            .Any())
+        {
             yield return ConstrainNorm.ShortRunWarning(steps);
+        }
     }
 
     /// <summary>The index of the rule that takes a parameter; null when none does.</summary>
     internal int? GroupOf(string parameter)
     {
         int[] groups = [.. Enumerable.Range(0, Groups.Length)];
-        return groups.Where(g => Groups[g].Parameters.Any(n => n.Matches(parameter))).Concat(groups.Where(g => Groups[g].Parameters.IsEmpty))
+        return groups.Where(g => Groups[g].Parameters.Any(n => n.Matches(parameter)))
+            .Concat(groups.Where(g => Groups[g].Parameters.IsEmpty))
             .Select(g => (int?)g).FirstOrDefault();
     }
 
     // The same with all defaults written out.
     internal OptimizerOptions Resolve() => this with
     {
-        Groups = [.. Groups.Select(g => g with { Links = [.. MaxGradientValue > 0 ? [new ClipGradientValue(MaxGradientValue)] : Array.Empty<UpdateLink>(), .. g.Links.Select(l => l is ConstrainNorm c ? c.Resolve(WarmupSteps, TotalSteps) : l)] })],
+        Groups = [.. Groups.Select(g =>
+            g with { Links = [.. MaxGradientValue > 0 ? [new ClipGradientValue(MaxGradientValue)] : Array.Empty<UpdateLink>(),
+            .. g.Links.Select(l => l is ConstrainNorm c ? c.Resolve(WarmupSteps, TotalSteps) : l)] })],
         MaxGradientValue = 0,
     };
 
@@ -142,7 +166,8 @@ public sealed record OptimizerOptions
     internal IReadOnlyList<string> ScheduledScalars(IReadOnlyList<ParameterSpec> parameters) =>
     [
         UpdateRule.LearningRateScalar,
-        .. Groups.SelectMany(g => g.Links).Where(l => parameters.Any(l.AppliesTo)).SelectMany(l => l.Schedulable).Select(s => s.Name).Distinct(),
+        .. Groups.SelectMany(g => g.Links).Where(l => parameters.Any(l.AppliesTo)).SelectMany(l => l.Schedulable).Select(s => s.Name)
+            .Distinct(),
     ];
 
     /// <summary>A scheduled scalar of each group before any schedule; 0 in groups without that link.</summary>
@@ -156,14 +181,25 @@ public sealed record OptimizerOptions
     /// <exception cref="OptionException">Names all that are out of range.</exception>
     public void Validate()
     {
-        List<string> problems = [.. Groups.IsDefaultOrEmpty ? ["Groups is empty; expected at least one rule"] : Groups.SelectMany((g, i) => g.Problems().Select(p => Groups.Length == 1 ? p : $"group {i}: {p}"))];
-        if (!(MaxGradientNorm >= 0 && double.IsFinite(MaxGradientNorm))) problems.Add($"{nameof(MaxGradientNorm)} is {MaxGradientNorm}; expected a finite number of at least 0 (0: no clipping)");
-        if (!(MaxGradientValue >= 0 && double.IsFinite(MaxGradientValue))) problems.Add($"{nameof(MaxGradientValue)} is {MaxGradientValue}; expected a finite number of at least 0 (0: no clipping)");
+        List<string> problems =
+            [.. Groups.IsDefaultOrEmpty ? ["Groups is empty; expected at least one rule"]
+            : Groups.SelectMany((g, i) => g.Problems().Select(p => Groups.Length == 1 ? p : $"group {i}: {p}"))];
+        if (!(MaxGradientNorm >= 0 && double.IsFinite(MaxGradientNorm)))
+        {
+            problems.Add($"{nameof(MaxGradientNorm)} is {MaxGradientNorm}; expected a finite number of at least 0 (0: no clipping)");
+        }
+        if (!(MaxGradientValue >= 0 && double.IsFinite(MaxGradientValue)))
+        {
+            problems.Add($"{nameof(MaxGradientValue)} is {MaxGradientValue}; expected a finite number of at least 0 (0: no clipping)");
+        }
         problems.AddRange(Rescaling?.Problems() ?? []);
         if (WarmupSteps < 0) problems.Add($"{nameof(WarmupSteps)} is {WarmupSteps}; expected at least 0");
         if (TotalSteps < 1) problems.Add($"{nameof(TotalSteps)} is {TotalSteps}; expected at least 1");
         if (problems.Count == 0 && TotalSteps is long steps)
-            problems.AddRange(Resolve().Groups.Where((_, i) => Groups[i].Constraint is { IsDefaultBound: false }).Select(g => g.Constraint!.Bound.TooShort(steps)).OfType<string>());
+        {
+            problems.AddRange(Resolve().Groups.Where((_, i) => Groups[i].Constraint is { IsDefaultBound: false })
+                .Select(g => g.Constraint!.Bound.TooShort(steps)).OfType<string>());
+        }
         OptionException.ThrowIfAny("The optimizer has options out of range", problems);
     }
 }

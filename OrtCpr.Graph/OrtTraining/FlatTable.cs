@@ -28,7 +28,10 @@ internal sealed class FlatFile(ReadOnlyMemory<byte> bytes, string name)
 
     private int Checked(long at, long length)
     {
-        if (at < 0 || length < 0 || at + length > bytes.Length) throw Damaged($"expected {length} bytes at {at}; the file has {bytes.Length}");
+        if (at < 0 || length < 0 || at + length > bytes.Length)
+        {
+            throw Damaged($"expected {length} bytes at {at}; the file has {bytes.Length}");
+        }
         return (int)at;
     }
 }
@@ -51,7 +54,8 @@ internal readonly struct FlatTable
 
     public int Int32(int slot, int fallback = 0) => Field(slot) is long at ? _file.Int32(at) : fallback;
 
-    public long Int64(int slot, long fallback = 0) => Field(slot) is long at ? BinaryPrimitives.ReadInt64LittleEndian(_file.Span(at, 8)) : fallback;
+    public long Int64(int slot, long fallback = 0) => Field(slot) is long at ? BinaryPrimitives.ReadInt64LittleEndian(_file.Span(at, 8))
+        : fallback;
 
     public float Single(int slot) => Field(slot) is long at ? BinaryPrimitives.ReadSingleLittleEndian(_file.Span(at, 4)) : 0;
 

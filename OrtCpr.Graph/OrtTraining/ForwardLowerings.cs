@@ -7,14 +7,15 @@ namespace OrtCpr.Graph.OrtTraining;
 internal static class ForwardLowerings
 {
     // The same operator under another name; outputs behind the given number serve the gradient operator only.
-    public static readonly IReadOnlyDictionary<string, (string OpType, int Outputs)> Renamed = new Dictionary<string, (string, int)>(StringComparer.Ordinal)
-    {
-        ["com.microsoft.LSTMTraining"] = ("LSTM", 3),
-        ["com.microsoft.GRUTraining"] = ("GRU", 2),
-        ["com.microsoft.ShrunkenGather"] = ("Gather", 1),
-        ["com.microsoft.ReduceSumTraining"] = ("ReduceSum", 1),
-        ["com.microsoft.SplitTraining"] = ("Split", int.MaxValue),
-    };
+    public static readonly IReadOnlyDictionary<string, (string OpType, int Outputs)> Renamed =
+        new Dictionary<string, (string, int)>(StringComparer.Ordinal)
+        {
+            ["com.microsoft.LSTMTraining"] = ("LSTM", 3),
+            ["com.microsoft.GRUTraining"] = ("GRU", 2),
+            ["com.microsoft.ShrunkenGather"] = ("Gather", 1),
+            ["com.microsoft.ReduceSumTraining"] = ("ReduceSum", 1),
+            ["com.microsoft.SplitTraining"] = ("Split", int.MaxValue),
+        };
 
     public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
     {
@@ -31,7 +32,8 @@ internal static class ForwardLowerings
         ["com.microsoft.SoftmaxCrossEntropyLossInternal"] = SoftmaxCrossEntropyLossInternal,
     };
 
-    // Training: batch statistics, which come out as mean and 1/√(var + ε), and running = momentum·running + (1 - momentum)·batch with the population variance.
+    // Training: batch statistics, which come out as mean and 1/√(var + ε), and running = momentum·running + (1 - momentum)·batch with the
+    // population variance.
     private static Value?[] BatchNormInternal(GraphBuilder g, Node n)
     {
         Value x = n.Inputs[0]!;
@@ -42,7 +44,9 @@ internal static class ForwardLowerings
             Value still = g.Op("BatchNormalization", inputs, ("epsilon", epsilon));
             return [still, n.Inputs[3], n.Inputs[4], n.Inputs[3], g.Reciprocal(g.Sqrt(g.Add(n.Inputs[4]!, epsilon)))];
         }
-        int rank = x.Shape?.Rank ?? throw new LoweringException($"The rank of '{x.Name}', input of node {n.Label}, is unknown. Generate the artifacts from a model whose inputs have a known rank.");
+        int rank = x.Shape?.Rank
+            ?? throw new LoweringException($"The rank of '{x.Name}', input of node {n.Label}, is unknown. Generate the artifacts from a "
+            + "model whose inputs have a known rank.");
         long[] axes = NormalizationRules.AllButChannels(rank);
         Value mean = g.ReduceMean(x, true, axes), centred = g.Sub(x, mean);
         Value variance = g.ReduceMean(g.Mul(centred, centred), true, axes);
@@ -50,7 +54,8 @@ internal static class ForwardLowerings
         Value gain = g.PerChannel(n.Inputs[1]!, rank), bias = g.PerChannel(n.Inputs[2]!, rank);
         Value y = GraphBuilder.Like(g.Add(g.Mul(centred, g.Mul(inverse, gain)), bias), x);
         Value Running(int input, Value batch) =>
-            GraphBuilder.Like(g.Add(g.Mul(n.Inputs[input]!, momentum), g.Mul(g.Reshape(batch, -1), 1 - (double)momentum)), n.Inputs[input]!);
+            GraphBuilder.Like(g.Add(g.Mul(n.Inputs[input]!, momentum), g.Mul(g.Reshape(batch, -1), 1 - (double)momentum)),
+                n.Inputs[input]!);
         return [y, Running(3, mean), Running(4, variance), g.Reshape(mean, -1), g.Reshape(inverse, -1)];
     }
 
@@ -111,11 +116,13 @@ internal static class ForwardLowerings
     }
 
     private static Value?[] SoftmaxCrossEntropyLossInternal(GraphBuilder g, Node n) =>
-        [.. g.Ops("SoftmaxCrossEntropyLoss", 2, [n.Inputs[0], n.Inputs[1], n.In(2)], [("reduction", n.Text("reduction", "mean")), .. IgnoreIndex(n, 3)])];
+        [.. g.Ops("SoftmaxCrossEntropyLoss", 2, [n.Inputs[0], n.Inputs[1], n.In(2)],
+            [("reduction", n.Text("reduction", "mean")), .. IgnoreIndex(n, 3)])];
 
     // The internal form has the ignored label as an input.
     internal static (string, object)[] IgnoreIndex(Node n, int input) => n.In(input) is not Value index
         ? n.Has("ignore_index") ? [("ignore_index", n.Int("ignore_index", -1))] : []
         : index.ConstantIntegers is [long label] ? [("ignore_index", label)]
-        : throw new LoweringException($"The ignored label of node {n.Label}, '{index.Name}', is computed in the graph. Generate the artifacts with a constant ignore_index.");
+        : throw new LoweringException($"The ignored label of node {n.Label}, '{index.Name}', is computed in the graph. Generate the "
+            + "artifacts with a constant ignore_index.");
 }

@@ -3,10 +3,10 @@ using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Graph.OrtTraining;
 
-// AdamCPR inside the retired runtime: its AdamW, then the constraint in standard operators. The runtime has no place for λ and κ, and hands parameters
-// over in an order that nobody knows beforehand, so everything of a parameter rides behind its second moment: momentum1 = [v | λ κ samples e1 e2 state
-// constrained]. Results go back by SGDOptimizerV2 inside If branches, the only node that writes an element of a sequence in place and is not counted as
-// a second optimizer there.
+// AdamCPR inside the retired runtime: its AdamW, then the constraint in standard operators. The runtime has no place for λ and κ, and hands
+// parameters over in an order that nobody knows beforehand, so everything of a parameter rides behind its second moment: momentum1 = [v | λ
+// κ samples e1 e2 state constrained]. Results go back by SGDOptimizerV2 inside If branches, the only node that writes an element of a
+// sequence in place and is not counted as a second optimizer there.
 internal sealed class GenuineAdamCpr : GenuineOptimizer
 {
     // Behind v: λ, κ, the four columns of the detector, and whether the parameter is constrained at all.
@@ -16,25 +16,30 @@ internal sealed class GenuineAdamCpr : GenuineOptimizer
     private readonly AddDecayedWeights? _decay;
     private readonly ConstrainNorm _constraint;
 
-    public GenuineAdamCpr(OptimizerOptions options, IReadOnlyList<ParameterSpec> parameters, ScaleByAdam adam, AddDecayedWeights? decay, ConstrainNorm constraint) : base(options, parameters)
+    public GenuineAdamCpr(OptimizerOptions options, IReadOnlyList<ParameterSpec> parameters, ScaleByAdam adam, AddDecayedWeights? decay,
+        ConstrainNorm constraint) : base(options, parameters)
     {
         _adam = adam;
         _decay = decay;
         _constraint = constraint;
     }
 
-    public override IReadOnlyList<OrtParameterState> InitialState(IReadOnlyDictionary<string, TensorData> parameters) => [.. Parameters.Select(p =>
+    public override IReadOnlyList<OrtParameterState> InitialState(IReadOnlyDictionary<string, TensorData> parameters) =>
+        [.. Parameters.Select(p =>
     {
         int n = checked((int)p.ElementCount);
         float[] second = new float[n + Tail];
-        // κ that follows from the initial weights is worked out here: the runtime's AdamW overwrites them before the constraint could look. An unset κ
-        // is 0 and not NaN, since it is written by differences.
+        // κ that follows from the initial weights is worked out here: the runtime's AdamW overwrites them before the constraint could look.
+        // An unset κ is 0 and not NaN, since it is written by differences.
         double? kappa = !p.Constrained ? null : _constraint.Bound is TimesInitialBound initial
-            ? initial.Factor * _constraint.Regularizer.Measure<double>(parameters[p.Name].ToDoubles()) : _constraint.Bound.Given(_constraint.Regularizer, n);
+            ? initial.Factor * _constraint.Regularizer.Measure<double>(parameters[p.Name].ToDoubles())
+                : _constraint.Bound.Given(_constraint.Regularizer, n);
         second[n + 1] = (float)(kappa ?? 0);
         second[n + 5] = kappa is null ? 0 : 1;
         second[n + 6] = p.Constrained ? 1 : 0;
-        return new OrtParameterState(p.Name, [new OrtTensor("momentum0", TensorData.From<float>(new float[n], [.. p.Dimensions])), new OrtTensor("momentum1", TensorData.From<float>(second, second.Length))]);
+        return new OrtParameterState(p.Name,
+            [new OrtTensor("momentum0", TensorData.From<float>(new float[n], [.. p.Dimensions])),
+            new OrtTensor("momentum1", TensorData.From<float>(second, second.Length))]);
     })];
 
     protected override Value Emit(GraphBuilder g, Operands o)
@@ -64,7 +69,8 @@ internal sealed class GenuineAdamCpr : GenuineOptimizer
         Value weights = Write(g, o.Step, one, adam[1], g.Op("SequenceConstruct", [.. corrections]), "weights");
         // The old state is taken away first and the new one added then: both exact. The rate of the second waits for the flag of the first.
         Value cleared = Write(g, o.Step, one, states, g.Op("SequenceConstruct", [.. old]), "clear");
-        Value stored = Write(g, o.Step, Float(g.Op("Cast", [cleared], ("to", (long)ElementType.Float)), Shape.Of(1)), states, g.Op("SequenceConstruct", [.. updated]), "store");
+        Value stored = Write(g, o.Step, Float(g.Op("Cast", [cleared], ("to", (long)ElementType.Float)), Shape.Of(1)), states,
+            g.Op("SequenceConstruct", [.. updated]), "store");
         return g.And(adam[0], g.And(weights, stored));
     }
 
@@ -81,7 +87,8 @@ internal sealed class GenuineAdamCpr : GenuineOptimizer
             ["detector"] = Float(g.Reshape(Part(2, 4), 1, 4), Shape.Of(1, 4)),
             ["matrix_index"] = zero,
             ["group_index"] = zero,
-            ["kappa_update"] = _constraint.Regularizer == Regularizer.Std ? rate : Float(g.Div(rate, Float(size, Shape.Scalar)), Shape.Scalar),
+            ["kappa_update"] = _constraint.Regularizer == Regularizer.Std ? rate
+                : Float(g.Div(rate, Float(size, Shape.Scalar)), Shape.Scalar),
             ["constraint_rate"] = _constraint.RegularizeByLearningRate ? o.Rate : g.Constant(TensorData.From<float>([1], 1)),
         };
         foreach (LinkSlot setting in _constraint.Bound.Slots(ElementType.Float)) inputs[setting.Name] = g.Constant(setting.Constant!);
@@ -90,11 +97,13 @@ internal sealed class GenuineAdamCpr : GenuineOptimizer
         (_constraint.Bound is TimesInitialBound ? _constraint with { Bound = Bound.Fixed(0) } : _constraint).Emit(body);
         Value constrained = g.Greater(Part(Tail - 1, 1), g.Constant(TensorData.From<float>([0], 1)));
         correction = g.Where(g.Squeeze(constrained, 0), body.Correction!, g.Scalar(0, ElementType.Float));
-        Value after = g.Concat(0, body.NewState["lambda"], body.NewState["kappa"], g.Reshape(body.NewState["detector"], -1), Part(Tail - 1, 1));
+        Value after = g.Concat(0, body.NewState["lambda"], body.NewState["kappa"], g.Reshape(body.NewState["detector"], -1),
+            Part(Tail - 1, 1));
         return g.Where(constrained, after, tail);
     }
 
-    // sequence[i] ← sequence[i] − rate·change[i], in place. The condition is always true, but not a constant, which would be folded and the node counted.
+    // sequence[i] ← sequence[i] − rate·change[i], in place. The condition is always true, but not a constant, which would be folded and the
+    // node counted.
     private static Value Write(GraphBuilder g, Value step, Value rate, Value sequence, Value change, string name)
     {
         Value always = g.Op("Greater", [step, g.Ints(0)]);

@@ -7,19 +7,23 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph.OrtTraining;
 
-/// <summary>Writes the four files of ONNX Runtime's on-device training (1.19.2), for programs that run the genuine runtime: C#, C++, Android, the browser.</summary>
-/// <remarks>Gradients are standard operators, so everything that we differentiate trains there, the accumulation and the optimizer node alone are of
-/// com.microsoft. Running statistics are written in place at each training step, as the runtime's own BatchNormInternal does. Thread-safe.</remarks>
+/// <summary>Writes the four files of ONNX Runtime's on-device training (1.19.2), for programs that run the genuine runtime: C#, C++,
+/// Android, the browser.</summary>
+/// <remarks>Gradients are standard operators, so everything that we differentiate trains there, the accumulation and the optimizer node
+/// alone are of com.microsoft. Running statistics are written in place at each training step, as the runtime's own BatchNormInternal does.
+/// Thread-safe.</remarks>
 public static class GenuineArtifacts
 {
     private const int NewestOpset = 21, NewestIr = 10;
     private const string Accumulator = "com.microsoft.InPlaceAccumulatorV2";
 
     // The retired runtime as a device: fused products written out, since not every build of it has them.
-    private static readonly DeviceCapabilities Runtime = new("ONNX Runtime training 1.19.2") { Float64 = false, Missing = ["com.microsoft.FusedMatMul"] };
+    private static readonly DeviceCapabilities Runtime =
+        new("ONNX Runtime training 1.19.2") { Float64 = false, Missing = ["com.microsoft.FusedMatMul"] };
 
     // Operators that came after opset 21; the others of newer models have the same form and meaning there.
-    private static readonly ImmutableHashSet<string> Newer = ["Attention", "RMSNormalization", "RotaryEmbedding", "Swish", "TensorScatter", "CumProd", "BitCast"];
+    private static readonly ImmutableHashSet<string> Newer =
+        ["Attention", "RMSNormalization", "RotaryEmbedding", "Swish", "TensorScatter", "CumProd", "BitCast"];
 
     /// <summary>Writes <c>training_model.onnx</c>, <c>eval_model.onnx</c>, <c>optimizer_model.onnx</c> and <c>checkpoint</c>.</summary>
     /// <param name="graphs">A float32 job with one optimizer group: AdamW, SGD without momentum, or AdamCPR.</param>
@@ -40,12 +44,17 @@ public static class GenuineArtifacts
         {
             throw FileAccessException.CannotWrite(folder, error);
         }
-        foreach ((OnnxModel model, string name) in new[] { (training, "training_model.onnx"), (evaluation, "eval_model.onnx"), (step, "optimizer_model.onnx") })
+        foreach ((OnnxModel model, string name) in new[] { (training, "training_model.onnx"), (evaluation, "eval_model.onnx"),
+            (step, "optimizer_model.onnx") })
+        {
             ModelFile.Save(GraphWriter.Write(model), Path.Combine(folder, name));
+        }
+
         Checkpoint(graphs, optimizer).Save(Path.Combine(folder, "checkpoint"));
     }
 
-    /// <summary>The checkpoint that <see cref="Write"/> writes: initial parameters, running statistics as frozen ones, AdamCPR's state.</summary>
+    /// <summary>The checkpoint that <see cref="Write"/> writes: initial parameters, running statistics as frozen ones, AdamCPR's
+    /// state.</summary>
     /// <param name="graphs">The job.</param>
     /// <exception cref="OptionException">The job has something that the runtime cannot do.</exception>
     internal static OrtCheckpoint Checkpoint(TrainingPlan graphs)
@@ -69,7 +78,8 @@ public static class GenuineArtifacts
         {
             Trainable = [.. trained.Select(p => new OrtTensor(p.Name, graphs.InitialParameters[p.Name]))],
             Frozen = [.. frozen.Select(s => new OrtTensor(s, graphs.InitialStatistics[s]))],
-            Groups = optimizer.InitialState(graphs.InitialParameters) is { } states ? [new OrtOptimizerGroup(OrtCheckpoint.DefaultGroup, 0, 1e-3f, states)] : [],
+            Groups = optimizer.InitialState(graphs.InitialParameters) is { } states
+                ? [new OrtOptimizerGroup(OrtCheckpoint.DefaultGroup, 0, 1e-3f, states)] : [],
         };
     }
 
@@ -77,7 +87,8 @@ public static class GenuineArtifacts
     private static (ParameterSpec[] Trained, string[] Frozen, string[] All) Parameters(TrainingPlan graphs)
     {
         var specs = graphs.Trained.ToDictionary(p => p.Name, StringComparer.Ordinal);
-        string[] all = [.. graphs.Parameters.All.Select(p => p.Name).Where(n => specs.ContainsKey(n) || graphs.InitialStatistics.ContainsKey(n))];
+        string[] all = [.. graphs.Parameters.All.Select(p => p.Name)
+            .Where(n => specs.ContainsKey(n) || graphs.InitialStatistics.ContainsKey(n))];
         // Parameters that lie in bodies of control flow are in no table of the main graph.
         all = [.. all, .. specs.Keys.Except(all), .. graphs.InitialStatistics.Keys.Except(all)];
         return ([.. all.Where(specs.ContainsKey).Select(n => specs[n])], [.. all.Where(n => !specs.ContainsKey(n))], all);
@@ -90,15 +101,21 @@ public static class GenuineArtifacts
         (ParameterSpec[] trained, string[] frozen, string[] all) = Parameters(graphs);
         var inputs = graph.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal);
         var outputs = graph.Outputs.ToDictionary(o => o.Name, StringComparer.Ordinal);
-        Dictionary<string, TensorUse> pending = frozen.ToDictionary(s => s, s => graphs.Find(TensorRole.PendingStatistic, s)!.UseIn(PlanGraph.Training)!, StringComparer.Ordinal);
+        Dictionary<string, TensorUse> pending =
+            frozen.ToDictionary(s => s, s => graphs.Find(TensorRole.PendingStatistic, s)!.UseIn(PlanGraph.Training)!,
+            StringComparer.Ordinal);
         foreach (string s in frozen) inputs[s] = Renamed(inputs[pending[s].Input!], s);
         Reorder(graph, graphs, all, inputs);
 
         var g = new GraphBuilder(graph);
-        string[] visible = [graphs.LossOutput, .. graphs.Trained.Count == 0 ? [] : outputs.Keys.Where(k => graphs.ModelOutputs.Contains(k) && k != graphs.LossOutput)];
+        string[] visible = [graphs.LossOutput, .. graphs.Trained.Count == 0 ? []
+            : outputs.Keys.Where(k => graphs.ModelOutputs.Contains(k) && k != graphs.LossOutput)];
         graph.Outputs.Clear();
         foreach (string name in visible) graph.Outputs.Add(outputs[name]);
-        foreach (ParameterSpec p in trained) graph.AddInput(AccumulationGraph.BufferOf(OptimizerGraphBuilder.GradientOf(p.Name)), p.Type, Shape.Of(p.Dimensions));
+        foreach (ParameterSpec p in trained)
+        {
+            graph.AddInput(AccumulationGraph.BufferOf(OptimizerGraphBuilder.GradientOf(p.Name)), p.Type, Shape.Of(p.Dimensions));
+        }
         Value reset = graph.AddInput(AccumulationGraph.ResetFlag, ElementType.Bool, Shape.Of(1));
         foreach (ParameterSpec p in trained)
         {
@@ -131,9 +148,16 @@ public static class GenuineArtifacts
         OnnxModel adapted = AdaptToDevice.Run(model, Runtime);
         string[] newer = [.. adapted.Graph.Nodes.Where(n => n.Domain.Length == 0 && Newer.Contains(n.OpType)).Select(n => n.Label)];
         if (adapted.Opset > NewestOpset && newer.Length > 0)
-            throw new OptionException($"ONNX Runtime training 1.19.2 knows opset {NewestOpset} at most, and the model has newer operators: {string.Join(", ", newer)}. Export it with opset {NewestOpset} or below.");
+        {
+            throw new OptionException($"ONNX Runtime training 1.19.2 knows opset {NewestOpset} at most, and the model has newer operators: "
+                + $"{string.Join(", ", newer)}. Export it with opset {NewestOpset} or below.");
+        }
         string[] ours = [.. adapted.Graph.Nodes.Where(n => n.Domain is not ("" or "com.microsoft")).Select(n => n.Label)];
-        if (ours.Length > 0) throw new OptionException($"ONNX Runtime training 1.19.2 has no operators of other domains, and the model has: {string.Join(", ", ours)}.");
+        if (ours.Length > 0)
+        {
+            throw new OptionException($"ONNX Runtime training 1.19.2 has no operators of other domains, and the model has: "
+                + $"{string.Join(", ", ours)}.");
+        }
         return adapted;
     }
 

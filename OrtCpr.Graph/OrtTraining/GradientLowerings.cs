@@ -3,8 +3,8 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.OrtTraining;
 
-// Gradient operators of the training builds: each calls the gradient rule of its forward operator. What of the forward node a rule does not look at is
-// filled with a value of the same shape.
+// Gradient operators of the training builds: each calls the gradient rule of its forward operator. What of the forward node a rule does not
+// look at is filled with a value of the same shape.
 internal static class GradientLowerings
 {
     public static readonly IReadOnlyDictionary<string, Decomposition> Table = new Dictionary<string, Decomposition>(StringComparer.Ordinal)
@@ -27,7 +27,8 @@ internal static class GradientLowerings
         ["com.microsoft.GeluGrad"] = (g, n) => Of(g, n, "com.microsoft.Gelu", [n.In(1)], [], n.In(0)),
         ["com.microsoft.GRUGrad"] = (g, n) => Recurrent(g, n, Maker(n, 7), [0, 1, 2, 3, 5], [n.In(8), n.In(9)]),
         ["com.microsoft.InvertibleLayerNormalizationGrad"] = InvertibleLayerNormalization,
-        ["com.microsoft.LayerNormalizationGrad"] = (g, n) => Of(g, n, "LayerNormalization", [n.In(1), n.In(2), n.In(2)], [n.In(1), n.In(3), n.In(4)], n.In(0)),
+        ["com.microsoft.LayerNormalizationGrad"] = (g, n) =>
+            Of(g, n, "LayerNormalization", [n.In(1), n.In(2), n.In(2)], [n.In(1), n.In(3), n.In(4)], n.In(0)),
         ["com.microsoft.LeakyReluGrad"] = (g, n) => Of(g, n, "LeakyRelu", [n.In(1)], [], n.In(0)),
         ["com.microsoft.LogSoftmaxGrad"] = (g, n) => Flattened(g, n, "LogSoftmax"),
         ["com.microsoft.LogSoftmaxGrad_13"] = (g, n) => Of(g, n, "LogSoftmax", [n.In(1)], [n.In(1)], n.In(0)),
@@ -36,8 +37,10 @@ internal static class GradientLowerings
         ["com.microsoft.ReluGrad"] = (g, n) => Of(g, n, "Relu", [n.In(1)], [n.In(1)], n.In(0)),
         ["com.microsoft.ResizeGrad"] = (g, n) => Of(g, n, "Resize", [n.In(1), n.In(2), n.In(3)], [], n.In(0)),
         ["com.microsoft.SigmoidGrad"] = (g, n) => Of(g, n, "Sigmoid", [n.In(1)], [n.In(1)], n.In(0)),
-        ["com.microsoft.SimplifiedLayerNormalizationGrad"] = (g, n) => Of(g, n, "SimplifiedLayerNormalization", [n.In(1), n.In(2)], [n.In(1), n.In(3)], n.In(0)),
-        ["com.microsoft.SliceGrad"] = (g, n) => Of(g, n, "Slice", [Shaped(g, n.In(1)!, n.In(0)!), n.In(2), n.In(3), n.In(4), n.In(5)], [], n.In(0)),
+        ["com.microsoft.SimplifiedLayerNormalizationGrad"] = (g, n) =>
+            Of(g, n, "SimplifiedLayerNormalization", [n.In(1), n.In(2)], [n.In(1), n.In(3)], n.In(0)),
+        ["com.microsoft.SliceGrad"] = (g, n) =>
+            Of(g, n, "Slice", [Shaped(g, n.In(1)!, n.In(0)!), n.In(2), n.In(3), n.In(4), n.In(5)], [], n.In(0)),
         ["com.microsoft.SoftmaxCrossEntropyLossGrad"] = CrossEntropy,
         ["com.microsoft.SoftmaxCrossEntropyLossInternalGrad"] = CrossEntropy,
         ["com.microsoft.SoftmaxGrad"] = (g, n) => Flattened(g, n, "Softmax"),
@@ -71,14 +74,19 @@ internal static class GradientLowerings
 
     // The forward node that made an input.
     private static Node Maker(Node n, int input) => n.In(input)?.Producer
-        ?? throw new LoweringException($"Input {input} of node {n.Label} is not the output of a forward node in its graph. Generate the artifacts again.");
+        ?? throw new LoweringException($"Input {input} of node {n.Label} is not the output of a forward node in its graph. Generate the "
+            + "artifacts again.");
 
     // A value of which only a shape is given: the one that the shape was taken from, or zeros.
     private static Value Shaped(GraphBuilder g, Value shape, Value like)
     {
         Value of = shape;
         while (of.Producer is Node { OpType: "Identity" } same) of = same.Inputs[0]!;
-        if (of.Producer is Node { OpType: "Shape" } node && node.Int("start", 0) == 0 && !node.Has("end") && node.Inputs[0]!.Shape is not null) return node.Inputs[0]!;
+        if (of.Producer is Node { OpType: "Shape" } node && node.Int("start", 0) == 0 && !node.Has("end") && node.Inputs[0]!.Shape
+            is not null)
+        {
+            return node.Inputs[0]!;
+        }
         return g.FilledOf(0, shape, like.Type);
     }
 
@@ -89,14 +97,17 @@ internal static class GradientLowerings
         Node? forward = pools.FirstOrDefault(p => n.In(0)!.Name == $"{p.Outputs[0]!.Name}_grad")
             ?? pools.FirstOrDefault(p => n.Outputs[0]!.Name.StartsWith($"{p.Inputs[0]!.Name}_grad", StringComparison.Ordinal))
             ?? (pools.Length == 1 ? pools[0] : null);
-        return OfNode(g, n, forward ?? throw new LoweringException($"No AveragePool belongs to node {n.Label}. Generate the artifacts again."), n.In(0));
+        return OfNode(g, n, forward
+            ?? throw new LoweringException($"No AveragePool belongs to node {n.Label}. Generate the artifacts again."), n.In(0));
     }
 
     // From the saved statistics: x̂ = (x - mean)·r.
     private static Value?[] BatchNormalization(GraphBuilder g, Node n)
     {
         Value dy = n.In(0)!, x = n.In(1)!;
-        int rank = (x.Shape ?? dy.Shape)?.Rank ?? throw new LoweringException($"The rank of '{x.Name}', input of node {n.Label}, is unknown. Generate the artifacts from a model whose inputs have a known rank.");
+        int rank = (x.Shape ?? dy.Shape)?.Rank
+            ?? throw new LoweringException($"The rank of '{x.Name}', input of node {n.Label}, is unknown. Generate the artifacts from a "
+            + "model whose inputs have a known rank.");
         long[] axes = NormalizationRules.AllButChannels(rank);
         Term inverse = g.PerChannel(n.In(4)!, rank);
         Term normal = g.Mul(g.Sub(x, g.PerChannel(n.In(3)!, rank)), inverse);
@@ -135,7 +146,8 @@ internal static class GradientLowerings
     private static Value?[] Flattened(GraphBuilder g, Node n, string forward)
     {
         Value dy = n.In(0)!, y = n.In(1)!;
-        Value Flat(Value v) => GraphBuilder.Typed(g.Op("Flatten", [v], ("axis", n.Int("axis", 1))), v.Type, new Shape(Dim.Unknown, Dim.Unknown));
+        Value Flat(Value v) =>
+            GraphBuilder.Typed(g.Op("Flatten", [v], ("axis", n.Int("axis", 1))), v.Type, new Shape(Dim.Unknown, Dim.Unknown));
         Value flat = Flat(y);
         var last = new Node("", forward, n.Name);
         last.Set("axis", -1);
@@ -148,14 +160,19 @@ internal static class GradientLowerings
     {
         OnnxGraph graph = g.Graph;
         var before = graph.Nodes.ToHashSet();
-        if (!Decompositions.Run(graph, g.Known, [forward])) throw new LoweringException($"The forward node of {n.Label} is {forward.Label}. Generate the artifacts again.");
+        if (!Decompositions.Run(graph, g.Known, [forward]))
+        {
+            throw new LoweringException($"The forward node of {n.Label} is {forward.Label}. Generate the artifacts again.");
+        }
         var seeds = new Dictionary<Value, Value>();
         for (int i = 0; i < gradients.Length; i++)
         {
             if (gradients[i] is Value gradient && i < forward.Outputs.Count && forward.Outputs[i] is Value output) seeds[output] = gradient;
         }
         Value?[] sources = [.. inputs.Select(forward.In)];
-        IReadOnlyDictionary<Value, Value> found = new BackwardPass([.. graph.Nodes.Where(b => !before.Contains(b))], g, GradientRules.Default).Run(seeds, sources.OfType<Value>().ToHashSet());
+        IReadOnlyDictionary<Value, Value> found =
+            new BackwardPass([.. graph.Nodes.Where(b => !before.Contains(b))], g, GradientRules.Default)
+            .Run(seeds, sources.OfType<Value>().ToHashSet());
         return [.. sources.Select(s => s is null ? null : found.TryGetValue(s, out Value? gradient) ? gradient : g.Filled(0, s))];
     }
 }

@@ -4,9 +4,9 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph.OrtTraining;
 
-// Turns an optimizer_model.onnx into an optimizer graph of standard operators. Sequences become their tensors. Operators that write to their inputs
-// become plain mathematics: a tensor of a sequence is a cell whose value changes from node to node in file order, and what the cells of the inputs hold
-// at the end are the outputs.
+// Turns an optimizer_model.onnx into an optimizer graph of standard operators. Sequences become their tensors. Operators that write to
+// their inputs become plain mathematics: a tensor of a sequence is a cell whose value changes from node to node in file order, and what the
+// cells of the inputs hold at the end are the outputs.
 internal sealed class LowerOptimizer
 {
     // State that counts applied steps, int64 [1]; the graph's own input `step` is one more.
@@ -60,29 +60,53 @@ internal sealed class LowerOptimizer
     {
         OnnxGraph graph = _model.Graph;
         Value steps = Read(StepState, ElementType.Int64, [1]), next = _g.Add(steps, _g.Ints(1));
-        foreach (Value initializer in source.Initializers) _copier.Map[initializer] = graph.AddInitializer(initializer.Name, initializer.Data!);
+        foreach (Value initializer in source.Initializers)
+        {
+            _copier.Map[initializer] = graph.AddInitializer(initializer.Name, initializer.Data!);
+        }
         foreach (Value input in source.Inputs.Where(i => !i.IsInitializer))
         {
-            if (input.Name == "step") _copier.Map[input] = next;
-            else if (input.Name == UpdateRule.LearningRateScalar) _copier.Map[input] = Read(input.Name, ElementType.Float, [1]);
+            if (input.Name == "step")
+            {
+                _copier.Map[input] = next;
+            }
+            else if (input.Name == UpdateRule.LearningRateScalar)
+            {
+                _copier.Map[input] = Read(input.Name, ElementType.Float, [1]);
+            }
             else if (inputs.TryGetValue(input.Name, out IReadOnlyList<SequenceTensor>? tensors))
+            {
                 _sequences[input] = [.. tensors.Select(t => NewCell(Read(t.Key, t.Type, t.Dimensions)))];
-            else throw new LoweringException($"Input '{input.Name}' of the optimizer model is none that a training session feeds (learning_rate, step, {string.Join(", ", inputs.Keys)}). Generate the artifacts again.");
+            }
+            else
+            {
+                throw new LoweringException($"Input '{input.Name}' of the optimizer model is none that a training session feeds "
+                    + $"(learning_rate, step, {string.Join(", ", inputs.Keys)}). Generate the artifacts again.");
+            }
         }
         (Cell Cell, Value Before)[] state = [.. _cells.Select(c => (c, c.Current))];
         foreach (Node node in source.Nodes) Visit(node);
 
         _g.Scope = StepApplied;
         Value flag = _g.Reshape(_g.Cast(_copier.Map[source.Outputs[0]], ElementType.Bool), 1);
-        _uses[StepApplied] = new TensorUse(PlanGraph.Optimizer, null, Output(flag, StepApplied, GraphBuilder.Typed(flag, ElementType.Bool, Shape.Of(1))));
-        (Value Before, Value After)[] changed = [(steps, _g.Where(flag, next, steps)), .. state.Where(s => s.Cell.Current != s.Before).Select(s => (s.Before, s.Cell.Current))];
+        _uses[StepApplied] =
+            new TensorUse(PlanGraph.Optimizer, null, Output(flag, StepApplied, GraphBuilder.Typed(flag, ElementType.Bool, Shape.Of(1))));
+        (Value Before, Value After)[] changed =
+            [(steps, _g.Where(flag, next, steps)), .. state.Where(s => s.Cell.Current != s.Before).Select(s => (s.Before, s.Cell.Current))];
         foreach ((Value before, Value after) in changed)
         {
             string key = _keys[before];
             _uses[key] = _uses[key] with { Output = Output(after, OptimizerGraphBuilder.UpdatedOf(before.Name), before) };
         }
-        IReadOnlyList<string> problems = InPlaceRule.Problems(_model, [.. _uses.Values.Where(u => u.Input is not null && u.Output is not null).Select(u => (u.Input!, u.Output!))]);
-        if (problems.Count > 0) throw new LoweringException($"The optimizer model reads tensors that it may have overwritten by then: {string.Join("; ", problems.Take(5))}. Let what is written follow from what was read, or use an optimizer of ours: ortcpr artifacts swap-optimizer.");
+        IReadOnlyList<string> problems =
+            InPlaceRule.Problems(_model,
+            [.. _uses.Values.Where(u => u.Input is not null && u.Output is not null).Select(u => (u.Input!, u.Output!))]);
+        if (problems.Count > 0)
+        {
+            throw new LoweringException($"The optimizer model reads tensors that it may have overwritten by then: "
+                + $"{string.Join("; ", problems.Take(5))}. Let what is written follow from what was read, or use an optimizer of ours: "
+                + "ortcpr artifacts swap-optimizer.");
+        }
     }
 
     private string Output(Value value, string name, Value like)
@@ -120,7 +144,10 @@ internal sealed class LowerOptimizer
     private void Copy(Node node)
     {
         if (node.Inputs.Any(i => i is not null && _sequences.ContainsKey(i)) || node.Subgraphs.Any(Writes))
-            throw new LoweringException($"Node {node.Label} of the optimizer model works on a sequence of tensors in a way that has no counterpart in stock ONNX Runtime. Use an optimizer of ours instead: ortcpr artifacts swap-optimizer.");
+        {
+            throw new LoweringException($"Node {node.Label} of the optimizer model works on a sequence of tensors in a way that has no "
+                + "counterpart in stock ONNX Runtime. Use an optimizer of ours instead: ortcpr artifacts swap-optimizer.");
+        }
         Node copy = _copier.Node(node);
         _model.Graph.Nodes.Add(copy);
         _g.Known.Visit(copy);
@@ -128,7 +155,8 @@ internal sealed class LowerOptimizer
 
     private Value In(Node node, int input) => _copier.Map[node.Inputs[input]!];
 
-    private Cell[] Cells(Node node, int input) => node.In(input) is Value sequence && _sequences.TryGetValue(sequence, out Cell[]? cells) ? cells
+    private Cell[] Cells(Node node, int input) => node.In(input) is Value sequence && _sequences.TryGetValue(sequence, out Cell[]? cells)
+        ? cells
         : throw new LoweringException($"Input {input} of node {node.Label} is no sequence that is known. Generate the artifacts again.");
 
     // Taking a tensor out of a sequence and putting tensors into one copies them.
@@ -146,13 +174,17 @@ internal sealed class LowerOptimizer
                 return true;
             case "SequenceAt": _copier.Map[output] = Cells(node, 0)[Position(node, 1, Cells(node, 0).Length)].Current; return true;
             case "SequenceLength": _copier.Map[output] = _g.Int(Cells(node, 0).Length); return true;
-            case "Identity" when _sequences.TryGetValue(node.Inputs[0]!, out Cell[]? cells): _sequences[output] = [.. cells.Select(c => NewCell(c.Current))]; return true;
+            case "Identity" when _sequences.TryGetValue(node.Inputs[0]!, out Cell[]? cells):
+                _sequences[output] =
+                [.. cells.Select(c => NewCell(c.Current))]; return true;
             default: return false;
         }
     }
 
-    private int Position(Node node, int input, int length) => _g.Known.Constants(In(node, input)) is [long at] && at >= -length && at < length ? (int)(at < 0 ? at + length : at)
-        : throw new LoweringException($"The position in node {node.Label} is not constant, or not below the length {length} of its sequence. Generate the artifacts for this model's parameters.");
+    private int Position(Node node, int input, int length) => _g.Known.Constants(In(node, input)) is [long at] && at >= -length
+        && at < length ? (int)(at < 0 ? at + length : at)
+        : throw new LoweringException($"The position in node {node.Label} is not constant, or not below the length {length} of its "
+            + "sequence. Generate the artifacts for this model's parameters.");
 
     // Both branches are computed; the condition selects what each cell and output holds.
     private void Branches(Node node)
@@ -183,7 +215,8 @@ internal sealed class LowerOptimizer
         : GraphBuilder.Like(_g.Where(condition, a, b), b);
 
     private void Write(Cell cell, Value value, Value? signal) =>
-        cell.Current = signal is null ? GraphBuilder.Like(value, cell.Current) : GraphBuilder.Like(_g.Where(signal, value, cell.Current), cell.Current);
+        cell.Current = signal is null ? GraphBuilder.Like(value, cell.Current)
+            : GraphBuilder.Like(_g.Where(signal, value, cell.Current), cell.Current);
 
     private Value? Signal(Node node, int input) =>
         node.In(input) is null ? null : _g.Op("Reshape", [In(node, input), _g.Constant(TensorData.From<long>([], 0))]);
@@ -199,13 +232,17 @@ internal sealed class LowerOptimizer
 
     private Value Rate(Node node) => _g.Op("Reshape", [In(node, 0), _g.Constant(TensorData.From<long>([], 0))]);
 
-    // m = β₁m + (1-β₁)g, v = β₂v + (1-β₂)g². Mode 0 decays first and adds ε to the corrected root; mode 1 (Hugging Face) adds it to the plain root and decays last.
+    // m = β₁m + (1-β₁)g, v = β₂v + (1-β₂)g². Mode 0 decays first and adds ε to the corrected root; mode 1 (Hugging Face) adds it to the
+    // plain root and decays last.
     private void AdamW(Node node)
     {
-        float beta1 = node.Float("alpha", 0.9f), beta2 = node.Float("beta", 0.999f), epsilon = node.Float("epsilon", 1e-8f), decay = node.Float("weight_decay", 1e-2f);
+        float beta1 = node.Float("alpha", 0.9f), beta2 = node.Float("beta", 0.999f), epsilon = node.Float("epsilon", 1e-8f),
+            decay = node.Float("weight_decay", 1e-2f);
         bool correct = node.Int("correct_bias", 1) != 0, decayFirst = node.Int("adam_mode", 0) == 0;
-        Value rate = Rate(node), step = _g.Cast(_g.Op("Reshape", [In(node, 1), _g.Constant(TensorData.From<long>([], 0))]), ElementType.Float);
-        Value? signal = Signal(node, 6), first = correct ? Correction(step, beta1) : null, second = correct ? Correction(step, beta2) : null;
+        Value rate = Rate(node),
+            step = _g.Cast(_g.Op("Reshape", [In(node, 1), _g.Constant(TensorData.From<long>([], 0))]), ElementType.Float);
+        Value? signal = Signal(node, 6), first = correct ? Correction(step, beta1) : null, second = correct ? Correction(step, beta2)
+            : null;
         Cell[] weights = Cells(node, 2), gradients = Cells(node, 3), means = Cells(node, 4), squares = Cells(node, 5);
         Value Decayed(Value w) => decay == 0 ? w : _g.Sub(w, _g.Mul(_g.Mul(w, rate), decay));
         for (int i = 0; i < weights.Length; i++)
@@ -233,7 +270,8 @@ internal sealed class LowerOptimizer
         Finish(node, signal, weights, means, squares);
     }
 
-    private Value Correction(Value step, float beta) => ScaleByAdam.Correction(_g, _g.Term(step), _g.Scalar(-Math.Log(beta) / 2, ElementType.Float));
+    private Value Correction(Value step, float beta) =>
+        ScaleByAdam.Correction(_g, _g.Term(step), _g.Scalar(-Math.Log(beta) / 2, ElementType.Float));
 
     // w -= η·g.
     private void Sgd(Node node)

@@ -6,18 +6,22 @@ using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Graph.OrtTraining;
 
-// Turns a graph of ONNX Runtime's training builds into one that stock ONNX Runtime runs: every training operator becomes standard operators. The tables
-// are in ForwardLowerings and GradientLowerings.
+// Turns a graph of ONNX Runtime's training builds into one that stock ONNX Runtime runs: every training operator becomes standard
+// operators. The tables are in ForwardLowerings and GradientLowerings.
 internal static class LowerTraining
 {
     // Training operators that stand for something outside the graph, or that only GPU builds of ORTModule wrote.
     private static readonly HashSet<string> Elsewhere = new(StringComparer.Ordinal)
     {
-        "ATen", "AdamOptimizer", "BiasSoftmaxDropout", "InPlaceAccumulator", "LambOptimizer", "MegatronF", "MegatronG", "NcclAllGather", "NcclAllReduce", "NcclReduceScatter", "PythonOp",
-        "PythonOpGrad", "RecordEvent", "Recv", "SGDOptimizer", "Send", "SoftmaxDropoutGrad", "TorchEmbedding", "WaitEvent", "YieldOp", "ZeroGradient",
+        "ATen", "AdamOptimizer", "BiasSoftmaxDropout", "InPlaceAccumulator", "LambOptimizer", "MegatronF", "MegatronG", "NcclAllGather",
+            "NcclAllReduce", "NcclReduceScatter", "PythonOp",
+        "PythonOpGrad", "RecordEvent", "Recv", "SGDOptimizer", "Send", "SoftmaxDropoutGrad", "TorchEmbedding", "WaitEvent", "YieldOp",
+            "ZeroGradient",
     };
 
-    public static IEnumerable<string> Operators => ForwardLowerings.Renamed.Keys.Concat(ForwardLowerings.Table.Keys).Concat(GradientLowerings.Table.Keys).Order(StringComparer.Ordinal);
+    public static IEnumerable<string> Operators =>
+        ForwardLowerings.Renamed.Keys.Concat(ForwardLowerings.Table.Keys).Concat(GradientLowerings.Table.Keys)
+        .Order(StringComparer.Ordinal);
 
     // Accumulators and optimizers must be gone: they write to their inputs, which is the caller's to replace.
     public static void Run(OnnxModel model)
@@ -28,8 +32,14 @@ internal static class LowerTraining
         var early = new GraphBuilder(graph, sink: []);
         foreach (Node node in graph.Nodes.ToList())
         {
-            if (ForwardLowerings.Table.TryGetValue(node.QualifiedType, out Decomposition? lowering)) Decompositions.Rewrite(early, node, lowering);
-            else if (!GradientLowerings.Table.ContainsKey(node.QualifiedType)) early.Known.Visit(node);
+            if (ForwardLowerings.Table.TryGetValue(node.QualifiedType, out Decomposition? lowering))
+            {
+                Decompositions.Rewrite(early, node, lowering);
+            }
+            else if (!GradientLowerings.Table.ContainsKey(node.QualifiedType))
+            {
+                early.Known.Visit(node);
+            }
         }
         // Shapes from the runtime for all that no gradient operator comes before; behind those our own inference goes on.
         ShapeInference known = InferForward(model);
@@ -56,14 +66,19 @@ internal static class LowerTraining
     {
         Node[] unknown = [.. model.Graph.Nodes.Where(IsUnknown)];
         if (unknown.Length == 0) return;
-        var text = new StringBuilder($"{unknown.Length} node(s) of graph '{model.Graph.Name}' have no counterpart in stock ONNX Runtime:\n");
+        var text = new StringBuilder($"{unknown.Length} node(s) of graph '{model.Graph.Name}' have no counterpart in stock ONNX "
+            + "Runtime:\n");
         foreach (Node node in unknown) text.Append("  ").Append(node.Label).Append('\n');
-        throw new LoweringException(text.Append("Train from the plain exported model instead (TrainingDriver.Create, or ortcpr train), which writes its own gradients.").ToString());
+        throw new LoweringException(text.Append("Train from the plain exported model instead (TrainingDriver.Create, or ortcpr train), "
+            + "which writes its own gradients.").ToString());
     }
 
     private static bool IsUnknown(Node node)
     {
-        if (Decides(node, ForwardLowerings.Renamed) || Decides(node, ForwardLowerings.Table) || Decides(node, GradientLowerings.Table)) return false;
+        if (Decides(node, ForwardLowerings.Renamed) || Decides(node, ForwardLowerings.Table) || Decides(node, GradientLowerings.Table))
+        {
+            return false;
+        }
         bool grad = node.OpType.EndsWith("Grad", StringComparison.Ordinal) || node.OpType.Contains("Grad_", StringComparison.Ordinal);
         return node.Domain == "org.pytorch.aten" || (node.Domain is "" or "com.microsoft" && (grad || Elsewhere.Contains(node.OpType)));
     }
@@ -86,7 +101,11 @@ internal static class LowerTraining
         var backward = new HashSet<Node>();
         foreach (Node node in all)
         {
-            if (GradientLowerings.Table.ContainsKey(node.QualifiedType) || OnnxGraph.ReadBy(node).Any(v => v.Producer is Node p && backward.Contains(p))) backward.Add(node);
+            if (GradientLowerings.Table.ContainsKey(node.QualifiedType)
+                || OnnxGraph.ReadBy(node).Any(v => v.Producer is Node p && backward.Contains(p)))
+            {
+                backward.Add(node);
+            }
         }
         try
         {

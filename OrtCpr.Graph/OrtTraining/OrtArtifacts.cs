@@ -65,7 +65,8 @@ internal sealed class OrtArtifacts
         foreach (OrtParameter p in Parameters)
         {
             string? updated = training.Statistics.GetValueOrDefault(p.Name);
-            TensorUse[] uses = [new(PlanGraph.Training, p.Name, updated), new(PlanGraph.Accumulation, p.Name, updated), new(PlanGraph.Evaluation, p.Name)];
+            TensorUse[] uses = [new(PlanGraph.Training, p.Name, updated), new(PlanGraph.Accumulation, p.Name, updated),
+                new(PlanGraph.Evaluation, p.Name)];
             TensorRole role = p.Trainable ? TensorRole.Parameter : TensorRole.Statistic;
             if (!p.Trainable) slots.AddOwn(role, p.Name, p.Type, p.Dimensions);
             foreach (TensorUse use in uses) slots.Use(role, p.Name, use);
@@ -100,7 +101,8 @@ internal sealed class OrtArtifacts
     public static OrtArtifacts Read(string training, string? evaluation, string optimizer, OrtCheckpoint checkpoint)
     {
         OrtTrainingModel model = OrtTrainingModel.Read(ModelFile.Load(training), checkpoint);
-        return new OrtArtifacts(model, evaluation is null ? null : Lowered(ModelFile.Load(evaluation)), ModelFile.Load(optimizer), checkpoint);
+        return new OrtArtifacts(model, evaluation is null ? null : Lowered(ModelFile.Load(evaluation)), ModelFile.Load(optimizer),
+            checkpoint);
     }
 
     // The trained parameters, with the constrained ones marked by what the evaluation model does with them; without such a model, by rank.
@@ -129,13 +131,21 @@ internal sealed class OrtArtifacts
     // The evaluation model as far as the outputs need it, any of its inner values among them, with the parameters as initializers.
     public ModelFile Inference(IEnumerable<string> outputs)
     {
-        if (_evaluation is null) throw new OptionException("There is no evaluation model to export from. Give the session an eval_model.onnx.");
+        if (_evaluation is null)
+        {
+            throw new OptionException("There is no evaluation model to export from. Give the session an eval_model.onnx.");
+        }
         OnnxModel model = GraphCopier.Copy(_evaluation).Model;
         OnnxGraph graph = model.Graph;
         var values = graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().ToDictionary(v => v.Name, StringComparer.Ordinal);
         string[] wanted = [.. outputs], unknown = [.. wanted.Where(o => !values.ContainsKey(o))];
         if (unknown.Length > 0 || wanted.Length == 0)
-            throw new OptionException($"{(wanted.Length == 0 ? "No output was named, and the evaluation model has none but the loss" : $"The evaluation model has no value named '{string.Join("', '", unknown)}'")}. Its outputs: {string.Join(", ", EvaluationOutputs)}; name them, or any inner value, for the export.");
+        {
+            string problem = wanted.Length == 0 ? "No output was named, and the evaluation model has none but the loss"
+                : $"The evaluation model has no value named '{string.Join("', '", unknown)}'";
+            throw new OptionException(
+                $"{problem}. Its outputs: {string.Join(", ", EvaluationOutputs)}; name them, or any inner value, for the export.");
+        }
         graph.Outputs.Clear();
         foreach (string name in wanted) graph.Outputs.Add(values[name]);
         RemoveDeadNodes.Run(graph);
@@ -159,7 +169,10 @@ internal sealed class OrtArtifacts
         OnnxModel model = GraphCopier.Copy(_evaluation).Model;
         PrepareGraph.Run(model, InferShapes.Run(model));
         Value first = model.Graph.Outputs[0];
-        foreach (Value taken in model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().Where(v => v != first && v.Name == loss)) taken.Name = model.Names.Unique(loss);
+        foreach (Value taken in model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().Where(v => v != first && v.Name == loss))
+        {
+            taken.Name = model.Names.Unique(loss);
+        }
         first.Name = loss;
         return model;
     }
@@ -182,7 +195,8 @@ internal sealed class OrtArtifacts
         return [.. graph.Inputs.Where(i => !read.Contains(i)).Select(i => i.Name)];
     }
 
-    private IEnumerable<Value> UserInputs(OnnxModel model) => model.Graph.Inputs.Where(i => !i.IsInitializer && Parameters.All(p => p.Name != i.Name));
+    private IEnumerable<Value> UserInputs(OnnxModel model) =>
+        model.Graph.Inputs.Where(i => !i.IsInitializer && Parameters.All(p => p.Name != i.Name));
 
     private Dictionary<string, TensorData> Of(bool trainable) =>
         Parameters.Where(p => p.Trainable == trainable).ToDictionary(p => p.Name, p => _values[p.Name], StringComparer.Ordinal);

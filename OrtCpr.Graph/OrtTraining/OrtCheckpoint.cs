@@ -25,8 +25,10 @@ internal sealed record OrtParameterState(string Parameter, IReadOnlyList<OrtTens
 /// <param name="States">One entry a parameter.</param>
 internal sealed record OrtOptimizerGroup(string Name, long Step, float InitialLearningRate, IReadOnlyList<OrtParameterState> States);
 
-/// <summary>Checkpoint of ONNX Runtime's on-device training ("ODTC" file, or the directory form of 1.15): parameters, optimizer state, properties.</summary>
-/// <remarks>Keeps everything that is in the file, in its order, so that what a program does not know survives it. Immutable; change it by <c>with</c>.</remarks>
+/// <summary>Checkpoint of ONNX Runtime's on-device training ("ODTC" file, or the directory form of 1.15): parameters, optimizer state,
+/// properties.</summary>
+/// <remarks>Keeps everything that is in the file, in its order, so that what a program does not know survives it. Immutable; change it by
+/// <c>with</c>.</remarks>
 internal sealed record OrtCheckpoint
 {
     /// <summary>Name of the optimizer group that the runtime uses.</summary>
@@ -71,7 +73,8 @@ internal sealed record OrtCheckpoint
         ],
     };
 
-    /// <summary>Reads a checkpoint file, with the tensors that are in <c>path.data</c> beside it, or a checkpoint directory of 1.15.</summary>
+    /// <summary>Reads a checkpoint file, with the tensors that are in <c>path.data</c> beside it, or a checkpoint directory of
+    /// 1.15.</summary>
     /// <exception cref="FileAccessException">It is missing or can't be read.</exception>
     /// <exception cref="CheckpointException">It is no checkpoint, or damaged; says what and where.</exception>
     public static OrtCheckpoint Load(string path)
@@ -93,7 +96,8 @@ internal sealed record OrtCheckpoint
     /// <exception cref="CheckpointException">It is no checkpoint, or damaged, or has tensors in another file.</exception>
     public static OrtCheckpoint Read(ReadOnlyMemory<byte> bytes) => OrtCheckpointReader.Read(bytes, "in memory", externalData: null);
 
-    /// <summary>Writes a version 2 file, atomically. Tensors go to <c>path.data</c> beside it when they are larger than 1.8 GB together.</summary>
+    /// <summary>Writes a version 2 file, atomically. Tensors go to <c>path.data</c> beside it when they are larger than 1.8 GB
+    /// together.</summary>
     /// <exception cref="FileAccessException">The file can't be written; the old one is whole.</exception>
     public void Save(string path)
     {

@@ -10,10 +10,17 @@ internal static class OrtCheckpointReader
     {
         var file = new FlatFile(bytes, name);
         if (!file.Span(4, 4).SequenceEqual(OrtCheckpointWriter.Identifier))
-            throw new CheckpointException($"'{name}' is no checkpoint of ONNX Runtime training: expected the identifier 'ODTC' at byte 4. Pass the file that the training API saved as checkpoint.");
+        {
+            throw new CheckpointException($"'{name}' is no checkpoint of ONNX Runtime training: expected the identifier 'ODTC' at byte 4. "
+                + "Pass the file that the training API saved as checkpoint.");
+        }
         FlatTable root = file.Table(0);
         int version = root.Int32(0);
-        if (version is not (1 or 2)) throw new CheckpointException($"Checkpoint '{name}' has version {version}; this version of OrtCpr reads 1 and 2. Save it again with ONNX Runtime training 1.16 to 1.19.");
+        if (version is not (1 or 2))
+        {
+            throw new CheckpointException($"Checkpoint '{name}' has version {version}; this version of OrtCpr reads 1 and 2. Save it again "
+                + "with ONNX Runtime training 1.16 to 1.19.");
+        }
         var tensors = new Tensors(file, name, externalData);
         FlatTable? module = root.Table(1);
         bool nominal = module?.Bool(2) ?? false;
@@ -104,10 +111,17 @@ internal static class OrtCheckpointReader
             long offset = table.Int64(6, -1);
             if (offset < 0) return TensorData.Create(type, dims, table.Raw(4, 1) ?? default(ReadOnlyMemory<byte>));
             if (TensorLayout.Measure(type, dims, out _, out long size) is string problem) throw new TensorDataException($"{problem}.");
-            if (externalData is null) throw new CheckpointException($"Tensor '{name}' of checkpoint '{checkpoint}' is in another file, which a checkpoint in memory has not. Load it from its path.");
+            if (externalData is null)
+            {
+                throw new CheckpointException($"Tensor '{name}' of checkpoint '{checkpoint}' is in another file, which a checkpoint in "
+                    + "memory has not. Load it from its path.");
+            }
             _data ??= new MappedFile(externalData);
             if (offset + size > _data.Length || offset + size < 0)
-                throw new CheckpointException($"Tensor '{name}' of checkpoint '{checkpoint}': expected {size} bytes at {offset} of '{externalData}', which has {_data.Length}. The files do not belong together; copy both again.");
+            {
+                throw new CheckpointException($"Tensor '{name}' of checkpoint '{checkpoint}': expected {size} bytes at {offset} of "
+                    + $"'{externalData}', which has {_data.Length}. The files do not belong together; copy both again.");
+            }
             return TensorData.Create(type, dims, _data.Slice(offset, (int)size));
         }
     }

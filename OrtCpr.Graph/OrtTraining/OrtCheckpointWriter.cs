@@ -94,9 +94,19 @@ internal static class OrtCheckpointWriter
             int dims = Dimensions(tensor.Data?.Dimensions ?? []);
             int data = 0, strings = 0;
             long offset = -1;
-            if (tensor.Data?.Strings is { } texts) strings = Offsets([.. texts.Select(t => _b.CreateString(Encoding.UTF8.GetString(t.Span)).Value)]);
-            else if (external is not null && tensor.Data?.Bytes.Length >= MinExternalBytes) offset = Append(external, tensor.Data);
-            else data = Bytes(tensor.Data is null ? [] : tensor.Data.Bytes.Span);
+            if (tensor.Data?.Strings is { } texts)
+            {
+                strings = Offsets([.. texts.Select(t => _b.CreateString(Encoding.UTF8.GetString(t.Span)).Value)]);
+            }
+            else if (external is not null && tensor.Data?.Bytes.Length >= MinExternalBytes)
+            {
+                offset = Append(external, tensor.Data);
+            }
+            else
+            {
+                data = Bytes(tensor.Data is null ? [] : tensor.Data.Bytes.Span);
+            }
+
             _b.StartTable(7);
             Offset(0, name);
             Offset(1, doc);

@@ -8,7 +8,8 @@ using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Graph.OrtTraining;
 
-// An optimizer_model.onnx as an optimizer graph: one of the training package's, or one of ours, which says so in its metadata and is built anew from them.
+// An optimizer_model.onnx as an optimizer graph: one of the training package's, or one of ours, which says so in its metadata and is built
+// anew from them.
 internal static class OrtOptimizerModel
 {
     private const string MetadataKey = "ortcpr.optimizer";
@@ -25,7 +26,8 @@ internal static class OrtOptimizerModel
     public static ModelProto Write(TrainingPlan plan)
     {
         ModelProto model = GraphWriter.Write(plan.OptimizerModel);
-        string json = JsonSerializer.Serialize(new OptimizerModelDescription(plan.Optimizer, plan.Trained), OptimizerModelJson.Default.OptimizerModelDescription);
+        string json = JsonSerializer.Serialize(new OptimizerModelDescription(plan.Optimizer, plan.Trained),
+            OptimizerModelJson.Default.OptimizerModelDescription);
         model.MetadataProps.Add(new StringStringEntryProto { Key = MetadataKey, Value = json });
         return model;
     }
@@ -34,10 +36,14 @@ internal static class OrtOptimizerModel
     public static (ScaleByAdam? Adam, double MaxNorm) Settings(ModelFile file)
     {
         OnnxGraph graph = GraphReader.Read(file).Graph;
-        Node? adam = graph.Nodes.FirstOrDefault(n => n.OpType == "AdamWOptimizer"), clip = graph.Nodes.FirstOrDefault(n => n.OpType == "InplaceClipGradNorm");
+        Node? adam = graph.Nodes.FirstOrDefault(n => n.OpType == "AdamWOptimizer"),
+            clip = graph.Nodes.FirstOrDefault(n => n.OpType == "InplaceClipGradNorm");
         // Attributes are float32; the nearest short decimal is what was meant.
-        double Meant(string name, float fallback) => double.Parse(adam.Float(name, fallback).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
-        return (adam is null ? null : new ScaleByAdam { Beta1 = Meant("alpha", 0.9f), Beta2 = Meant("beta", 0.999f), Epsilon = Meant("epsilon", 1e-8f) }, clip?.Float("max_norm", 1) ?? 0);
+        double Meant(string name, float fallback) =>
+            double.Parse(adam.Float(name, fallback).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+        return (adam is null ? null
+            : new ScaleByAdam { Beta1 = Meant("alpha", 0.9f), Beta2 = Meant("beta", 0.999f), Epsilon = Meant("epsilon", 1e-8f) },
+            clip?.Float("max_norm", 1) ?? 0);
     }
 
     private static OrtOptimizer Ours(ModelFile file, string json, OrtParameter[] trained, PlanSlots slots)
@@ -45,14 +51,21 @@ internal static class OrtOptimizerModel
         OptimizerModelDescription? description;
         try
         {
-            description = BoundWrittenBefore.Parse(Encoding.UTF8.GetBytes(json)).Deserialize(OptimizerModelJson.Default.OptimizerModelDescription);
+            description = BoundWrittenBefore.Parse(Encoding.UTF8.GetBytes(json))
+                .Deserialize(OptimizerModelJson.Default.OptimizerModelDescription);
         }
         catch (Exception error) when (error is JsonException or NotSupportedException)
         {
-            throw new LoweringException($"The metadata '{MetadataKey}' of optimizer model '{file.Name}' is damaged: {error.Message} Write it again by ortcpr artifacts swap-optimizer.");
+            throw new LoweringException($"The metadata '{MetadataKey}' of optimizer model '{file.Name}' is damaged: {error.Message} Write "
+                + "it again by ortcpr artifacts swap-optimizer.");
         }
-        string[] expected = [.. trained.Select(p => p.Name).Order(StringComparer.Ordinal)], found = [.. (description?.Parameters ?? []).Select(p => p.Name).Order(StringComparer.Ordinal)];
-        if (!expected.SequenceEqual(found)) throw new LoweringException($"Optimizer model '{file.Name}' is for the parameters {string.Join(", ", found)}; the checkpoint trains {string.Join(", ", expected)}. Use the files of one folder.");
+        string[] expected = [.. trained.Select(p => p.Name).Order(StringComparer.Ordinal)],
+            found = [.. (description?.Parameters ?? []).Select(p => p.Name).Order(StringComparer.Ordinal)];
+        if (!expected.SequenceEqual(found))
+        {
+            throw new LoweringException($"Optimizer model '{file.Name}' is for the parameters {string.Join(", ", found)}; the checkpoint "
+                + $"trains {string.Join(", ", expected)}. Use the files of one folder.");
+        }
         OptimizerGraph graph = new OptimizerGraphBuilder(description!.Parameters, description.Options, [], slots).Build();
         return new OrtOptimizer(graph.Model, graph.Options, description.Parameters);
     }
@@ -77,7 +90,8 @@ internal static class OrtOptimizerModel
         };
         LoweredOptimizer lowered = LowerOptimizer.Run(model, sequences.ToDictionary(
             s => s.Sequence,
-            s => (IReadOnlyList<SequenceTensor>)[.. trained.Select(p => new SequenceTensor(Key(p, s.Role, s.Kind), p.Type, Shape(p, s.Kind)))],
+            s => (IReadOnlyList<SequenceTensor>)[.. trained.Select(p =>
+                new SequenceTensor(Key(p, s.Role, s.Kind), p.Type, Shape(p, s.Kind)))],
             StringComparer.Ordinal));
         TensorUse[] Uses(string key) => lowered.Uses.TryGetValue(key, out TensorUse? use) ? [use] : [];
         foreach ((string sequence, TensorRole role, string kind) in sequences)
@@ -99,7 +113,9 @@ internal static class OrtOptimizerModel
             Kind = UpdateRule.LearningRateScalar,
             Uses = Uses(UpdateRule.LearningRateScalar),
         });
-        slots.Add(new TensorSlot(LowerOptimizer.StepApplied, TensorRole.StepApplied, null, ElementType.Bool, [1]) { Uses = Uses(LowerOptimizer.StepApplied) });
+        slots.Add(new TensorSlot(LowerOptimizer.StepApplied, TensorRole.StepApplied, null, ElementType.Bool,
+            [1])
+        { Uses = Uses(LowerOptimizer.StepApplied) });
         return new OrtOptimizer(
             lowered.Model,
             new OptimizerOptions { Groups = [UpdateRule.AdamW()], NonFiniteGuard = false },

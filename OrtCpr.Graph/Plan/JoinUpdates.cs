@@ -18,8 +18,12 @@ internal sealed record JoinedOptimizer(OnnxModel Model, IReadOnlyList<OperatorDe
 /// likewise, and commits all running statistics at once: a step is then a handful of nodes, whatever the number of tensors.
 /// </summary>
 /// <remarks>
-/// <code> w1, w1_grad, w1.exp_avg … → AdamW → w1.updated … parameter.0, gradient.0, exp_avg.0, step … → AdamW_joined →
-/// parameter.0.updated … w2, w2_grad, w2.exp_avg … → AdamW → w2.updated … ⇒ </code>
+/// <code>
+/// w1, w1_grad, w1.exp_avg …  → AdamW → w1.updated …
+/// w2, w2_grad, w2.exp_avg …  → AdamW → w2.updated …
+///     becomes
+/// parameter.0, gradient.0, exp_avg.0, step …  → AdamW_joined → parameter.0.updated …
+/// </code>
 /// A joined operator has a kernel and no body, so the pass runs for a device that has the kernel; the graph with one node a parameter
 /// is what is written to files and what everything else runs.
 /// </remarks>

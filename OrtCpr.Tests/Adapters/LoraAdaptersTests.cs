@@ -19,7 +19,9 @@ public sealed class LoraAdaptersTests
         OnnxGraph graph = model.Graph;
         var g = new GraphBuilder(graph);
         Value x = graph.AddInput("x", ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), 8));
-        Value h = g.Op("Relu", [g.Op("Gemm", [x, TestModels.Weight(graph, "up.weight", 16, 8), TestModels.Weight(graph, "up.bias", 16)], ("transB", 1), ("alpha", 0.5f))]);
+        Value h = g.Op("Relu",
+            [g.Op("Gemm", [x, TestModels.Weight(graph, "up.weight", 16, 8), TestModels.Weight(graph, "up.bias", 16)], ("transB", 1),
+            ("alpha", 0.5f))]);
         h = g.Op("MatMul", [h, g.Op("Transpose", [TestModels.Weight(graph, "middle.weight", 12, 16)], ("perm", new long[] { 1, 0 }))]);
         graph.Outputs.Add(g.Named(g.Op("MatMul", [h, TestModels.Weight(graph, "head.weight", 12, 3)]), "logits"));
         return GraphWriter.ToBytes(model);
@@ -64,7 +66,8 @@ public sealed class LoraAdaptersTests
         CollectionAssert.AreEqual(before, Run(adapted, batch), "B is 0 in the beginning");
         byte[] trained = Train(adapted, 60, out TrainingPlan graphs, out double first, out double last);
         Assert.IsLessThan(0.9 * first, last);
-        CollectionAssert.AreEquivalent(new[] { "up", "middle", "head" }.SelectMany(w => new[] { $"{w}.weight.lora_A", $"{w}.weight.lora_B" }).ToArray(), graphs.Parameters.Trained.Select(p => p.Name).ToArray());
+        CollectionAssert.AreEquivalent(new[] { "up", "middle", "head" }.SelectMany(w =>
+            new[] { $"{w}.weight.lora_A", $"{w}.weight.lora_B" }).ToArray(), graphs.Parameters.Trained.Select(p => p.Name).ToArray());
         Assert.IsTrue(graphs.Parameters.Trained.All(p => p.Constrained));
         byte[] merged = LoraAdapters.Merge(trained);
         double[] apart = Run(trained, batch), together = Run(merged, batch);
@@ -72,8 +75,10 @@ public sealed class LoraAdaptersTests
         // Products of up to 16 terms of about 1 are rounded in another order.
         for (int i = 0; i < apart.Length; i++) Assert.AreEqual(apart[i], together[i], 2e-5 * (1 + Math.Abs(apart[i])), $"logit {i}");
         ModelFile original = ModelFile.Load(body), result = ModelFile.Load(merged);
-        CollectionAssert.AreEquivalent(original.Proto.Graph.Initializer.Select(i => i.Name).ToArray(), result.Proto.Graph.Initializer.Select(i => i.Name).ToArray());
-        CollectionAssert.AreEqual(original.Proto.Graph.Node.Select(n => n.OpType).ToArray(), result.Proto.Graph.Node.Select(n => n.OpType).ToArray());
+        CollectionAssert.AreEquivalent(original.Proto.Graph.Initializer.Select(i => i.Name).ToArray(),
+            result.Proto.Graph.Initializer.Select(i => i.Name).ToArray());
+        CollectionAssert.AreEqual(original.Proto.Graph.Node.Select(n => n.OpType).ToArray(),
+            result.Proto.Graph.Node.Select(n => n.OpType).ToArray());
     }
 
     [TestMethod]
@@ -83,15 +88,19 @@ public sealed class LoraAdaptersTests
         File.WriteAllBytes(folder["body.onnx"], Model());
         LoraAdapters.Attach(folder["body.onnx"], folder["adapted.onnx"], new LoraOptions { Rank = 2, Targets = ["middle.*"] });
         IReadOnlyDictionary<string, TensorData> apart = LoraAdapters.Read(folder["adapted.onnx"]);
-        CollectionAssert.AreEquivalent(new[] { "middle.weight.lora_A", "middle.weight.lora_B", "middle.weight.lora_scaling" }, apart.Keys.ToArray());
+        CollectionAssert.AreEquivalent(new[] { "middle.weight.lora_A", "middle.weight.lora_B", "middle.weight.lora_scaling" },
+            apart.Keys.ToArray());
         CollectionAssert.AreEqual(new long[] { 16, 2 }, apart["middle.weight.lora_A"].Dimensions.ToArray());
         Assert.AreEqual(8, apart["middle.weight.lora_scaling"].ToDoubles()[0]);
         LoraAdapters.Merge(folder["adapted.onnx"], folder["merged.onnx"]);
         using Batch batch = TestModels.Batch(5, inputs: 8);
         CollectionAssert.AreEqual(Run(File.ReadAllBytes(folder["body.onnx"]), batch), Run(File.ReadAllBytes(folder["merged.onnx"]), batch));
-        StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() => LoraAdapters.Read(folder["body.onnx"])).Message, "has no adapters");
-        StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() => LoraAdapters.Merge(folder["body.onnx"], folder["x.onnx"])).Message, "has no adapters");
-        StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() => LoraAdapters.Attach(folder["adapted.onnx"], folder["x.onnx"])).Message, "has adapters already");
+        StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() => LoraAdapters.Read(folder["body.onnx"])).Message,
+            "has no adapters");
+        StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() =>
+            LoraAdapters.Merge(folder["body.onnx"], folder["x.onnx"])).Message, "has no adapters");
+        StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() =>
+            LoraAdapters.Attach(folder["adapted.onnx"], folder["x.onnx"])).Message, "has adapters already");
     }
 
     // 4-bit weights of MatMulNBits: K = 32 inputs, N = 3 outputs, one block of 32, two numbers a byte.
@@ -103,10 +112,18 @@ public sealed class LoraAdaptersTests
         model.Opsets["com.microsoft"] = 1;
         var g = new GraphBuilder(graph);
         Value x = graph.AddInput("x", ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), 32));
-        Value packed = graph.AddInitializer("w", TensorData.From<byte>([.. Enumerable.Range(0, 48).Select(i => (byte)(i * 37))], 3, 1, 16)), scales = graph.AddInitializer("scales", TensorData.From<float>([0.05f, 0.1f, 0.02f], 3));
-        graph.Outputs.Add(g.Named(g.Op("com.microsoft.MatMulNBits", [x, packed, scales], ("K", 32), ("N", 3), ("bits", 4), ("block_size", 32)), "logits"));
+        Value packed = graph.AddInitializer("w", TensorData.From<byte>([.. Enumerable.Range(0, 48).Select(i => (byte)(i * 37))], 3, 1, 16)),
+            scales = graph.AddInitializer("scales", TensorData.From<float>([0.05f, 0.1f, 0.02f], 3));
+        graph.Outputs.Add(g.Named(g.Op("com.microsoft.MatMulNBits", [x, packed, scales], ("K", 32), ("N", 3), ("bits", 4),
+            ("block_size", 32)), "logits"));
         byte[] body = GraphWriter.ToBytes(model), adapted = LoraAdapters.Attach(body, new LoraOptions { Rank = 2 });
-        TrainingPlan graphs = TrainingGraphBuilder.Build(adapted, new TrainingOptions { Parameters = new() { TrainOnly = [LoraAdapters.Parameters] }, Optimizer = new() { Groups = [UpdateRule.Adam(1e-2)] } });
+        TrainingPlan graphs =
+            TrainingGraphBuilder.Build(adapted,
+            new TrainingOptions
+            {
+                Parameters = new() { TrainOnly = [LoraAdapters.Parameters] },
+                Optimizer = new() { Groups = [UpdateRule.Adam(1e-2)] }
+            });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         using Batch batch = TestModels.Batch(16, inputs: 32);
         double first = driver.TrainStep(batch), last = first;
@@ -131,13 +148,16 @@ public sealed class LoraAdaptersTests
         OnnxModel model = OnnxModel.Create("tied", 18);
         OnnxGraph graph = model.Graph;
         var g = new GraphBuilder(graph);
-        Value ids = graph.AddInput("x", ElementType.Int64, new Shape(SymbolicInt.Symbol("batch"))), table = TestModels.Weight(graph, "table", 7, 4);
+        Value ids = graph.AddInput("x", ElementType.Int64, new Shape(SymbolicInt.Symbol("batch"))),
+            table = TestModels.Weight(graph, "table", 7, 4);
         Value h = g.Op("MatMul", [g.Gather(table, ids), TestModels.Weight(graph, "own", 4, 4)]);
         graph.Outputs.Add(g.Named(g.Op("MatMul", [h, g.Op("Transpose", [table])]), "logits"));
         byte[] bytes = GraphWriter.ToBytes(model);
         Assert.HasCount(2 + 3, ModelFile.Load(LoraAdapters.Attach(bytes)).Proto.Graph.Initializer, "the table is read by Gather too");
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => LoraAdapters.Attach(bytes, new LoraOptions { Targets = ["table"] })).Message, "There are: own");
-        string message = Assert.ThrowsExactly<OptionException>(() => LoraAdapters.Attach(bytes, new LoraOptions { Rank = 0, Alpha = -1, Targets = [] })).Message;
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() =>
+            LoraAdapters.Attach(bytes, new LoraOptions { Targets = ["table"] })).Message, "There are: own");
+        string message = Assert.ThrowsExactly<OptionException>(() =>
+            LoraAdapters.Attach(bytes, new LoraOptions { Rank = 0, Alpha = -1, Targets = [] })).Message;
         foreach (string part in new[] { "Rank is 0", "Alpha is -1", "Targets is empty" }) StringAssert.Contains(message, part);
     }
 }

@@ -13,7 +13,14 @@ public sealed class SafetensorsFileTests
     public void WriteThenRead_GivesTensorsAndMetadataBack()
     {
         using TemporaryFolder folder = new();
-        Dictionary<string, TensorData> tensors = new() { ["b"] = TensorData.From<long>([1, -2], 2), ["a.weight"] = TensorData.From<float>([1, 2, 3, 4, 5, 6], 2, 3), ["ä \"x\""] = TensorData.Scalar(true), ["empty"] = TensorData.From<double>([], 0, 4) };
+        Dictionary<string, TensorData> tensors =
+            new()
+            {
+                ["b"] = TensorData.From<long>([1, -2], 2),
+                ["a.weight"] = TensorData.From<float>([1, 2, 3, 4, 5, 6], 2, 3),
+                ["ä \"x\""] = TensorData.Scalar(true),
+                ["empty"] = TensorData.From<double>([], 0, 4)
+            };
         Dictionary<string, string> metadata = new() { ["step"] = "7", ["json"] = "{\"a\": [1]}" };
         SafetensorsFile.Write(folder["c.safetensors"], tensors, metadata);
         using SafetensorsFile read = SafetensorsFile.Read(folder["c.safetensors"]);
@@ -30,8 +37,10 @@ public sealed class SafetensorsFileTests
     [TestMethod]
     public void EveryDtype_RoundTrips()
     {
-        foreach (ElementType type in new[] { ElementType.Double, ElementType.Float, ElementType.Float16, ElementType.BFloat16, ElementType.Int64, ElementType.Int32,
-            ElementType.Int16, ElementType.Int8, ElementType.UInt64, ElementType.UInt32, ElementType.UInt16, ElementType.UInt8, ElementType.Bool })
+        foreach (ElementType type in new[] { ElementType.Double, ElementType.Float, ElementType.Float16, ElementType.BFloat16,
+            ElementType.Int64, ElementType.Int32,
+            ElementType.Int16, ElementType.Int8, ElementType.UInt64, ElementType.UInt32, ElementType.UInt16, ElementType.UInt8,
+                ElementType.Bool })
         {
             byte[] bytes = [.. Enumerable.Range(0, 2 * type.BitsPerElement() / 8).Select(i => (byte)i)];
             TensorData read = ReadBytes(WriteBytes(("t", TensorData.Create(type, [2, 1], bytes)))).Tensors["t"];
@@ -45,7 +54,8 @@ public sealed class SafetensorsFileTests
     {
         byte[] bytes = WriteBytes(("b", TensorData.Scalar(2f)), ("a", TensorData.Scalar((byte)1)));
         string header = Encoding.UTF8.GetString(bytes, 8, (int)BinaryPrimitives.ReadInt64LittleEndian(bytes));
-        Assert.AreEqual("""{"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[],"data_offsets":[1,5]}}""", header.TrimEnd(' '));
+        Assert.AreEqual("""{"a":{"dtype":"U8","shape":[],"data_offsets":[0,1]},"b":{"dtype":"F32","shape":[],"data_offsets":[1,5]}}""",
+            header.TrimEnd(' '));
         Assert.AreEqual(0, header.Length % 8);
         CollectionAssert.AreEqual(bytes, WriteBytes(("a", TensorData.Scalar((byte)1)), ("b", TensorData.Scalar(2f))));
     }
@@ -77,7 +87,8 @@ public sealed class SafetensorsFileTests
             stream.WriteByte(value);
         });
         using MemoryStream stream = new();
-        SafetensorsFile.Write(stream, [Entry("b", 2), Entry("a", 1), SafetensorsEntry.From("c", ElementType.UInt8, [2], new byte[] { 3, 4 })]);
+        SafetensorsFile.Write(stream,
+            [Entry("b", 2), Entry("a", 1), SafetensorsEntry.From("c", ElementType.UInt8, [2], new byte[] { 3, 4 })]);
         Assert.AreEqual("a b", string.Join(' ', asked));
         CollectionAssert.AreEqual(new byte[] { 1, 2, 3, 4 }, stream.ToArray()[^4..]);
     }
@@ -169,8 +180,10 @@ public sealed class SafetensorsFileTests
     [DataRow("""{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 3, "'w'", "expected 4", "found 3")]
     [DataRow("""{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", 5, "expected 4", "found 5")]
     [DataRow("""{"w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'w'", "gap")]
-    [DataRow("""{"v":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""", 6, "'w'", "overlap")]
-    [DataRow("""{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8, "'w' twice")]
+    [DataRow("""{"v":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}""", 6,
+        "'w'", "overlap")]
+    [DataRow("""{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", 8,
+        "'w' twice")]
     [DataRow("""{"__metadata__":[]}""", 0, "__metadata__")]
     [DataRow("""{"__metadata__":{"step":7}}""", 0, "'step'")]
     [DataRow("""{"__metadata__":{"a":"1","a":"2"}}""", 0, "'a' twice")]

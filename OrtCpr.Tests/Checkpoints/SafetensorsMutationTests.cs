@@ -10,7 +10,12 @@ public sealed class SafetensorsMutationTests
     public void MutatedFiles_AreReadOrRefused()
     {
         using MemoryStream file = new();
-        SafetensorsFile.Write(file, new Dictionary<string, TensorData> { ["fc1.weight"] = TensorData.From<float>([1, 2, 3, 4, 5, 6], 2, 3), ["step"] = TensorData.Scalar(7L) },
+        SafetensorsFile.Write(file,
+            new Dictionary<string, TensorData>
+            {
+                ["fc1.weight"] = TensorData.From<float>([1, 2, 3, 4, 5, 6], 2, 3),
+                ["step"] = TensorData.Scalar(7L)
+            },
             new Dictionary<string, string> { ["format"] = "1" });
         int refused = Mutations.Survive(file.ToArray(), 4000, seed: 3, bytes =>
         {

@@ -10,12 +10,14 @@ public sealed class TrainingCheckpointTests
 {
     private static OptimizerOptions Inflection(double rate = 1e-2) => new()
     {
-        Groups = [UpdateRule.AdamCpr(rate, new ScaleByAdam { AmsGrad = true }, new ConstrainNorm { Bound = Bound.AtInflection(2, maxWait: 9) })],
+        Groups = [UpdateRule.AdamCpr(rate, new ScaleByAdam { AmsGrad = true },
+            new ConstrainNorm { Bound = Bound.AtInflection(2, maxWait: 9) })],
     };
 
     private static TrainingDriver Create(byte[]? model = null, OptimizerOptions? optimizer = null)
     {
-        var driver = new TrainingDriver(TrainingGraphBuilder.Build(model ?? TestModels.BatchNormalized(), new TrainingOptions { Optimizer = optimizer ?? Inflection() }), new DriverOptions { Threads = 1 });
+        var driver = new TrainingDriver(TrainingGraphBuilder.Build(model ?? TestModels.BatchNormalized(),
+            new TrainingOptions { Optimizer = optimizer ?? Inflection() }), new DriverOptions { Threads = 1 });
         driver.SetSchedule(new CosineSchedule(40, 4, 0.1));
         return driver;
     }
@@ -31,7 +33,8 @@ public sealed class TrainingCheckpointTests
         }
     }
 
-    private static Dictionary<string, byte[]> State(TrainingDriver driver) => CheckpointTensor.All(driver.Optimizer).ToDictionary(t => t.Name, t => t.Bytes(driver.Optimizer.Store).ToArray());
+    private static Dictionary<string, byte[]> State(TrainingDriver driver) =>
+        CheckpointTensor.All(driver.Optimizer).ToDictionary(t => t.Name, t => t.Bytes(driver.Optimizer.Store).ToArray());
 
     [TestMethod]
     [DataRow(1)]
@@ -45,7 +48,14 @@ public sealed class TrainingCheckpointTests
         using (TrainingDriver first = Create())
         {
             Train(first, 0, stop);
-            TrainingCheckpoint.Save(first, folder["run.safetensors"], new TrainingProgress { Epoch = 2, Batch = stop, RandomState = "seed 7", Extra = new Dictionary<string, string> { ["note"] = "α" } });
+            TrainingCheckpoint.Save(first, folder["run.safetensors"],
+                new TrainingProgress
+                {
+                    Epoch = 2,
+                    Batch = stop,
+                    RandomState = "seed 7",
+                    Extra = new Dictionary<string, string> { ["note"] = "α" }
+                });
         }
         using TrainingDriver second = Create();
         second.SetSchedule(null);
@@ -67,7 +77,8 @@ public sealed class TrainingCheckpointTests
             TrainingCheckpoint.Save(small, folder["run.safetensors"]);
         using TrainingDriver large = Create(TestModels.Linear(inputs: 5));
         Dictionary<string, byte[]> before = State(large);
-        CheckpointException error = Assert.ThrowsExactly<CheckpointException>(() => TrainingCheckpoint.Load(large, folder["run.safetensors"]));
+        CheckpointException error =
+            Assert.ThrowsExactly<CheckpointException>(() => TrainingCheckpoint.Load(large, folder["run.safetensors"]));
         StringAssert.Contains(error.Message, "'weight' is Float[3,4] in the file, Float[3,5] here");
         StringAssert.Contains(error.Message, "run.safetensors");
         foreach ((string name, byte[] bytes) in before) CollectionAssert.AreEqual(bytes, State(large)[name]);
@@ -80,7 +91,8 @@ public sealed class TrainingCheckpointTests
         using (TrainingDriver adamw = Create(TestModels.Linear(), new OptimizerOptions { Groups = [UpdateRule.AdamW()] }))
             TrainingCheckpoint.Save(adamw, folder["run.safetensors"]);
         using TrainingDriver cpr = Create(TestModels.Linear());
-        CheckpointException error = Assert.ThrowsExactly<CheckpointException>(() => TrainingCheckpoint.Load(cpr, folder["run.safetensors"]));
+        CheckpointException error =
+            Assert.ThrowsExactly<CheckpointException>(() => TrainingCheckpoint.Load(cpr, folder["run.safetensors"]));
         StringAssert.Contains(error.Message, "'weight.lambda' is missing");
         StringAssert.Contains(error.Message, "'weight.max_exp_avg_sq' is missing");
     }
@@ -91,7 +103,8 @@ public sealed class TrainingCheckpointTests
         using var folder = new TemporaryFolder();
         SafetensorsFile.Write(folder["weights.safetensors"], new Dictionary<string, TensorData> { ["weight"] = TensorData.Scalar(1f) });
         using TrainingDriver driver = Create(TestModels.Linear());
-        StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => TrainingCheckpoint.Load(driver, folder["weights.safetensors"])).Message, "no checkpoint of OrtCpr");
+        StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() =>
+            TrainingCheckpoint.Load(driver, folder["weights.safetensors"])).Message, "no checkpoint of OrtCpr");
         Assert.ThrowsExactly<FileAccessException>(() => TrainingCheckpoint.Load(driver, folder["missing.safetensors"]));
     }
 
@@ -103,7 +116,8 @@ public sealed class TrainingCheckpointTests
         Train(driver, 0, 12);
         TrainingCheckpoint.Save(driver, folder["run.safetensors"]);
         using SafetensorsFile file = SafetensorsFile.Read(folder["run.safetensors"]);
-        string[] expected = ["fc1.weight", "fc1.weight.detector", "fc1.weight.exp_avg", "fc1.weight.exp_avg_sq", "fc1.weight.kappa", "fc1.weight.lambda", "fc1.weight.max_exp_avg_sq", "fc1.weight.step"];
+        string[] expected = ["fc1.weight", "fc1.weight.detector", "fc1.weight.exp_avg", "fc1.weight.exp_avg_sq", "fc1.weight.kappa",
+            "fc1.weight.lambda", "fc1.weight.max_exp_avg_sq", "fc1.weight.step"];
         CollectionAssert.IsSubsetOf(expected, file.Tensors.Keys.ToArray());
         Assert.AreEqual(12L, file.Tensors["fc1.weight.step"].ToInt64s()[0]);
     }

@@ -27,13 +27,15 @@ public sealed unsafe class SessionThreadsTests
         call.ThrowIfFailed();
     }
 
-    /// <summary>The table begins with CreateStatus, GetErrorCode and GetErrorMessage, whatever order reflection lists the fields in.</summary>
+    /// <summary>The table begins with CreateStatus, GetErrorCode and GetErrorMessage, whatever order reflection lists the fields
+    /// in.</summary>
     [TestMethod]
     public void Functions_AreFoundByTheirPlaceInMemory()
     {
         Assert.AreEqual(0, OrtNative.SlotOf("CreateStatus"));
         Assert.AreEqual(2, OrtNative.SlotOf("GetErrorMessage"));
-        StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => OrtNative.SlotOf("NoSuchFunction")).Message, "'NoSuchFunction'");
+        StringAssert.Contains(Assert.ThrowsExactly<NotSupportedException>(() => OrtNative.SlotOf("NoSuchFunction")).Message,
+            "'NoSuchFunction'");
     }
 
     private static void Fail(void* state, nint index) => throw new ArgumentOutOfRangeException(nameof(index), $"chunk {index}");

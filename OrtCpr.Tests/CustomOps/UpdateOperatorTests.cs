@@ -13,7 +13,9 @@ public sealed class UpdateOperatorTests
     public void EveryOperator_FollowsTheSpecification_InASession()
     {
         // Every base rule, every regularizer and every bound; not all of their combinations, which the kernel's own test goes through.
-        UpdateVariant[] variants = [.. UpdateVariant.All.Where(v => v.Base.Name == "Adam" || v.Method is null || v is { Regularizer: Regularizer.L2, Method: BoundKind.WarmStart })];
+        UpdateVariant[] variants =
+            [.. UpdateVariant.All.Where(v => v.Base.Name == "Adam" || v.Method is null || v
+            is { Regularizer: Regularizer.L2, Method: BoundKind.WarmStart })];
         using CustomOpDomain domain = new(variants.Select(v => KernelCatalog.Find(v.Definition)!));
         foreach (UpdateVariant variant in variants)
         {

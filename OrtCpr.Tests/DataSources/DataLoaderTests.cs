@@ -8,7 +8,8 @@ namespace OrtCpr.Tests.DataSources;
 [TestClass]
 public sealed class DataLoaderTests
 {
-    private static readonly BatchInput[] Inputs = [new("x", ElementType.Float, ["batch", "2"], false), new("labels", ElementType.Int64, ["batch"], true)];
+    private static readonly BatchInput[] Inputs =
+        [new("x", ElementType.Float, ["batch", "2"], false), new("labels", ElementType.Int64, ["batch"], true)];
 
     private static TensorSource Source(int count) => new(new Dictionary<string, TensorData>
     {
@@ -24,7 +25,8 @@ public sealed class DataLoaderTests
             using (batch)
             {
                 long[] labels = Device.ReadOnHost(batch.Tensors["labels"]).AsSpan<long>().ToArray();
-                CollectionAssert.AreEqual(labels.SelectMany(l => new double[] { 2 * l, (2 * l) + 1 }).ToArray(), Device.ReadOnHost(batch.Tensors["x"]).ToDoubles());
+                CollectionAssert.AreEqual(labels.SelectMany(l => new double[] { 2 * l, (2 * l) + 1 }).ToArray(),
+                    Device.ReadOnHost(batch.Tensors["x"]).ToDoubles());
                 all.AddRange(labels);
             }
         }
@@ -41,7 +43,9 @@ public sealed class DataLoaderTests
         CollectionAssert.AreEqual(SplitMix64.For(1, 0).Permutation(10).Select(i => (long)i).ToArray(), first);
         CollectionAssert.AreNotEqual(first, second);
         CollectionAssert.AreEqual(Enumerable.Range(0, 10).Select(i => (long)i).ToArray(), first.Order().ToArray());
-        CollectionAssert.AreEqual(Enumerable.Range(0, 9).Select(i => (long)i).ToArray(), Labels(new DataLoader(Source(10), Inputs, new DataLoaderOptions { BatchSize = 3, Shuffle = false, DropLast = true }).Batches()));
+        CollectionAssert.AreEqual(Enumerable.Range(0, 9).Select(i => (long)i).ToArray(),
+            Labels(new DataLoader(Source(10), Inputs, new DataLoaderOptions { BatchSize = 3, Shuffle = false, DropLast = true })
+            .Batches()));
     }
 
     [TestMethod]
@@ -51,7 +55,10 @@ public sealed class DataLoaderTests
         {
             var loader = new DataLoader(Source(50), Inputs, new DataLoaderOptions { BatchSize = 4, Seed = 3, Prefetch = prefetch });
             long[] all = Labels(loader.Batches(2));
-            for (int skip = 0; skip <= loader.BatchCount; skip++) CollectionAssert.AreEqual(all.Skip(4 * skip).ToArray(), Labels(loader.Batches(2, skip)));
+            for (int skip = 0; skip <= loader.BatchCount; skip++)
+            {
+                CollectionAssert.AreEqual(all.Skip(4 * skip).ToArray(), Labels(loader.Batches(2, skip)));
+            }
             var waited = new List<long>();
             await foreach (Batch batch in loader.BatchesAsync(2, 5)) waited.AddRange(Labels([batch]));
             CollectionAssert.AreEqual(all.Skip(20).ToArray(), waited);
@@ -61,9 +68,20 @@ public sealed class DataLoaderTests
     [TestMethod]
     public void Types_AndShapes_AreConverted()
     {
-        var source = new TensorSource(new Dictionary<string, TensorData> { ["pixels"] = TensorData.From<byte>([0, 1, 2, 255, 4, 5, 6, 7], 2, 4), ["class"] = TensorData.From<byte>([3, 200], 2) });
+        var source = new TensorSource(new Dictionary<string, TensorData>
+        {
+            ["pixels"] = TensorData.From<byte>([0, 1, 2, 255, 4, 5, 6, 7], 2,
+            4),
+            ["class"] = TensorData.From<byte>([3, 200], 2)
+        });
         BatchInput[] inputs = [new("image", ElementType.Float, ["n", "1", "2", "2"], false), new("labels", ElementType.Int64, ["n"], true)];
-        var loader = new DataLoader(source, inputs, new DataLoaderOptions { Shuffle = false, Columns = new Dictionary<string, string> { ["labels"] = "class" }.ToImmutableDictionary(), Transforms = Transforms("pixels", new Scale()) });
+        var loader = new DataLoader(source, inputs,
+            new DataLoaderOptions
+            {
+                Shuffle = false,
+                Columns = new Dictionary<string, string> { ["labels"] = "class" }.ToImmutableDictionary(),
+                Transforms = Transforms("pixels", new Scale())
+            });
         using Batch batch = loader.Batches().Single();
         TensorData image = Device.ReadOnHost(batch.Tensors["image"]);
         CollectionAssert.AreEqual(new long[] { 2, 1, 2, 2 }, image.Dimensions.ToArray());
@@ -77,13 +95,17 @@ public sealed class DataLoaderTests
     [TestMethod]
     public void WhatDoesNotFit_IsNamedAllAtOnce()
     {
-        BatchInput[] inputs = [new("x", ElementType.Float, ["n", "3"], false), new("z", ElementType.Float, ["n", "2"], false), new("labels", ElementType.Float, ["n"], true)];
+        BatchInput[] inputs =
+            [new("x", ElementType.Float, ["n", "3"], false), new("z", ElementType.Float, ["n", "2"], false),
+            new("labels", ElementType.Float, ["n"], true)];
         string message = Assert.ThrowsExactly<DataFileException>(() => new DataLoader(Source(3), inputs)).Message;
         StringAssert.Contains(message, "does not have the shape of 'x'");
         StringAssert.Contains(message, "no column is input 'z'");
         Assert.ThrowsExactly<OptionException>(() => new DataLoader(Source(3), Inputs, new DataLoaderOptions { BatchSize = 0 }));
-        Assert.ThrowsExactly<OptionException>(() => new DataLoader(Source(3), Inputs, new DataLoaderOptions { Transforms = Transforms("x", new RandomCrop()) }));
-        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() => new DataLoader(Source(3), Inputs, new DataLoaderOptions { BatchSize = 4, DropLast = true })).Message, "no batch of 4");
+        Assert.ThrowsExactly<OptionException>(() =>
+            new DataLoader(Source(3), Inputs, new DataLoaderOptions { Transforms = Transforms("x", new RandomCrop()) }));
+        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() =>
+            new DataLoader(Source(3), Inputs, new DataLoaderOptions { BatchSize = 4, DropLast = true })).Message, "no batch of 4");
     }
 
     // Fails at a row; counts what is read.
@@ -164,11 +186,14 @@ public sealed class DataLoaderTests
     [TestMethod]
     public void AnOrderOfOnesOwn_IsTheOrderOfAnEpoch_AndIsChecked()
     {
-        DataLoader Loader(Func<long, IReadOnlyList<int>> order) => new(Source(4), Inputs, new DataLoaderOptions { BatchSize = 3, Order = order });
+        DataLoader Loader(Func<long, IReadOnlyList<int>> order) =>
+            new(Source(4), Inputs, new DataLoaderOptions { BatchSize = 3, Order = order });
         CollectionAssert.AreEqual(new long[] { 3, 1, 1, 0 }, Labels(Loader(_ => [3, 1, 1, 0]).Batches()));
         CollectionAssert.AreEqual(new long[] { 2 }, Labels(Loader(epoch => [0, 0, 0, (int)epoch]).Batches(2, skip: 1)));
-        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() => Labels(Loader(_ => [1]).Batches())).Message, "epoch 0 has 1 examples; expected 4");
-        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() => Labels(Loader(_ => [0, 1, 2, 4]).Batches(5))).Message, "epoch 5 names example 4; expected 0 to 3");
+        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() => Labels(Loader(_ => [1]).Batches())).Message,
+            "epoch 0 has 1 examples; expected 4");
+        StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() => Labels(Loader(_ => [0, 1, 2, 4]).Batches(5))).Message,
+            "epoch 5 names example 4; expected 0 to 3");
     }
 
     [TestMethod]
@@ -176,9 +201,11 @@ public sealed class DataLoaderTests
     {
         (DataSource a, DataSource b) = Source(10).Split(0.8, 5);
         Assert.AreEqual((8L, 2L), (a.Count, b.Count));
-        long[] all = [.. Labels(new DataLoader(a, Inputs, new DataLoaderOptions { Shuffle = false }).Batches()), .. Labels(new DataLoader(b, Inputs, new DataLoaderOptions { Shuffle = false }).Batches())];
+        long[] all = [.. Labels(new DataLoader(a, Inputs, new DataLoaderOptions { Shuffle = false }).Batches()),
+            .. Labels(new DataLoader(b, Inputs, new DataLoaderOptions { Shuffle = false }).Batches())];
         CollectionAssert.AreEqual(SplitMix64.For(5, -1).Permutation(10).Select(i => (long)i).ToArray(), all);
         Assert.ThrowsExactly<DataFileException>(() => Source(1).Split(0.5));
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Source(4).Split(1.5)).Message, "1.5; expected a number above 0 and below 1");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Source(4).Split(1.5)).Message,
+            "1.5; expected a number above 0 and below 1");
     }
 }

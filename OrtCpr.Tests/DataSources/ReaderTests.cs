@@ -17,7 +17,8 @@ public sealed class ReaderTests
         return [0x93, .. "NUMPY"u8, (byte)version, 0, .. length, .. text, .. data];
     }
 
-    private static string Header(string descr, string shape, string fortran = "False") => $"{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': ({shape}), }}      \n";
+    private static string Header(string descr, string shape, string fortran = "False") =>
+        $"{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': ({shape}), }}      \n";
 
     internal static byte[] Npz(params (string Name, byte[] Bytes)[] arrays)
     {
@@ -56,7 +57,8 @@ public sealed class ReaderTests
     public void Npy_OfEveryVersion(int version)
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllBytes(folder["x.npy"], Npy(Header("<f4", "3, 2"), [.. new float[] { 1, 2, 3, 4, 5, 6 }.SelectMany(BitConverter.GetBytes)], version));
+        File.WriteAllBytes(folder["x.npy"],
+            Npy(Header("<f4", "3, 2"), [.. new float[] { 1, 2, 3, 4, 5, 6 }.SelectMany(BitConverter.GetBytes)], version));
         using TensorSource source = TensorSource.FromNumpy(folder["x.npy"]);
         Assert.AreEqual(3, source.Count);
         Assert.AreEqual(new DataColumn("x", ElementType.Float, [2]).ToString(), source.Columns[0].ToString());
@@ -67,7 +69,10 @@ public sealed class ReaderTests
     public void Npz_OfSeveralTypes_ScalarRowsAndFortranVectors()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllBytes(folder["all.npz"], Npz(("image.npy", Npy(Header("|u1", "2, 1, 3"), [1, 2, 3, 4, 5, 250])), ("label.npy", Npy(Header("<i8", "2,", "True"), [.. BitConverter.GetBytes(7L), .. BitConverter.GetBytes(-1L)])), ("readme.txt", [1])));
+        File.WriteAllBytes(folder["all.npz"],
+            Npz(("image.npy", Npy(Header("|u1", "2, 1, 3"), [1, 2, 3, 4, 5, 250])),
+            ("label.npy", Npy(Header("<i8", "2,", "True"), [.. BitConverter.GetBytes(7L), .. BitConverter.GetBytes(-1L)])),
+            ("readme.txt", [1])));
         using TensorSource source = TensorSource.FromNumpy(folder["all.npz"]);
         CollectionAssert.AreEqual(new double[] { 4, 5, 250 }, Example(source, "image", 1));
         CollectionAssert.AreEqual(new double[] { -1 }, Example(source, "label", 1));
@@ -98,9 +103,21 @@ public sealed class ReaderTests
     public void Safetensors_AndTensorsThatAreNoExamples()
     {
         using var folder = new TemporaryFolder();
-        SafetensorsFile.Write(folder["x.safetensors"], new Dictionary<string, TensorData> { ["x"] = TensorData.From<float>([1, 2, 3, 4], 2, 2), ["y"] = TensorData.From<long>([5, 6], 2) });
-        using (TensorSource source = TensorSource.FromSafetensors(folder["x.safetensors"])) CollectionAssert.AreEqual(new double[] { 3, 4 }, Example(source, "x", 1));
-        Refused<DataFileException>(() => Make(new Dictionary<string, TensorData> { ["x"] = TensorData.From<float>([1], 1), ["y"] = TensorData.From<float>([1, 2], 2) }), "differ: 'x'");
+        SafetensorsFile.Write(folder["x.safetensors"],
+            new Dictionary<string, TensorData>
+            {
+                ["x"] = TensorData.From<float>([1, 2, 3, 4], 2, 2),
+                ["y"] = TensorData.From<long>([5, 6], 2)
+            });
+        using (TensorSource source = TensorSource.FromSafetensors(folder["x.safetensors"]))
+        {
+            CollectionAssert.AreEqual(new double[] { 3, 4 },
+            Example(source, "x", 1));
+        }
+
+        Refused<DataFileException>(() =>
+            Make(new Dictionary<string, TensorData> { ["x"] = TensorData.From<float>([1], 1), ["y"] = TensorData.From<float>([1, 2], 2) }),
+            "differ: 'x'");
         Refused<DataFileException>(() => Make(new Dictionary<string, TensorData> { ["x"] = TensorData.Scalar(1f) }), "at least one axis");
         Refused<DataFileException>(() => Make(new Dictionary<string, TensorData>()), "no tensor");
     }
@@ -134,7 +151,8 @@ public sealed class ReaderTests
         File.WriteAllBytes(folder["data_batch_1.bin"], Record(1));
         Refused<DataFileException>(() => CifarSource.FromFolder(folder.FolderPath, true), "lacks data_batch_2.bin");
         File.WriteAllBytes(folder["train.bin"], Record(1, 2)[..3000]);
-        Refused<DataFileException>(() => CifarSource.FromFolder(folder.FolderPath, true), folder["train.bin"], "offset 0", "records of 3074 bytes");
+        Refused<DataFileException>(() => CifarSource.FromFolder(folder.FolderPath, true), folder["train.bin"], "offset 0",
+            "records of 3074 bytes");
         File.WriteAllBytes(folder["train.bin"], [.. Record(1, 2), .. Record(1, 100)]);
         Refused<DataFileException>(() => CifarSource.FromFolder(folder.FolderPath, true), "offset 3074: label 100");
     }
@@ -144,7 +162,12 @@ public sealed class ReaderTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllBytes(folder["images"], [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4]);
-        using (var packed = new GZipStream(File.Create(folder["labels.gz"]), CompressionLevel.Fastest)) packed.Write([0, 0, 8, 1, 0, 0, 0, 2, 9, 5]);
+        using (var packed = new GZipStream(File.Create(folder["labels.gz"]), CompressionLevel.Fastest))
+        {
+            packed.Write([0, 0, 8, 1, 0, 0, 0,
+            2, 9, 5]);
+        }
+
         using TensorSource pair = IdxFile.ReadPair(folder["images"], folder["labels.gz"]);
         CollectionAssert.AreEqual(new double[] { 3, 4 }, Example(pair, "image", 1));
         CollectionAssert.AreEqual(new double[] { 5 }, Example(pair, "label", 1));
@@ -162,7 +185,8 @@ public sealed class ReaderTests
     public void Csv_FeaturesClassesAndCategories()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder["a.csv"], "width,colour,\"the, name\",species\n1.5,red,7,setosa\n-2e1,\"blue\",8,\"virg\"\"inica\"\n3,red,9,setosa\n");
+        File.WriteAllText(folder["a.csv"],
+            "width,colour,\"the, name\",species\n1.5,red,7,setosa\n-2e1,\"blue\",8,\"virg\"\"inica\"\n3,red,9,setosa\n");
         using CsvSource source = CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "species", Categorical = ["colour"] });
         CollectionAssert.AreEqual(new double[] { -20, 1, 8 }, Example(source, "features", 1));
         CollectionAssert.AreEqual(new double[] { 1 }, Example(source, "label", 1));
@@ -181,10 +205,14 @@ public sealed class ReaderTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["a.csv"], "x,y,z\n1,2,a\n1,,b\nthree,2,c\n1,2\n1,2,\n");
-        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "z" }), folder["a.csv"], "line 3, column 'y': expected a number, found nothing",
-            "line 4, column 'x': expected a number, found 'three'", "line 5: 2 cells, expected 3", "line 6, column 'z': the label is missing");
-        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "w", Features = ["v"] }), "no column 'v', 'w'; there are 'x', 'y', 'z'");
-        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "z", Features = ["x"], Classes = ["a"] }), "line");
+        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "z" }), folder["a.csv"],
+            "line 3, column 'y': expected a number, found nothing",
+            "line 4, column 'x': expected a number, found 'three'", "line 5: 2 cells, expected 3",
+                "line 6, column 'z': the label is missing");
+        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "w", Features = ["v"] }),
+            "no column 'v', 'w'; there are 'x', 'y', 'z'");
+        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "z", Features = ["x"], Classes = ["a"] }),
+            "line");
         File.WriteAllText(folder["a.csv"], "x,y\n");
         Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"]), "no line after the header");
         File.WriteAllText(folder["a.csv"], "");
@@ -195,7 +223,8 @@ public sealed class ReaderTests
     public void Tokens_AreWindowsAndTheNextTokens()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllBytes(folder["t.bin"], [.. Enumerable.Range(65530, 6).Concat(Enumerable.Range(0, 5)).SelectMany(i => BitConverter.GetBytes((ushort)i))]);
+        File.WriteAllBytes(folder["t.bin"],
+            [.. Enumerable.Range(65530, 6).Concat(Enumerable.Range(0, 5)).SelectMany(i => BitConverter.GetBytes((ushort)i))]);
         using TokenSource apart = TokenSource.FromFile(folder["t.bin"], 3);
         Assert.AreEqual((3L, 11L, 65535L), (apart.Count, apart.TokenCount, apart.HighestToken));
         CollectionAssert.AreEqual(new double[] { 65533, 65534, 65535 }, Example(apart, "tokens", 1));
@@ -208,7 +237,8 @@ public sealed class ReaderTests
         Refused<DataFileException>(() => TokenSource.FromFile(folder["t.bin"], 11), "11 tokens; expected at least 12");
         Refused<DataFileException>(() => TokenSource.FromFile(folder["t.bin"], 3, width: 4), "22 bytes are no whole tokens of 4 bytes");
         Refused<DataFileException>(() => TokenSource.FromTokens([1, -1, 2], 1), "Token 1 is -1");
-        Refused<OptionException>(() => TokenSource.FromFile(folder["t.bin"], 3, width: 3), folder["t.bin"], "tokens of 3 bytes; expected 2 or 4");
+        Refused<OptionException>(() => TokenSource.FromFile(folder["t.bin"], 3, width: 3), folder["t.bin"],
+            "tokens of 3 bytes; expected 2 or 4");
     }
 
     [TestMethod]
@@ -217,12 +247,14 @@ public sealed class ReaderTests
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["a.txt"], "ba\U0001F600ab");
         CollectionAssert.AreEqual(new[] { 98, 97, 0xF0, 0x9F, 0x98, 0x80, 97, 98 }, TextTokens.Bytes(folder["a.txt"]).ToArray());
-        (IReadOnlyList<int> tokens, System.Collections.Immutable.ImmutableArray<string> vocabulary) = TextTokens.Characters(folder["a.txt"]);
+        (IReadOnlyList<int> tokens, System.Collections.Immutable.ImmutableArray<string> vocabulary) =
+            TextTokens.Characters(folder["a.txt"]);
         CollectionAssert.AreEqual(new[] { 1, 0, 2, 0, 1 }, tokens.ToArray());
         CollectionAssert.AreEqual(new[] { "a", "b", "\U0001F600" }, vocabulary);
         CollectionAssert.AreEqual(new[] { 6 }, TextTokens.Encode(folder["a.txt"], t => [t.Length]).ToArray());
         File.WriteAllText(folder["b.txt"], "abc");
-        Refused<DataFileException>(() => TextTokens.Characters(folder["b.txt"], vocabulary), "1 characters that are not in the vocabulary: c");
+        Refused<DataFileException>(() => TextTokens.Characters(folder["b.txt"], vocabulary),
+            "1 characters that are not in the vocabulary: c");
         File.WriteAllBytes(folder["b.txt"], [97, 0xFF, 98]);
         Refused<DataFileException>(() => TextTokens.Characters(folder["b.txt"]), "offset 1");
     }

@@ -28,7 +28,9 @@ public sealed class TransformTests
         {
             float[] image = Image;
             crop.Apply(image, Shape, SplitMix64.For(1, i));
-            (int, int)[] places = [.. Enumerable.Range(0, 25).Select(p => (p / 5, p % 5)).Where(p => Enumerable.Range(0, 9).All(k => image[k] == Padded(p.Item1 + (k / 3), p.Item2 + (k % 3))))];
+            (int, int)[] places =
+                [.. Enumerable.Range(0, 25).Select(p => (p / 5, p % 5))
+                .Where(p => Enumerable.Range(0, 9).All(k => image[k] == Padded(p.Item1 + (k / 3), p.Item2 + (k % 3))))];
             Assert.IsNotEmpty(places, string.Join(' ', image));
             seen.UnionWith(places);
         }

@@ -7,24 +7,32 @@ using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Tests.Devices;
 
-// Training with everything on a device with memory of its own: all nodes there (a fallback to the CPU is refused at load), under full validation.
-// ORTCPR_DEVICE=cuda runs them on a GPU.
+// Training with everything on a device with memory of its own: all nodes there (a fallback to the CPU is refused at load), under full
+// validation. ORTCPR_DEVICE=cuda runs them on a GPU.
 [TestClass]
 [DoNotParallelize]
 public sealed class DeviceTrainingTests
 {
     private const int Steps = 20;
 
-    private static OptimizerOptions Cpr => new() { Groups = [UpdateRule.AdamCpr(1e-3, constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.9) })], MaxGradientNorm = 1 };
+    private static OptimizerOptions Cpr =>
+        new()
+        {
+            Groups = [UpdateRule.AdamCpr(1e-3, constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.9) })],
+            MaxGradientNorm = 1
+        };
 
-    private static TrainingPlan Grokking => TrainingGraphBuilder.Build(TestModels.Grokking, new TrainingOptions { Optimizer = Cpr, Parameters = new() { RegularizeEmbeddings = true } });
+    private static TrainingPlan Grokking =>
+        TrainingGraphBuilder.Build(TestModels.Grokking,
+        new TrainingOptions { Optimizer = Cpr, Parameters = new() { RegularizeEmbeddings = true } });
 
     private static Batch GrokkingBatch(int step)
     {
         var random = new Random(step);
         int size = 4 + (step % 3);
         long[] tokens = [.. Enumerable.Range(0, size).SelectMany(_ => new[] { random.Next(113), random.Next(113), 113L })];
-        return new Batch().Add("tokens", tokens, size, 3).Add("labels", [.. Enumerable.Range(0, size).Select(_ => (long)random.Next(113))], size);
+        return new Batch().Add("tokens", tokens, size, 3)
+            .Add("labels", [.. Enumerable.Range(0, size).Select(_ => (long)random.Next(113))], size);
     }
 
     private static Batch Images(int step)
@@ -49,7 +57,8 @@ public sealed class DeviceTrainingTests
     private static Value Small(OnnxGraph graph, string name, int seed)
     {
         var random = new Random(seed);
-        return graph.AddInitializer(name, TensorData.From<float>([.. Enumerable.Range(0, 64).Select(_ => (float)(0.2 * (random.NextDouble() - 0.5)))], 8, 8));
+        return graph.AddInitializer(name,
+            TensorData.From<float>([.. Enumerable.Range(0, 64).Select(_ => (float)(0.2 * (random.NextDouble() - 0.5)))], 8, 8));
     }
 
     private static (double[] Losses, ConstraintInfo[] Constraints) Train(TrainingPlan graphs, Func<int, Batch> batches, string device)
@@ -71,7 +80,10 @@ public sealed class DeviceTrainingTests
     {
         (double[] expected, ConstraintInfo[] bounds) = Train(graphs, batches, "cpu");
         (double[] actual, ConstraintInfo[] found) = Train(graphs, batches, SoftwareAdapter.DeviceOfChoice);
-        for (int t = 0; t < Steps; t++) Assert.AreEqual(expected[t], actual[t], 1e-4 * Math.Max(1, Math.Abs(expected[t])), $"loss of step {t}");
+        for (int t = 0; t < Steps; t++)
+        {
+            Assert.AreEqual(expected[t], actual[t], 1e-4 * Math.Max(1, Math.Abs(expected[t])), $"loss of step {t}");
+        }
         for (int i = 0; i < bounds.Length; i++)
         {
             Assert.AreEqual(bounds[i].Kappa, found[i].Kappa, 1e-4 * bounds[i].Kappa, bounds[i].Name);
@@ -165,7 +177,9 @@ public sealed class DeviceTrainingTests
         Value y = g.Op("MatMul", [x, Small(model.Graph, "weight", 1)]);
         model.Graph.Outputs.Add(g.Named(y, "y"));
         model.Graph.Outputs.Add(g.Named(g.ReduceSum(g.Mul(y, y), false), "loss"));
-        TrainingPlan graphs = TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = new OutputLoss { Output = "loss" }, TrainingOutputs = ["y", "loss"] });
+        TrainingPlan graphs =
+            TrainingGraphBuilder.Build(GraphWriter.ToBytes(model),
+            new TrainingOptions { Loss = new OutputLoss { Output = "loss" }, TrainingOutputs = ["y", "loss"] });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.DeviceOfChoice });
         using Batch batch = new Batch().Add("x", [.. Enumerable.Range(0, 24).Select(i => i / 24f)], 3, 8);
         double loss = driver.TrainStep(batch);

@@ -26,11 +26,13 @@ public sealed class DeviceTrapTests
         Assert.AreEqual(OrtMemType.Default, batch.Tensors["x"].GetTensorMemoryInfo().GetMemoryType());
     }
 
-    // A binding copies a tensor of the other side once, when it is bound: batches are bound anew each step, rates go through a tensor of the device.
+    // A binding copies a tensor of the other side once, when it is bound: batches are bound anew each step, rates go through a tensor of
+    // the device.
     [TestMethod]
     public void ChangedBatchesAndRates_ReachTheDevice()
     {
-        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = new() { Groups = [UpdateRule.Sgd(0)] } });
+        TrainingPlan graphs =
+            TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = new() { Groups = [UpdateRule.Sgd(0)] } });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1, Device = SoftwareAdapter.Device() });
         float[] x = new float[8];
         using Batch batch = new Batch().Add("x", x, 2, 4).Add("labels", [1L, 2], 2);
@@ -62,7 +64,8 @@ public sealed class DeviceTrapTests
             Assert.IsFalse(output.Producer!.Inputs.Any(i => i?.Name == state), $"{output.Producer} writes '{state}', which it reads");
         }
         Assert.HasCount(0, adapted.Functions);
-        Assert.IsFalse(adapted.Graph.Nodes.Any(n => DeviceCapabilities.WebGpu.Missing.Contains(n.QualifiedType) && n.OpType is not ("Tanh" or "MaxPool")));
+        Assert.IsFalse(adapted.Graph.Nodes.Any(n => DeviceCapabilities.WebGpu.Missing.Contains(n.QualifiedType) && n.OpType
+            is not ("Tanh" or "MaxPool")));
     }
 
     // Graph capture runs the first step twice and ignores later bindings.
@@ -77,7 +80,8 @@ public sealed class DeviceTrapTests
 
     [TestMethod]
     public void CudaGraphs_AreRefused() =>
-        StringAssert.Contains(Assert.ThrowsExactly<DeviceException>(() => new OptimizerDriver(Optimizer(), Start(), new DriverOptions { Device = "cuda,enable_cuda_graph=1" })).Message, "several times");
+        StringAssert.Contains(Assert.ThrowsExactly<DeviceException>(() =>
+            new OptimizerDriver(Optimizer(), Start(), new DriverOptions { Device = "cuda,enable_cuda_graph=1" })).Message, "several times");
 
     private static string Refusal(string option)
     {
@@ -109,7 +113,9 @@ public sealed class DeviceTrapTests
     {
         TrainingPlan graph = TrainingPlan.ForOptimizer([new("w", ElementType.Double, [2], true)], new OptimizerOptions());
         var options = new DriverOptions { Device = SoftwareAdapter.Device() };
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => new OptimizerDriver(graph, new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([1, 2], 2) }, options)).Message, "no float64");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() =>
+            new OptimizerDriver(graph, new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([1, 2], 2) }, options)).Message,
+            "no float64");
     }
 
     [TestMethod]
@@ -117,14 +123,16 @@ public sealed class DeviceTrapTests
     [DataRow("webgpu", "expected cpu")]
     [DataRow("webgpu:", "expected cpu")]
     public void UnknownDevice_IsRefused_WithTheForms(string device, string expected) =>
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => new DriverOptions { Device = device }.Validate()).Message, expected);
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => new DriverOptions { Device = device }.Validate()).Message,
+            expected);
 
     [TestMethod]
     [DataRow("webgpu:/nowhere", "no provider library at '/nowhere'")]
     [DataRow("cuda", "Microsoft.ML.OnnxRuntime.Gpu")]
     [DataRow("cuda:x", "'x' is no device number")]
     public void MissingDevice_SaysWhatToInstall(string device, string expected) =>
-        StringAssert.Contains(Assert.ThrowsExactly<DeviceException>(() => new OptimizerDriver(Optimizer(), Start(), new DriverOptions { Device = device })).Message, expected);
+        StringAssert.Contains(Assert.ThrowsExactly<DeviceException>(() =>
+            new OptimizerDriver(Optimizer(), Start(), new DriverOptions { Device = device })).Message, expected);
 
     [TestMethod]
     [DataRow("Unable to find an entry point named 'OrtSessionOptionsAppendExecutionProvider_CUDA'", "Microsoft.ML.OnnxRuntime.Gpu")]
@@ -143,5 +151,6 @@ public sealed class DeviceTrapTests
         StringAssert.Contains(devices[2].Description, "/nowhere");
     }
 
-    private static Dictionary<string, TensorData> Start() => new() { ["w0"] = TensorData.From<float>(new float[6], 3, 2), ["w1"] = TensorData.From<float>(new float[6], 3, 2) };
+    private static Dictionary<string, TensorData> Start() =>
+        new() { ["w0"] = TensorData.From<float>(new float[6], 3, 2), ["w1"] = TensorData.From<float>(new float[6], 3, 2) };
 }

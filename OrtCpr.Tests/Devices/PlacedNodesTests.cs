@@ -36,18 +36,22 @@ public sealed class PlacedNodesTests
         var g = new GraphBuilder(graph);
         Value x = graph.AddInput("x", ElementType.Float, new Shape(SymbolicInt.Symbol("a"), SymbolicInt.Symbol("b")));
         Value rate = graph.AddInput("rate", ElementType.Float, Shape.Of()), w = graph.AddInput("w", ElementType.Float, Shape.Of(2, 2));
-        Value shape = g.Op("Shape", [x]), count = g.Op("ReduceProd", [shape]), sizes = g.Op("Concat", [g.Constant(TensorData.From<long>([2], 1)), g.Div(count, g.Int(2))], ("axis", 0L));
+        Value shape = g.Op("Shape", [x]), count = g.Op("ReduceProd", [shape]),
+            sizes = g.Op("Concat", [g.Constant(TensorData.From<long>([2], 1)), g.Div(count, g.Int(2))], ("axis", 0L));
         Value scale = g.Div(rate, g.Cast(count, ElementType.Float));
         Value y = g.Op("Reshape", [g.Mul(g.Op("Sin", [x]), scale), sizes]);
-        graph.Outputs.Add(g.Named(GraphBuilder.Typed(y, ElementType.Float, new Shape(SymbolicInt.Symbol("c"), SymbolicInt.Symbol("d"))), "y"));
-        graph.Outputs.Add(g.Named(GraphBuilder.Typed(g.Op("RandomNormalLike", [shape], ("dtype", 1L)), ElementType.Float, Shape.Of(2)), "draw"));
+        graph.Outputs.Add(g.Named(GraphBuilder.Typed(y, ElementType.Float, new Shape(SymbolicInt.Symbol("c"), SymbolicInt.Symbol("d"))),
+            "y"));
+        graph.Outputs.Add(g.Named(GraphBuilder.Typed(g.Op("RandomNormalLike", [shape], ("dtype", 1L)), ElementType.Float, Shape.Of(2)),
+            "draw"));
         graph.Outputs.Add(g.Named(GraphBuilder.Typed(g.Op("Det", [w]), ElementType.Float, Shape.Of()), "det"));
         return model;
     }
 
     [TestMethod]
     public void EveryNode_IsListed_WhereNothingMayBeOnTheCpu() =>
-        CollectionAssert.IsSubsetOf(new[] { "Cast", "Det", "Div", "Mul", "RandomNormalLike", "ReduceProd", "Reshape", "Shape", "Sin" }, OnCpu(Model(), shapes: false));
+        CollectionAssert.IsSubsetOf(new[] { "Cast", "Det", "Div", "Mul", "RandomNormalLike", "ReduceProd", "Reshape", "Shape", "Sin" },
+            OnCpu(Model(), shapes: false));
 
     // The two divisions, of sizes and of a single number by one, are no data; a draw, a determinant and all of x are.
     [TestMethod]
@@ -71,7 +75,8 @@ public sealed class PlacedNodesTests
         try
         {
             File.WriteAllBytes(path, [1, 2, 3]);
-            StringAssert.Contains(Assert.ThrowsExactly<DeviceException>(() => PlacedNodes.OnCpu(path, shapes: true)).Message, "expected the format of 1.31");
+            StringAssert.Contains(Assert.ThrowsExactly<DeviceException>(() => PlacedNodes.OnCpu(path, shapes: true)).Message,
+                "expected the format of 1.31");
         }
         finally
         {

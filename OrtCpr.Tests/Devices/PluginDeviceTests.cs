@@ -14,7 +14,8 @@ public sealed partial class PluginDeviceTests
 
     [TestMethod]
     public void TheDeviceThatNamesTheLibrary_IsTaken() =>
-        Assert.AreEqual(2, PluginDevice.Choose([(Cpu, null), ("Other", "/plugins/libother.so"), ("WebGpuExecutionProvider", Library)], Library, Own));
+        Assert.AreEqual(2, PluginDevice.Choose([(Cpu, null), ("Other", "/plugins/libother.so"), ("WebGpuExecutionProvider", Library)],
+            Library, Own));
 
     [TestMethod]
     public void AProviderThatCameWithTheLibrary_IsTaken_WhereNoneNamesIt() =>

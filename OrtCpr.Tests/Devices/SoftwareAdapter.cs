@@ -2,7 +2,8 @@ using System.Runtime.InteropServices;
 
 namespace OrtCpr.Tests.Devices;
 
-// The WebGPU provider plugin on a Vulkan driver in software, where a folder with both is to be had: named by ORTCPR_WEBGPU, or beside the repository.
+// The WebGPU provider plugin on a Vulkan driver in software, where a folder with both is to be had: named by ORTCPR_WEBGPU, or beside the
+// repository.
 internal static class SoftwareAdapter
 {
     private const string SoftwareDriver = "vk_swiftshader_icd.json", VulkanLoader = "libvulkan.so.1";
@@ -17,7 +18,10 @@ internal static class SoftwareAdapter
     public static string Device(string options = "validationMode=full")
     {
         if (Folder is null)
-            Assert.Inconclusive("There is no WebGPU provider plugin here: set ORTCPR_WEBGPU to the folder that holds it (with a Vulkan driver in software for machines without a GPU).");
+        {
+            Assert.Inconclusive("There is no WebGPU provider plugin here: set ORTCPR_WEBGPU to the folder that holds it (with a Vulkan "
+                + "driver in software for machines without a GPU).");
+        }
         _ = Prepared.Value;
         return $"webgpu:{Folder},{options}";
     }
@@ -33,8 +37,8 @@ internal static class SoftwareAdapter
         return null;
     }
 
-    /// <summary>Points the plugin at a Vulkan driver in software that lies beside it. The C library's environment, since the plugin does not see
-    /// .NET's copy of it.</summary>
+    /// <summary>Points the plugin at a Vulkan driver in software that lies beside it. The C library's environment, since the plugin does
+    /// not see .NET's copy of it.</summary>
     /// <returns>Whether there is one.</returns>
     private static bool Prepare()
     {

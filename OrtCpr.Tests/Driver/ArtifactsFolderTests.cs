@@ -44,17 +44,31 @@ public sealed class ArtifactsFolderTests
     public void AJobThatIsWrittenOver_IsTheOldOneOrTheNewOne()
     {
         using var folder = new TemporaryFolder();
-        using TrainingDriver old = Create(), other = new(TrainingGraphBuilder.Build(TestModels.Linear()), new DriverOptions { Threads = 1 });
+        using TrainingDriver old = Create(),
+            other = new(TrainingGraphBuilder.Build(TestModels.Linear()), new DriverOptions { Threads = 1 });
         ArtifactsFolder.Save(old, folder["job"]);
         ArtifactsFolder.Save(other, folder["other"]);
         string staging = Path.Combine(folder["job"], ".new");
         Directory.CreateDirectory(staging);
         string[] files = [.. Directory.GetFiles(folder["other"]).OrderBy(f => Path.GetFileName(f) == "checkpoint.safetensors")];
         foreach (string file in files[..^1]) File.Copy(file, Path.Combine(staging, Path.GetFileName(file)));
-        using (TrainingDriver found = ArtifactsFolder.Load(folder["job"])) CollectionAssert.AreEqual(old.ToBuffer().ToDoubles(), found.ToBuffer().ToDoubles());
+        using (TrainingDriver found = ArtifactsFolder.Load(folder["job"]))
+        {
+            CollectionAssert.AreEqual(old.ToBuffer().ToDoubles(),
+            found.ToBuffer().ToDoubles());
+        }
+
         File.Copy(files[^1], Path.Combine(staging, Path.GetFileName(files[^1])));
-        foreach (string file in files[..2]) File.Move(Path.Combine(staging, Path.GetFileName(file)), Path.Combine(folder["job"], Path.GetFileName(file)), overwrite: true);
-        using (TrainingDriver found = ArtifactsFolder.Load(folder["job"])) CollectionAssert.AreEqual(other.ToBuffer().ToDoubles(), found.ToBuffer().ToDoubles());
+        foreach (string file in files[..2])
+        {
+            File.Move(Path.Combine(staging, Path.GetFileName(file)), Path.Combine(folder["job"], Path.GetFileName(file)), overwrite: true);
+        }
+        using (TrainingDriver found = ArtifactsFolder.Load(folder["job"]))
+        {
+            CollectionAssert.AreEqual(other.ToBuffer().ToDoubles(),
+            found.ToBuffer().ToDoubles());
+        }
+
         Assert.IsFalse(Directory.Exists(staging));
     }
 
@@ -95,12 +109,15 @@ public sealed class ArtifactsFolderTests
         {
             byte[] bytes = File.ReadAllBytes(name);
             File.WriteAllBytes(name, bytes[..(bytes.Length / 2)]);
-            StringAssert.Contains(Assert.Throws<OrtCprException>(() => ArtifactsFolder.Load(folder["job"])).Message, Path.GetFileName(name));
+            StringAssert.Contains(Assert.Throws<OrtCprException>(() => ArtifactsFolder.Load(folder["job"])).Message,
+                Path.GetFileName(name));
             File.Delete(name);
-            StringAssert.Contains(Assert.Throws<OrtCprException>(() => ArtifactsFolder.Load(folder["job"])).Message, Path.GetFileName(name));
+            StringAssert.Contains(Assert.Throws<OrtCprException>(() => ArtifactsFolder.Load(folder["job"])).Message,
+                Path.GetFileName(name));
             File.WriteAllBytes(name, bytes);
         }
         File.WriteAllText(folder["job"] + "/training.json", "{\"FormatVersion\": 99}");
-        StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => ArtifactsFolder.Load(folder["job"])).Message, "format version 99");
+        StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => ArtifactsFolder.Load(folder["job"])).Message,
+            "format version 99");
     }
 }

@@ -18,19 +18,25 @@ public sealed class BatchTests
     }
 
     [TestMethod]
-    public void MissingEntry_IsNamed() => StringAssert.Contains(Refusal(new Batch().Add("x", new float[8], 2, 4)), "'labels' Int64[batch] is missing");
+    public void MissingEntry_IsNamed() =>
+        StringAssert.Contains(Refusal(new Batch().Add("x", new float[8], 2, 4)), "'labels' Int64[batch] is missing");
 
     [TestMethod]
-    public void WrongType_IsNamed() => StringAssert.Contains(Refusal(new Batch().Add("x", new double[8], 2, 4).Add("labels", new long[2], 2)), "expected 'x' Float[batch,4], found Double[2,4]");
+    public void WrongType_IsNamed() =>
+        StringAssert.Contains(Refusal(new Batch().Add("x", new double[8], 2, 4).Add("labels", new long[2], 2)),
+        "expected 'x' Float[batch,4], found Double[2,4]");
 
     [TestMethod]
-    public void WrongFixedDimension_IsNamed() => StringAssert.Contains(Refusal(new Batch().Add("x", new float[10], 2, 5).Add("labels", new long[2], 2)), "dimension 1 must be 4");
+    public void WrongFixedDimension_IsNamed() =>
+        StringAssert.Contains(Refusal(new Batch().Add("x", new float[10], 2, 5).Add("labels", new long[2], 2)), "dimension 1 must be 4");
 
     [TestMethod]
-    public void WrongRank_IsNamed() => StringAssert.Contains(Refusal(new Batch().Add("x", new float[8], 8).Add("labels", new long[2], 2)), "found Float[8]");
+    public void WrongRank_IsNamed() =>
+        StringAssert.Contains(Refusal(new Batch().Add("x", new float[8], 8).Add("labels", new long[2], 2)), "found Float[8]");
 
     [TestMethod]
-    public void UnequalSymbol_IsNamed() => StringAssert.Contains(Refusal(new Batch().Add("x", new float[8], 2, 4).Add("labels", new long[3], 3)), "'batch' is 2 in 'x'");
+    public void UnequalSymbol_IsNamed() =>
+        StringAssert.Contains(Refusal(new Batch().Add("x", new float[8], 2, 4).Add("labels", new long[3], 3)), "'batch' is 2 in 'x'");
 
     [TestMethod]
     public void UnknownEntry_IsNamed_WithTheKnownOnes()

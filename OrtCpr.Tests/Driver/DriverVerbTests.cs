@@ -9,10 +9,11 @@ namespace OrtCpr.Tests.Driver;
 [TestClass]
 public sealed class DriverVerbTests
 {
-    private static TrainingDriver Create(OptimizerOptions? optimizer = null) => new(TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions
-    {
-        Optimizer = optimizer ?? new() { Groups = [UpdateRule.AdamW(1e-2, 0.1)] },
-    }), new DriverOptions { Threads = 1 });
+    private static TrainingDriver Create(OptimizerOptions? optimizer = null) =>
+        new(TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions
+        {
+            Optimizer = optimizer ?? new() { Groups = [UpdateRule.AdamW(1e-2, 0.1)] },
+        }), new DriverOptions { Threads = 1 });
 
     private static void Step(TrainingDriver driver, int seed = 1)
     {
@@ -33,7 +34,10 @@ public sealed class DriverVerbTests
         Assert.AreEqual(2, driver.Optimizer.Freeze("fc1.*"));
         Assert.AreEqual(0, driver.Optimizer.Freeze("fc1.weight"), "frozen already");
         Step(driver);
-        for (int i = 0; i < frozen.Length; i++) CollectionAssert.AreEqual(before[i], driver.Optimizer.Get(frozen[i]).ToDoubles(), frozen[i]);
+        for (int i = 0; i < frozen.Length; i++)
+        {
+            CollectionAssert.AreEqual(before[i], driver.Optimizer.Get(frozen[i]).ToDoubles(), frozen[i]);
+        }
         CollectionAssert.AreNotEqual(other, driver.GetParameter("fc2.weight").ToDoubles());
         Assert.AreEqual(2, driver.Optimizer.Unfreeze(@"regex:fc1\..*"));
         Step(driver);
@@ -41,7 +45,8 @@ public sealed class DriverVerbTests
         long[] steps = driver.Optimizer.Get("step").ToInt64s();
         int index = driver.Plan.Trained.ToList().FindIndex(p => p.Name == "fc1.weight");
         Assert.AreEqual(2, steps[index], "the frozen step does not count");
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Optimizer.Freeze("nothing*")).Message, "'nothing*' fit no trained parameter");
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Optimizer.Freeze("nothing*")).Message,
+            "'nothing*' fit no trained parameter");
     }
 
     [TestMethod]
@@ -86,7 +91,8 @@ public sealed class DriverVerbTests
         Step(driver);
         Assert.AreEqual(0.025, driver.Optimizer.GetScalar("weight_decay"), 1e-12);
         Assert.AreEqual(1e-2, driver.Optimizer.GetLearningRate(), 1e-12);
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Optimizer.SetSchedule(null, scalar: "momentum")).Message, "it has: learning_rate, weight_decay");
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Optimizer.SetSchedule(null, scalar: "momentum")).Message,
+            "it has: learning_rate, weight_decay");
         Assert.ThrowsExactly<OptionException>(() => driver.SetSchedule(new StepSchedule(0)));
         Assert.ThrowsExactly<DriverException>(() => driver.SetSchedule(new StepSchedule(1), 3));
     }
@@ -127,7 +133,8 @@ public sealed class DriverVerbTests
         var constraint = new ConstrainNorm { Bound = Bound.Fixed(1), EvaluateAt = EvaluateAt.Previous };
         ParameterSpec[] parameters = [new("w", ElementType.Double, [1], true)];
         OptimizerOptions options = new() { Groups = [UpdateRule.Sgd(0.5, constraint: constraint)] };
-        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, options), new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([2], 1) });
+        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, options),
+            new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>([2], 1) });
         driver.Set("w_grad", TensorData.From<double>([1], 1));
         driver.Step();
         Assert.AreEqual(3, driver.GetConstraints()[0].Lambda, 1e-12);
@@ -142,7 +149,9 @@ public sealed class DriverVerbTests
     {
         var constraint = new ConstrainNorm { Regularizer = regularizer, Bound = Bound.Fixed(1.5, KappaScale.Mean) };
         ParameterSpec[] parameters = [new("w", ElementType.Float, [4], true)];
-        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: constraint)] }), new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([1, 2, 3, 4], 4) });
+        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters,
+            new OptimizerOptions { Groups = [UpdateRule.AdamCpr(constraint: constraint)] }),
+            new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([1, 2, 3, 4], 4) });
         Assert.AreEqual(expected, driver.GetConstraints()[0].Kappa, 1e-6);
     }
 
@@ -151,7 +160,8 @@ public sealed class DriverVerbTests
     {
         ParameterSpec[] parameters = [new("w", ElementType.Float, [3], false)];
         OptimizerOptions options = new() { Groups = [UpdateRule.Sgd(1)], MaxGradientValue = 0.5 };
-        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, options), new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([0, 0, 0], 3) });
+        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, options),
+            new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>([0, 0, 0], 3) });
         driver.Set("w_grad", TensorData.From<float>([3, -2, 0.25f], 3));
         driver.Step();
         CollectionAssert.AreEqual(new[] { -0.5f, 0.5f, -0.25f }, driver.Get("w").ToArray<float>());

@@ -5,7 +5,8 @@ using OrtCpr.Graph.Losses;
 
 namespace OrtCpr.Tests.Driver;
 
-/// <summary>What a fit does when something is wrong: callbacks that throw, batches that are not finite, checkpoints that are damaged.</summary>
+/// <summary>What a fit does when something is wrong: callbacks that throw, batches that are not finite, checkpoints that are
+/// damaged.</summary>
 [TestClass]
 public sealed class FitFailureTests
 {
@@ -30,10 +31,13 @@ public sealed class FitFailureTests
     {
         using TrainingDriver driver = FitTests.Create();
         Fragile[] callbacks = [new(false), new(false), new(true), new(false)];
-        Assert.ThrowsExactly<InvalidOperationException>(() => new Trainer(driver).Fit(FitTests.Batches, new FitOptions { Callbacks = [.. callbacks] }));
+        Assert.ThrowsExactly<InvalidOperationException>(() =>
+            new Trainer(driver).Fit(FitTests.Batches, new FitOptions { Callbacks = [.. callbacks] }));
         CollectionAssert.AreEqual(new[] { 1, 1, 1, 0 }, callbacks.Select(c => c.Ended).ToArray());
         callbacks = [new(false, failsToEnd: true), new(false)];
-        Assert.AreEqual("end", Assert.ThrowsExactly<InvalidOperationException>(() => new Trainer(driver).Fit(FitTests.Batches, new FitOptions { Callbacks = [.. callbacks] })).Message);
+        Assert.AreEqual("end",
+            Assert.ThrowsExactly<InvalidOperationException>(() =>
+            new Trainer(driver).Fit(FitTests.Batches, new FitOptions { Callbacks = [.. callbacks] })).Message);
         Assert.AreEqual(1, callbacks[1].Ended);
     }
 
@@ -58,10 +62,27 @@ public sealed class FitFailureTests
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = FitTests.Create();
         var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
-        TrainingCheckpoint.Save(driver, checkpoint.LastPath, new TrainingProgress { Extra = new Dictionary<string, string> { ["fit.steps"] = "x", ["fit.loss_sum"] = "0", ["fit.seconds"] = "-1", ["fit.best"] = "NaN" } });
-        string message = Assert.ThrowsExactly<CheckpointException>(() => new Trainer(driver).Fit(FitTests.Batches, new FitOptions { Checkpoint = checkpoint })).Message;
-        foreach (string part in new[] { "'fit.steps' is 'x'", "'fit.loss_weight' is missing", "'fit.seconds' is '-1'" }) StringAssert.Contains(message, part);
-        foreach (string state in new[] { "", "1", "a 1", "1 a", "1 2 3" }) Assert.ThrowsExactly<CheckpointException>(() => new EarlyStopping(2).Restore(state));
+        TrainingCheckpoint.Save(driver, checkpoint.LastPath,
+            new TrainingProgress
+            {
+                Extra = new Dictionary<string, string>
+                {
+                    ["fit.steps"] = "x",
+                    ["fit.loss_sum"] = "0",
+                    ["fit.seconds"] = "-1",
+                    ["fit.best"] = "NaN"
+                }
+            });
+        string message = Assert.ThrowsExactly<CheckpointException>(() =>
+            new Trainer(driver).Fit(FitTests.Batches, new FitOptions { Checkpoint = checkpoint })).Message;
+        foreach (string part in new[] { "'fit.steps' is 'x'", "'fit.loss_weight' is missing", "'fit.seconds' is '-1'" })
+        {
+            StringAssert.Contains(message, part);
+        }
+        foreach (string state in new[] { "", "1", "a 1", "1 a", "1 2 3" })
+        {
+            Assert.ThrowsExactly<CheckpointException>(() => new EarlyStopping(2).Restore(state));
+        }
     }
 
     [TestMethod]
@@ -85,7 +106,8 @@ public sealed class FitFailureTests
     public void AnOrtValue_IsBorrowed()
     {
         using TrainingDriver driver = FitTests.Create();
-        using OrtValue x = OrtValue.CreateTensorValueFromMemory(new float[8], [2, 4]), labels = OrtValue.CreateTensorValueFromMemory(new long[2], [2]);
+        using OrtValue x = OrtValue.CreateTensorValueFromMemory(new float[8], [2, 4]),
+            labels = OrtValue.CreateTensorValueFromMemory(new long[2], [2]);
         double first, second;
         using (Batch batch = new Batch().Add("x", x).Add("labels", labels)) first = driver.TrainStep(batch);
         using (Batch batch = new Batch().Add("x", x).Add("labels", labels)) second = driver.TrainStep(batch);
@@ -99,6 +121,8 @@ public sealed class FitFailureTests
         Assert.AreEqual("labels", new CrossEntropyLoss().Labels.Single());
         Assert.AreEqual("target", new MseLoss().Labels.Single());
         Assert.IsEmpty(new OutputLoss().Labels);
-        Assert.AreEqual("labels,y", string.Join(',', new WeightedSumLoss((new CrossEntropyLoss(), 1), (new L1Loss { TargetName = "y" }, 1), (new CrossEntropyLoss(), 2)).Labels));
+        Assert.AreEqual("labels,y",
+            string.Join(',', new WeightedSumLoss((new CrossEntropyLoss(), 1), (new L1Loss { TargetName = "y" }, 1),
+            (new CrossEntropyLoss(), 2)).Labels));
     }
 }

@@ -14,7 +14,8 @@ public sealed class FitTests
         Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(3) })] },
     }), new DriverOptions { Threads = 1 });
 
-    internal static IEnumerable<Batch> Batches(long epoch) => Enumerable.Range(1, 5).Select(i => TestModels.Batch(3 + i, seed: (int)(100 * epoch) + i));
+    internal static IEnumerable<Batch> Batches(long epoch) =>
+        Enumerable.Range(1, 5).Select(i => TestModels.Batch(3 + i, seed: (int)(100 * epoch) + i));
 
     private sealed class Recorder(Func<long, bool>? when = null, Action? then = null) : TrainerCallback
     {
@@ -28,9 +29,11 @@ public sealed class FitTests
             if (when?.Invoke(report.Step) == true) then!();
         }
 
-        public override void OnEvaluated(Trainer trainer, EvaluationReport report, FitControl control) => Lines.Add(FormattableString.Invariant($"evaluated {report.Step} {report.Loss:R}"));
+        public override void OnEvaluated(Trainer trainer, EvaluationReport report, FitControl control) =>
+            Lines.Add(FormattableString.Invariant($"evaluated {report.Step} {report.Loss:R}"));
 
-        public override void OnEpochEnd(Trainer trainer, EpochReport report, FitControl control) => Lines.Add(FormattableString.Invariant($"epoch {report.Epoch} {report.Step} {report.Loss:R}"));
+        public override void OnEpochEnd(Trainer trainer, EpochReport report, FitControl control) =>
+            Lines.Add(FormattableString.Invariant($"epoch {report.Epoch} {report.Step} {report.Loss:R}"));
 
         public override void OnFitEnd(Trainer trainer) => Lines.Add("end");
     }
@@ -57,7 +60,12 @@ public sealed class FitTests
             using var folder = new TemporaryFolder();
             using var source = new CancellationTokenSource();
             var first = new Recorder(step => step == at, source.Cancel);
-            using (TrainingDriver driver = Create()) Assert.ThrowsExactly<OperationCanceledException>(() => new Trainer(driver).Fit(Batches, Options(first, folder.FolderPath), source.Token));
+            using (TrainingDriver driver = Create())
+            {
+                Assert.ThrowsExactly<OperationCanceledException>(() =>
+                new Trainer(driver).Fit(Batches, Options(first, folder.FolderPath), source.Token));
+            }
+
             var second = new Recorder();
             using TrainingDriver resumed = Create();
             FitResult result = new Trainer(resumed).Fit(Batches, Options(second, folder.FolderPath));
@@ -66,7 +74,8 @@ public sealed class FitTests
             CollectionAssert.AreEqual(reference.ToBuffer().ToDoubles(), resumed.ToBuffer().ToDoubles(), $"cancelled after step {at}");
             // Epoch losses count batches of both sittings.
             string[] ends = [.. first.Lines.Concat(second.Lines).Where(l => l.StartsWith("epoch", StringComparison.Ordinal))];
-            CollectionAssert.AreEqual(whole.Lines.Where(l => l.StartsWith("epoch", StringComparison.Ordinal)).ToArray(), ends, $"cancelled after step {at}");
+            CollectionAssert.AreEqual(whole.Lines.Where(l => l.StartsWith("epoch", StringComparison.Ordinal)).ToArray(), ends,
+                $"cancelled after step {at}");
         }
     }
 
@@ -139,9 +148,14 @@ public sealed class FitTests
             Metrics = [new Accuracy(), new Accuracy()],
             Checkpoint = new CheckpointOptions("") { EverySteps = -1, EveryEpochs = 0, Best = "speed" },
         })).Message;
-        foreach (string part in new[] { "EvaluateEverySteps is -1", "several of the name 'accuracy'", "Folder is empty", "EverySteps is -1", "EveryEpochs is 0", "there is no Validation", "Best is 'speed'; expected one of loss, accuracy" })
+        foreach (string part in new[] { "EvaluateEverySteps is -1", "several of the name 'accuracy'", "Folder is empty",
+            "EverySteps is -1", "EveryEpochs is 0", "there is no Validation", "Best is 'speed'; expected one of loss, accuracy" })
+        {
             StringAssert.Contains(message, part);
-        Assert.ThrowsExactly<OptionException>(() => new Trainer(driver).Fit(Batches, new FitOptions { Callbacks = [new EarlyStopping(0, "speed")] }));
+        }
+
+        Assert.ThrowsExactly<OptionException>(() =>
+            new Trainer(driver).Fit(Batches, new FitOptions { Callbacks = [new EarlyStopping(0, "speed")] }));
     }
 
     [TestMethod]
@@ -150,10 +164,12 @@ public sealed class FitTests
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = Create();
         var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
-        // Saved before the first step it is the start of any fit: so a process leaves it that was killed between ArtifactsFolder.Save and its fit.
+        // Saved before the first step it is the start of any fit: so a process leaves it that was killed between ArtifactsFolder.Save and
+        // its fit.
         TrainingCheckpoint.Save(driver, checkpoint.LastPath);
         Assert.AreEqual(5, new Trainer(driver).Fit(Batches, new FitOptions { Checkpoint = checkpoint }).Steps);
         TrainingCheckpoint.Save(driver, checkpoint.LastPath);
-        StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => new Trainer(driver).Fit(Batches, new FitOptions { Checkpoint = checkpoint })).Message, "was not written by a fit");
+        StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() =>
+            new Trainer(driver).Fit(Batches, new FitOptions { Checkpoint = checkpoint })).Message, "was not written by a fit");
     }
 }

@@ -28,7 +28,10 @@ public sealed class GradientSessionTests
         double[] gradient = all[model.Gradients["weight"]].ToDoubles();
         for (int o = 0; o < 3; o++)
         {
-            for (int i = 0; i < 4; i++) Assert.AreEqual((o - 1) * Enumerable.Range(0, rows).Sum(r => (4.0 * r) + i), gradient[(4 * o) + i], 1e-4);
+            for (int i = 0; i < 4; i++)
+            {
+                Assert.AreEqual((o - 1) * Enumerable.Range(0, rows).Sum(r => (4.0 * r) + i), gradient[(4 * o) + i], 1e-4);
+            }
         }
         Assert.HasCount(1, session.Run(batch, "logits"));
     }

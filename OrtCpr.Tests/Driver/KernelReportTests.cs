@@ -19,7 +19,8 @@ public sealed class KernelReportTests
         IReadOnlyList<KernelReport> report = Train(new DriverOptions { Threads = 1 });
         KernelReport[] bodies = [.. report.Where(r => r.BodyReason is not null)];
         Assert.IsEmpty(bodies, string.Join('\n', bodies.Select(b => b.ToString())));
-        CollectionAssert.AreEquivalent(new[] { "training", "accumulation", "evaluation", "optimizer" }, report.Select(r => r.Graph).Distinct().ToArray());
+        CollectionAssert.AreEquivalent(new[] { "training", "accumulation", "evaluation", "optimizer" },
+            report.Select(r => r.Graph).Distinct().ToArray());
         Assert.IsTrue(report.All(r => r.Calls > 0));
     }
 

@@ -13,8 +13,10 @@ public sealed class NameTests
 {
     private static readonly string[] Taken =
     [
-        "step", "learning_rate", "weight_decay", "apply", "gradient_scale", "gradient_present", "grad_norm", "step_applied", "skipped_steps", "cpr.lambda", "cpr.kappa",
-        "cpr.detector", "loss", "labels", "lazy_reset_grad", "ortcpr.dropout_key", "w_grad", "w.updated", "w.exp_avg", "w.step", "w.lambda", "w_grad.accumulation.buffer",
+        "step", "learning_rate", "weight_decay", "apply", "gradient_scale", "gradient_present", "grad_norm", "step_applied",
+            "skipped_steps", "cpr.lambda", "cpr.kappa",
+        "cpr.detector", "loss", "labels", "lazy_reset_grad", "ortcpr.dropout_key", "w_grad", "w.updated", "w.exp_avg", "w.step", "w.lambda",
+            "w_grad.accumulation.buffer",
         "parameter", "flat.parameter", "重み", "Gewicht/ä b", "ω",
     ];
 
@@ -35,9 +37,14 @@ public sealed class NameTests
         using var folder = new TemporaryFolder();
         var options = new TrainingOptions
         {
-            Optimizer = new OptimizerOptions { Groups = [UpdateRule.AdamCpr(1e-2, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(2) })] },
+            Optimizer = new OptimizerOptions
+            {
+                Groups = [UpdateRule.AdamCpr(1e-2,
+                constraint: new ConstrainNorm { Bound = Bound.AfterSteps(2) })]
+            },
         };
-        using TrainingDriver driver = new(TrainingGraphBuilder.Build(model, options)), other = new(TrainingGraphBuilder.Build(model, options));
+        using TrainingDriver driver = new(TrainingGraphBuilder.Build(model, options)),
+            other = new(TrainingGraphBuilder.Build(model, options));
         float[] x = [.. Enumerable.Range(0, 32).Select(i => MathF.Sin(i))];
         long[] labels = [.. Enumerable.Range(0, 8).Select(i => (long)(i % 3))];
         using Batch batch = new();

@@ -12,7 +12,8 @@ public sealed class ScheduleTests
         [new ConstantSchedule(4), Points((0, 0), (2, 0.5), (4, 1), (400, 1))],
         [new LinearSchedule(20, 4), Points((1, 0.25), (4, 1), (12, 0.5), (20, 0), (30, 0))],
         [new LinearSchedule(10, 0, 0.2), Points((0, 1), (5, 0.6), (10, 0.2))],
-        [new CosineSchedule(30, 5, 0.1), Points((0, 0), (3, 0.6), (5, 1), (15, 0.1 + (0.9 * (1 + Math.Cos(Math.PI * 10 / 25)) / 2)), (30, 0.1), (1000, 0.1))],
+        [new CosineSchedule(30, 5, 0.1),
+            Points((0, 0), (3, 0.6), (5, 1), (15, 0.1 + (0.9 * (1 + Math.Cos(Math.PI * 10 / 25)) / 2)), (30, 0.1), (1000, 0.1))],
         [new PolynomialSchedule(10, 2), Points((0, 1), (5, 0.25), (10, 0), (11, 0))],
         [new ExponentialSchedule(0.9), Points((0, 1), (1, 0.9), (7, Math.Pow(0.9, 7)))],
         [new StepSchedule(3, 0.5, 2), Points((1, 0.5), (2, 1), (4, 1), (5, 0.5), (8, 0.25))],
@@ -62,10 +63,18 @@ public sealed class ScheduleTests
     {
         string message = Assert.ThrowsExactly<OptionException>(() => new CosineSchedule(0, -1, -2).Validate()).Message;
         foreach (string part in new[] { "TotalSteps is 0", "WarmupSteps is -1", "FinalFactor is -2" }) StringAssert.Contains(message, part);
-        message = Assert.ThrowsExactly<OptionException>(() => new SequenceSchedule([new StepSchedule(0), new ConstantSchedule()], [3, 2]).Validate()).Message;
-        foreach (string part in new[] { "Schedules[0]: StepSize is 0", "Milestones has 2 entries; expected 1" }) StringAssert.Contains(message, part);
-        message = Assert.ThrowsExactly<OptionException>(() => new PlateauSchedule(1, -1) { Cooldown = -1, Threshold = -1, MinimumFactor = -1 }.Validate()).Message;
-        foreach (string part in new[] { "Decay is 1", "Patience is -1", "Cooldown is -1", "Threshold is -1", "MinimumFactor is -1" }) StringAssert.Contains(message, part);
+        message = Assert.ThrowsExactly<OptionException>(() =>
+            new SequenceSchedule([new StepSchedule(0), new ConstantSchedule()], [3, 2]).Validate()).Message;
+        foreach (string part in new[] { "Schedules[0]: StepSize is 0", "Milestones has 2 entries; expected 1" })
+        {
+            StringAssert.Contains(message, part);
+        }
+        message = Assert.ThrowsExactly<OptionException>(() =>
+            new PlateauSchedule(1, -1) { Cooldown = -1, Threshold = -1, MinimumFactor = -1 }.Validate()).Message;
+        foreach (string part in new[] { "Decay is 1", "Patience is -1", "Cooldown is -1", "Threshold is -1", "MinimumFactor is -1" })
+        {
+            StringAssert.Contains(message, part);
+        }
         Assert.ThrowsExactly<OptionException>(() => new OneCycleSchedule(1, 1).Validate());
         Assert.ThrowsExactly<OptionException>(() => new MultiStepSchedule([3, 3]).Validate());
     }

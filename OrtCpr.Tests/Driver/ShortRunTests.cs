@@ -9,17 +9,22 @@ namespace OrtCpr.Tests.Driver;
 [TestClass]
 public sealed class ShortRunTests
 {
-    private static TrainingDriver Create(ConstrainNorm? constraint = null, long? totalSteps = null) => new(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions
-    {
-        Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: constraint)], TotalSteps = totalSteps },
-    }), new DriverOptions { Threads = 1 });
+    private static TrainingDriver Create(ConstrainNorm? constraint = null, long? totalSteps = null) =>
+        new(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions
+        {
+            Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: constraint)], TotalSteps = totalSteps },
+        }), new DriverOptions { Threads = 1 });
 
     private static TensorSource Table(int rows)
     {
         var random = new Random(3);
         float[] x = [.. Enumerable.Range(0, rows * 4).Select(_ => (float)random.NextDouble() - 0.5f)];
         long[] labels = [.. Enumerable.Range(0, rows).Select(i => x[4 * i] > 0 ? 1L : 0)];
-        return new TensorSource(new Dictionary<string, TensorData> { ["x"] = TensorData.From<float>(x, rows, 4), ["labels"] = TensorData.From<long>(labels, rows) });
+        return new TensorSource(new Dictionary<string, TensorData>
+        {
+            ["x"] = TensorData.From<float>(x, rows, 4),
+            ["labels"] = TensorData.From<long>(labels, rows)
+        });
     }
 
     private sealed class Listener : TrainerCallback
@@ -42,9 +47,11 @@ public sealed class ShortRunTests
     {
         using TrainingDriver driver = Create();
         (DataSource training, DataSource validation) = Table(150).Split(0.8);
-        DataLoader batches = new(training, driver.Plan.BatchInputs), held = new(validation, driver.Plan.BatchInputs, new DataLoaderOptions { Shuffle = false });
+        DataLoader batches = new(training, driver.Plan.BatchInputs),
+            held = new(validation, driver.Plan.BatchInputs, new DataLoaderOptions { Shuffle = false });
         var listener = new Listener();
-        FitResult result = new Trainer(driver).Fit(batches, new FitOptions { Epochs = 20, Validation = held, Metrics = [new Accuracy()], Callbacks = [listener] });
+        FitResult result = new Trainer(driver)
+            .Fit(batches, new FitOptions { Epochs = 20, Validation = held, Metrics = [new Accuracy()], Callbacks = [listener] });
         Assert.AreEqual(80, result.Steps);
         StringAssert.StartsWith(result.ConstraintSummary, "bounds set 1/1");
         Assert.AreEqual(16, listener.SetAt[0]);
@@ -75,7 +82,9 @@ public sealed class ShortRunTests
         using TrainingDriver other = Create();
         // Of batches whose number nobody knows the length of the run is not known.
         Assert.IsEmpty(new Trainer(other).Fit(FitTests.Batches, new FitOptions { Epochs = 2 }).Warnings);
-        Assert.IsEmpty(new Trainer(other).Fit(BatchSource.From(_ => FitTests.Batches(0), 5), new FitOptions { Epochs = 1000, MaxSteps = 1600, Callbacks = [new Stop()] }).Warnings);
+        Assert.IsEmpty(new Trainer(other)
+            .Fit(BatchSource.From(_ => FitTests.Batches(0), 5),
+            new FitOptions { Epochs = 1000, MaxSteps = 1600, Callbacks = [new Stop()] }).Warnings);
     }
 
     private sealed class Stop : TrainerCallback

@@ -7,7 +7,9 @@ namespace OrtCpr.Tests.Driver;
 [TestClass]
 public sealed class TrainerTests
 {
-    private static TrainingDriver Create() => new(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = new() { Groups = [UpdateRule.AdamW(1e-2)] } }), new DriverOptions { Threads = 1 });
+    private static TrainingDriver Create() =>
+        new(TrainingGraphBuilder.Build(TestModels.Linear(),
+        new TrainingOptions { Optimizer = new() { Groups = [UpdateRule.AdamW(1e-2)] } }), new DriverOptions { Threads = 1 });
 
     private static IEnumerable<Batch> Batches(int count) => Enumerable.Range(1, count).Select(i => TestModels.Batch(3 + i, seed: i));
 
@@ -108,7 +110,8 @@ public sealed class TrainerTests
             source.Cancel();
             return false;
         });
-        Assert.ThrowsExactly<OperationCanceledException>(() => trainer.Fit(Batches(5), new FitOptions { Callbacks = [canceller] }, source.Token));
+        Assert.ThrowsExactly<OperationCanceledException>(() =>
+            trainer.Fit(Batches(5), new FitOptions { Callbacks = [canceller] }, source.Token));
         CollectionAssert.AreEqual(last, driver.ToBuffer().ToDoubles());
     }
 
@@ -119,7 +122,15 @@ public sealed class TrainerTests
         driver.SetSchedule(new PlateauSchedule(0.5, 0) { Threshold = 1e9, AbsoluteThreshold = true });
         var recorder = new Recorder();
         var seen = new List<StepReport>();
-        new Trainer(driver).Fit(Batches(2), new FitOptions { Epochs = 4, EvaluateEvery = 2, Validation = BatchSource.From(_ => Batches(2)), Callbacks = [recorder], Progress = new Reporter(seen.Add) });
+        new Trainer(driver).Fit(Batches(2),
+            new FitOptions
+            {
+                Epochs = 4,
+                EvaluateEvery = 2,
+                Validation = BatchSource.From(_ => Batches(2)),
+                Callbacks = [recorder],
+                Progress = new Reporter(seen.Add)
+            });
         CollectionAssert.AreEqual(new[] { false, true, false, true }, recorder.Epochs.Select(e => e.ValidationLoss is not null).ToArray());
         Assert.AreEqual(0.5e-2, driver.Optimizer.GetLearningRate(), 1e-12);
         Assert.HasCount(8, seen);
@@ -137,7 +148,8 @@ public sealed class TrainerTests
         using Batch batch = new Batch().Add("x", new float[8], 2, 4);
         using Prediction prediction = driver.Predict(batch);
         Assert.AreEqual(6L, prediction["logits"].GetTensorTypeAndShape().ElementCount);
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Predict(batch, "nothing")).Message, "no output 'nothing'; it has logits");
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Predict(batch, "nothing")).Message,
+            "no output 'nothing'; it has logits");
         Assert.ThrowsExactly<DriverException>(() => driver.EvalStep(batch));
         Assert.ThrowsExactly<DriverException>(() => prediction["other"]);
     }
@@ -146,7 +158,11 @@ public sealed class TrainerTests
     public void SenselessOptions_AreRefused_AllAtOnce()
     {
         using TrainingDriver driver = Create();
-        string message = Assert.ThrowsExactly<OptionException>(() => new Trainer(driver).Fit([], new FitOptions { Epochs = 0, MaxSteps = 0, GradientAccumulation = 0, EvaluateEvery = 0 })).Message;
-        foreach (string part in new[] { "Epochs is 0", "MaxSteps is 0", "GradientAccumulation is 0", "EvaluateEvery is 0" }) StringAssert.Contains(message, part);
+        string message = Assert.ThrowsExactly<OptionException>(() =>
+            new Trainer(driver).Fit([], new FitOptions { Epochs = 0, MaxSteps = 0, GradientAccumulation = 0, EvaluateEvery = 0 })).Message;
+        foreach (string part in new[] { "Epochs is 0", "MaxSteps is 0", "GradientAccumulation is 0", "EvaluateEvery is 0" })
+        {
+            StringAssert.Contains(message, part);
+        }
     }
 }

@@ -9,7 +9,8 @@ namespace OrtCpr.Tests.Driver;
 public sealed class TrainingDriverTests
 {
     private static TrainingDriver Create(byte[] model, OptimizerOptions? optimizer = null, DriverOptions? options = null) =>
-        new(TrainingGraphBuilder.Build(model, new TrainingOptions { Optimizer = optimizer ?? Dependent }), options ?? new DriverOptions { Threads = 1 });
+        new(TrainingGraphBuilder.Build(model, new TrainingOptions { Optimizer = optimizer ?? Dependent }),
+            options ?? new DriverOptions { Threads = 1 });
 
     private static OptimizerOptions Dependent => new()
     {
@@ -42,7 +43,8 @@ public sealed class TrainingDriverTests
     {
         using TrainingDriver driver = Create(TestModels.BatchNormalized());
         Dictionary<string, nint> Addresses() => driver.Optimizer.Store.Names.ToDictionary(n => n, n =>
-            (nint)System.Runtime.CompilerServices.Unsafe.AsPointer(ref MemoryMarshal.GetReference(driver.Optimizer.Store[n].GetTensorMutableRawData())));
+            (nint)System.Runtime.CompilerServices.Unsafe.AsPointer(ref MemoryMarshal.GetReference(driver.Optimizer.Store[n]
+                .GetTensorMutableRawData())));
         Dictionary<string, nint> before = Addresses();
         for (int i = 0; i < 5; i++)
         {
@@ -111,8 +113,12 @@ public sealed class TrainingDriverTests
         Assert.AreEqual(1, driver.Optimizer.SkippedSteps);
         Assert.IsFalse(double.IsFinite(driver.Optimizer.GradientNorm));
         string[] transient = ["step_applied", "grad_norm", "skipped_steps", "loss"];
-        foreach ((string name, byte[] bytes) in Everything(driver).Where(t => !t.Key.EndsWith("_grad", StringComparison.Ordinal) && !transient.Contains(t.Key)))
+        foreach ((string name, byte[] bytes) in Everything(driver)
+            .Where(t => !t.Key.EndsWith("_grad", StringComparison.Ordinal) && !transient.Contains(t.Key)))
+        {
             CollectionAssert.AreEqual(before[name], bytes, name);
+        }
+
         Step(driver, good);
         Assert.AreEqual(1, driver.Optimizer.SkippedSteps);
     }
@@ -174,7 +180,8 @@ public sealed class TrainingDriverTests
         using var run = new RunOptions();
         using IDisposableReadOnlyCollection<OrtValue> results = session.Run(run, ["x"], [batch.Tensors["x"]], ["logits"]);
         using Evaluation evaluation = driver.EvalStep(batch, "logits");
-        float[] expected = evaluation["logits"].GetTensorDataAsSpan<float>().ToArray(), actual = results[0].GetTensorDataAsSpan<float>().ToArray();
+        float[] expected = evaluation["logits"].GetTensorDataAsSpan<float>().ToArray(),
+            actual = results[0].GetTensorDataAsSpan<float>().ToArray();
         for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], actual[i], 1e-5f);
         using var stream = new MemoryStream();
         driver.ExportModel(stream);
@@ -186,7 +193,8 @@ public sealed class TrainingDriverTests
     {
         using var folder = new TemporaryFolder();
         var options = new TrainingOptions { Optimizer = Dependent, Loss = new OrtCpr.Graph.Losses.CrossEntropyLoss { Output = "logits" } };
-        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.BatchNormalized(withStatistics: true), options), new DriverOptions { Threads = 1 });
+        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.BatchNormalized(withStatistics: true), options),
+            new DriverOptions { Threads = 1 });
         using Batch batch = TestModels.Batch(8);
         Step(driver, batch);
         float[] stored = driver.GetParameter("bn.running_mean").ToArray<float>();
@@ -203,7 +211,9 @@ public sealed class TrainingDriverTests
     public void HalfPrecisionModel_ReturnsToItsTypeAtExport()
     {
         using var folder = new TemporaryFolder();
-        using TrainingDriver driver = TrainingDriver.Create(TestModels.Case("models/mlp_float16.onnx"), new TrainingOptions { Optimizer = Dependent }, new DriverOptions { Threads = 1 });
+        using TrainingDriver driver =
+            TrainingDriver.Create(TestModels.Case("models/mlp_float16.onnx"), new TrainingOptions { Optimizer = Dependent },
+            new DriverOptions { Threads = 1 });
         Assert.AreEqual(ElementType.Float, driver.GetParameter(driver.Plan.Parameters.Trained[0].Name).Type);
         driver.ExportModel(folder["half.onnx"]);
         using var session = new InferenceSession(folder["half.onnx"]);
@@ -236,7 +246,8 @@ public sealed class TrainingDriverTests
             for (int i = 0; i < 10; i++) Step(driver, batch);
             return driver.GetParameter("weight").ToDoubles();
         }
-        double[] kernels = Run(new DriverOptions { Threads = 1 }), two = Run(new DriverOptions { Threads = 2 }), bodies = Run(new DriverOptions { Threads = 1, Kernels = false });
+        double[] kernels = Run(new DriverOptions { Threads = 1 }), two = Run(new DriverOptions { Threads = 2 }),
+            bodies = Run(new DriverOptions { Threads = 1, Kernels = false });
         CollectionAssert.AreEqual(kernels, two);
         for (int i = 0; i < kernels.Length; i++) Assert.AreEqual(kernels[i], bodies[i], 1e-5);
     }

@@ -48,11 +48,13 @@ public sealed class WrittenBeforeTests
     [TestMethod]
     public void JobFolder_GoesOn_AsTheSameJobWouldHave()
     {
-        using TrainingDriver loaded = ArtifactsFolder.Load(Folder("job"), new DriverOptions { Threads = 1 }, out TrainingProgress progress), whole = SameJob();
+        using TrainingDriver loaded = ArtifactsFolder.Load(Folder("job"), new DriverOptions { Threads = 1 }, out TrainingProgress progress),
+            whole = SameJob();
         Assert.AreEqual(3, progress.Epoch);
         Steps(loaded, 4, 8);
         Steps(whole, 0, 8);
-        // The gradient of fc1.bias, before a normalisation, is rounding alone, and Adam makes whole steps of its sign: it depends on the kernels.
+        // The gradient of fc1.bias, before a normalisation, is rounding alone, and Adam makes whole steps of its sign: it depends on the
+        // kernels.
         foreach (ParameterSpec p in whole.Plan.Trained.Where(p => p.Name != "fc1.bias"))
         {
             double[] expected = whole.GetParameter(p.Name).ToDoubles(), found = loaded.GetParameter(p.Name).ToDoubles();
@@ -68,7 +70,10 @@ public sealed class WrittenBeforeTests
         using TrainingDriver loaded = ArtifactsFolder.Load(Folder("job")), driver = SameJob();
         TrainingCheckpoint.Load(driver, Path.Combine(Folder("job"), "checkpoint.safetensors"));
         CollectionAssert.AreEqual(loaded.ToBuffer().ToDoubles(), driver.ToBuffer().ToDoubles());
-        foreach (TensorSlot slot in driver.Plan.Slots.Where(s => s.IsSaved)) CollectionAssert.AreEqual(loaded.Optimizer.Get(slot.Key).ToDoubles(), driver.Optimizer.Get(slot.Key).ToDoubles(), slot.Key);
+        foreach (TensorSlot slot in driver.Plan.Slots.Where(s => s.IsSaved))
+        {
+            CollectionAssert.AreEqual(loaded.Optimizer.Get(slot.Key).ToDoubles(), driver.Optimizer.Get(slot.Key).ToDoubles(), slot.Key);
+        }
     }
 
     [TestMethod]
@@ -92,6 +97,9 @@ public sealed class WrittenBeforeTests
     {
         using TrainingDriver driver = ArtifactsFolder.Load(Folder("job"));
         GC.Collect();
-        foreach ((string name, TensorData value) in driver.Plan.InitialParameters) Assert.HasCount((int)value.ElementCount, value.ToDoubles(), name);
+        foreach ((string name, TensorData value) in driver.Plan.InitialParameters)
+        {
+            Assert.HasCount((int)value.ElementCount, value.ToDoubles(), name);
+        }
     }
 }

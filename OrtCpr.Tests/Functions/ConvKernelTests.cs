@@ -7,13 +7,15 @@ using OrtCpr.Sessions;
 
 namespace OrtCpr.Tests.Functions;
 
-// The kernels of a convolution and its gradients against their bodies, which are convolutions by standard operators, and against sums in double.
+// The kernels of a convolution and its gradients against their bodies, which are convolutions by standard operators, and against sums in
+// double.
 [TestClass]
 public sealed class ConvKernelTests
 {
     private sealed record Job(long N, long C, long H, long W, long M, long[] Kernel, long[] Strides, long[] Dilations, long[] Pads)
     {
-        public long Output(int axis, long size) => ((size + Pads[axis] + Pads[2 + axis] - (((Kernel[axis] - 1) * Dilations[axis]) + 1)) / Strides[axis]) + 1;
+        public long Output(int axis, long size) =>
+            ((size + Pads[axis] + Pads[2 + axis] - (((Kernel[axis] - 1) * Dilations[axis]) + 1)) / Strides[axis]) + 1;
     }
 
     private static readonly Job[] Jobs =
@@ -48,7 +50,8 @@ public sealed class ConvKernelTests
     private static double[][] Run(Job job, float[] x, float[] w, float[] dy, float[] bias, bool kernels, int threads)
     {
         OnnxModel model = OnnxModel.Create("function", 18);
-        long[] sizes = [job.N, job.M, job.Output(0, job.H), job.Output(1, job.W)], image = [job.N, job.C, job.H, job.W], weight = [job.M, job.C, .. job.Kernel];
+        long[] sizes = [job.N, job.M, job.Output(0, job.H), job.Output(1, job.W)], image = [job.N, job.C, job.H, job.W],
+            weight = [job.M, job.C, .. job.Kernel];
         Value Input(string name, long[] dims) => model.Graph.AddInput(name, ElementType.Float, Shape.Of(dims));
         Value xs = Input("x", image), ws = Input("w", weight), dys = Input("dy", sizes), biases = Input("bias", [job.M]);
         var g = new GraphBuilder(model.Graph);
@@ -61,7 +64,8 @@ public sealed class ConvKernelTests
         using var device = new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
         using Batch batch = new Batch().Add("x", x, image).Add("w", w, weight).Add("dy", dy, sizes).Add("bias", bias, job.M);
-        using IDisposableReadOnlyCollection<OrtValue> results = session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
+        using IDisposableReadOnlyCollection<OrtValue> results =
+            session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
         return [.. results.Select(r => Device.ReadOnHost(r).ToDoubles())];
     }
 
@@ -69,14 +73,17 @@ public sealed class ConvKernelTests
     private static (double[][] Sums, double[][] Sizes) Reference(Job job, float[] x, float[] w, float[] dy, float[] bias)
     {
         long oh = job.Output(0, job.H), ow = job.Output(1, job.W);
-        double[] dw = new double[w.Length], dwSize = new double[w.Length], dx = new double[x.Length], dxSize = new double[x.Length], y = new double[dy.Length], ySize = new double[dy.Length];
+        double[] dw = new double[w.Length], dwSize = new double[w.Length], dx = new double[x.Length], dxSize = new double[x.Length],
+            y = new double[dy.Length], ySize = new double[dy.Length];
         for (long at = 0; at < w.Length; at++)
         {
-            long j = at % job.Kernel[1], i = at / job.Kernel[1] % job.Kernel[0], c = at / (job.Kernel[0] * job.Kernel[1]) % job.C, m = at / (job.Kernel[0] * job.Kernel[1] * job.C);
+            long j = at % job.Kernel[1], i = at / job.Kernel[1] % job.Kernel[0], c = at / (job.Kernel[0] * job.Kernel[1]) % job.C,
+                m = at / (job.Kernel[0] * job.Kernel[1] * job.C);
             for (long t = 0; t < job.N * oh * ow; t++)
             {
                 long q = t % ow, p = t / ow % oh, n = t / (oh * ow);
-                long row = (p * job.Strides[0]) - job.Pads[0] + (i * job.Dilations[0]), column = (q * job.Strides[1]) - job.Pads[1] + (j * job.Dilations[1]);
+                long row = (p * job.Strides[0]) - job.Pads[0] + (i * job.Dilations[0]), column = (q * job.Strides[1]) - job.Pads[1]
+                    + (j * job.Dilations[1]);
                 if (row < 0 || row >= job.H || column < 0 || column >= job.W) continue;
                 long from = (((((n * job.C) + c) * job.H) + row) * job.W) + column, to = (((((n * job.M) + m) * oh) + p) * ow) + q;
                 double term = (double)x[from] * dy[to], back = (double)w[at] * dy[to], ahead = (double)w[at] * x[from];
@@ -98,7 +105,8 @@ public sealed class ConvKernelTests
     public void Kernels_EqualTheSums_AndTheirBodies(int number)
     {
         Job job = Jobs[number];
-        float[] x = Values(job.N * job.C * job.H * job.W, 1), dy = Values(job.N * job.M * job.Output(0, job.H) * job.Output(1, job.W), 2), w = Values(job.M * job.C * job.Kernel[0] * job.Kernel[1], 3), bias = Values(job.M, 4);
+        float[] x = Values(job.N * job.C * job.H * job.W, 1), dy = Values(job.N * job.M * job.Output(0, job.H) * job.Output(1, job.W), 2),
+            w = Values(job.M * job.C * job.Kernel[0] * job.Kernel[1], 3), bias = Values(job.M, 4);
         (double[][] sums, double[][] sizes) = Reference(job, x, w, dy, bias);
         double[][] one = Run(job, x, w, dy, bias, kernels: true, 1), two = Run(job, x, w, dy, bias, kernels: true, 2);
         // ONNX Runtime's Conv gives nothing for a batch of none.
@@ -122,13 +130,16 @@ public sealed class ConvKernelTests
     {
         OnnxModel model = OnnxModel.Create("function", 18);
         Value[] inputs = [.. new[] { "x", "w", "dy" }.Select(n => model.Graph.AddInput(n, ElementType.Float, Shape.Of(1, 1, 3, 3)))];
-        model.Graph.Outputs.Add(Convolution.WeightGradOf(new GraphBuilder(model.Graph), inputs[0], inputs[1], inputs[2], [1, 1], [1, 1], [0, 0, 0, 0]));
+        model.Graph.Outputs.Add(Convolution.WeightGradOf(new GraphBuilder(model.Graph), inputs[0], inputs[1], inputs[2], [1, 1], [1, 1],
+            [0, 0, 0, 0]));
         OperatorTable.Attach(model);
         using var device = new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = 1 }, device);
-        using Batch batch = new Batch().Add("x", new float[9], 1, 1, 3, 3).Add("w", new float[9], 1, 1, 3, 3).Add("dy", new float[9], 1, 1, 3, 3);
+        using Batch batch = new Batch().Add("x", new float[9], 1, 1, 3, 3).Add("w", new float[9], 1, 1, 3, 3)
+            .Add("dy", new float[9], 1, 1, 3, 3);
         OnnxRuntimeException error = Assert.ThrowsExactly<OnnxRuntimeException>(() =>
-            session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames).Dispose());
+            session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames)
+                .Dispose());
         StringAssert.Contains(error.Message, "do not belong to one convolution");
     }
 }

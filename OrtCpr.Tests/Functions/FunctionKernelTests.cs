@@ -11,7 +11,8 @@ public sealed class FunctionKernelTests
 
     private static float[] Values(int length, int seed, float spread = 4) => FunctionRun.Values(length, seed, spread);
 
-    private static void Agree(string name, int outputs, double tolerance, params TensorData[] inputs) => new FunctionRun(name, outputs).Agree(tolerance, inputs);
+    private static void Agree(string name, int outputs, double tolerance, params TensorData[] inputs) =>
+        new FunctionRun(name, outputs).Agree(tolerance, inputs);
 
     [TestMethod]
     public void GeluTanh_EqualsItsBody_AtEveryLength()
@@ -44,7 +45,8 @@ public sealed class FunctionKernelTests
 
     [TestMethod]
     public void GeluTanh_TakesExtremes() =>
-        Agree("GeluTanhGrad", 1, 1e-6, TensorData.From<float>([0, -0f, 1e4f, -1e4f, 30, -30, float.NaN], 7), TensorData.From<float>([1, 1, 1, 1, 1, 1, 1], 7));
+        Agree("GeluTanhGrad", 1, 1e-6, TensorData.From<float>([0, -0f, 1e4f, -1e4f, 30, -30, float.NaN], 7),
+            TensorData.From<float>([1, 1, 1, 1, 1, 1, 1], 7));
 
     [TestMethod]
     [DataRow(1, 1)]
@@ -58,7 +60,8 @@ public sealed class FunctionKernelTests
         long[] labels = [.. Enumerable.Range(0, rows).Select(i => (long)(i * 31 % classes))];
         TensorData z = TensorData.From<float>(logits, rows, classes), at = TensorData.From<long>(labels, rows);
         Agree("CrossEntropyRows", 2, 2e-6, z, at);
-        TensorData sums = new FunctionRun("CrossEntropyRows", 2).Of(kernels: false, 1, z, at)[1], dy = TensorData.From<float>(Values(rows, 9), rows);
+        TensorData sums = new FunctionRun("CrossEntropyRows", 2).Of(kernels: false, 1, z, at)[1],
+            dy = TensorData.From<float>(Values(rows, 9), rows);
         Agree("CrossEntropyRowsGrad", 1, 5e-6, z, at, sums, dy);
         new FunctionRun("CrossEntropySmoothRows", 2, ("smoothing", 0.1f)).Agree(2e-6, z, at);
         new FunctionRun("CrossEntropySmoothRowsGrad", 1, ("smoothing", 0.1f)).Agree(5e-6, z, at, sums, dy);
@@ -66,7 +69,9 @@ public sealed class FunctionKernelTests
 
     [TestMethod]
     public void LabelsOutsideOfTheRow_AreRefused() => StringAssert.Contains(
-        Assert.ThrowsExactly<OnnxRuntimeException>(() => new FunctionRun("CrossEntropyRows", 2).Of(kernels: true, 1, TensorData.From<float>(new float[6], 2, 3), TensorData.From<long>([1, 3], 2))).Message,
+        Assert.ThrowsExactly<OnnxRuntimeException>(() =>
+            new FunctionRun("CrossEntropyRows", 2)
+            .Of(kernels: true, 1, TensorData.From<float>(new float[6], 2, 3), TensorData.From<long>([1, 3], 2))).Message,
         "label 3 of row 1 is outside of the 3 classes");
 
     /// <summary>Equal logits get equal gradients, whether their column is in a whole vector or in the rest of the row.</summary>

@@ -16,24 +16,30 @@ internal sealed record FunctionRun(string Name, int Outputs, params (string Name
         return [.. Enumerable.Range(0, (int)length).Select(_ => spread * ((2 * random.NextSingle()) - 1))];
     }
 
-    public static TensorData Tensor(int seed, params long[] dimensions) => TensorData.From<float>(Values(dimensions.Aggregate(1L, (n, d) => n * d), seed), dimensions);
+    public static TensorData Tensor(int seed, params long[] dimensions) =>
+        TensorData.From<float>(Values(dimensions.Aggregate(1L, (n, d) => n * d), seed), dimensions);
 
     public TensorData[] Of(bool kernels, int threads, params TensorData[] inputs)
     {
         OnnxModel model = OnnxModel.Create("function", 18);
         Value[] values = [.. inputs.Select((x, i) => model.Graph.AddInput($"x{i}", x.Type, Shape.Of(x.Dimensions)))];
         var g = new GraphBuilder(model.Graph);
-        foreach (Value output in g.Ops($"{OperatorDefinition.Domain}.{Name}", Outputs, values, Attributes)) model.Graph.Outputs.Add(GraphBuilder.Typed(output, inputs[0].Type, null));
+        foreach (Value output in g.Ops($"{OperatorDefinition.Domain}.{Name}", Outputs, values, Attributes))
+        {
+            model.Graph.Outputs.Add(GraphBuilder.Typed(output, inputs[0].Type, null));
+        }
         OperatorTable.Attach(model);
         using var device = new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
         using var batch = new Batch();
         for (int i = 0; i < inputs.Length; i++) batch.Add($"x{i}", inputs[i]);
-        using IDisposableReadOnlyCollection<OrtValue> results = session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
+        using IDisposableReadOnlyCollection<OrtValue> results =
+            session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
         return [.. results.Select(Device.ReadOnHost)];
     }
 
-    // Body and kernel, relative to 1 and to the value: both sides round in float32, sums in another order. One thread and two give the same bits.
+    // Body and kernel, relative to 1 and to the value: both sides round in float32, sums in another order. One thread and two give the same
+    // bits.
     public TensorData[] Agree(double tolerance, params TensorData[] inputs)
     {
         TensorData[] body = Of(kernels: false, 1, inputs), one = Of(kernels: true, 1, inputs), two = Of(kernels: true, 2, inputs);
@@ -45,7 +51,8 @@ internal sealed record FunctionRun(string Name, int Outputs, params (string Name
             for (int i = 0; i < expected.Length; i++)
             {
                 if (double.IsNaN(expected[i]) && double.IsNaN(found[i])) continue;
-                Assert.AreEqual(expected[i], found[i], tolerance * (1 + Math.Abs(expected[i])), $"{Name} output {o}, element {i} of {expected.Length}");
+                Assert.AreEqual(expected[i], found[i], tolerance * (1 + Math.Abs(expected[i])),
+                    $"{Name} output {o}, element {i} of {expected.Length}");
             }
         }
         return one;

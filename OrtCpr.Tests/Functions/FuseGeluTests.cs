@@ -3,7 +3,8 @@ using OrtCpr.Graph.Losses;
 
 namespace OrtCpr.Tests.Functions;
 
-// The passes that put fused operators into a graph, by the operators that are there afterwards; that they compute the same is FunctionKernelTests' part.
+// The passes that put fused operators into a graph, by the operators that are there afterwards; that they compute the same is
+// FunctionKernelTests' part.
 [TestClass]
 public sealed class FuseGeluTests
 {
@@ -12,7 +13,8 @@ public sealed class FuseGeluTests
     [DataRow("gpt2_legacy")]
     public void GeluWrittenOut_AndCrossEntropy_BecomeOneOperatorEachWay(string model)
     {
-        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Case($"models/{model}.onnx"), new TrainingOptions { Loss = new CrossEntropyLoss() });
+        TrainingPlan graphs =
+            TrainingGraphBuilder.Build(TestModels.Case($"models/{model}.onnx"), new TrainingOptions { Loss = new CrossEntropyLoss() });
         string[] types = [.. graphs.Training.Graph.Nodes.Select(n => n.QualifiedType)];
         int gelus = types.Count(t => t == "ortcpr.GeluTanh");
         Assert.IsGreaterThan(0, gelus);

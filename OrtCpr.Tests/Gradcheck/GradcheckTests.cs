@@ -16,7 +16,8 @@ public sealed class GradcheckTests
         // Smooth (tanh): the wide steps of float32 would cross the kinks of Relu.
         string path = TestModels.Case("models/physics_mlp.onnx");
         var options = new TrainingOptions { Rules = rules, Loss = new MseLoss() };
-        using var driver = new TrainingDriver(isDouble ? TrainingGraphBuilder.Build(DoubleModel.Of(path), options) : TrainingGraphBuilder.Build(path, options), new DriverOptions { Threads = 1 });
+        using var driver = new TrainingDriver(isDouble ? TrainingGraphBuilder.Build(DoubleModel.Of(path), options)
+            : TrainingGraphBuilder.Build(path, options), new DriverOptions { Threads = 1 });
         using Batch batch = new SampleInputs([], [], [], 1).For(driver.Plan.BatchInputs);
         var check = new DifferenceCheck(driver, batch, isDouble, 1);
         return [.. driver.Plan.Parameters.Trained.SelectMany(p => check.Of(p.Name, 2).Where(d => !d.Passed).Select(d => $"{p.Name}: {d}"))];
@@ -42,7 +43,8 @@ public sealed class GradcheckTests
     [TestMethod]
     public void Parameters_AreAsTheyWere_AfterTheCheck()
     {
-        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Case("models/mlp_legacy.onnx")), new DriverOptions { Threads = 1 });
+        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Case("models/mlp_legacy.onnx")),
+            new DriverOptions { Threads = 1 });
         using Batch batch = new SampleInputs([], [], [], 1).For(driver.Plan.BatchInputs);
         foreach (ParameterInfo p in driver.Plan.Parameters.Trained)
         {
@@ -55,9 +57,12 @@ public sealed class GradcheckTests
     [TestMethod]
     public void WordsThatFitNothing_AreRefused()
     {
-        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Case("models/mlp_legacy.onnx")), new DriverOptions { Threads = 1 });
+        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Case("models/mlp_legacy.onnx")),
+            new DriverOptions { Threads = 1 });
         StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() => new SampleInputs(["batch"], [], [], 1)).Message, "batch=4");
-        StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() => new SampleInputs([], ["labels=5..1"], [], 1).For(driver.Plan.BatchInputs)).Message, "FIRST..LAST");
-        StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() => new SampleInputs([], ["nothing=0..1"], [], 1).For(driver.Plan.BatchInputs)).Message, "'nothing'");
+        StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() =>
+            new SampleInputs([], ["labels=5..1"], [], 1).For(driver.Plan.BatchInputs)).Message, "FIRST..LAST");
+        StringAssert.Contains(Assert.ThrowsExactly<ToolException>(() =>
+            new SampleInputs([], ["nothing=0..1"], [], 1).For(driver.Plan.BatchInputs)).Message, "'nothing'");
     }
 }

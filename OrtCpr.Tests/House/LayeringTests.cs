@@ -7,8 +7,8 @@ namespace OrtCpr.Tests.House;
 [TestClass]
 public sealed partial class LayeringTests
 {
-    /// <summary>Arrows of cycles that are not broken yet, by project. The list may only shrink: an arrow that the sources no longer have must
-    /// go.</summary>
+    /// <summary>Arrows of cycles that are not broken yet, by project. The list may only shrink: an arrow that the sources no longer have
+    /// must go.</summary>
     private static readonly Dictionary<string, (string From, string To)[]> NotDone = new(StringComparer.Ordinal)
     {
         ["OrtCpr.Graph"] =
@@ -48,7 +48,8 @@ public sealed partial class LayeringTests
     [DataRow("OrtCpr", "")]
     [DataRow("OrtCpr.Benchmarks", "Program.cs")]
     public void NothingLiesLoose_ButTheEntryPoints(string project, string expected) =>
-        Assert.AreEqual(expected, string.Join(' ', Repository.Sources(project).Where(s => Folder(s.Path) is null).Select(s => Path.GetFileName(s.Path))));
+        Assert.AreEqual(expected,
+            string.Join(' ', Repository.Sources(project).Where(s => Folder(s.Path) is null).Select(s => Path.GetFileName(s.Path))));
 
     [TestMethod]
     public void NoFolderCallsTheRecipe_ButTheOneThatReadsArtifacts()
@@ -108,8 +109,8 @@ public sealed partial class LayeringTests
         + @"(?:class|record struct|record|struct|enum|interface|delegate [\w\?\[\]<>, \(\)]+?) (\w+)", RegexOptions.Multiline)]
     private static partial Regex Declarations();
 
-    /// <summary>A name that does not follow a point, since members are called like types of other folders. Neither are declarations of methods
-    /// and enum members names of types.</summary>
+    /// <summary>A name that does not follow a point, since members are called like types of other folders. Neither are declarations of
+    /// methods and enum members names of types.</summary>
     [GeneratedRegex(@"(?<![\w.])(?:(?<=\bnew )|(?<![\w>\]?] )|(?![A-Z]\w+\())(?!(?<=^ +)[A-Z]\w+,\r?$)[A-Z]\w+", RegexOptions.Multiline)]
     private static partial Regex Names();
 }

@@ -29,7 +29,8 @@ internal static class Close
         }
     }
 
-    public static void AssertState(ReferenceUpdate expected, float[][] actual, in ConstraintState constraint, UpdateScenario scenario, int step)
+    public static void AssertState(ReferenceUpdate expected, float[][] actual, in ConstraintState constraint, UpdateScenario scenario,
+        int step)
     {
         string where = $"{scenario.Variant.Name}, length {scenario.Length}, step {step}: ";
         AssertEqual(expected.Parameter, actual[0], where + "parameter");

@@ -44,7 +44,8 @@ internal sealed unsafe class KernelRun
             };
             int states = _scenario.Variant.Base.IsAdam ? _scenario.Variant.AmsGrad ? 3 : 2
                 : _scenario.Variant.Base.HasMomentum || _scenario.Variant.Base.IsLion ? 1 : 0;
-            ReadOnlySpan<nint> old = [(nint)first, (nint)second, (nint)maximum], updated = [(nint)newFirst, (nint)newSecond, (nint)newMaximum];
+            ReadOnlySpan<nint> old = [(nint)first, (nint)second, (nint)maximum],
+                updated = [(nint)newFirst, (nint)newSecond, (nint)newMaximum];
             for (int i = 0; i < states; i++)
                 (tensors.State[i], tensors.NewState[i]) = (old[i], updated[i]);
             Run(t, tensors, loop);

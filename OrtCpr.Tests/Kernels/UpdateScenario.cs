@@ -49,7 +49,8 @@ internal sealed class UpdateScenario(UpdateVariant variant, int length, float mi
 
     public float[] InitialParameter() => Values(0, (random, _) => middle + (width * ((2 * random.NextSingle()) - 1)));
 
-    /// <summary>Positive steps away from the middle; <see cref="GradientScale"/> is negative, so the sign is that of the distance.</summary>
+    /// <summary>Positive steps away from the middle; <see cref="GradientScale"/> is negative, so the sign is that of the
+    /// distance.</summary>
     public float[] Gradient(int step) => _gradients[step - 1] ??= NewGradient(step);
 
     /// <summary>Unset, or for a uniform bound a κ that half of R exceeds.</summary>

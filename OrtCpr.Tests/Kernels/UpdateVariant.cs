@@ -5,7 +5,8 @@ namespace OrtCpr.Tests.Kernels;
 
 /// <summary>A base rule that kernels know.</summary>
 internal sealed record BaseRule(
-    string Name, bool IsAdam = false, bool IsLion = false, bool HasDecay = false, bool HasCoupledDecay = false, bool HasMomentum = false, bool Nesterov = false);
+    string Name, bool IsAdam = false, bool IsLion = false, bool HasDecay = false, bool HasCoupledDecay = false, bool HasMomentum = false,
+        bool Nesterov = false);
 
 /// <summary>A combination of base rule and constraint that has a kernel.</summary>
 /// <param name="Base">The base rule.</param>
@@ -13,7 +14,8 @@ internal sealed record BaseRule(
 /// <param name="Method">How κ is found; null exactly where <paramref name="Regularizer"/> is.</param>
 /// <param name="AmsGrad">Whether v̂ is kept.</param>
 /// <param name="Adaptive">AdaCPR.</param>
-internal sealed record UpdateVariant(BaseRule Base, Regularizer? Regularizer, BoundKind? Method, bool AmsGrad = false, bool Adaptive = false)
+internal sealed record UpdateVariant(BaseRule Base, Regularizer? Regularizer, BoundKind? Method, bool AmsGrad = false,
+    bool Adaptive = false)
 {
     private static readonly BaseRule[] Bases =
     [
@@ -55,7 +57,8 @@ internal sealed record UpdateVariant(BaseRule Base, Regularizer? Regularizer, Bo
     ];
 
     /// <summary>The operator.</summary>
-    public UpdateDefinition Definition => UpdateDefinition.Of(new UpdateRule { Links = [.. Links] }, new ParameterSpec("w", ElementType.Float, [2, 2], true));
+    public UpdateDefinition Definition =>
+        UpdateDefinition.Of(new UpdateRule { Links = [.. Links] }, new ParameterSpec("w", ElementType.Float, [2, 2], true));
 
     /// <summary>Its name.</summary>
     public string Name => Definition.Name;

@@ -9,13 +9,17 @@ public sealed class VectorMathTests
 {
     private static float Lane(Func<Vector<float>, Vector<float>> function, float x) => function(Vector.Create(x))[Vector<float>.Count - 1];
 
-    private static double Units(float found, double exact) => Math.Abs(found - exact) / (MathF.BitIncrement((float)Math.Abs(exact)) - Math.Abs((float)exact));
+    private static double Units(float found, double exact) =>
+        Math.Abs(found - exact) / (MathF.BitIncrement((float)Math.Abs(exact)) - Math.Abs((float)exact));
 
     [TestMethod]
     public void Exp_IsWithinTwoUnits_BetweenTheLimits()
     {
         double worst = 0;
-        for (float x = VectorMath.LowestExponent; x <= VectorMath.HighestExponent; x += 0.00137f) worst = Math.Max(worst, Units(Lane(VectorMath.Exp, x), Math.Exp(x)));
+        for (float x = VectorMath.LowestExponent; x <= VectorMath.HighestExponent; x += 0.00137f)
+        {
+            worst = Math.Max(worst, Units(Lane(VectorMath.Exp, x), Math.Exp(x)));
+        }
         for (float x = -1e-3f; x <= 1e-3f; x += 1.1e-7f) worst = Math.Max(worst, Units(Lane(VectorMath.Exp, x), Math.Exp(x)));
         Assert.IsLessThanOrEqualTo(2, worst);
         Assert.AreEqual(1f, Lane(VectorMath.Exp, 0));
@@ -48,7 +52,8 @@ public sealed class VectorMathTests
     {
         for (int count = 0; count < Vector<float>.Count; count++)
         {
-            float[] source = [.. Enumerable.Range(1, count).Select(i => (float)i)], target = [.. Enumerable.Repeat(-1f, Vector<float>.Count)];
+            float[] source = [.. Enumerable.Range(1, count).Select(i => (float)i)],
+                target = [.. Enumerable.Repeat(-1f, Vector<float>.Count)];
             fixed (float* from = source, to = target)
             {
                 Vector<float> loaded = VectorMath.LoadSome(from, count);

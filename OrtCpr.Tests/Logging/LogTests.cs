@@ -18,7 +18,14 @@ public sealed class LogTests
     private static IEnumerable<Batch> Batches(long epoch) => Driver.FitTests.Batches(epoch);
 
     private static FitOptions Options(long epochs, params TrainerCallback[] callbacks) =>
-        new() { Epochs = epochs, StepsPerEpoch = 5, Validation = BatchSource.From(_ => Batches(9)), Metrics = [new Accuracy()], Callbacks = [.. callbacks] };
+        new()
+        {
+            Epochs = epochs,
+            StepsPerEpoch = 5,
+            Validation = BatchSource.From(_ => Batches(9)),
+            Metrics = [new Accuracy()],
+            Callbacks = [.. callbacks]
+        };
 
     [TestMethod]
     public void Csv_HasARowForStepsAndEvaluations()
@@ -28,13 +35,16 @@ public sealed class LogTests
         string path = folder["logs/metrics.csv"], bounds = folder["logs/constraints.csv"];
         new Trainer(driver).Fit(Batches, Options(2, new CsvLog(path, 5), new ConstraintLog(bounds, 2)));
         string[][] rows = [.. File.ReadAllLines(path).Select(l => l.Split(','))];
-        CollectionAssert.AreEqual(new[] { "step", "epoch", "seconds", "loss", "learning_rate", "active_constraints", "validation_loss", "validation_accuracy" }, rows[0]);
+        CollectionAssert.AreEqual(new[] { "step", "epoch", "seconds", "loss", "learning_rate", "active_constraints", "validation_loss",
+            "validation_accuracy" }, rows[0]);
         CollectionAssert.AreEqual(new[] { "5", "5", "10", "10" }, rows.Skip(1).Select(r => r[0]).ToArray());
-        Assert.IsTrue(rows[1][6].Length == 0 && rows[2][3].Length == 0 && double.Parse(rows[2][7], CultureInfo.InvariantCulture) is >= 0 and <= 1);
+        Assert.IsTrue(rows[1][6].Length == 0 && rows[2][3].Length == 0 && double.Parse(rows[2][7], CultureInfo.InvariantCulture) is >= 0
+            and <= 1);
         string[][] constraints = [.. File.ReadAllLines(bounds).Skip(1).Select(l => l.Split(','))];
         CollectionAssert.AreEqual(new[] { "2", "4", "6", "8", "10" }, constraints.Select(r => r[0]).ToArray());
         Assert.AreEqual("", constraints[0][3], "κ is set at step 3");
-        Assert.AreEqual(Regularizer.L2.Measure(driver.GetParameter("weight").AsSpan<float>()), double.Parse(constraints[4][4], CultureInfo.InvariantCulture));
+        Assert.AreEqual(Regularizer.L2.Measure(driver.GetParameter("weight").AsSpan<float>()),
+            double.Parse(constraints[4][4], CultureInfo.InvariantCulture));
     }
 
     [TestMethod]
@@ -62,7 +72,8 @@ public sealed class LogTests
     [TestMethod]
     [DataRow("a,b\n", "begins with 'a,b'")]
     [DataRow("step,epo", "begins with 'step,epo'")]
-    [DataRow("step,epoch,seconds,loss,learning_rate,active_constraints,validation_loss,validation_accuracy\n1,0,0.1,2,0.01,0,,\n2,0,0.", "has 1 line(s) that were written in part")]
+    [DataRow("step,epoch,seconds,loss,learning_rate,active_constraints,validation_loss,validation_accuracy\n1,0,0.1,2,0.01,0,,\n2,0,0.",
+        "has 1 line(s) that were written in part")]
     public void ALogThatWasWrittenInPart_IsSetAside_AndTheRunGoesOn(string content, string told)
     {
         using var folder = new TemporaryFolder();
@@ -93,7 +104,8 @@ public sealed class LogTests
 
     // CRC-32C of "123456789" is 0xE3069283 by the definition of the checksum.
     [TestMethod]
-    public void TensorBoardChecksum_IsMaskedCrc32C() => Assert.AreEqual(unchecked(((0xE3069283u >> 15) | (0xE3069283u << 17)) + 0xa282ead8u), TensorBoardWriter.Masked("123456789"u8));
+    public void TensorBoardChecksum_IsMaskedCrc32C() =>
+        Assert.AreEqual(unchecked(((0xE3069283u >> 15) | (0xE3069283u << 17)) + 0xa282ead8u), TensorBoardWriter.Masked("123456789"u8));
 
     [TestMethod]
     public void TensorBoard_RecordsAreFramedEvents()
@@ -129,7 +141,11 @@ public sealed class LogTests
         using TrainingDriver driver = Create();
         new Trainer(driver).Fit(Batches, Options(1, new TensorBoardLog(folder.FolderPath, 5)));
         string text = Encoding.Latin1.GetString(File.ReadAllBytes(Directory.GetFiles(folder.FolderPath).Single()));
-        foreach (string tag in new[] { "train/loss", "train/learning_rate", "train/active_constraints", "validation/loss", "validation/accuracy", "cpr_lambda/weight", "cpr_kappa/weight", "cpr_measure/weight" }) StringAssert.Contains(text, tag);
+        foreach (string tag in new[] { "train/loss", "train/learning_rate", "train/active_constraints", "validation/loss",
+            "validation/accuracy", "cpr_lambda/weight", "cpr_kappa/weight", "cpr_measure/weight" })
+        {
+            StringAssert.Contains(text, tag);
+        }
     }
 
     [TestMethod]
@@ -154,7 +170,8 @@ public sealed class LogTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) => Messages.Add(formatter(state, exception));
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) => Messages.Add(formatter(state, exception));
     }
 
     [TestMethod]
@@ -175,8 +192,10 @@ public sealed class LogTests
         File.WriteAllText(folder["taken"], "");
         using TrainingDriver driver = Create();
         string path = Path.Combine(folder["taken"], "metrics.csv");
-        StringAssert.Contains(Assert.ThrowsExactly<FileAccessException>(() => new Trainer(driver).Fit(Batches, Options(1, new CsvLog(path)))).Message, path);
+        StringAssert.Contains(Assert.ThrowsExactly<FileAccessException>(() =>
+            new Trainer(driver).Fit(Batches, Options(1, new CsvLog(path)))).Message, path);
         Assert.ThrowsExactly<FileAccessException>(() => new Trainer(driver).Fit(Batches, Options(1, new TensorBoardLog(folder["taken"]))));
-        Assert.ThrowsExactly<FileAccessException>(() => new Trainer(driver).Fit(Batches, Options(1) with { Checkpoint = new CheckpointOptions(folder["taken"]) }));
+        Assert.ThrowsExactly<FileAccessException>(() =>
+            new Trainer(driver).Fit(Batches, Options(1) with { Checkpoint = new CheckpointOptions(folder["taken"]) }));
     }
 }

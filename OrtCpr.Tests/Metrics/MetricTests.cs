@@ -17,7 +17,8 @@ public sealed class MetricTests
         var g = new GraphBuilder(graph);
         Value x = graph.AddInput("x", ElementType.Float, new Shape([SymbolicInt.Symbol("batch"), .. shape.Skip(1).Select(d => (Dim)d)]));
         graph.Outputs.Add(g.Named(g.Mul(x, TestModels.Constant(graph, "one", 1, shape[^1])), "scores"));
-        return new TrainingDriver(TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), new TrainingOptions { Loss = loss ?? new CrossEntropyLoss() }), new DriverOptions { Threads = 1 });
+        return new TrainingDriver(TrainingGraphBuilder.Build(GraphWriter.ToBytes(model),
+            new TrainingOptions { Loss = loss ?? new CrossEntropyLoss() }), new DriverOptions { Threads = 1 });
     }
 
     private static double Measure(Metric metric, Loss? loss, float[] scores, long[] shape, Action<Batch> label)
@@ -34,25 +35,29 @@ public sealed class MetricTests
         float[] scores = [1, 2, 3, 5, 5, 1, 0, 9, 9, float.NaN, 1, 0];
         Assert.AreEqual(0.5, Measure(new Accuracy(), null, scores, [4, 3], b => b.Add("labels", new long[] { 2, 1, 1, 2 }, 4)));
         Assert.AreEqual(1, Measure(new Accuracy(top: 2), null, scores, [4, 3], b => b.Add("labels", new long[] { 2, 1, 1, 2 }, 4)));
-        Assert.AreEqual(0.5, Measure(new Accuracy(), null, scores, [4, 3], b => b.Add("labels", new long[] { 2, 1, -100, -100 }, 4)), "ignored rows do not count");
+        Assert.AreEqual(0.5, Measure(new Accuracy(), null, scores, [4, 3], b => b.Add("labels", new long[] { 2, 1, -100, -100 }, 4)),
+            "ignored rows do not count");
     }
 
     [TestMethod]
     public void Accuracy_OfSequencesAndOfMaps()
     {
         // [B, T, C] with classes last, and [B, C, H, W] with classes second.
-        Assert.AreEqual(0.75, Measure(new Accuracy(), null, [0, 1, 1, 0, 1, 0, 0, 1], [2, 2, 2], b => b.Add("labels", new long[] { 1, 0, 0, 0 }, 2, 2)));
+        Assert.AreEqual(0.75,
+            Measure(new Accuracy(), null, [0, 1, 1, 0, 1, 0, 0, 1], [2, 2, 2], b => b.Add("labels", new long[] { 1, 0, 0, 0 }, 2, 2)));
         Assert.AreEqual(0.5, Measure(new Accuracy(), null, [0, 1, 1, 0], [1, 2, 1, 2], b => b.Add("labels", new long[] { 1, 1 }, 1, 1, 2)));
     }
 
     [TestMethod]
     public void Perplexity_IsTheExponentialOfTheMeanLoss() =>
-        Assert.AreEqual(4, Measure(new Perplexity(), null, [1, 1, 1, 1, 2, 2, 2, 2], [2, 4], b => b.Add("labels", new long[] { 0, 3 }, 2)), 1e-5);
+        Assert.AreEqual(4, Measure(new Perplexity(), null, [1, 1, 1, 1, 2, 2, 2, 2], [2, 4], b => b.Add("labels", new long[] { 0, 3 }, 2)),
+            1e-5);
 
     [TestMethod]
     public void MeanSquaredError_AndOwnMetrics()
     {
-        Assert.AreEqual((1 + 0 + 4 + 1) / 4.0, Measure(new MeanSquaredError(), new MseLoss(), [1, 2, 3, 4], [2, 2], b => b.Add("target", new float[] { 2, 2, 1, 5 }, 2, 2)));
+        Assert.AreEqual((1 + 0 + 4 + 1) / 4.0,
+            Measure(new MeanSquaredError(), new MseLoss(), [1, 2, 3, 4], [2, 2], b => b.Add("target", new float[] { 2, 2, 1, 5 }, 2, 2)));
         Metric largest = Metric.Create("largest", b => (b.Output("scores").ToDoubles().Max() * b.Rows, b.Rows), true, "scores");
         Assert.AreEqual(4, Measure(largest, new MseLoss(), [1, 2, 3, 4], [2, 2], b => b.Add("target", new float[4], 2, 2)));
     }
@@ -61,7 +66,11 @@ public sealed class MetricTests
     public void WhatDoesNotFit_IsRefused()
     {
         Assert.ThrowsExactly<OptionException>(() => new Accuracy(0));
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => Measure(new Accuracy(), new MseLoss(), [1, 2], [1, 2], b => b.Add("target", new float[2], 1, 2))).Message, "do not belong together");
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => Measure(Metric.Create("other", b => (b.Label("nothing").ElementCount, 1)), new MseLoss(), [1, 2], [1, 2], b => b.Add("target", new float[2], 1, 2))).Message, "no entry 'nothing'");
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() =>
+            Measure(new Accuracy(), new MseLoss(), [1, 2], [1, 2], b => b.Add("target", new float[2], 1, 2))).Message,
+            "do not belong together");
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() =>
+            Measure(Metric.Create("other", b => (b.Label("nothing").ElementCount, 1)), new MseLoss(), [1, 2], [1, 2], b =>
+            b.Add("target", new float[2], 1, 2))).Message, "no entry 'nothing'");
     }
 }

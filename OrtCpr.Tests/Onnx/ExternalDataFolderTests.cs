@@ -38,17 +38,20 @@ public sealed class ExternalDataFolderTests
     public void MissingFiles_AreReportedOnce_WithTheirTensors()
     {
         using TemporaryFolder folder = new();
-        TensorProto[] tensors = [.. Enumerable.Range(0, 5).Select(i => OnnxModels.External($"w{i}", Shape, ("location", i < 4 ? "a.bin" : "b.bin")))];
+        TensorProto[] tensors =
+            [.. Enumerable.Range(0, 5).Select(i => OnnxModels.External($"w{i}", Shape, ("location", i < 4 ? "a.bin" : "b.bin")))];
         string message = OnnxModels.LoadError(OnnxModels.With(tensors), folder.FolderPath);
         OnnxModels.Contains(message, "'w0'", "'w1'", "'w2' and 1 more", "'a.bin'", "'w4'", "'b.bin'", folder.FolderPath, "initialization");
         Assert.DoesNotContain("'w3'", message);
     }
 
     [TestMethod]
-    public void ShortFile_IsRefusedWithBothNumbers() => OnnxModels.Contains(Error(("location", "w.bin"), ("offset", "4")), "'w'", "needed 28", "found 24");
+    public void ShortFile_IsRefusedWithBothNumbers() =>
+        OnnxModels.Contains(Error(("location", "w.bin"), ("offset", "4")), "'w'", "needed 28", "found 24");
 
     [TestMethod]
-    public void LengthThatDoesNotFitTheShape_IsRefused() => OnnxModels.Contains(Error(("location", "w.bin"), ("length", "20")), "'w'", "24 bytes", "found 20");
+    public void LengthThatDoesNotFitTheShape_IsRefused() =>
+        OnnxModels.Contains(Error(("location", "w.bin"), ("length", "20")), "'w'", "24 bytes", "found 20");
 
     [TestMethod]
     [DataRow("offset", "-4")]
@@ -61,7 +64,8 @@ public sealed class ExternalDataFolderTests
     [TestMethod]
     public void OverflowingOffsets_AreRefused()
     {
-        OnnxModels.Contains(Error(("location", "w.bin"), ("offset", $"{long.MaxValue}"), ("length", "24")), "'w'", "offset 9223372036854775807");
+        OnnxModels.Contains(Error(("location", "w.bin"), ("offset", $"{long.MaxValue}"), ("length", "24")), "'w'",
+            "offset 9223372036854775807");
         OnnxModels.Contains(Error(("location", "w.bin"), ("offset", $"{long.MaxValue}")), "'w'", "offset 9223372036854775807");
     }
 
@@ -130,7 +134,7 @@ public sealed class ExternalDataFolderTests
     [TestMethod]
     public void Checksums_AreChecked()
     {
-#pragma warning disable CA5350 // As ONNX wants it.
+#pragma warning disable CA5350 // ONNX names SHA-1 for the checksum of external data.
         string right = Convert.ToHexString(SHA1.HashData(Shape.Bytes.Span));
 #pragma warning restore CA5350
         using TemporaryFolder folder = new();
@@ -141,7 +145,8 @@ public sealed class ExternalDataFolderTests
 
     [TestMethod]
     public void AModelFromMemoryWithoutAFolder_SaysSo() =>
-        OnnxModels.Contains(OnnxModels.LoadError(OnnxModels.With(OnnxModels.External("w", Shape, ("location", "w.bin")))), "'w'", "w.bin", "no folder");
+        OnnxModels.Contains(OnnxModels.LoadError(OnnxModels.With(OnnxModels.External("w", Shape, ("location", "w.bin")))), "'w'", "w.bin",
+            "no folder");
 
     [TestMethod]
     public void ExternalStrings_AreRefused()

@@ -19,12 +19,15 @@ public sealed class GraphReaderTests
         return model;
     }
 
-    private static NodeProto Node(string op, string[] inputs, params string[] outputs) => new() { OpType = op, Name = $"n_{outputs[0]}", Input = { inputs }, Output = { outputs } };
+    private static NodeProto Node(string op, string[] inputs, params string[] outputs) =>
+        new() { OpType = op, Name = $"n_{outputs[0]}", Input = { inputs }, Output = { outputs } };
 
     [TestMethod]
     public void Cycle_IsRefused_NamingItsNodes()
     {
-        ModelFormatException error = Assert.ThrowsExactly<ModelFormatException>(() => Read(WithNodes(Node("Add", ["x", "b"], "a"), Node("Relu", ["a"], "b"), Node("Neg", ["b"], "y"))));
+        ModelFormatException error =
+            Assert.ThrowsExactly<ModelFormatException>(() =>
+            Read(WithNodes(Node("Add", ["x", "b"], "a"), Node("Relu", ["a"], "b"), Node("Neg", ["b"], "y"))));
         StringAssert.Contains(error.Message, "cycle");
         StringAssert.Contains(error.Message, "n_a");
         StringAssert.Contains(error.Message, "n_b");
@@ -33,13 +36,16 @@ public sealed class GraphReaderTests
     [TestMethod]
     public void DanglingNames_AreRefused_AllAtOnce()
     {
-        ModelFormatException error = Assert.ThrowsExactly<ModelFormatException>(() => Read(WithNodes(Node("Add", ["x", "nowhere"], "a"), Node("Add", ["a", "neither"], "b"))));
+        ModelFormatException error =
+            Assert.ThrowsExactly<ModelFormatException>(() =>
+            Read(WithNodes(Node("Add", ["x", "nowhere"], "a"), Node("Add", ["a", "neither"], "b"))));
         foreach (string part in new[] { "'nowhere'", "'neither'", "output 'y'", "n_a" }) StringAssert.Contains(error.Message, part);
     }
 
     [TestMethod]
     public void NameMadeTwice_IsRefused() =>
-        StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() => Read(WithNodes(Node("Relu", ["x"], "y"), Node("Neg", ["x"], "y")))).Message, "'y' is defined twice");
+        StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() =>
+            Read(WithNodes(Node("Relu", ["x"], "y"), Node("Neg", ["x"], "y")))).Message, "'y' is defined twice");
 
     [TestMethod]
     public void NodesInAnyOrder_AreSorted()
@@ -53,7 +59,12 @@ public sealed class GraphReaderTests
     {
         ModelProto proto = WithNodes(Node("Add", ["x", "s"], "y"));
         TensorProto values = TensorSerializer.Write("s", TensorData.From<float>([5, 7], 2));
-        proto.Graph.SparseInitializer.Add(new SparseTensorProto { Values = values, Indices = TensorSerializer.Write("i", TensorData.From<long>([0, 2], 2)), Dims = { 3 } });
+        proto.Graph.SparseInitializer.Add(new SparseTensorProto
+        {
+            Values = values,
+            Indices = TensorSerializer.Write("i", TensorData.From<long>([0, 2], 2)),
+            Dims = { 3 }
+        });
         Value value = Read(proto).Graph.Initializers.Single();
         CollectionAssert.AreEqual(new float[] { 5, 0, 7 }, value.Data!.ToArray<float>());
     }

@@ -44,7 +44,8 @@ public sealed class ModelFileSaveTests
     public void GivenValues_ReplaceInitializersOrAreAddedInOrder()
     {
         using TemporaryFolder folder = new();
-        Dictionary<string, TensorData> values = new() { ["z"] = OnnxModels.Ramp(700), ["w"] = TensorData.From<double>([1, 2], 2), ["a"] = TensorData.Scalar(3L) };
+        Dictionary<string, TensorData> values =
+            new() { ["z"] = OnnxModels.Ramp(700), ["w"] = TensorData.From<double>([1, 2], 2), ["a"] = TensorData.Scalar(3L) };
         ModelFile.Save(OnnxModels.Linear(), folder["m.onnx"], externalDataThreshold: 100, values);
         using ModelFile read = ModelFile.Load(folder["m.onnx"]);
         Assert.AreEqual("w b a z", string.Join(' ', read.Proto.Graph.Initializer.Select(tensor => tensor.Name)));
@@ -60,7 +61,8 @@ public sealed class ModelFileSaveTests
         using TemporaryFolder folder = new();
         for (int round = 0; round < 4; round++)
         {
-            Dictionary<string, TensorData> values = new() { ["w"] = TensorData.From<float>([.. Enumerable.Repeat((float)round, 1024)], 32, 32) };
+            Dictionary<string, TensorData> values =
+                new() { ["w"] = TensorData.From<float>([.. Enumerable.Repeat((float)round, 1024)], 32, 32) };
             ModelFile.Save(OnnxModels.Linear(), folder["m.onnx"], externalDataThreshold: 100, values);
             Assert.AreEqual(round % 2 == 0 ? "m.onnx m.onnx.data" : "m.onnx m.onnx.1.data", folder.Listing);
             using ModelFile read = ModelFile.Load(folder["m.onnx"]);
@@ -76,8 +78,15 @@ public sealed class ModelFileSaveTests
         using TemporaryFolder folder = new();
         ModelFile.Save(OnnxModels.Linear(), folder["m.onnx"], externalDataThreshold: 100);
         ModelProto broken = OnnxModels.Linear();
-        broken.Graph.Initializer.Add(new TensorProto { Name = "bad", DataType = 1, Dims = { 999 }, RawData = ByteString.CopyFrom(new byte[2000]) });
-        string message = Assert.ThrowsExactly<ModelFormatException>(() => ModelFile.Save(broken, folder["m.onnx"], externalDataThreshold: 100)).Message;
+        broken.Graph.Initializer.Add(new TensorProto
+        {
+            Name = "bad",
+            DataType = 1,
+            Dims = { 999 },
+            RawData = ByteString.CopyFrom(new byte[2000])
+        });
+        string message = Assert.ThrowsExactly<ModelFormatException>(() =>
+            ModelFile.Save(broken, folder["m.onnx"], externalDataThreshold: 100)).Message;
         OnnxModels.Contains(message, "'bad'", "3996", "2000");
         Assert.AreEqual("m.onnx m.onnx.data", folder.Listing);
         using ModelFile read = ModelFile.Load(folder["m.onnx"]);
@@ -130,8 +139,10 @@ public sealed class ModelFileSaveTests
         // One array under three names: the size counts, not the memory.
         TensorData large = TensorData.Create(ElementType.UInt8, [800_000_000], new byte[800_000_000]);
         Dictionary<string, TensorData> values = new() { ["a"] = large, ["b"] = large, ["c"] = large };
-        OnnxModels.Contains(Assert.ThrowsExactly<ModelFormatException>(() => ModelFile.ToBytes(model, values)).Message, "<bytes>", "2147483647", "about 24000");
-        OnnxModels.Contains(Assert.ThrowsExactly<ModelFormatException>(() => ModelFile.Save(model, Stream.Null, values)).Message, "<stream>");
+        OnnxModels.Contains(Assert.ThrowsExactly<ModelFormatException>(() => ModelFile.ToBytes(model, values)).Message, "<bytes>",
+            "2147483647", "about 24000");
+        OnnxModels.Contains(Assert.ThrowsExactly<ModelFormatException>(() => ModelFile.Save(model, Stream.Null, values)).Message,
+            "<stream>");
     }
 
     [TestMethod]

@@ -31,7 +31,8 @@ public sealed class ModelFileTests
     {
         using ModelFile model = ModelFile.Load(OnnxModels.Grokking);
         Assert.AreEqual(OnnxModels.Grokking, model.Name);
-        Assert.AreEqual(ModelProto.Parser.ParseFrom(File.ReadAllBytes(OnnxModels.Grokking)), ModelProto.Parser.ParseFrom(ModelFile.ToBytes(model.Proto)));
+        Assert.AreEqual(ModelProto.Parser.ParseFrom(File.ReadAllBytes(OnnxModels.Grokking)),
+            ModelProto.Parser.ParseFrom(ModelFile.ToBytes(model.Proto)));
     }
 
     [TestMethod]
@@ -131,7 +132,8 @@ public sealed class ModelFileTests
     public void FilesOfTwoGiB_AreRefusedBeforeTheyAreRead()
     {
         using LongStream stream = new();
-        OnnxModels.Contains(Assert.ThrowsExactly<ModelFormatException>(() => ModelFile.Load(stream)).Message, "2147483647", "2147483648", "external data");
+        OnnxModels.Contains(Assert.ThrowsExactly<ModelFormatException>(() => ModelFile.Load(stream)).Message, "2147483647", "2147483648",
+            "external data");
     }
 
     [TestMethod]

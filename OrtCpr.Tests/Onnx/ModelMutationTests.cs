@@ -14,7 +14,8 @@ public sealed class ModelMutationTests
         ModelProto model = OnnxModels.Linear();
         TensorProto typed = new() { Name = "typed", DataType = (int)ElementType.Int8, Dims = { 3 } };
         typed.Int32Data.Add([1, 2, 3]);
-        model.Graph.Initializer.Add([typed, OnnxModels.External("e", OnnxModels.Ramp(2, 3), ("location", "e.bin"), ("offset", "4"), ("length", "24"))]);
+        model.Graph.Initializer.Add([typed,
+            OnnxModels.External("e", OnnxModels.Ramp(2, 3), ("location", "e.bin"), ("offset", "4"), ("length", "24"))]);
         // Small, so that mutations meet structure and not only weights.
         model.Graph.Initializer.RemoveAt(0);
         using TemporaryFolder folder = new();
@@ -35,7 +36,10 @@ public sealed class ModelMutationTests
         using MemoryStream stream = new(bytes);
         ModelFile.Load(stream, folder);
         using ModelFile model = ModelFile.Load(bytes, folder);
-        foreach (TensorSite site in ModelTensors.All(model.Proto).Where(site => !ExternalDataReference.IsExternal(site.Tensor) || folder is not null))
+        foreach (TensorSite site in ModelTensors.All(model.Proto)
+            .Where(site => !ExternalDataReference.IsExternal(site.Tensor) || folder is not null))
+        {
             model.Read(site);
+        }
     }
 }

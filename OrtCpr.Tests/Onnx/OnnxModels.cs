@@ -23,7 +23,8 @@ internal static class OnnxModels
             OpType = "Constant",
             Name = "c",
             Output = { "one" },
-            Attribute = { new AttributeProto { Name = "value", Type = AttributeProto.Types.AttributeType.Tensor, T = TensorSerializer.Write("", TensorData.Scalar(1f)) } },
+            Attribute = { new AttributeProto { Name = "value", Type = AttributeProto.Types.AttributeType.Tensor,
+                T = TensorSerializer.Write("", TensorData.Scalar(1f)) } },
         });
         return model;
     }

@@ -36,9 +36,12 @@ public sealed class TensorSerializerTests
     [TestMethod]
     public void Read_UnderstandsWideIntegers()
     {
-        CollectionAssert.AreEqual(new[] { 1, long.MinValue }, Read(Tensor(ElementType.Int64, t => t.Int64Data.Add([1, long.MinValue]))).ToArray<long>());
-        CollectionAssert.AreEqual(new ulong[] { 1, ulong.MaxValue }, Read(Tensor(ElementType.UInt64, t => t.Uint64Data.Add([1, ulong.MaxValue]))).ToArray<ulong>());
-        CollectionAssert.AreEqual(new uint[] { 1, uint.MaxValue }, Read(Tensor(ElementType.UInt32, t => t.Uint64Data.Add([1, uint.MaxValue]))).ToArray<uint>());
+        CollectionAssert.AreEqual(new[] { 1, long.MinValue },
+            Read(Tensor(ElementType.Int64, t => t.Int64Data.Add([1, long.MinValue]))).ToArray<long>());
+        CollectionAssert.AreEqual(new ulong[] { 1, ulong.MaxValue },
+            Read(Tensor(ElementType.UInt64, t => t.Uint64Data.Add([1, ulong.MaxValue]))).ToArray<ulong>());
+        CollectionAssert.AreEqual(new uint[] { 1, uint.MaxValue },
+            Read(Tensor(ElementType.UInt32, t => t.Uint64Data.Add([1, uint.MaxValue]))).ToArray<uint>());
     }
 
     [TestMethod]
@@ -55,8 +58,10 @@ public sealed class TensorSerializerTests
     public void Read_UnderstandsFloatBitsInInt32Data()
     {
         CollectionAssert.AreEqual(new[] { 1.0, -2 }, Read(Tensor(ElementType.Float16, t => t.Int32Data.Add([0x3C00, 0xC000]))).ToDoubles());
-        CollectionAssert.AreEqual(new[] { 1.0, -2 }, Read(Tensor(ElementType.BFloat16, t => t.Int32Data.Add([0x3F80, 0xC000]))).ToDoubles());
-        CollectionAssert.AreEqual(new[] { 1.0, -1 }, Read(Tensor(ElementType.Float8E4M3FN, t => t.Int32Data.Add([0x38, 0xB8]))).ToDoubles());
+        CollectionAssert.AreEqual(new[] { 1.0, -2 },
+            Read(Tensor(ElementType.BFloat16, t => t.Int32Data.Add([0x3F80, 0xC000]))).ToDoubles());
+        CollectionAssert.AreEqual(new[] { 1.0, -1 },
+            Read(Tensor(ElementType.Float8E4M3FN, t => t.Int32Data.Add([0x38, 0xB8]))).ToDoubles());
     }
 
     [TestMethod]
@@ -72,7 +77,8 @@ public sealed class TensorSerializerTests
     public void Read_RefusesValuesOutsideTheType()
     {
         OnnxModels.Contains(Error(Tensor(ElementType.UInt8, t => t.Int32Data.Add([1, 256]))), "'t'", "255", "256 at 1");
-        OnnxModels.Contains(Error(Tensor(ElementType.UInt32, t => t.Uint64Data.Add([ulong.MaxValue, 1]))), "'t'", "4294967295", "18446744073709551615 at 0");
+        OnnxModels.Contains(Error(Tensor(ElementType.UInt32, t => t.Uint64Data.Add([ulong.MaxValue, 1]))), "'t'", "4294967295",
+            "18446744073709551615 at 0");
         OnnxModels.Contains(Error(Tensor(ElementType.Bool, t => t.Int32Data.Add([1, 2]))), "'t'", "2 at 1");
     }
 
@@ -81,7 +87,8 @@ public sealed class TensorSerializerTests
     {
         OnnxModels.Contains(Error(Tensor(ElementType.Float, t => t.FloatData.Add(1))), "'t'", "expected 2 values in float_data", "found 1");
         OnnxModels.Contains(Error(Tensor(ElementType.Float, t => t.DoubleData.Add([1, 2]))), "'t'", "found 0", "double_data");
-        OnnxModels.Contains(Error(Tensor(ElementType.Float, t => t.RawData = ByteString.CopyFrom(1, 2, 3))), "'t'", "expected 8 bytes", "found 3");
+        OnnxModels.Contains(Error(Tensor(ElementType.Float, t => t.RawData = ByteString.CopyFrom(1, 2, 3))), "'t'", "expected 8 bytes",
+            "found 3");
         OnnxModels.Contains(Error(Tensor(ElementType.Float, _ => { })), "'t'", "expected 8 bytes", "found 0");
         OnnxModels.Contains(Error(Tensor(ElementType.String, t => t.StringData.Add(ByteString.Empty))), "'t'", "expected 2", "found 1");
     }
@@ -112,7 +119,8 @@ public sealed class TensorSerializerTests
         return tensor;
     }
 
-    private static TensorData Read(TensorProto tensor) => TensorSerializer.Read(new TensorSite(tensor, $"initializer '{tensor.Name}'"), null, "m.onnx");
+    private static TensorData Read(TensorProto tensor) =>
+        TensorSerializer.Read(new TensorSite(tensor, $"initializer '{tensor.Name}'"), null, "m.onnx");
 
     private static string Error(TensorProto tensor)
     {

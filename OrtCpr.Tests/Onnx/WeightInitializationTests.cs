@@ -111,8 +111,10 @@ public sealed class WeightInitializationTests
         OnnxModels.Contains(DrawError(Drawn(noShape)), "RandomNormal", "'a/initial'", "shape");
         NodeProto negative = Random("RandomNormal", "a", -8);
         OnnxModels.Contains(DrawError(Drawn(negative)), "'a/initial'", "-8");
-        OnnxModels.Contains(DrawError(Drawn(Random("RandomNormal", "a", 8), new NodeProto { OpType = "Identity", Input = { "later" }, Output = { "x" } })), "'x'", "'later'");
-        OnnxModels.Contains(DrawError(Drawn(Random("RandomNormal", "a", 8), new NodeProto { OpType = "Identity", Name = "i" })), "'i'", "one output");
+        OnnxModels.Contains(DrawError(Drawn(Random("RandomNormal", "a", 8),
+            new NodeProto { OpType = "Identity", Input = { "later" }, Output = { "x" } })), "'x'", "'later'");
+        OnnxModels.Contains(DrawError(Drawn(Random("RandomNormal", "a", 8), new NodeProto { OpType = "Identity", Name = "i" })), "'i'",
+            "one output");
     }
 
     [TestMethod]
@@ -144,7 +146,8 @@ public sealed class WeightInitializationTests
     {
         ModelProto model = OnnxModels.Empty();
         TrainingInfoProto info = new() { Initialization = new GraphProto { Node = { nodes } } };
-        foreach (NodeProto node in nodes.Where(node => node.Output.Count == 1 && node.OpType.StartsWith("Random", StringComparison.Ordinal)))
+        foreach (NodeProto node in nodes.Where(node => node.Output.Count == 1
+            && node.OpType.StartsWith("Random", StringComparison.Ordinal)))
         {
             string name = node.Output[0].Split('/')[0];
             model.Graph.Initializer.Add(OnnxModels.External(name, OnnxModels.Ramp(8), ("location", "none")));

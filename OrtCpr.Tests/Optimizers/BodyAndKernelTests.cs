@@ -23,18 +23,28 @@ public sealed class BodyAndKernelTests
         return [.. Enumerable.Range(0, length).Select(_ => (float)(centre + (spread * ((random.NextDouble() * 2) - 1))))];
     }
 
-    private static Dictionary<string, double[]> Run(UpdateRule rule, DriverOptions options, double centre, double spread, bool constrained = true, int[]? lengths = null)
+    private static Dictionary<string, double[]> Run(UpdateRule rule, DriverOptions options, double centre, double spread,
+        bool constrained = true, int[]? lengths = null)
     {
         ParameterSpec[] parameters = [.. (lengths ?? Lengths).Select(n => new ParameterSpec($"p{n}", ElementType.Float, [n], constrained))];
-        Dictionary<string, TensorData> initial = parameters.ToDictionary(p => p.Name, p => TensorData.From<float>(Values((int)p.ElementCount, 1, centre, spread), p.ElementCount));
-        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, new OptimizerOptions { Groups = [rule], NonFiniteGuard = false }), initial, options);
+        Dictionary<string, TensorData> initial =
+            parameters.ToDictionary(p => p.Name, p =>
+            TensorData.From<float>(Values((int)p.ElementCount, 1, centre, spread), p.ElementCount));
+        using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters,
+            new OptimizerOptions { Groups = [rule], NonFiniteGuard = false }), initial, options);
         for (int t = 0; t < Steps; t++)
         {
-            foreach (ParameterSpec p in parameters) driver.SetGradient(p.Name, TensorData.From<float>(Values((int)p.ElementCount, 10 + t, 0, 0.1), p.ElementCount));
+            foreach (ParameterSpec p in parameters)
+            {
+                driver.SetGradient(p.Name, TensorData.From<float>(Values((int)p.ElementCount, 10 + t, 0, 0.1), p.ElementCount));
+            }
             driver.Step();
         }
         Dictionary<string, double[]> results = parameters.ToDictionary(p => p.Name, p => driver.Get(p.Name).ToDoubles());
-        foreach (TensorSlot state in driver.Plan.Slots.Where(s => s.Role is TensorRole.State or TensorRole.Rows)) results[state.Key] = driver.Get(state.Key).ToDoubles();
+        foreach (TensorSlot state in driver.Plan.Slots.Where(s => s.Role is TensorRole.State or TensorRole.Rows))
+        {
+            results[state.Key] = driver.Get(state.Key).ToDoubles();
+        }
         return results;
     }
 
@@ -45,12 +55,16 @@ public sealed class BodyAndKernelTests
             double[] actual = kernel[name];
             double largest = expected.Where(v => !double.IsNaN(v)).Select(Math.Abs).DefaultIfEmpty(0).Max();
             // λ adds up the rounding of R − κ, times μ, over the steps.
-            double extra = name == "cpr.lambda" ? 1e-5 * body["cpr.kappa"].Where(v => !double.IsNaN(v)).Select(Math.Abs).DefaultIfEmpty(0).Max() : 0;
+            double extra = name == "cpr.lambda"
+                ? 1e-5 * body["cpr.kappa"].Where(v => !double.IsNaN(v)).Select(Math.Abs).DefaultIfEmpty(0).Max() : 0;
             for (int i = 0; i < expected.Length; i++)
             {
                 if (double.IsNaN(expected[i]) && double.IsNaN(actual[i])) continue;
                 double allowed = (OfLargest * largest) + (Relative * Math.Abs(expected[i])) + extra;
-                if (!(Math.Abs(expected[i] - actual[i]) <= allowed)) Assert.Fail($"{name}[{i}]: the body gives {expected[i]}, the kernel {actual[i]}; allowed {allowed}");
+                if (!(Math.Abs(expected[i] - actual[i]) <= allowed))
+                {
+                    Assert.Fail($"{name}[{i}]: the body gives {expected[i]}, the kernel {actual[i]}; allowed {allowed}");
+                }
             }
         }
     }
@@ -78,14 +92,16 @@ public sealed class BodyAndKernelTests
     public void KernelEqualsBody_AtEveryLength(Regularizer r)
     {
         UpdateRule rule = Cpr(r);
-        Dictionary<string, double[]> body = Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5), one = Run(rule, new DriverOptions { Threads = 1 }, 0, 0.5), two = Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5);
+        Dictionary<string, double[]> body = Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5),
+            one = Run(rule, new DriverOptions { Threads = 1 }, 0, 0.5), two = Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5);
         Agree(one, body);
         foreach ((string name, double[] values) in one) CollectionAssert.AreEqual(values, two[name], $"{name} on one and two threads");
     }
 
     [TestMethod]
     public void KernelEqualsBody_ForStdAroundTen() =>
-        Agree(Run(Cpr(Regularizer.Std), new DriverOptions { Threads = 2 }, 10, 0.17), Run(Cpr(Regularizer.Std), new DriverOptions { Threads = 2, Kernels = false }, 10, 0.17));
+        Agree(Run(Cpr(Regularizer.Std), new DriverOptions { Threads = 2 }, 10, 0.17),
+            Run(Cpr(Regularizer.Std), new DriverOptions { Threads = 2, Kernels = false }, 10, 0.17));
 
     [TestMethod]
     [DataRow("uniform", 0.05, false, 0.0)]
@@ -107,7 +123,8 @@ public sealed class BodyAndKernelTests
             var rule = new UpdateRule { LearningRate = 1e-2, Links = [.. links] };
             // Lion's direction is a sign: where body and kernel round to different sides of 0, whole steps differ.
             if (variant.Base.IsLion) continue;
-            Agree(Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5, lengths: FewLengths), Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5, lengths: FewLengths));
+            Agree(Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5, lengths: FewLengths),
+                Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5, lengths: FewLengths));
         }
     }
 
@@ -119,7 +136,8 @@ public sealed class BodyAndKernelTests
         var rule = new UpdateRule { LearningRate = 0.1, Links = [new ScaleByLion(), new AddDecayedWeights(0.5)] };
         double[] w = [1, -2, 0.5], m = [0, 0, 0];
         using var driver = new OptimizerDriver(
-            TrainingPlan.ForOptimizer([parameter], new OptimizerOptions { Groups = [rule] }), new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>(w, 3) });
+            TrainingPlan.ForOptimizer([parameter], new OptimizerOptions { Groups = [rule] }),
+                new Dictionary<string, TensorData> { ["w"] = TensorData.From<double>(w, 3) });
         for (int t = 0; t < 6; t++)
         {
             double[] gradient = [Math.Sin(t), Math.Cos(2 * t), 0.1 - (0.05 * t)];
@@ -140,7 +158,8 @@ public sealed class BodyAndKernelTests
     {
         static int Nodes(int count)
         {
-            ParameterSpec[] parameters = [.. Enumerable.Range(0, count).Select(i => new ParameterSpec($"p{i}", ElementType.Float, [i + 1], i % 2 == 0))];
+            ParameterSpec[] parameters =
+                [.. Enumerable.Range(0, count).Select(i => new ParameterSpec($"p{i}", ElementType.Float, [i + 1], i % 2 == 0))];
             TrainingPlan plan = TrainingPlan.ForOptimizer(parameters, new OptimizerOptions { MaxGradientNorm = 1 });
             return JoinUpdates.Run(plan, FlatLayout.Of(plan), KernelCatalog.Supports)!.Model.Graph.Nodes.Count;
         }
@@ -151,7 +170,11 @@ public sealed class BodyAndKernelTests
     [TestMethod]
     public void KernelEqualsBody_ForAdaptiveBounds()
     {
-        UpdateRule rule = Cpr(Regularizer.L1) with { Links = [new ScaleByAdam(), new ConstrainNorm { Regularizer = Regularizer.L1, Bound = Bound.TimesInitial(0.999), Adaptive = true }] };
+        UpdateRule rule = Cpr(Regularizer.L1) with
+        {
+            Links = [new ScaleByAdam(),
+            new ConstrainNorm { Regularizer = Regularizer.L1, Bound = Bound.TimesInitial(0.999), Adaptive = true }]
+        };
         Agree(Run(rule, new DriverOptions { Threads = 2 }, 0, 0.5), Run(rule, new DriverOptions { Threads = 2, Kernels = false }, 0, 0.5));
     }
 }

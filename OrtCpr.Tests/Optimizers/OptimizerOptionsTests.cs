@@ -14,7 +14,8 @@ public sealed class OptimizerOptionsTests
     [DataRow(-1.0)]
     [DataRow(double.NaN)]
     [DataRow(double.PositiveInfinity)]
-    public void LearningRate_IsChecked(double rate) => StringAssert.Contains(Refusal(new() { Groups = [UpdateRule.Adam(rate)] }), "LearningRate is");
+    public void LearningRate_IsChecked(double rate) =>
+        StringAssert.Contains(Refusal(new() { Groups = [UpdateRule.Adam(rate)] }), "LearningRate is");
 
     [TestMethod]
     public void Betas_AndEpsilon_AreChecked_AllAtOnce()
@@ -52,7 +53,10 @@ public sealed class OptimizerOptionsTests
             (Bound.Fixed(-1), "kappa is -1"), (Bound.Fixed(double.NaN), "kappa is NaN"), (Bound.TimesInitial(0), "factor is 0"),
             (Bound.AfterSteps(0), "steps is 0"), (Bound.AtInflection(0), "every is 0"),
         ];
-        foreach ((Bound bound, string expected) in wrong) StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = bound })), expected);
+        foreach ((Bound bound, string expected) in wrong)
+        {
+            StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = bound })), expected);
+        }
     }
 
     [TestMethod]
@@ -65,9 +69,12 @@ public sealed class OptimizerOptionsTests
     [TestMethod]
     public void RunTooShortToSetABound_IsRefused()
     {
-        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.AtInflection(200) }) with { TotalSteps = 799 }), "four samples, 200 steps apart, but the run has 799");
-        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.AfterSteps() }) with { TotalSteps = 1000 }), "name a step below that");
-        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.AfterSteps(50) }) with { TotalSteps = 50 }), "name an earlier step");
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.AtInflection(200) }) with { TotalSteps = 799 }),
+            "four samples, 200 steps apart, but the run has 799");
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.AfterSteps() }) with { TotalSteps = 1000 }),
+            "name a step below that");
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.AfterSteps(50) }) with { TotalSteps = 50 }),
+            "name an earlier step");
         (Cpr(new ConstrainNorm { Bound = Bound.AtInflection(200) }) with { TotalSteps = 800 }).Validate();
         (Cpr(new ConstrainNorm { Bound = Bound.AtInflection(maxWait: 50) }) with { TotalSteps = 100 }).Validate();
         (Cpr(new ConstrainNorm()) with { TotalSteps = 100, WarmupSteps = 100 }).Validate();
@@ -84,33 +91,44 @@ public sealed class OptimizerOptionsTests
         OptimizerOptions options = Cpr(new ConstrainNorm()) with { TotalSteps = steps, WarmupSteps = warmup };
         options.Validate();
         ConstrainNorm resolved = options.Resolve().Groups[0].Constraint!;
-        Assert.AreEqual(isShort ? Bound.AfterSteps(Math.Max(1, steps / 5)) : Bound.AtInflection(warmup == 0 ? null : warmup / 10), resolved.Bound);
+        Assert.AreEqual(isShort ? Bound.AfterSteps(Math.Max(1, steps / 5)) : Bound.AtInflection(warmup == 0 ? null : warmup / 10),
+            resolved.Bound);
         Assert.AreEqual(isShort, string.Join(' ', options.Warnings()).Contains($"The run has {steps} steps", StringComparison.Ordinal));
     }
 
     [TestMethod]
     public void UnknownGroup_MixedTypes_AndDoubleNames_AreRefused_Together()
     {
-        ParameterSpec[] parameters = [new("a", ElementType.Float, [2], true, 1), new("a", ElementType.Double, [2], true), new("b", ElementType.Int64, [2], true)];
+        ParameterSpec[] parameters =
+            [new("a", ElementType.Float, [2], true, 1), new("a", ElementType.Double, [2], true), new("b", ElementType.Int64, [2], true)];
         string message = Assert.ThrowsExactly<OptionException>(() => TrainingPlan.ForOptimizer(parameters, new OptimizerOptions())).Message;
-        foreach (string part in new[] { "group 1", "several types", "'a' is given twice", "'b' is Int64" }) StringAssert.Contains(message, part);
+        foreach (string part in new[] { "group 1", "several types", "'a' is given twice", "'b' is Int64" })
+        {
+            StringAssert.Contains(message, part);
+        }
     }
 
     [TestMethod]
     public void ConstraintBeforeTheBaseRule_IsRefused() =>
-        StringAssert.Contains(Refusal(new() { Groups = [new UpdateRule { Links = [new ConstrainNorm { Bound = Bound.Fixed(1) }, new ScaleByAdam()] }] }), "expected it last");
+        StringAssert.Contains(Refusal(new()
+        {
+            Groups = [new UpdateRule { Links = [new ConstrainNorm { Bound = Bound.Fixed(1) },
+            new ScaleByAdam()] }]
+        }), "expected it last");
 
     [TestMethod]
     public void OptimizerWithNothingToConstrain_SaysSo()
     {
-        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Parameters = new() { Unconstrain = ["*"] } });
+        TrainingPlan graphs =
+            TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Parameters = new() { Unconstrain = ["*"] } });
         StringAssert.Contains(string.Join('\n', graphs.Warnings), "no trained parameter is constrained");
     }
 
     [TestMethod]
     public void StateTakesAtMostSixteenAndAHalfBytesAParameter()
     {
-        TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Grokking, new TrainingOptions { Parameters = new() { RegularizeEmbeddings = true } });
+        TrainingPlan graphs =
+            TrainingGraphBuilder.Build(TestModels.Grokking, new TrainingOptions { Parameters = new() { RegularizeEmbeddings = true } });
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = 1 });
         long bytes = driver.Optimizer.Store.Names.Sum(n => (long)driver.Optimizer.Store.Read(n).Bytes.Length);
         Assert.IsLessThan(16.5, (double)bytes / graphs.Parameters.Trained.Sum(p => p.ElementCount));
@@ -125,7 +143,8 @@ public sealed class OptimizerOptionsTests
         UpdateRule rule = UpdateRule.Adam(1, new ScaleByAdam { Beta1 = 0, Beta2 = 0, Epsilon = 1 });
         float[] Step(double clip, float scale)
         {
-            using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters, new OptimizerOptions { Groups = [rule], MaxGradientNorm = clip }), start, new DriverOptions { Threads = 1 });
+            using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters,
+                new OptimizerOptions { Groups = [rule], MaxGradientNorm = clip }), start, new DriverOptions { Threads = 1 });
             driver.Set("w_grad", TensorData.From<float>([3 * scale, 0, 4 * scale], 3));
             driver.Step();
             return driver.Get("w").ToArray<float>();

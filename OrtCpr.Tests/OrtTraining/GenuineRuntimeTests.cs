@@ -20,10 +20,16 @@ public sealed class GenuineRuntimeTests
         string scripts = Path.Combine(AppContext.BaseDirectory, "GenuineRuntime");
         string modules = Environment.GetEnvironmentVariable("ORTCPR_GENUINE") ?? Path.Combine(scripts, "node_modules");
         if (!Directory.Exists(modules) && Run("npm", scripts, "install", "--no-audit", "--no-fund") is not (0, _))
-            Assert.Inconclusive("The genuine runtime is not here: Node with npm, and the package onnxruntime-web 1.19.2, are needed (ORTCPR_GENUINE names a node_modules folder that has it).");
+        {
+            Assert.Inconclusive("The genuine runtime is not here: Node with npm, and the package onnxruntime-web 1.19.2, are needed "
+                + "(ORTCPR_GENUINE names a node_modules folder that has it).");
+        }
         using var folder = new TemporaryFolder();
         for (int i = 0; i < Models.Length; i++)
-            FixturesCommand.Write(TestModels.Case($"models/{Models[i]}.safetensors"), folder.FolderPath, 20, i == 0 ? [.. FixtureRecipes.Common, .. FixtureRecipes.Bounds] : FixtureRecipes.Common);
+        {
+            FixturesCommand.Write(TestModels.Case($"models/{Models[i]}.safetensors"), folder.FolderPath, 20, i == 0
+                ? [.. FixtureRecipes.Common, .. FixtureRecipes.Bounds] : FixtureRecipes.Common);
+        }
         (int code, string output) = Run("node", scripts, Path.Combine(scripts, "replay.mjs"), folder.FolderPath);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "30 passed, 0 failed");
@@ -32,11 +38,13 @@ public sealed class GenuineRuntimeTests
     [TestMethod]
     public void Checkpoint_CarriesTheStateOfTheConstraint()
     {
-        OptimizerOptions options = new() { Groups = [UpdateRule.AdamCpr(constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.5) })] };
+        OptimizerOptions options =
+            new() { Groups = [UpdateRule.AdamCpr(constraint: new ConstrainNorm { Bound = Bound.TimesInitial(0.5) })] };
         TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions { Optimizer = options });
         OrtCheckpoint checkpoint = OrtCheckpoint.Read(GenuineArtifacts.Checkpoint(graphs).ToBytes());
         CollectionAssert.AreEqual(new[] { "bn.running_mean", "bn.running_var" }, checkpoint.Frozen.Select(t => t.Name).ToArray());
-        OrtParameterState weight = checkpoint.Optimizer!.States.Single(s => s.Parameter == "fc1.weight"), bias = checkpoint.Optimizer.States.Single(s => s.Parameter == "fc1.bias");
+        OrtParameterState weight = checkpoint.Optimizer!.States.Single(s => s.Parameter == "fc1.weight"),
+            bias = checkpoint.Optimizer.States.Single(s => s.Parameter == "fc1.bias");
         double[] tail = weight.Momentums[1].Data!.ToDoubles()[^7..];
         double expected = 0.5 * graphs.InitialParameters["fc1.weight"].ToDoubles().Sum(x => x * x);
         CollectionAssert.AreEqual(new[] { 0, (double)(float)expected, 0, 0, 0, 1, 1 }, tail);
@@ -54,15 +62,24 @@ public sealed class GenuineRuntimeTests
         TrainingPlan graphs = TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions { Optimizer = options });
         using var folder = new TemporaryFolder();
         string message = Assert.ThrowsExactly<OptionException>(() => GenuineArtifacts.Write(graphs, folder["out"])).Message;
-        foreach (string part in new[] { "Maximize", "rescaling", "AmsGrad = True", "OnlyConstrained" }) StringAssert.Contains(message, part);
+        foreach (string part in new[] { "Maximize", "rescaling", "AmsGrad = True", "OnlyConstrained" })
+        {
+            StringAssert.Contains(message, part);
+        }
         graphs = TrainingGraphBuilder.Build(TestModels.Linear(ElementType.Double), new TrainingOptions());
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => GenuineArtifacts.Write(graphs, folder["out"])).Message, "float32");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => GenuineArtifacts.Write(graphs, folder["out"])).Message,
+            "float32");
         Assert.IsFalse(Directory.Exists(folder["out"]));
     }
 
     private static (int ExitCode, string Output) Run(string program, string folder, params string[] arguments)
     {
-        var start = new ProcessStartInfo(program) { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program)
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         try
         {

@@ -15,11 +15,14 @@ public sealed class LoweringTests
     public void ConvTransposeAndResize_GiveTheGradientsOfThePlainModel()
     {
         string folder = Path.Combine(AppContext.BaseDirectory, "Data", "ort-artifacts", "structure_only_convtranspose_resize");
-        using TrainingDriver lowered = TrainingDriver.FromArtifacts(folder), plain = TrainingDriver.Create(Path.Combine(folder, "forward_model.onnx"), new TrainingOptions { Loss = new MseLoss() });
+        using TrainingDriver lowered = TrainingDriver.FromArtifacts(folder),
+            plain = TrainingDriver.Create(Path.Combine(folder, "forward_model.onnx"), new TrainingOptions { Loss = new MseLoss() });
         var random = new Random(3);
-        float[] x = [.. Enumerable.Range(0, 2 * 3 * 5 * 6).Select(_ => (float)random.NextDouble())], y = [.. Enumerable.Range(0, 2 * 20 * 24).Select(_ => (float)random.NextDouble())];
+        float[] x = [.. Enumerable.Range(0, 2 * 3 * 5 * 6).Select(_ => (float)random.NextDouble())],
+            y = [.. Enumerable.Range(0, 2 * 20 * 24).Select(_ => (float)random.NextDouble())];
         string label = plain.Plan.BatchInputs.Single(i => i.IsLabel).Name;
-        using Batch one = new Batch().Add("x", x, 2, 3, 5, 6).Add("target", y, 2, 1, 20, 24), two = new Batch().Add("x", x, 2, 3, 5, 6).Add(label, y, 2, 1, 20, 24);
+        using Batch one = new Batch().Add("x", x, 2, 3, 5, 6).Add("target", y, 2, 1, 20, 24),
+            two = new Batch().Add("x", x, 2, 3, 5, 6).Add(label, y, 2, 1, 20, 24);
         Assert.AreEqual(plain.TrainStep(two), lowered.TrainStep(one), 1e-6);
         foreach (string name in new[] { "ct_W", "ct_b", "c_W" })
         {
@@ -56,13 +59,18 @@ public sealed class LoweringTests
         const double rate = 0.01, beta1 = 0.9, beta2 = 0.99, epsilon = 1e-3, decay = 0.1;
         OnnxModel source = OnnxModel.Create("o", 15);
         source.Opsets["com.microsoft"] = 1;
-        Value lr = source.Graph.AddInput("learning_rate", ElementType.Float, Shape.Of(1)), step = source.Graph.AddInput("step", ElementType.Int64, Shape.Of(1));
-        Value[] sequences = [.. new[] { "params", "gradients", "first_order_moments", "second_order_moments" }.Select(n => source.Graph.AddInput(n, ElementType.Undefined, null))];
+        Value lr = source.Graph.AddInput("learning_rate", ElementType.Float, Shape.Of(1)),
+            step = source.Graph.AddInput("step", ElementType.Int64, Shape.Of(1));
+        Value[] sequences = [.. new[] { "params", "gradients", "first_order_moments", "second_order_moments" }.Select(n =>
+            source.Graph.AddInput(n, ElementType.Undefined, null))];
         var g = new GraphBuilder(source.Graph);
         Value?[] inputs = [lr, step, .. sequences, signal is bool s ? g.Constant(TensorData.From<bool>([s], 1)) : null];
-        source.Graph.Outputs.Add(g.Op("com.microsoft.AdamWOptimizer", inputs, ("alpha", (float)beta1), ("beta", (float)beta2), ("epsilon", (float)epsilon), ("weight_decay", (float)decay), ("adam_mode", mode), ("correct_bias", correct)));
+        source.Graph.Outputs.Add(g.Op("com.microsoft.AdamWOptimizer", inputs, ("alpha", (float)beta1), ("beta", (float)beta2),
+            ("epsilon", (float)epsilon), ("weight_decay", (float)decay), ("adam_mode", mode), ("correct_bias", correct)));
         string[] names = ["w", "w_grad", "w.momentum0", "w.momentum1"];
-        var tensors = sequences.Zip(names).ToDictionary(p => p.First.Name, p => (IReadOnlyList<SequenceTensor>)[new SequenceTensor(p.Second, ElementType.Float, [2])], StringComparer.Ordinal);
+        var tensors = sequences.Zip(names)
+            .ToDictionary(p => p.First.Name, p => (IReadOnlyList<SequenceTensor>)[new SequenceTensor(p.Second, ElementType.Float, [2])],
+            StringComparer.Ordinal);
         OnnxModel lowered = LowerOptimizer.Run(source, tensors).Model;
         using var session = new InferenceSession(GraphWriter.ToBytes(lowered));
 
@@ -71,7 +79,15 @@ public sealed class LoweringTests
         {
             double c1 = correct == 1 ? 1 - Math.Pow(beta1, t) : 1, c2 = correct == 1 ? 1 - Math.Pow(beta2, t) : 1;
             using var run = new RunOptions();
-            var feeds = new Dictionary<string, OrtValue> { ["learning_rate"] = Floats([rate]), ["optimizer.step"] = OrtValue.CreateTensorValueFromMemory(new[] { t - 1L }, [1]), ["w"] = Floats(w), ["w_grad"] = Floats(gradient), ["w.momentum0"] = Floats(m), ["w.momentum1"] = Floats(v) };
+            var feeds = new Dictionary<string, OrtValue>
+            {
+                ["learning_rate"] = Floats([rate]),
+                ["optimizer.step"] = OrtValue.CreateTensorValueFromMemory(new[] { t - 1L }, [1]),
+                ["w"] = Floats(w),
+                ["w_grad"] = Floats(gradient),
+                ["w.momentum0"] = Floats(m),
+                ["w.momentum1"] = Floats(v)
+            };
             string[] outputs = ["w.updated", "w.momentum0.updated", "w.momentum1.updated", "optimizer.step.updated", "step_applied"];
             using IDisposableReadOnlyCollection<OrtValue> results = session.Run(run, feeds, outputs);
             for (int i = 0; i < 2 && signal != false; i++)
@@ -79,7 +95,8 @@ public sealed class LoweringTests
                 m[i] = (beta1 * m[i]) + ((1 - beta1) * gradient[i]);
                 v[i] = (beta2 * v[i]) + ((1 - beta2) * gradient[i] * gradient[i]);
                 if (mode == 0) w[i] -= rate * decay * w[i];
-                w[i] -= mode == 0 ? rate * m[i] / (c1 * (Math.Sqrt(v[i] / c2) + epsilon)) : rate * Math.Sqrt(c2) / c1 * m[i] / (Math.Sqrt(v[i]) + epsilon);
+                w[i] -= mode == 0 ? rate * m[i] / (c1 * (Math.Sqrt(v[i] / c2) + epsilon))
+                    : rate * Math.Sqrt(c2) / c1 * m[i] / (Math.Sqrt(v[i]) + epsilon);
                 if (mode == 1) w[i] -= rate * decay * w[i];
             }
             Close(w, results[0]);
@@ -92,12 +109,19 @@ public sealed class LoweringTests
 
     [TestMethod]
     public void EveryTrainingOperatorOfTheReference_IsInATableOrRefused() =>
-        CollectionAssert.IsSubsetOf(new[] { "AveragePoolGrad", "MaxPoolGrad", "com.microsoft.BatchNormInternal", "com.microsoft.ConvTransposeGrad", "com.microsoft.FakeQuantGrad", "com.microsoft.GRUGrad", "com.microsoft.LSTMTraining", "com.microsoft.ResizeGrad", "com.microsoft.SliceGrad", "com.microsoft.SoftmaxCrossEntropyLossInternalGrad" }, LowerTraining.Operators.ToArray());
+        CollectionAssert.IsSubsetOf(new[] { "AveragePoolGrad", "MaxPoolGrad", "com.microsoft.BatchNormInternal",
+            "com.microsoft.ConvTransposeGrad", "com.microsoft.FakeQuantGrad", "com.microsoft.GRUGrad", "com.microsoft.LSTMTraining",
+            "com.microsoft.ResizeGrad", "com.microsoft.SliceGrad", "com.microsoft.SoftmaxCrossEntropyLossInternalGrad" },
+            LowerTraining.Operators.ToArray());
 
-    private static OrtValue Floats(double[] values) => OrtValue.CreateTensorValueFromMemory(values.Select(d => (float)d).ToArray(), [values.Length]);
+    private static OrtValue Floats(double[] values) =>
+        OrtValue.CreateTensorValueFromMemory(values.Select(d => (float)d).ToArray(), [values.Length]);
 
     private static void Close(double[] expected, OrtValue found)
     {
-        for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], found.GetTensorDataAsSpan<float>()[i], 2e-6 * Math.Max(1, Math.Abs(expected[i])));
+        for (int i = 0; i < expected.Length; i++)
+        {
+            Assert.AreEqual(expected[i], found.GetTensorDataAsSpan<float>()[i], 2e-6 * Math.Max(1, Math.Abs(expected[i])));
+        }
     }
 }

@@ -11,7 +11,10 @@ public sealed class OrtCheckpointTests
     // Not written by the runtime.
     private static readonly string HandMade = Path.Combine(Folder, "mlp_cpr_in_graph", "checkpoint");
 
-    private static IEnumerable<object[]> Files => Directory.EnumerateFiles(Folder, "*checkpoint*", SearchOption.AllDirectories).Where(f => !f.EndsWith(".pbseq", StringComparison.Ordinal) && f != HandMade).Select(f => new object[] { Path.GetRelativePath(Folder, f) });
+    private static IEnumerable<object[]> Files =>
+        Directory.EnumerateFiles(Folder, "*checkpoint*", SearchOption.AllDirectories)
+        .Where(f => !f.EndsWith(".pbseq", StringComparison.Ordinal) && f != HandMade)
+        .Select(f => new object[] { Path.GetRelativePath(Folder, f) });
 
     [TestMethod]
     [DynamicData(nameof(Files))]
@@ -41,8 +44,10 @@ public sealed class OrtCheckpointTests
         OrtParameterState first = group.States[0];
         c = c with
         {
-            Frozen = [new("f16", TensorData.From<Half>([(Half)1, (Half)2], 2)), new("text", TensorData.FromStrings(["a", "ß"], 2)), new("empty", TensorData.From<long>([], 0, 3)), new("scalar", TensorData.Scalar(true))],
-            Groups = [group with { States = [first with { Momentums = [.. first.Momentums, new("momentum2", TensorData.Scalar(1.5)), new("cpr_lambda", TensorData.From<float>([3], 1))] }, .. group.States.Skip(1)] }, new("other", long.MaxValue, 0.5f, [])],
+            Frozen = [new("f16", TensorData.From<Half>([(Half)1, (Half)2], 2)), new("text", TensorData.FromStrings(["a", "ß"], 2)),
+                new("empty", TensorData.From<long>([], 0, 3)), new("scalar", TensorData.Scalar(true))],
+            Groups = [group with { States = [first with { Momentums = [.. first.Momentums, new("momentum2", TensorData.Scalar(1.5)),
+                new("cpr_lambda", TensorData.From<float>([3], 1))] }, .. group.States.Skip(1)] }, new("other", long.MaxValue, 0.5f, [])],
             Properties = new Dictionary<string, object>(c.Properties) { [""] = 1L << 40, ["ä"] = "ö", ["zero"] = 0f },
         };
         byte[] bytes = c.ToBytes();
@@ -89,7 +94,8 @@ public sealed class OrtCheckpointTests
     [TestMethod]
     public void Strangers_AreRefused()
     {
-        StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => OrtCheckpoint.Read("0123456789"u8.ToArray())).Message, "ODTC");
+        StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => OrtCheckpoint.Read("0123456789"u8.ToArray())).Message,
+            "ODTC");
         StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => OrtCheckpoint.Read(Array.Empty<byte>())).Message, "damaged");
         OrtCheckpoint three = new() { Version = 3 };
         StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() => OrtCheckpoint.Read(three.ToBytes())).Message, "version 3");

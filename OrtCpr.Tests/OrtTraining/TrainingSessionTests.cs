@@ -16,13 +16,15 @@ public sealed class TrainingSessionTests
 
     private static string FileOf(string name, string folder = "mlp_ce_adamw") => Path.Combine(Folder, folder, name);
 
-    private static TrainingSession Open(CheckpointState state) => new(state, FileOf("training_model.onnx"), FileOf("eval_model.onnx"), FileOf("optimizer_model.onnx"));
+    private static TrainingSession Open(CheckpointState state) =>
+        new(state, FileOf("training_model.onnx"), FileOf("eval_model.onnx"), FileOf("optimizer_model.onnx"));
 
     private static OrtValue[] BatchOf(int step)
     {
         var data = new CaseData(FileOf("trajectory.safetensors"));
         TensorData x = CaseData.Slice(data.Tensor("batch/input"), step), y = CaseData.Slice(data.Tensor("batch/labels"), step);
-        return [OrtValue.CreateTensorValueFromMemory(x.ToArray<float>(), [.. x.Dimensions]), OrtValue.CreateTensorValueFromMemory(y.ToArray<long>(), [.. y.Dimensions])];
+        return [OrtValue.CreateTensorValueFromMemory(x.ToArray<float>(), [.. x.Dimensions]),
+            OrtValue.CreateTensorValueFromMemory(y.ToArray<long>(), [.. y.Dimensions])];
     }
 
     private static void Step(TrainingSession session, int batch)
@@ -50,7 +52,8 @@ public sealed class TrainingSessionTests
         }
         float[] expected = [0, 0.4f, 0.8f, 0.6f, 0.4f, 0.2f, 0];
         for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], rates[i], 1e-7f, $"step {i}");
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => session.SetLearningRate(1)).Message, "A scheduler sets the learning rate");
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => session.SetLearningRate(1)).Message,
+            "A scheduler sets the learning rate");
     }
 
     [TestMethod]
@@ -67,7 +70,8 @@ public sealed class TrainingSessionTests
     private static string[] Members(Type type) =>
     [
         .. type.GetMembers(BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly)
-            .Select(m => m + (m is MethodBase b ? $" ({string.Join(", ", b.GetParameters().Select(p => $"{p.ParameterType} {p.Name} {p.RawDefaultValue}"))})" : ""))
+            .Select(m => m + (m is MethodBase b
+                ? $" ({string.Join(", ", b.GetParameters().Select(p => $"{p.ParameterType} {p.Name} {p.RawDefaultValue}"))})" : ""))
             .Select(text => text.Replace("OrtCpr.OrtTraining.", "Microsoft.ML.OnnxRuntime.", StringComparison.Ordinal)),
     ];
 
@@ -95,14 +99,17 @@ public sealed class TrainingSessionTests
         using IDisposableReadOnlyCollection<OrtValue> values = session.TrainStep(batch);
         float loss = values[0].GetTensorDataAsSpan<float>()[0];
         long[] shape = batch[0].GetTensorTypeAndShape().Shape;
-        using var x = FixedBufferOnnxValue.CreateFromMemory<float>(OrtMemoryInfo.DefaultInstance, batch[0].GetTensorDataAsSpan<float>().ToArray(), Types.Float, shape, 4 * shape[0] * shape[1]);
-        using var y = FixedBufferOnnxValue.CreateFromMemory<long>(OrtMemoryInfo.DefaultInstance, batch[1].GetTensorDataAsSpan<long>().ToArray(), Types.Int64, [shape[0]], 8 * shape[0]);
+        using var x = FixedBufferOnnxValue.CreateFromMemory<float>(OrtMemoryInfo.DefaultInstance,
+            batch[0].GetTensorDataAsSpan<float>().ToArray(), Types.Float, shape, 4 * shape[0] * shape[1]);
+        using var y = FixedBufferOnnxValue.CreateFromMemory<long>(OrtMemoryInfo.DefaultInstance,
+            batch[1].GetTensorDataAsSpan<long>().ToArray(), Types.Int64, [shape[0]], 8 * shape[0]);
         using IDisposableReadOnlyCollection<DisposableNamedOnnxValue> named = session.TrainStep([x, y]);
         CollectionAssert.AreEqual(names, named.Select(n => n.Name).ToArray());
         Assert.AreEqual(loss, named[0].AsTensor<float>().First());
         float[] buffer = new float[1], scores = new float[shape[0] * 5];
         using var first = FixedBufferOnnxValue.CreateFromMemory<float>(OrtMemoryInfo.DefaultInstance, buffer, Types.Float, [], 4);
-        using var second = FixedBufferOnnxValue.CreateFromMemory<float>(OrtMemoryInfo.DefaultInstance, scores, Types.Float, [shape[0], 5], 4 * scores.Length);
+        using var second = FixedBufferOnnxValue.CreateFromMemory<float>(OrtMemoryInfo.DefaultInstance, scores, Types.Float, [shape[0], 5],
+            4 * scores.Length);
         using var options = new RunOptions();
         session.TrainStep(options, [x, y], [first, second]);
         Assert.AreEqual(loss, buffer[0]);
@@ -137,7 +144,10 @@ public sealed class TrainingSessionTests
         using TrainingSession resumed = Open(part);
         Step(resumed, 1);
         foreach (string name in new[] { "0.weight", "2.bias" })
-            CollectionAssert.AreEqual(whole.GetParameter(name).GetTensorDataAsSpan<float>().ToArray(), part.GetParameter(name).GetTensorDataAsSpan<float>().ToArray());
+        {
+            CollectionAssert.AreEqual(whole.GetParameter(name).GetTensorDataAsSpan<float>().ToArray(),
+                part.GetParameter(name).GetTensorDataAsSpan<float>().ToArray());
+        }
         // The driver's own export and prediction, and a folder of ours, work from artifacts too.
         resumed.Driver.ExportModel(folder["model.onnx"]);
         using var exported = new InferenceSession(folder["model.onnx"]);
@@ -155,13 +165,15 @@ public sealed class TrainingSessionTests
     [TestMethod]
     public void NominalState_TakesItsValuesFromABuffer()
     {
-        using CheckpointState full = CheckpointState.LoadCheckpoint(FileOf("checkpoint")), nominal = CheckpointState.LoadCheckpoint(FileOf("nominal_checkpoint"));
+        using CheckpointState full = CheckpointState.LoadCheckpoint(FileOf("checkpoint")),
+            nominal = CheckpointState.LoadCheckpoint(FileOf("nominal_checkpoint"));
         using TrainingSession source = Open(full), target = Open(nominal);
         Assert.ThrowsExactly<DriverException>(() => target.TrainStep(BatchOf(0)));
         Assert.ThrowsExactly<DriverException>(() => target.ToBuffer(true));
         using OrtValue buffer = source.ToBuffer(onlyTrainable: false);
         // In the order of the training model's inputs, not of the checkpoint.
-        CollectionAssert.AreEqual(full.GetParameter("0.weight").GetTensorDataAsSpan<float>().ToArray(), buffer.GetTensorDataAsSpan<float>()[..160].ToArray());
+        CollectionAssert.AreEqual(full.GetParameter("0.weight").GetTensorDataAsSpan<float>().ToArray(),
+            buffer.GetTensorDataAsSpan<float>()[..160].ToArray());
         target.FromBuffer(buffer, onlyTrainable: false);
         using IDisposableReadOnlyCollection<OrtValue> a = source.TrainStep(BatchOf(0)), b = target.TrainStep(BatchOf(0));
         Assert.AreEqual(a[0].GetTensorDataAsSpan<float>()[0], b[0].GetTensorDataAsSpan<float>()[0]);
@@ -171,12 +183,16 @@ public sealed class TrainingSessionTests
     public void Swapped_TheJobGoesOnWithAdamCpr_FromItsMoments()
     {
         using TemporaryFolder folder = new();
-        int result = Types.Run("artifacts", "swap-optimizer", Path.Combine(Folder, "mlp_ce_adamw"), "--checkpoint", FileOf("checkpoint.step20"), "--optimizer", "adamcpr", "--kappa-init-method", "warm_start", "--kappa-init-param", "2", "--out", folder["out"]);
+        int result = Types.Run("artifacts", "swap-optimizer", Path.Combine(Folder, "mlp_ce_adamw"), "--checkpoint",
+            FileOf("checkpoint.step20"), "--optimizer", "adamcpr", "--kappa-init-method", "warm_start", "--kappa-init-param", "2", "--out",
+            folder["out"]);
         Assert.AreEqual(0, result);
         using TrainingDriver driver = TrainingDriver.FromArtifacts(folder["out"]);
         OrtCheckpoint checkpoint = OrtCheckpoint.Load(FileOf("checkpoint.step20"));
-        CollectionAssert.AreEqual(checkpoint.Optimizer!.States[0].Momentums[0].Data!.ToDoubles(), driver.Optimizer.Get("0.bias.exp_avg").ToDoubles());
-        CollectionAssert.AreEqual(new[] { "0.weight", "2.weight" }, driver.Optimizer.Plan.Constrained.Order(StringComparer.Ordinal).ToArray());
+        CollectionAssert.AreEqual(checkpoint.Optimizer!.States[0].Momentums[0].Data!.ToDoubles(),
+            driver.Optimizer.Get("0.bias.exp_avg").ToDoubles());
+        CollectionAssert.AreEqual(new[] { "0.weight", "2.weight" },
+            driver.Optimizer.Plan.Constrained.Order(StringComparer.Ordinal).ToArray());
         Assert.AreEqual(20, driver.Optimizer.Get("step").ToInt64s()[0]);
         var data = new CaseData(FileOf("trajectory.safetensors"));
         for (int i = 0; i < 3; i++)
@@ -193,7 +209,10 @@ public sealed class TrainingSessionTests
     [TestMethod]
     public void FilesOfTwoJobs_AreRefused()
     {
-        LoweringException error = Assert.ThrowsExactly<LoweringException>(() => TrainingDriver.FromArtifacts(FileOf("training_model.onnx"), null, FileOf("optimizer_model.onnx"), FileOf("checkpoint", "structure_only_convtranspose_resize")));
+        LoweringException error =
+            Assert.ThrowsExactly<LoweringException>(() =>
+            TrainingDriver.FromArtifacts(FileOf("training_model.onnx"), null, FileOf("optimizer_model.onnx"),
+            FileOf("checkpoint", "structure_only_convtranspose_resize")));
         StringAssert.Contains(error.Message, "0.weight");
         StringAssert.Contains(error.Message, "ct_W");
     }

@@ -9,5 +9,7 @@ internal static class Types
 {
     public const TensorElementType Float = TensorElementType.Float, Int64 = TensorElementType.Int64;
 
-    public static int Run(params string[] arguments) => new RootCommand { ArtifactsCommand.Create() }.Parse(arguments).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
+    public static int Run(params string[] arguments) =>
+        new RootCommand { ArtifactsCommand.Create() }.Parse(arguments)
+        .Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }

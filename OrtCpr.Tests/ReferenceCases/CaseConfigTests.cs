@@ -12,7 +12,8 @@ public sealed class CaseConfigTests
     private const int Steps = 24, Elements = 4;
 
     // CPR around SGD in plain arithmetic, apart from the product's code.
-    private static string MakeCase(TemporaryFolder folder, JsonObject config, double momentum = 0, bool adaptive = false, double decay = 0, bool steps = true)
+    private static string MakeCase(TemporaryFolder folder, JsonObject config, double momentum = 0, bool adaptive = false, double decay = 0,
+        bool steps = true)
     {
         const double Rate = 0.05, Kappa = 3;
         double lambda = 0, kappa = Kappa;
@@ -72,7 +73,8 @@ public sealed class CaseConfigTests
         };
         foreach ((string key, JsonNode? value) in config) all[key] = value?.DeepClone();
         string path = folder["case.safetensors"];
-        SafetensorsFile.Write(path, tensors, new Dictionary<string, string> { ["kind"] = "optimizer-trajectory", ["config"] = all.ToJsonString() });
+        SafetensorsFile.Write(path, tensors,
+            new Dictionary<string, string> { ["kind"] = "optimizer-trajectory", ["config"] = all.ToJsonString() });
         return path;
     }
 
@@ -96,7 +98,8 @@ public sealed class CaseConfigTests
     }
 
     [TestMethod]
-    public void KappaAdapt_IsAdaCprUnderAnyName() => Assert.IsTrue(Run(new JsonObject { ["algorithm"] = "SGD+CPR", ["kappa_adapt"] = "reduce" }, adaptive: true).Passed);
+    public void KappaAdapt_IsAdaCprUnderAnyName() =>
+        Assert.IsTrue(Run(new JsonObject { ["algorithm"] = "SGD+CPR", ["kappa_adapt"] = "reduce" }, adaptive: true).Passed);
 
     [TestMethod]
     [DataRow("kappa_decay", "0.5", "'kappa_decay' 0.5")]
@@ -124,10 +127,18 @@ public sealed class CaseConfigTests
 
     [TestMethod]
     public void KeysThatSayNothing_MayBeThere() =>
-        Assert.IsTrue(Run(new JsonObject { ["algorithm"] = "SGD+CPR", ["kappa_decay"] = null, ["amsgrad"] = false, ["max_wait_steps"] = 5, ["formula"] = "any" }).Passed);
+        Assert.IsTrue(Run(new JsonObject
+        {
+            ["algorithm"] = "SGD+CPR",
+            ["kappa_decay"] = null,
+            ["amsgrad"] = false,
+            ["max_wait_steps"] = 5,
+            ["formula"] = "any"
+        }).Passed);
 
     [TestMethod]
-    public void AnotherNumberOfSteps_FailsTheCase() => StringAssert.Contains(Run(new JsonObject { ["algorithm"] = "SGD+CPR" }, steps: false).Message, "'steps' of the config is 25");
+    public void AnotherNumberOfSteps_FailsTheCase() =>
+        StringAssert.Contains(Run(new JsonObject { ["algorithm"] = "SGD+CPR" }, steps: false).Message, "'steps' of the config is 25");
 
     [TestMethod]
     public void AnUnknownKeyOfATrainingRun_FailsTheCase()
@@ -137,7 +148,8 @@ public sealed class CaseConfigTests
         using SafetensorsFile file = SafetensorsFile.Read(source);
         JsonObject config = JsonNode.Parse(file.Metadata["config"])!.AsObject();
         config["grad_noise"] = 0.1;
-        SafetensorsFile.Write(folder["case.safetensors"], file.Tensors, new Dictionary<string, string>(file.Metadata) { ["config"] = config.ToJsonString() });
+        SafetensorsFile.Write(folder["case.safetensors"], file.Tensors,
+            new Dictionary<string, string>(file.Metadata) { ["config"] = config.ToJsonString() });
         File.Copy(Path.ChangeExtension(source, ".onnx"), folder["case.onnx"]);
         StringAssert.Contains(CaseRunner.Run(folder["case.safetensors"], new DriverOptions()).Message, "'grad_noise' 0.1");
     }

@@ -7,7 +7,8 @@ namespace OrtCpr.Tests.ReferenceCases;
 public sealed class ReferenceCaseTests
 {
     private static IEnumerable<object[]> Cases(string folder) =>
-        Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "Data", "cases", folder), "*.safetensors").Order(StringComparer.Ordinal)
+        Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "Data", "cases", folder), "*.safetensors")
+            .Order(StringComparer.Ordinal)
             .Select(f => new object[] { Path.GetFileNameWithoutExtension(f), f });
 
     public static IEnumerable<object[]> Operators => Cases("ops");
@@ -30,7 +31,8 @@ public sealed class ReferenceCaseTests
 
     [TestMethod]
     [DynamicData(nameof(OptimizerRuns))]
-    public void Run_EqualsPyTorch_WithBodies(string name, string path) => Passes(name, path, new DriverOptions { Threads = 2, Kernels = false });
+    public void Run_EqualsPyTorch_WithBodies(string name, string path) =>
+        Passes(name, path, new DriverOptions { Threads = 2, Kernels = false });
 
     private static void Passes(string name, string path, DriverOptions options)
     {

@@ -27,8 +27,10 @@ public sealed class Cifar100Tests
         Console.SetError(text);
         try
         {
-            string[] more = ["--max_train_steps", "8", "--batch_size", "4", "--eval_interval", "8", "--data_dir", _data.FolderPath, "--output_dir", folder["cifar100"], "--threads", "1"];
-            int code = (int)typeof(Settings).Assembly.EntryPoint!.Invoke(null, [words.Split(' ', StringSplitOptions.RemoveEmptyEntries).Concat(more).ToArray()])!;
+            string[] more = ["--max_train_steps", "8", "--batch_size", "4", "--eval_interval", "8", "--data_dir", _data.FolderPath,
+                "--output_dir", folder["cifar100"], "--threads", "1"];
+            int code = (int)typeof(Settings).Assembly.EntryPoint!.Invoke(null,
+                [words.Split(' ', StringSplitOptions.RemoveEmptyEntries).Concat(more).ToArray()])!;
             return (code, text.ToString());
         }
         finally
@@ -40,7 +42,8 @@ public sealed class Cifar100Tests
 
     [TestMethod]
     [DataRow("--optimizer adamcpr --lr 0.001 --kappa_init_method dependent --kappa_init_param 1.0", "adamcpr_dependent_1_l2_l0.001_seed1")]
-    [DataRow("--optimizer adamcpr --lr 0.001 --kappa_init_method warm_start --kappa_init_param 1000", "adamcpr_warm_start_1_l2_l0.001_seed1")]
+    [DataRow("--optimizer adamcpr --lr 0.001 --kappa_init_method warm_start --kappa_init_param 1000",
+        "adamcpr_warm_start_1_l2_l0.001_seed1")]
     [DataRow("--optimizer adamcpr --lr 0.001 --kappa_init_method inflection_point ", "adamcpr_inflection_point_l2_l0.001_seed1")]
     [DataRow("--optimizer adamw --lr 0.001 --weight_decay 0.001", "adamw_w0.001_l0.001_seed1")]
     [DataRow("--optimizer adamw --lr 0.001 --weight_decay 0 --rescale_alpha 0.8", "adamw_w0_re0.8_l0.001_seed1")]

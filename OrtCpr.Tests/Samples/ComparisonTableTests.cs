@@ -16,6 +16,9 @@ public sealed class ComparisonTableTests
         ];
         string[] lines = ComparisonTable.Of(runs).Split('\n');
         string means = lines.Single(l => l.Contains("mean ± deviation", StringComparison.Ordinal));
-        foreach (string part in new[] { "2 seeds", "12 ± 3", "200 ± 141", "  -  ", "0.850 ± 0.071", "55 ± 7" }) StringAssert.Contains(means, part);
+        foreach (string part in new[] { "2 seeds", "12 ± 3", "200 ± 141", "  -  ", "0.850 ± 0.071", "55 ± 7" })
+        {
+            StringAssert.Contains(means, part);
+        }
     }
 }

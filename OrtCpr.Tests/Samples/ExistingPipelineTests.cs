@@ -18,13 +18,15 @@ public sealed class ExistingPipelineTests
         // Trained on: the step of the second job goes on from the first.
         var state = OrtCpr.Graph.OrtTraining.OrtCheckpoint.Load(folder["adamcpr/checkpoint"]);
         Assert.AreEqual(300, state.Optimizer!.Step);
-        CollectionAssert.Contains(state.Optimizer.States.First(s => s.Parameter == "0.weight").Momentums.Select(m => m.Name).ToArray(), "cpr_lambda");
+        CollectionAssert.Contains(state.Optimizer.States.First(s => s.Parameter == "0.weight").Momentums.Select(m => m.Name).ToArray(),
+            "cpr_lambda");
     }
 
     [TestMethod]
     public void Before_CompilesFromTheSameSource_AndOnlyThrows()
     {
         using TemporaryFolder folder = new();
-        Assert.Throws<Exception>(() => before::ExistingPipeline.Pipeline.Run(Path.Combine(AppContext.BaseDirectory, "mlp"), folder.FolderPath, 1));
+        Assert.Throws<Exception>(() =>
+            before::ExistingPipeline.Pipeline.Run(Path.Combine(AppContext.BaseDirectory, "mlp"), folder.FolderPath, 1));
     }
 }

@@ -16,18 +16,24 @@ public sealed class Gpt2Tests
         using var text = new StringWriter();
         Console.SetOut(text);
         Console.SetError(text);
-        string[] words = ["--data_dir", folder["data"], "--steps", "30", "--seeds", "1", "--weight_decay", "0.01", "--batch_size", "2", "--sequence_length", "16", "--threads", "1", "--out", folder["out"]];
+        string[] words = ["--data_dir", folder["data"], "--steps", "30", "--seeds", "1", "--weight_decay", "0.01", "--batch_size", "2",
+            "--sequence_length", "16", "--threads", "1", "--out", folder["out"]];
         try
         {
             Assert.AreEqual(0, (int)typeof(GeneratedText).Assembly.EntryPoint!.Invoke(null, [words])!, text.ToString());
-            Assert.AreEqual(0, (int)typeof(GeneratedText).Assembly.EntryPoint!.Invoke(null, [words.Append("--resume").ToArray()])!, text.ToString());
+            Assert.AreEqual(0, (int)typeof(GeneratedText).Assembly.EntryPoint!.Invoke(null, [words.Append("--resume").ToArray()])!,
+                text.ToString());
         }
         finally
         {
             Console.SetOut(output);
             Console.SetError(error);
         }
-        foreach (string part in new[] { "| adamw-0.01 | 30 | 1 |", "| adamcpr | 30 | 1 |", "| adamcpr-two-thirds | 20 | 1 |", "AdamCPR at equal steps: ", "AdamCPR at two thirds of the steps: " }) StringAssert.Contains(text.ToString(), part);
+        foreach (string part in new[] { "| adamw-0.01 | 30 | 1 |", "| adamcpr | 30 | 1 |", "| adamcpr-two-thirds | 20 | 1 |",
+            "AdamCPR at equal steps: ", "AdamCPR at two thirds of the steps: " })
+        {
+            StringAssert.Contains(text.ToString(), part);
+        }
         Assert.IsTrue(File.Exists(Path.Combine(folder["out"], "adamcpr-seed1", "constraints.csv")));
     }
 
@@ -36,7 +42,8 @@ public sealed class Gpt2Tests
     {
         using var folder = new TemporaryFolder();
         var table = new ResultTable(folder["results.csv"], resume: false);
-        foreach ((string name, double[] values) in new[] { ("adamw-0.1", new double[] { 10, 10.2 }), ("adamw-0.01", [9, 9.2]), (ResultTable.Cpr, [8, 8.1]), (ResultTable.ShortCpr, [9.05, 9.1]) })
+        foreach ((string name, double[] values) in new[] { ("adamw-0.1", new double[] { 10, 10.2 }), ("adamw-0.01", [9, 9.2]),
+            (ResultTable.Cpr, [8, 8.1]), (ResultTable.ShortCpr, [9.05, 9.1]) })
         {
             for (int i = 0; i < values.Length; i++) table.Add(name, i + 1, 100, values[i]);
         }

@@ -23,9 +23,11 @@ public sealed class GrokkingCommandLineTests
     [TestMethod]
     public void EveryRecipeOption_ReachesTheOptimizer()
     {
-        Recipe recipe = Parse("--lr 0.01 --beta1 0.8 --beta2 0.9 --reg_function l1 --kappa_init_method warm_start --kappa_init_param 20 --kappa_update 2 --reg_by_lr True "
+        Recipe recipe = Parse("--lr 0.01 --beta1 0.8 --beta2 0.9 --reg_function l1 --kappa_init_method warm_start --kappa_init_param 20 "
+            + "--kappa_update 2 --reg_by_lr True "
             + "--reg_embedding False --rescale_alpha 0.5").Recipe;
-        OptimizerOptions options = recipe.ToTrainingOptions(3, System.Collections.Immutable.ImmutableDictionary<string, Graph.TensorData>.Empty).Optimizer;
+        OptimizerOptions options =
+            recipe.ToTrainingOptions(3, System.Collections.Immutable.ImmutableDictionary<string, Graph.TensorData>.Empty).Optimizer;
         ConstrainNorm constraint = options.Groups[0].Constraint!;
         Assert.AreEqual(0.01, options.Groups[0].LearningRate);
         Assert.AreEqual(new ScaleByAdam { Beta1 = 0.8, Beta2 = 0.9 }, options.Groups[0].Links[0]);
@@ -43,7 +45,8 @@ public sealed class GrokkingCommandLineTests
     [TestMethod]
     public void RunOptions_AreRead()
     {
-        Settings s = Parse("--seeds 1,-2 --epochs 7 --threads 2 --out here --compare --resume --log_interval 10 --save-every 3 --model_dim 128 --use_ln False");
+        Settings s = Parse("--seeds 1,-2 --epochs 7 --threads 2 --out here --compare --resume --log_interval 10 --save-every 3 --model_dim "
+            + "128 --use_ln False");
         CollectionAssert.AreEqual(new long[] { 1, -2 }, s.Seeds.ToArray());
         Assert.AreEqual((7, 2, "here", true, true, 10, 3), (s.Epochs, s.Threads, s.Out, s.Compare, s.Resume, s.EvalEvery, s.SaveEvery));
         Assert.IsTrue(Parse("--reference-seed 2") is { FromReference: true, Seeds: [2] });

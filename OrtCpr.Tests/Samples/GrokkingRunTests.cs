@@ -50,7 +50,8 @@ public sealed class GrokkingRunTests
         Settings settings = new() { Epochs = 1, BatchSize = 1024, P = 53, Out = folder.FolderPath, Resume = true };
         StringAssert.Contains(Assert.Throws<OrtCprException>(() => Experiment.Run(settings, default)).Message, "nothing to resume");
         Experiment.Run(settings with { Resume = false }, default);
-        OrtCprException error = Assert.Throws<OrtCprException>(() => Experiment.Run(settings with { Recipe = new Recipe { Lr = 0.01 } }, default));
+        OrtCprException error =
+            Assert.Throws<OrtCprException>(() => Experiment.Run(settings with { Recipe = new Recipe { Lr = 0.01 } }, default));
         StringAssert.Contains(error.Message, "--lr is 0.01 here, 0.001 in the checkpoint");
     }
 
@@ -58,10 +59,20 @@ public sealed class GrokkingRunTests
     [TestMethod]
     [DataRow("adamw", 1L, 4.71704, 4.75242, 4.41608, 5.03047)]
     [DataRow("adamcpr-l2", 2L, 4.72273, 4.7441, 4.59125, 4.85353)]
-    public void FromTheReferencesStart_TheLossesAreTheReferences(string name, long seed, double train1, double validation1, double train10, double validation10)
+    public void FromTheReferencesStart_TheLossesAreTheReferences(string name, long seed, double train1, double validation1, double train10,
+        double validation10)
     {
         using TemporaryFolder folder = new();
-        Settings settings = new() { Recipe = Recipe.Compared.First(r => r.Name == name), Seeds = [seed], FromReference = true, Epochs = 10, EvalEvery = 10, Threads = 1, Out = folder.FolderPath };
+        Settings settings = new()
+        {
+            Recipe = Recipe.Compared.First(r => r.Name == name),
+            Seeds = [seed],
+            FromReference = true,
+            Epochs = 10,
+            EvalEvery = 10,
+            Threads = 1,
+            Out = folder.FolderPath
+        };
         Assert.AreEqual(0, Experiment.Run(settings, default));
         EpochRow[] rows = [.. File.ReadAllLines(folder["log.csv"]).Skip(1).Select(l => EpochRow.Parse(l.Split(',')))];
         Assert.AreEqual("1 10", string.Join(' ', rows.Select(r => r.Epoch)));
@@ -74,7 +85,8 @@ public sealed class GrokkingRunTests
     [TestMethod]
     public void Milestones_AreFirstEpochs_AndARunEndsAfterTenGoodOnes()
     {
-        EpochRow[] rows = [.. new[] { (10, 0.5, 0.1), (20, 0.99, 0.95), (30, 1.0, 0.991), (35, 1.0, 0.98), (40, 1.0, 0.99), (45, 1.0, 0.995) }
+        EpochRow[] rows = [.. new[] { (10, 0.5, 0.1), (20, 0.99, 0.95), (30, 1.0, 0.991), (35, 1.0, 0.98), (40, 1.0, 0.99),
+            (45, 1.0, 0.995) }
             .Select(r => new EpochRow("adamw", 1, r.Item1, 0, r.Item2, 0, r.Item3, 1))];
         Assert.AreEqual(new Milestones(20, 20, 30, 45, 0.995, false), Milestones.Of(rows));
         Assert.IsTrue(Milestones.Of([.. rows, rows[^1] with { Epoch = 49 }]).Stands);
@@ -103,12 +115,20 @@ public sealed class GrokkingRunTests
     public void InitialParameters_MustFitTheModel()
     {
         string model = Path.Combine(AppContext.BaseDirectory, "grokking.onnx");
-        TrainingOptions Given(string name, params long[] dims) => new() { InitialParameters = new TrainingOptions().InitialParameters.Add(name, TensorData.Create(ElementType.Float, dims, new byte[dims[0] * 4])) };
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(model, Given("head", 4))).Message, "'head' is no trained parameter");
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(model, Given("layers.0.mlp.0.bias", 4))).Message, "expected Float[512], found Float[4]");
+        TrainingOptions Given(string name, params long[] dims) =>
+            new()
+            {
+                InitialParameters = new TrainingOptions().InitialParameters.Add(name,
+            TensorData.Create(ElementType.Float, dims, new byte[dims[0] * 4]))
+            };
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(model, Given("head", 4))).Message,
+            "'head' is no trained parameter");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() =>
+            TrainingGraphBuilder.Build(model, Given("layers.0.mlp.0.bias", 4))).Message, "expected Float[512], found Float[4]");
         TrainingPlan graphs = TrainingGraphBuilder.Build(model, Given("layers.0.mlp.0.bias", 512));
         Assert.AreEqual(512, graphs.InitialParameters["layers.0.mlp.0.bias"].ElementCount);
     }
 
-    private static string WithoutSeconds(string path) => string.Join('\n', File.ReadAllLines(path).Select(line => line[..line.LastIndexOf(',')]));
+    private static string WithoutSeconds(string path) =>
+        string.Join('\n', File.ReadAllLines(path).Select(line => line[..line.LastIndexOf(',')]));
 }

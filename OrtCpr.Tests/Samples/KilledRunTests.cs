@@ -3,7 +3,8 @@ using OrtCpr.Checkpoints;
 
 namespace OrtCpr.Tests.Samples;
 
-// The main job, saving after every epoch, killed without warning at random moments: the checkpoint is always whole, and the run goes on from it.
+// The main job, saving after every epoch, killed without warning at random moments: the checkpoint is always whole, and the run goes on
+// from it.
 [TestClass]
 public sealed class KilledRunTests
 {
@@ -11,9 +12,18 @@ public sealed class KilledRunTests
 
     private static Process Start(string folder)
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = folder };
-        foreach (string argument in new[] { Path.Combine(AppContext.BaseDirectory, "Grokking.dll"), "--epochs", "1000", "--save_every", "1", "--eval_every", "1000", "--threads", "1", "--out", folder })
+        var start = new ProcessStartInfo("dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = folder
+        };
+        foreach (string argument in new[] { Path.Combine(AppContext.BaseDirectory, "Grokking.dll"), "--epochs", "1000", "--save_every",
+            "1", "--eval_every", "1000", "--threads", "1", "--out", folder })
+        {
             start.ArgumentList.Add(argument);
+        }
+
         if (File.Exists(Path.Combine(folder, "checkpoint.safetensors"))) start.ArgumentList.Add("--resume");
         Process process = Process.Start(start)!;
         process.OutputDataReceived += (_, _) => { };

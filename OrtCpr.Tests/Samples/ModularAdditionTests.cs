@@ -16,9 +16,11 @@ public sealed class ModularAdditionTests
         foreach (int[] part in new[] { trained, rest })
         {
             using TensorSource examples = ModularAddition.Examples(113, part);
-            using Batch batch = new DataLoader(examples, [new("tokens", ElementType.Int64, ["batch", "3"], false), new("labels", ElementType.Int64, ["batch"], true)],
+            using Batch batch = new DataLoader(examples,
+                [new("tokens", ElementType.Int64, ["batch", "3"], false), new("labels", ElementType.Int64, ["batch"], true)],
                 new DataLoaderOptions { BatchSize = part.Length, Shuffle = false, Prefetch = 0 }).Batches().Single();
-            long[] tokens = batch.Tensors["tokens"].GetTensorDataAsSpan<long>().ToArray(), labels = batch.Tensors["labels"].GetTensorDataAsSpan<long>().ToArray();
+            long[] tokens = batch.Tensors["tokens"].GetTensorDataAsSpan<long>().ToArray(),
+                labels = batch.Tensors["labels"].GetTensorDataAsSpan<long>().ToArray();
             for (int i = 0; i < part.Length; i++)
             {
                 long x = tokens[3 * i], y = tokens[(3 * i) + 1];
@@ -57,6 +59,9 @@ public sealed class ModularAdditionTests
         StartingPoint start = StartingPoint.Reference(Path.Combine(AppContext.BaseDirectory, "reference", "split.safetensors"), 2);
         Assert.HasCount(3830, start.TrainingPairs.Distinct().ToArray());
         Assert.HasCount(9, start.Weights);
-        foreach (int epoch in new[] { 1, 10, 11 }) CollectionAssert.AreEqual(Enumerable.Range(0, 3830).ToArray(), start.Order(epoch).Order().ToArray());
+        foreach (int epoch in new[] { 1, 10, 11 })
+        {
+            CollectionAssert.AreEqual(Enumerable.Range(0, 3830).ToArray(), start.Order(epoch).Order().ToArray());
+        }
     }
 }

@@ -8,8 +8,14 @@ public sealed class SmallSampleTests
 {
     private static (int ExitCode, string Output) Run(string sample, string folder, params string[] arguments)
     {
-        var start = new ProcessStartInfo("dotnet") { WorkingDirectory = folder, RedirectStandardOutput = true, RedirectStandardError = true };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "..", "..", sample, Path.GetFileName(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar)), $"{sample}.dll"));
+        var start = new ProcessStartInfo("dotnet")
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
+        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "..", "..", sample,
+            Path.GetFileName(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar)), $"{sample}.dll"));
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         using Process process = Process.Start(start)!;
         Task<string> error = process.StandardError.ReadToEndAsync();
@@ -24,7 +30,8 @@ public sealed class SmallSampleTests
         using var folder = new TemporaryFolder();
         (int code, string output) = Run("Regression", folder.FolderPath);
         Assert.AreEqual(0, code, output);
-        double last = double.Parse(output.Split('\n').Last(l => l.Contains("step 2000", StringComparison.Ordinal)).Split("loss ")[1], System.Globalization.CultureInfo.InvariantCulture);
+        double last = double.Parse(output.Split('\n').Last(l => l.Contains("step 2000", StringComparison.Ordinal)).Split("loss ")[1],
+            System.Globalization.CultureInfo.InvariantCulture);
         Assert.IsLessThan(0.002, last);
         StringAssert.Contains(output, "bounds set 3/3");
         Assert.IsTrue(File.Exists(folder["trained.onnx"]));
@@ -36,7 +43,9 @@ public sealed class SmallSampleTests
         using var folder = new TemporaryFolder();
         (int code, string output) = Run("FineTune", folder.FolderPath, "out");
         Assert.AreEqual(0, code, output);
-        double[] accuracies = [.. System.Text.RegularExpressions.Regex.Matches(output, "([0-9.]+) %").Select(m => double.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture))];
+        double[] accuracies =
+            [.. System.Text.RegularExpressions.Regex.Matches(output, "([0-9.]+) %")
+            .Select(m => double.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture))];
         Assert.HasCount(6, accuracies, output);
         foreach (double better in accuracies[2..]) Assert.IsGreaterThan(accuracies[1] + 15, better, output);
         Assert.AreEqual(accuracies[4], accuracies[5], 0.2, "merged and apart");
@@ -49,7 +58,8 @@ public sealed class SmallSampleTests
         (int code, string output) = Run("CustomTraining", folder.FolderPath, "out");
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "bounds set 2/2");
-        CollectionAssert.AreEquivalent(new[] { "half.safetensors", "model.onnx" }, Directory.GetFiles(folder["out"]).Select(Path.GetFileName).ToArray());
+        CollectionAssert.AreEquivalent(new[] { "half.safetensors", "model.onnx" },
+            Directory.GetFiles(folder["out"]).Select(Path.GetFileName).ToArray());
     }
 
     [TestMethod]

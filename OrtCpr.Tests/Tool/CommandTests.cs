@@ -1,3 +1,4 @@
+using System.Globalization;
 using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
 
@@ -33,8 +34,10 @@ public sealed class CommandTests
         long[] y = [.. Enumerable.Range(0, examples).Select(i => x[i * 10] > 0 ? 1L : 0)];
         SafetensorsFile.Write(folder["data.safetensors"],
         [
-            new SafetensorsEntry("x", ElementType.Float, [examples, 10], s => s.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(x))),
-            new SafetensorsEntry(labels, ElementType.Int64, [examples], s => s.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<long>(y))),
+            new SafetensorsEntry("x", ElementType.Float, [examples, 10], s =>
+                s.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(x))),
+            new SafetensorsEntry(labels, ElementType.Int64, [examples], s =>
+                s.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<long>(y))),
         ], new Dictionary<string, string>());
         return folder["data.safetensors"];
     }
@@ -46,7 +49,11 @@ public sealed class CommandTests
     {
         (int code, string output) = Run("inspect", Model, "--size", "batch=4", "--freeze", "layers.0.*");
         Assert.AreEqual(0, code, output);
-        foreach (string part in new[] { "x Float[batch,10]", "logits Float[batch,5]", "Gemm", "layers.2.weight", "4 of 6 tensors trained", "training graph:", "batch = 4" }) StringAssert.Contains(output, part);
+        foreach (string part in new[] { "x Float[batch,10]", "logits Float[batch,5]", "Gemm", "layers.2.weight", "4 of 6 tensors trained",
+            "training graph:", "batch = 4" })
+        {
+            StringAssert.Contains(output, part);
+        }
         (code, output) = Run("inspect", Model, "--size", "batch");
         Assert.AreEqual(1, code);
         StringAssert.Contains(output, "expected NAME=N");
@@ -79,7 +86,9 @@ public sealed class CommandTests
     public void Train_LearnsFromASafetensorsFile_WithThePapersNamesOfOptions()
     {
         using var folder = new TemporaryFolder();
-        (int code, string output) = Run("train", Model, "--data", Data(folder), "--epochs", "30", "--batch_size", "8", "--lr", "0.01", "--kappa_init_method", "warm_start", "--kappa_init_param", "50",
+        (int code, string output) =
+            Run("train", Model, "--data", Data(folder), "--epochs", "30", "--batch_size", "8", "--lr", "0.01", "--kappa_init_method",
+            "warm_start", "--kappa_init_param", "50",
             "--reg_function", "std", "--threads", "1", "--out", folder["job"]);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "bounds set 3/3");
@@ -93,11 +102,15 @@ public sealed class CommandTests
     {
         using var folder = new TemporaryFolder();
         string data = Data(folder, labels: "classes");
-        StringAssert.Contains(Run("train", Model, "--data", Data(folder), "--validation-split", "2").Output, "--validation-split is 2; expected 0 to below 1");
+        StringAssert.Contains(Run("train", Model, "--data", Data(folder), "--validation-split", "2").Output,
+            "--validation-split is 2; expected 0 to below 1");
         data = Data(folder, labels: "classes");
-        StringAssert.Contains(Run("train", Model, "--data", data, "--optimizer", "adamw", "--out", folder["job"]).Output, "no column is label 'labels' Int64[batch]; columns are 'classes' Int64[], 'x' Float[10]");
-        StringAssert.Contains(Run("train", Model, "--data", data, "--out", folder["job"], "--optimizer", "lion").Output, "--optimizer 'lion' is not known; expected one of adamcpr");
-        StringAssert.Contains(Run("train", Model, "--data", data, "--out", folder["job"], "--reg-function", "l3").Output, "--reg-function 'l3'");
+        StringAssert.Contains(Run("train", Model, "--data", data, "--optimizer", "adamw", "--out", folder["job"]).Output,
+            "no column is label 'labels' Int64[batch]; columns are 'classes' Int64[], 'x' Float[10]");
+        StringAssert.Contains(Run("train", Model, "--data", data, "--out", folder["job"], "--optimizer", "lion").Output,
+            "--optimizer 'lion' is not known; expected one of adamcpr");
+        StringAssert.Contains(Run("train", Model, "--data", data, "--out", folder["job"], "--reg-function", "l3").Output,
+            "--reg-function 'l3'");
         StringAssert.Contains(Run("train", Model, "--data", data, "--out", folder["job"], "--batch-size", "0").Output, "--batch-size is 0");
         Assert.AreNotEqual(0, Run("train", Model, "--data", folder["nothing"]).ExitCode);
     }
@@ -108,21 +121,33 @@ public sealed class CommandTests
     {
         using var folder = new TemporaryFolder();
         var random = new Random(1);
-        File.WriteAllLines(folder["table.csv"], Enumerable.Range(0, 120).Select(_ => Enumerable.Range(0, 10).Select(_ => random.NextDouble() - 0.5).ToArray())
-            .Select(x => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{string.Join(',', x.Select(v => v.ToString("F4", System.Globalization.CultureInfo.InvariantCulture)))},{(x[0] > 0 ? "high" : "low")}"))
+        File.WriteAllLines(folder["table.csv"],
+            Enumerable.Range(0, 120).Select(_ => Enumerable.Range(0, 10).Select(_ => random.NextDouble() - 0.5).ToArray())
+            .Select(x => $"{string.Join(',', x.Select(v => v.ToString("F4", CultureInfo.InvariantCulture)))},{(x[0] > 0 ? "high" : "low")}")
             .Prepend(string.Join(',', Enumerable.Range(0, 10).Select(i => $"f{i}").Append("class"))));
         string job = folder["job"];
-        (int code, string output) = Run("train", Model, "--data", folder["table.csv"], "--label", "class", "--validation-split", "0.25", "--metric", "accuracy", "--epochs", "6", "--batch-size", "10", "--lr", "0.01", "--threads", "1",
+        (int code, string output) =
+            Run("train", Model, "--data", folder["table.csv"], "--label", "class", "--validation-split", "0.25", "--metric", "accuracy",
+            "--epochs", "6", "--batch-size", "10", "--lr", "0.01", "--threads", "1",
             "--json-lines", "--tensorboard", "--log-every", "3", "--out", job);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(File.ReadAllText(Path.Combine(job, "run.json")), "\"label\": \"class\"");
         Assert.DoesNotContain("kappa_init_param", output);
-        foreach (string part in new[] { "90 examples, 30 to evaluate on, in batches of 10; 54 steps", "layers.2.weight", "bounds set 3/3", "validation accuracy", "54 steps in" }) StringAssert.Contains(output, part);
-        foreach (string file in new[] { "run.json", "metrics.csv", "metrics.jsonl", "constraints.csv", "checkpoint.safetensors", "best.safetensors", "model.onnx", "plot.png" }) Assert.IsTrue(File.Exists(Path.Combine(job, file)), file);
+        foreach (string part in new[] { "90 examples, 30 to evaluate on, in batches of 10; 54 steps", "layers.2.weight", "bounds set 3/3",
+            "validation accuracy", "54 steps in" })
+        {
+            StringAssert.Contains(output, part);
+        }
+        foreach (string file in new[] { "run.json", "metrics.csv", "metrics.jsonl", "constraints.csv", "checkpoint.safetensors",
+            "best.safetensors", "model.onnx", "plot.png" })
+        {
+            Assert.IsTrue(File.Exists(Path.Combine(job, file)), file);
+        }
         Assert.HasCount(18 + 6, File.ReadAllLines(Path.Combine(job, "metrics.jsonl")));
         double[] weights = Weights(job);
 
-        (code, output) = Run("evaluate", job, "--checkpoint", Path.Combine(job, "best.safetensors"), "--data", folder["table.csv"], "--label", "class", "--metric", "accuracy");
+        (code, output) = Run("evaluate", job, "--checkpoint", Path.Combine(job, "best.safetensors"), "--data", folder["table.csv"],
+            "--label", "class", "--metric", "accuracy");
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "examples 120");
         StringAssert.Contains(output, "accuracy 0.");
@@ -134,8 +159,10 @@ public sealed class CommandTests
         // The config says everything; what stands in front of it goes before it.
         Assert.AreEqual(0, Run("train", "--config", Path.Combine(job, "run.json"), "--out", folder["again"]).ExitCode);
         CollectionAssert.AreEqual(weights, Weights(folder["again"]));
-        Assert.AreEqual(0, Run("train", "--config", Path.Combine(job, "run.json"), "--out", folder["half"], "--steps", "20", "--kappa-init-param", "10", "--kappa-init-method", "warm_start").ExitCode);
-        Assert.AreEqual(0, Run("train", "--config", Path.Combine(job, "run.json"), "--out", folder["half"], "--resume", "--kappa-init-method", "warm_start", "--kappa-init-param", "10").ExitCode);
+        Assert.AreEqual(0, Run("train", "--config", Path.Combine(job, "run.json"), "--out", folder["half"], "--steps", "20",
+            "--kappa-init-param", "10", "--kappa-init-method", "warm_start").ExitCode);
+        Assert.AreEqual(0, Run("train", "--config", Path.Combine(job, "run.json"), "--out", folder["half"], "--resume",
+            "--kappa-init-method", "warm_start", "--kappa-init-param", "10").ExitCode);
         CollectionAssert.AreEqual(weights, Weights(folder["half"]), "54 steps, a fifth of which is 10");
     }
 
@@ -145,13 +172,16 @@ public sealed class CommandTests
         return driver.ToBuffer().ToDoubles();
     }
 
-    // As many steps as are asked for, whatever an epoch has; a short run is logged; texts stay texts; the model on the command line goes before the file's.
+    // As many steps as are asked for, whatever an epoch has; a short run is logged; texts stay texts; the model on the command line goes
+    // before the file's.
     [TestMethod]
     public void AShortRun_AndItsConfig()
     {
         using var folder = new TemporaryFolder();
         string job = folder["job"], config = Path.Combine(job, "run.json");
-        (int code, string output) = Run("train", Model, "--data", Data(folder), "--batch-size", "20", "--steps", "20", "--log-every", "50", "--schedule", "one_cycle",
+        (int code, string output) =
+            Run("train", Model, "--data", Data(folder), "--batch-size", "20", "--steps", "20", "--log-every", "50", "--schedule",
+            "one_cycle",
             "--warmup-steps", "5", "--lr", "0.01", "--label", "007", "--threads", "1", "--out", job);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "20 steps in");
@@ -191,11 +221,15 @@ public sealed class CommandTests
     public void Compare_ShowsMeanAndDeviation()
     {
         using var folder = new TemporaryFolder();
-        (int code, string output) = Run("train", Model, "--data", Data(folder), "--compare", "adamw,adamcpr", "--seeds", "2", "--epochs", "2", "--log-every", "1", "--threads", "1", "--out", folder["all"]);
+        (int code, string output) =
+            Run("train", Model, "--data", Data(folder), "--compare", "adamw,adamcpr", "--seeds", "2", "--epochs", "2", "--log-every", "1",
+            "--threads", "1", "--out", folder["all"]);
         Assert.AreEqual(0, code, output);
         foreach (string part in new[] { "adamw          2  ", "adamcpr        2  ", " ± " }) StringAssert.Contains(output, part);
-        Assert.IsTrue(File.Exists(Path.Combine(folder["all"], "compare.png")) && File.Exists(Path.Combine(folder["all"], "adamw-seed1", "model.onnx")));
-        StringAssert.Contains(Run("train", Model, "--data", Data(folder), "--compare", "adamw,lion", "--out", folder["all"]).Output, "--compare 'lion' is not known");
+        Assert.IsTrue(File.Exists(Path.Combine(folder["all"], "compare.png"))
+            && File.Exists(Path.Combine(folder["all"], "adamw-seed1", "model.onnx")));
+        StringAssert.Contains(Run("train", Model, "--data", Data(folder), "--compare", "adamw,lion", "--out", folder["all"]).Output,
+            "--compare 'lion' is not known");
         StringAssert.Contains(Run("plot", folder["nothing"]).Output, "has no metrics.csv");
     }
 
@@ -203,11 +237,14 @@ public sealed class CommandTests
     public void Lora_TrainsAdaptersAlone_AndMergesThem()
     {
         using var folder = new TemporaryFolder();
-        (int code, string output) = Run("train", Model, "--data", Data(folder), "--lora", "r=2,alpha=4,targets=layers.*", "--epochs", "2", "--threads", "1", "--out", folder["job"]);
+        (int code, string output) =
+            Run("train", Model, "--data", Data(folder), "--lora", "r=2,alpha=4,targets=layers.*", "--epochs", "2", "--threads", "1",
+            "--out", folder["job"]);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "layers.0.weight.lora_A");
         Assert.AreEqual(new FileInfo(Model).Length, new FileInfo(Path.Combine(folder["job"], "merged.onnx")).Length, 2000.0);
-        StringAssert.Contains(Run("train", Model, "--data", Data(folder), "--lora", "r=x", "--out", folder["job"]).Output, "--lora 'r=x' makes no sense");
+        StringAssert.Contains(Run("train", Model, "--data", Data(folder), "--lora", "r=x", "--out", folder["job"]).Output,
+            "--lora 'r=x' makes no sense");
     }
 
     [TestMethod]
@@ -223,5 +260,6 @@ public sealed class CommandTests
     }
 
     [TestMethod]
-    public void Bench_TellsTheTimeOfAStep() => StringAssert.Contains(Run("bench", Model, "--size", "batch=4", "--runs", "3", "--threads", "1").Output, "step: median ");
+    public void Bench_TellsTheTimeOfAStep() =>
+        StringAssert.Contains(Run("bench", Model, "--size", "batch=4", "--runs", "3", "--threads", "1").Output, "step: median ");
 }

@@ -13,10 +13,18 @@ internal static class BuildCommand
     public static Command Create()
     {
         Argument<string> model = new("MODEL") { Description = "An ONNX file." };
-        Option<string> target = new("--target") { Description = $"{Stock}: a job folder for OrtCpr. {Genuine}: training_model.onnx, eval_model.onnx, optimizer_model.onnx and checkpoint for the runtime of that package (C#, C++, Android, the browser).", DefaultValueFactory = _ => Stock };
+        Option<string> target =
+            new("--target")
+            {
+                Description = $"{Stock}: a job folder for OrtCpr. {Genuine}: training_model.onnx, eval_model.onnx, "
+            + "optimizer_model.onnx and checkpoint for the runtime of that package (C#, C++, Android, the browser).",
+                DefaultValueFactory = _ => Stock
+            };
         Option<string> folder = new("--out") { Description = "Folder for the files.", Required = true };
         var job = new JobOptions();
-        Command command = new("build", "Writes the files of a training job from an exported model.\n\nExample:\n  ortcpr artifacts build model.onnx --out job --optimizer adamcpr") { model, target, folder };
+        Command command = new("build",
+            "Writes the files of a training job from an exported model.\n\nExample:\n  ortcpr artifacts build model.onnx --out job "
+            + "--optimizer adamcpr") { model, target, folder };
         job.AddTo(command);
         command.SetAction(r =>
         {
@@ -34,7 +42,8 @@ internal static class BuildCommand
                 default:
                     throw new ToolException($"--target '{r.GetValue(target)}' is not known; expected {Stock} or {Genuine}.");
             }
-            Console.WriteLine($"wrote {string.Join(", ", Directory.GetFiles(path).Select(Path.GetFileName).Order(StringComparer.Ordinal))} in '{path}'");
+            Console.WriteLine($"wrote {string.Join(", ", Directory.GetFiles(path).Select(Path.GetFileName).Order(StringComparer.Ordinal))} "
+                + $"in '{path}'");
             return 0;
         });
         return command;

@@ -2,7 +2,8 @@ using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Tool.Artifacts;
 
-// The optimizers that fixtures of the genuine runtime are written for: a row a fixture. Learning rates are 0.001, the only one that the browser's API has.
+// The optimizers that fixtures of the genuine runtime are written for: a row a fixture. Learning rates are 0.001, the only one that the
+// browser's API has.
 internal static class FixtureRecipes
 {
     private const double Rate = 1e-3;
@@ -12,7 +13,8 @@ internal static class FixtureRecipes
     [
         ("sgd", new() { Groups = [UpdateRule.Sgd(Rate)] }),
         ("sgd_clip", new() { Groups = [UpdateRule.Sgd(Rate)], MaxGradientNorm = 0.5 }),
-        ("adamw", new() { Groups = [new UpdateRule { LearningRate = Rate, Links = [new ScaleByAdam(), new AddDecayedWeights(0.1, OnlyConstrained: false)] }] }),
+        ("adamw", new() { Groups = [new UpdateRule { LearningRate = Rate,
+            Links = [new ScaleByAdam(), new AddDecayedWeights(0.1, OnlyConstrained: false)] }] }),
         // An ε that keeps clipped gradients, which are rounding in places, from becoming full steps.
         ("adam_clip", new() { Groups = [UpdateRule.Adam(Rate, new ScaleByAdam { Epsilon = 1e-4 })], MaxGradientNorm = 0.5 }),
         Cpr(Regularizer.L2, Bound.AfterSteps(3)),
@@ -26,9 +28,10 @@ internal static class FixtureRecipes
            select Cpr(regularizer, bound),
     ];
 
-    // A bound far below R, or steps by the sign alone, throw small weights from side to side within these few steps, and what comes of that is rounding: λ
-    // grows slower there.
-    private static double KappaUpdate(Regularizer regularizer, Bound bound) => (bound is FixedBound ? 0.01 : 1) * (regularizer == Regularizer.L1 ? 1e-4 : 1);
+    // A bound far below R, or steps by the sign alone, throw small weights from side to side within these few steps, and what comes of that
+    // is rounding: λ grows slower there.
+    private static double KappaUpdate(Regularizer regularizer, Bound bound) =>
+        (bound is FixedBound ? 0.01 : 1) * (regularizer == Regularizer.L1 ? 1e-4 : 1);
 
     private static (string, OptimizerOptions) Cpr(Regularizer regularizer, Bound bound) =>
         ($"adamcpr_{regularizer}_{bound.Kind}".ToLowerInvariant(), new()

@@ -8,9 +8,12 @@ internal static class PlotCommand
 {
     public static Command Create()
     {
-        Argument<string[]> folders = new("FOLDER") { Description = "--out folders of runs; several are compared.", Arity = ArgumentArity.OneOrMore };
+        Argument<string[]> folders =
+            new("FOLDER") { Description = "--out folders of runs; several are compared.", Arity = ArgumentArity.OneOrMore };
         Option<string?> target = new("--out") { Description = "The picture; plot.png in the folder, or compare.png, by default." };
-        Command command = new("plot", "Draws loss, metrics, lambda and R/kappa of a run, or several runs in one picture.\n\nExamples:\n  ortcpr plot trained\n  ortcpr plot runs/adamw runs/adamcpr --out compare.png") { folders, target };
+        Command command = new("plot",
+            "Draws loss, metrics, lambda and R/kappa of a run, or several runs in one picture.\n\nExamples:\n  ortcpr plot trained\n  "
+            + "ortcpr plot runs/adamw runs/adamcpr --out compare.png") { folders, target };
         command.SetAction(r =>
         {
             string[] paths = r.GetValue(folders)!;

@@ -11,12 +11,17 @@ internal static class RunFigure
 
     public static void Save(RunLog run, string path)
     {
-        string[] figures = [.. run.Columns.Where(c => c.StartsWith("validation_", StringComparison.Ordinal) && c != "validation_loss" && run.Values(c).Count > 0)];
+        string[] figures = [.. run.Columns.Where(c => c.StartsWith("validation_", StringComparison.Ordinal) && c != "validation_loss"
+            && run.Values(c).Count > 0)];
         var multiplot = new Multiplot();
         var plots = new List<(Plot Plot, int Width)> { (Losses([run], run.Name), figures.Length > 0 ? 2 : 4) };
         if (figures.Length > 0) plots.Add((Figures([run], figures), 2));
-        (string Matrix, double[] Steps, double[] Lambda, double[] Kappa, double[] Measure)[] shown = [.. run.Constraints.Take(MostMatrices)];
-        foreach ((string matrix, double[] steps, double[] lambda, double[] kappa, double[] measure) in shown) plots.Add((Bound(matrix, steps, lambda, kappa, measure), 1));
+        (string Matrix, double[] Steps, double[] Lambda, double[] Kappa, double[] Measure)[] shown =
+            [.. run.Constraints.Take(MostMatrices)];
+        foreach ((string matrix, double[] steps, double[] lambda, double[] kappa, double[] measure) in shown)
+        {
+            plots.Add((Bound(matrix, steps, lambda, kappa, measure), 1));
+        }
         multiplot.Reset(plots[0].Plot);
         foreach ((Plot plot, _) in plots.Skip(1)) multiplot.AddPlot(plot);
         multiplot.Layout = new Grid(figures.Length > 0 ? 2 : 1);
@@ -25,7 +30,9 @@ internal static class RunFigure
 
     public static void SaveComparison(IReadOnlyList<RunLog> runs, string path)
     {
-        string[] figures = [.. runs.SelectMany(r => r.Columns).Distinct().Where(c => c.StartsWith("validation_", StringComparison.Ordinal) && c != "validation_loss" && runs.Any(r => r.Values(c).Count > 0))];
+        string[] figures = [.. runs.SelectMany(r => r.Columns).Distinct()
+            .Where(c => c.StartsWith("validation_", StringComparison.Ordinal) && c != "validation_loss"
+            && runs.Any(r => r.Values(c).Count > 0))];
         var multiplot = new Multiplot();
         multiplot.Reset(Losses(runs, "training (dotted) and validation"));
         if (figures.Length > 0) multiplot.AddPlot(Figures(runs, figures[..1]));
@@ -47,7 +54,10 @@ internal static class RunFigure
                 training.LinePattern = runs.Count > 1 && hasValidation ? LinePattern.Dotted : LinePattern.Solid;
                 training.LegendText = runs.Count == 1 ? "training" : !hasValidation && isFirst ? run.Name : "";
             }
-            if (Line(plot, run.Values("validation_loss"), runs.Count == 1 ? Colors[3] : color) is Scatter validation) validation.LegendText = runs.Count == 1 ? "validation" : isFirst ? run.Name : "";
+            if (Line(plot, run.Values("validation_loss"), runs.Count == 1 ? Colors[3] : color) is Scatter validation)
+            {
+                validation.LegendText = runs.Count == 1 ? "validation" : isFirst ? run.Name : "";
+            }
         }
         plot.Axes.AutoScale();
         plot.ShowLegend(Alignment.UpperRight);
@@ -63,7 +73,11 @@ internal static class RunFigure
             for (int i = 0; i < figures.Length; i++)
             {
                 Color color = Colors[(runs.Count == 1 ? i : Array.IndexOf(names, run.Name)) % Colors.Length];
-                if (Line(plot, run.Values(figures[i]), color) is Scatter line) line.LegendText = runs.Count == 1 ? figures[i]["validation_".Length..] : ReferenceEquals(run, runs.First(r => r.Name == run.Name)) ? run.Name : "";
+                if (Line(plot, run.Values(figures[i]), color) is Scatter line)
+                {
+                    line.LegendText = runs.Count == 1 ? figures[i]["validation_".Length..]
+                        : ReferenceEquals(run, runs.First(r => r.Name == run.Name)) ? run.Name : "";
+                }
             }
         }
         plot.Axes.AutoScale();
@@ -80,7 +94,8 @@ internal static class RunFigure
         string name = matrix.Length > 34 ? $"…{matrix[^33..]}" : matrix;
         plot.Title(name, 11);
         double last = kappa.LastOrDefault(double.IsFinite, measure.Length > 0 ? measure[^1] : 1);
-        Scatter ratio = plot.Add.ScatterLine(steps, measure.Select((m, i) => m / (double.IsFinite(kappa[i]) ? kappa[i] : last)).ToArray(), Colors[0]);
+        Scatter ratio = plot.Add.ScatterLine(steps, measure.Select((m, i) => m / (double.IsFinite(kappa[i]) ? kappa[i] : last)).ToArray(),
+            Colors[0]);
         ratio.LineWidth = 1.6f;
         plot.Add.HorizontalLine(1, 1, Colors[7], LinePattern.Dotted);
         Scatter multiplier = plot.Add.ScatterLine(steps, lambda, Colors[3]);
@@ -90,7 +105,10 @@ internal static class RunFigure
         plot.Axes.AutoScaleY(plot.Axes.Right);
         plot.Axes.Left.Label.Text = "R/κ";
         plot.Axes.Right.Label.Text = "λ";
-        foreach (IAxis axis in new IAxis[] { plot.Axes.Left, plot.Axes.Right, plot.Axes.Bottom }) axis.Label.FontSize = axis.TickLabelStyle.FontSize = 10;
+        foreach (IAxis axis in new IAxis[] { plot.Axes.Left, plot.Axes.Right, plot.Axes.Bottom })
+        {
+            axis.Label.FontSize = axis.TickLabelStyle.FontSize = 10;
+        }
         plot.Axes.Left.Label.ForeColor = Colors[0];
         plot.Axes.Right.Label.ForeColor = Colors[3];
         plot.HideLegend();
@@ -127,7 +145,8 @@ internal static class RunFigure
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new ToolException($"The picture '{path}' can't be written: {error.Message} What was trained is in its folder; draw it again by ortcpr plot.");
+            throw new ToolException($"The picture '{path}' can't be written: {error.Message} What was trained is in its folder; draw it "
+                + "again by ortcpr plot.");
         }
     }
 
@@ -141,8 +160,11 @@ internal static class RunFigure
             for (int i = 0; i < all.Length; i++)
             {
                 int small = i - large;
-                all[i] = i < large ? new PixelRect(figure.Left + (i * figure.Width / large), figure.Left + ((i + 1) * figure.Width / large), bottom: figure.Top + TopHeight, top: figure.Top)
-                    : new PixelRect(figure.Left + (small % PerRow * width), figure.Left + (((small % PerRow) + 1) * width), bottom: figure.Top + TopHeight + (((small / PerRow) + 1) * SmallHeight), top: figure.Top + TopHeight + (small / PerRow * SmallHeight));
+                all[i] = i < large ? new PixelRect(figure.Left + (i * figure.Width / large), figure.Left + ((i + 1) * figure.Width / large),
+                    bottom: figure.Top + TopHeight, top: figure.Top)
+                    : new PixelRect(figure.Left + (small % PerRow * width), figure.Left + (((small % PerRow) + 1) * width),
+                        bottom: figure.Top + TopHeight + (((small / PerRow) + 1) * SmallHeight), top: figure.Top + TopHeight
+                        + (small / PerRow * SmallHeight));
             }
             return all;
         }

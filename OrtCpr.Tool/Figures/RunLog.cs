@@ -3,7 +3,8 @@ using System.Globalization;
 namespace OrtCpr.Tool.Figures;
 
 // What a run has logged: metrics.csv and constraints.csv of its folder.
-internal sealed record RunLog(string Name, IReadOnlyList<string> Columns, IReadOnlyList<double[]> Rows, IReadOnlyList<(string Matrix, double[] Steps, double[] Lambda, double[] Kappa, double[] Measure)> Constraints)
+internal sealed record RunLog(string Name, IReadOnlyList<string> Columns, IReadOnlyList<double[]> Rows,
+    IReadOnlyList<(string Matrix, double[] Steps, double[] Lambda, double[] Kappa, double[] Measure)> Constraints)
 {
     private const int StepColumn = 0;
 
@@ -14,8 +15,10 @@ internal sealed record RunLog(string Name, IReadOnlyList<string> Columns, IReadO
         string[] lines = File.ReadAllLines(path);
         string[] columns = lines.Length == 0 ? [] : lines[0].Split(',');
         // A run that was killed may have left half a line.
-        double[][] rows = [.. lines.Skip(1).Select(l => l.Split(',')).Where(c => c.Length == columns.Length).Select(c => c.Select(Number).ToArray())];
-        return new RunLog(Path.GetFileName(Path.GetFullPath(folder)), columns, rows, ReadConstraints(Path.Combine(folder, "constraints.csv")));
+        double[][] rows = [.. lines.Skip(1).Select(l => l.Split(',')).Where(c => c.Length == columns.Length)
+            .Select(c => c.Select(Number).ToArray())];
+        return new RunLog(Path.GetFileName(Path.GetFullPath(folder)), columns, rows,
+            ReadConstraints(Path.Combine(folder, "constraints.csv")));
     }
 
     // The rows that have a figure, by step.
@@ -43,5 +46,6 @@ internal sealed record RunLog(string Name, IReadOnlyList<string> Columns, IReadO
 
     private static double[] Column(List<double[]> rows, int index) => [.. rows.Select(r => r[index])];
 
-    private static double Number(string cell) => double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value : double.NaN;
+    private static double Number(string cell) => double.TryParse(cell, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+        ? value : double.NaN;
 }

@@ -39,13 +39,16 @@ internal sealed class DifferenceCheck
             direction = [.. direction.Select(d => d / length)];
             double analytic = gradient.Zip(direction, (g, d) => g * d).Sum();
             // A kink may lie within one width and not within the other.
-            yield return Steps(values).Select(h => Compare(analytic, Slope(h), norm / Math.Sqrt(gradient.Length), loss, h)).MinBy(d => d.Passed ? 0 : d.RelativeError)!;
+            yield return Steps(values).Select(h => Compare(analytic, Slope(h), norm / Math.Sqrt(gradient.Length), loss, h))
+                .MinBy(d => d.Passed ? 0 : d.RelativeError)!;
 
             double Slope(double h) => ((8 * (At(h) - At(-h))) - (At(2 * h) - At(-2 * h))) / (12 * h);
 
             double At(double t)
             {
-                _driver.UpdateParameter(name, TensorData.From<double>([.. values.Zip(direction, (v, d) => v + (t * d))], [.. start.Dimensions]).ConvertTo(start.Type));
+                _driver.UpdateParameter(name,
+                    TensorData.From<double>([.. values.Zip(direction, (v, d) => v + (t * d))], [.. start.Dimensions])
+                    .ConvertTo(start.Type));
                 return Loss();
             }
         }

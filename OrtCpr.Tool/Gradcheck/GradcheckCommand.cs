@@ -14,15 +14,46 @@ internal static class GradcheckCommand
     public static Command Create()
     {
         Argument<string> model = new("MODEL") { Description = "An ONNX file." };
-        Option<string> loss = new("--loss") { Description = $"One of {string.Join(", ", JobOptions.Losses.Keys)}.", DefaultValueFactory = _ => "cross_entropy" };
+        Option<string> loss =
+            new("--loss")
+            {
+                Description = $"One of {string.Join(", ", JobOptions.Losses.Keys)}.",
+                DefaultValueFactory = _ =>
+            "cross_entropy"
+            };
         Option<string?> output = new("--output") { Description = "The model output that the loss takes; needed where there are several." };
-        Option<string[]> parameters = new("--parameters") { Description = "Names of parameters to check; * and ? and regex: are understood. Default: all that are trained.", AllowMultipleArgumentsPerToken = true };
-        Option<string[]> sizes = new("--size") { Description = "Size of a symbolic dimension, as batch=4. Default 2.", AllowMultipleArgumentsPerToken = true };
-        Option<string[]> ranges = new("--range") { Description = "Values of an integer input, as input_ids=0..100, both ends included. Default 0..1.", AllowMultipleArgumentsPerToken = true };
-        Option<string[]> inputs = new("--input") { Description = "Values of an input, as NAME=FILE.safetensors with a tensor of that name.", AllowMultipleArgumentsPerToken = true };
-        Option<int> directions = new("--directions") { Description = "Directions a parameter; the first is that of the gradient.", DefaultValueFactory = _ => 3 };
+        Option<string[]> parameters =
+            new("--parameters")
+            {
+                Description = "Names of parameters to check; * and ? and regex: are understood. Default: all that are "
+            + "trained.",
+                AllowMultipleArgumentsPerToken = true
+            };
+        Option<string[]> sizes =
+            new("--size") { Description = "Size of a symbolic dimension, as batch=4. Default 2.", AllowMultipleArgumentsPerToken = true };
+        Option<string[]> ranges = new("--range")
+        {
+            Description = "Values of an integer input, as input_ids=0..100, both ends included. "
+            + "Default 0..1.",
+            AllowMultipleArgumentsPerToken = true
+        };
+        Option<string[]> inputs = new("--input")
+        {
+            Description = "Values of an input, as NAME=FILE.safetensors with a tensor of that "
+            + "name.",
+            AllowMultipleArgumentsPerToken = true
+        };
+        Option<int> directions =
+            new("--directions")
+            {
+                Description = "Directions a parameter; the first is that of the gradient.",
+                DefaultValueFactory = _ =>
+            3
+            };
         Option<int> seed = new("--seed") { Description = "Seed of inputs and directions." };
-        Command command = new("gradcheck", "Compares gradients with central differences of the loss.\n\nExample:\n  ortcpr gradcheck gpt2.onnx --size batch=2 --size sequence=16 --range input_ids=0..100") { model, loss, output, parameters, sizes, ranges, inputs, directions, seed };
+        Command command = new("gradcheck",
+            "Compares gradients with central differences of the loss.\n\nExample:\n  ortcpr gradcheck gpt2.onnx --size batch=2 --size "
+            + "sequence=16 --range input_ids=0..100") { model, loss, output, parameters, sizes, ranges, inputs, directions, seed };
         command.SetAction(r => Run(
             r.GetValue(model)!,
             new TrainingOptions
@@ -46,7 +77,9 @@ internal static class GradcheckCommand
         using TrainingDriver driver = Open(path, options, out bool isDouble);
         using Batch batch = inputs.For(driver.Plan.BatchInputs);
         var check = new DifferenceCheck(driver, batch, isDouble, seed);
-        Console.WriteLine(isDouble ? "float64 copy of the model" : "float32: an operator of the model has no kernel in float64. Its wide steps may cross a kink of Relu and the like: what fails with one --seed only is no wrong gradient");
+        Console.WriteLine(isDouble ? "float64 copy of the model"
+            : "float32: an operator of the model has no kernel in float64. Its wide steps may cross a kink of Relu and the like: what "
+            + "fails with one --seed only is no wrong gradient");
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"relative error allowed: {check.Tolerance:G2}\n"));
         int width = Math.Max(9, driver.Plan.Parameters.Trained.Max(p => p.Name.Length));
         Console.WriteLine($"{"parameter".PadRight(width)}  {"analytic",14}  {"numeric",14}  {"rel. error",10}  verdict");
@@ -57,7 +90,9 @@ internal static class GradcheckCommand
             {
                 all++;
                 if (!d.Passed) wrong++;
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{p.Name.PadRight(width)}  {d.Analytic,14:G7}  {d.Numeric,14:G7}  {d.RelativeError,10:E1}  {(d.Passed ? "pass" : "FAIL")}"));
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"{p.Name.PadRight(width)}  {d.Analytic,14:G7}  {d.Numeric,14:G7}  {d.RelativeError,10:E1}  "
+                    + $"{(d.Passed ? "pass" : "FAIL")}"));
             }
         }
         Console.WriteLine($"\n{all - wrong} of {all} passed");

@@ -25,26 +25,42 @@ internal sealed class SampleInputs
     public Batch For(IReadOnlyList<BatchInput> inputs)
     {
         string[] unknown = [.. _ranges.Keys.Concat(_files.Keys).Where(n => inputs.All(i => i.Name != n)).Select(n => $"'{n}'")];
-        if (unknown.Length > 0) throw new ToolException($"{string.Join(", ", unknown)}: no such input. Inputs are {string.Join(", ", inputs)}.");
+        if (unknown.Length > 0)
+        {
+            throw new ToolException($"{string.Join(", ", unknown)}: no such input. Inputs are {string.Join(", ", inputs)}.");
+        }
         var batch = new Batch();
-        foreach (BatchInput input in inputs) batch.Add(input.Name, _files.TryGetValue(input.Name, out string? path) ? Read(input, path) : Draw(input));
+        foreach (BatchInput input in inputs)
+        {
+            batch.Add(input.Name, _files.TryGetValue(input.Name, out string? path) ? Read(input, path) : Draw(input));
+        }
         return batch;
     }
 
     private static TensorData Read(BatchInput input, string path)
     {
         using SafetensorsFile file = SafetensorsFile.Read(path);
-        if (!file.Tensors.TryGetValue(input.Name, out TensorData? data)) throw new ToolException($"'{path}' has no tensor '{input.Name}'; it has {string.Join(", ", file.Tensors.Keys.Order(StringComparer.Ordinal))}.");
+        if (!file.Tensors.TryGetValue(input.Name, out TensorData? data))
+        {
+            throw new ToolException($"'{path}' has no tensor '{input.Name}'; it has "
+                + $"{string.Join(", ", file.Tensors.Keys.Order(StringComparer.Ordinal))}.");
+        }
         return data.Type == input.Type ? TensorData.Create(data.Type, data.Dimensions, data.Bytes.ToArray()) : data.ConvertTo(input.Type);
     }
 
     private TensorData Draw(BatchInput input)
     {
-        if (input.Dimensions is null) throw new ToolException($"The rank of {input} is unknown; give its values by --input {input.Name}=FILE.safetensors.");
+        if (input.Dimensions is null)
+        {
+            throw new ToolException($"The rank of {input} is unknown; give its values by --input {input.Name}=FILE.safetensors.");
+        }
         long[] dims = [.. input.Dimensions.Select(Size)];
         double[] values = new double[dims.Aggregate(1L, (n, d) => n * d)];
         (long least, long most) = Range(input);
-        for (int i = 0; i < values.Length; i++) values[i] = input.Type.IsFloating() ? (2 * _random.NextDouble()) - 1 : _random.NextInt64(least, most + 1);
+        for (int i = 0; i < values.Length; i++)
+        {
+            values[i] = input.Type.IsFloating() ? (2 * _random.NextDouble()) - 1 : _random.NextInt64(least, most + 1);
+        }
         return input.Type switch
         {
             ElementType.Bool => TensorData.From<bool>([.. values.Select(v => v != 0)], dims),
@@ -57,13 +73,15 @@ internal sealed class SampleInputs
 
     private long Size(string dim) => long.TryParse(dim, CultureInfo.InvariantCulture, out long known) ? known
         : !_sizes.TryGetValue(dim, out string? text) ? DefaultSize
-        : long.TryParse(text, CultureInfo.InvariantCulture, out long n) && n > 0 ? n : throw new ToolException($"--size '{dim}={text}': expected a number of at least 1.");
+        : long.TryParse(text, CultureInfo.InvariantCulture, out long n) && n > 0 ? n
+            : throw new ToolException($"--size '{dim}={text}': expected a number of at least 1.");
 
     private (long, long) Range(BatchInput input)
     {
         if (!_ranges.TryGetValue(input.Name, out string? text)) return (0, 1);
         string[] ends = text.Split("..");
-        return ends.Length == 2 && long.TryParse(ends[0], CultureInfo.InvariantCulture, out long a) && long.TryParse(ends[1], CultureInfo.InvariantCulture, out long b) && a <= b ? (a, b)
+        return ends.Length == 2 && long.TryParse(ends[0], CultureInfo.InvariantCulture, out long a)
+            && long.TryParse(ends[1], CultureInfo.InvariantCulture, out long b) && a <= b ? (a, b)
             : throw new ToolException($"--range '{input.Name}={text}': expected FIRST..LAST, such as {input.Name}=0..100.");
     }
 

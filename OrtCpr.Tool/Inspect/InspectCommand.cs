@@ -11,10 +11,18 @@ internal static class InspectCommand
     public static Command Create()
     {
         Argument<string[]> models = new("MODEL") { Description = "ONNX files, or folders with such.", Arity = ArgumentArity.OneOrMore };
-        Option<string[]> sizes = new("--size") { Description = "Size of a symbolic dimension for the memory estimate, as batch=8. May be given several times.", AllowMultipleArgumentsPerToken = true };
-        Option<string[]> freeze = new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
+        Option<string[]> sizes = new("--size")
+        {
+            Description = "Size of a symbolic dimension for the memory estimate, as batch=8. May be "
+            + "given several times.",
+            AllowMultipleArgumentsPerToken = true
+        };
+        Option<string[]> freeze =
+            new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
         Option<bool> all = new("--all") { Description = "Every parameter, not only the first 40." };
-        Command command = new("inspect", "Lists inputs, outputs, parameters, operators, sizes and the memory that training takes.\n\nExamples:\n  ortcpr inspect resnet18.onnx --size batch=32\n  ortcpr inspect classifier.onnx --freeze \"encoder.*\" --all") { models, sizes, freeze, all };
+        Command command = new("inspect", "Lists inputs, outputs, parameters, operators, sizes and the memory that training "
+            + "takes.\n\nExamples:\n  ortcpr inspect resnet18.onnx --size batch=32\n  ortcpr inspect classifier.onnx --freeze "
+            + "\"encoder.*\" --all") { models, sizes, freeze, all };
         command.SetAction(r =>
         {
             Dictionary<string, long> known = Sizes(r.GetValue(sizes) ?? []);
@@ -35,7 +43,8 @@ internal static class InspectCommand
     {
         if (!Directory.Exists(path)) return [path];
         string[] files = [.. Directory.EnumerateFiles(path, "*.onnx", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
-        return files.Length > 0 ? files : throw new ToolException($"The folder '{path}' has no .onnx file. Name a model, or a folder with models.");
+        return files.Length > 0 ? files
+            : throw new ToolException($"The folder '{path}' has no .onnx file. Name a model, or a folder with models.");
     }
 
     // Of several models, one that can't be read does not keep the others from being shown.
@@ -59,20 +68,33 @@ internal static class InspectCommand
         Section(o, "inputs", report.Inputs);
         Section(o, "outputs", report.Outputs);
         o.WriteLine("operators");
-        foreach (OperatorUse use in report.Operators) o.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {use.Count,6}  {use.Name,-40} {Text(use.Support)}"));
+        foreach (OperatorUse use in report.Operators)
+        {
+            o.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {use.Count,6}  {use.Name,-40} {Text(use.Support)}"));
+        }
         o.WriteLine();
         if (report.Parameters is not null)
         {
             string[] lines = report.Parameters.ToString().Split('\n');
-            foreach (string line in all || lines.Length <= 42 ? lines : [.. lines[..41], $"… {lines.Length - 42} more; --all lists them", lines[^1]]) o.WriteLine(line.TrimEnd());
+            foreach (string line in all || lines.Length <= 42 ? lines
+                : [.. lines[..41], $"… {lines.Length - 42} more; --all lists them", lines[^1]])
+            {
+                o.WriteLine(line.TrimEnd());
+            }
             o.WriteLine();
         }
         if (report.Nodes is (int forward, int backward))
-            o.WriteLine(string.Create(CultureInfo.InvariantCulture, $"training graph: {forward} nodes forward, {backward} backward, {report.RunTimeReductions} broadcast sums decided at run time; built in {report.BuildTime!.Value.TotalSeconds:F2} s"));
+        {
+            o.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"training graph: {forward} nodes forward, {backward} backward, {report.RunTimeReductions} broadcast sums decided at run "
+                + $"time; built in {report.BuildTime!.Value.TotalSeconds:F2} s"));
+        }
         if (report.Memory is MemoryEstimate m)
         {
-            string at = report.Sizes.Count == 0 ? "" : $" at {string.Join(", ", report.Sizes.Select(s => $"{s.Key} = {s.Value}"))} (--size NAME=N for others)";
-            o.WriteLine($"memory: parameters {Mebibytes(m.Parameters)}, gradients and Adam's moments {Mebibytes(m.State)}, activations kept for the backward pass {(m.Activations is long a ? Mebibytes(a) : "unknown")}{at}");
+            string at = report.Sizes.Count == 0 ? ""
+                : $" at {string.Join(", ", report.Sizes.Select(s => $"{s.Key} = {s.Value}"))} (--size NAME=N for others)";
+            o.WriteLine($"memory: parameters {Mebibytes(m.Parameters)}, gradients and Adam's moments {Mebibytes(m.State)}, activations "
+                + $"kept for the backward pass {(m.Activations is long a ? Mebibytes(a) : "unknown")}{at}");
         }
         if (report.Problem is null) return 0;
         o.WriteLine($"\nThis model cannot be trained as it is.\n{report.Problem}");

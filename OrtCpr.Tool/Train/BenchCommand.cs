@@ -12,26 +12,38 @@ internal static class BenchCommand
     public static Command Create()
     {
         Argument<string> model = new("MODEL") { Description = "An ONNX file." };
-        Option<string[]> sizes = new("--size") { Description = "Size of a symbolic dimension, as batch=32.", AllowMultipleArgumentsPerToken = true };
-        Option<string[]> ranges = new("--range") { Description = "Values of an integer input, as input_ids=0..100.", AllowMultipleArgumentsPerToken = true };
+        Option<string[]> sizes =
+            new("--size") { Description = "Size of a symbolic dimension, as batch=32.", AllowMultipleArgumentsPerToken = true };
+        Option<string[]> ranges =
+            new("--range") { Description = "Values of an integer input, as input_ids=0..100.", AllowMultipleArgumentsPerToken = true };
         Option<int> runs = new("--runs") { Description = "Steps that are timed.", DefaultValueFactory = _ => 20 };
         Option<int> threads = new("--threads") { Description = "Threads; 0 for one a physical core." };
         Option<string> device = new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
-        Option<string> profile = new("--profile") { Description = "Folder for ONNX Runtime's profile of each session, a JSON file for a trace viewer; steps take longer." };
+        Option<string> profile =
+            new("--profile")
+            {
+                Description = "Folder for ONNX Runtime's profile of each session, a JSON file for a trace viewer; steps "
+            + "take longer."
+            };
         var job = new JobOptions();
-        Command command = new("bench", "Time of a training step on a drawn batch.\n\nExample:\n  ortcpr bench resnet18.onnx --size batch=32 --threads 2") { model, sizes, ranges, runs, threads, device, profile };
+        Command command = new("bench", "Time of a training step on a drawn batch.\n\nExample:\n  ortcpr bench resnet18.onnx --size "
+            + "batch=32 --threads 2") { model, sizes, ranges, runs, threads, device, profile };
         job.AddTo(command);
         command.SetAction(r =>
         {
             if (r.GetValue(runs) < 1) throw new ToolException($"--runs is {r.GetValue(runs)}; expected at least 1.");
             long start = Stopwatch.GetTimestamp();
-            using TrainingDriver driver = TrainingDriver.Create(r.GetValue(model)!, job.Read(r, null), new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)!, Profiles = r.GetValue(profile) });
+            using TrainingDriver driver =
+                TrainingDriver.Create(r.GetValue(model)!, job.Read(r, null),
+                new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)!, Profiles = r.GetValue(profile) });
             double built = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            using Batch batch = new SampleInputs(r.GetValue(sizes) ?? [], r.GetValue(ranges) ?? [], [], job.Seed(r)).For(driver.Plan.BatchInputs);
+            using Batch batch = new SampleInputs(r.GetValue(sizes) ?? [], r.GetValue(ranges) ?? [], [], job.Seed(r))
+                .For(driver.Plan.BatchInputs);
             double first = Time(() => driver.Step(batch));
             double[] all = [.. Enumerable.Range(0, r.GetValue(runs)).Select(_ => Time(() => driver.Step(batch))).Order()];
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"building {built:F0} ms, first step {first:F1} ms"));
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"step: median {all[all.Length / 2]:F2} ms, fastest {all[0]:F2}, slowest {all[^1]:F2}, of {all.Length}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"step: median {all[all.Length / 2]:F2} ms, fastest {all[0]:F2}, slowest {all[^1]:F2}, of {all.Length}"));
             foreach (KernelReport body in driver.KernelReport.Where(k => k.BodyReason is not null)) Console.WriteLine(body);
             return 0;
         });

@@ -8,7 +8,8 @@ internal static class Comparison
 {
     public static void Write(IReadOnlyList<RunLog> runs)
     {
-        string[] figures = [.. runs.SelectMany(r => r.Columns).Where(c => c == "loss" || c.StartsWith("validation_", StringComparison.Ordinal)).Distinct()];
+        string[] figures = [.. runs.SelectMany(r => r.Columns)
+            .Where(c => c == "loss" || c.StartsWith("validation_", StringComparison.Ordinal)).Distinct()];
         int width = Math.Max("optimizer".Length, runs.Max(r => r.Name.Length));
         Console.WriteLine($"{"optimizer".PadRight(width)}  seeds  {string.Join("  ", figures.Select(f => f.PadRight(24)))}");
         foreach (IGrouping<string, RunLog> group in runs.GroupBy(r => r.Name))
@@ -17,10 +18,12 @@ internal static class Comparison
             {
                 double[] last = [.. group.Select(r => r.Values(f)).Where(v => v.Count > 0).Select(v => v[^1].Value)];
                 if (last.Length == 0) return "-";
-                double mean = last.Average(), deviation = last.Length < 2 ? 0 : Math.Sqrt(last.Sum(v => (v - mean) * (v - mean)) / (last.Length - 1));
+                double mean = last.Average(), deviation = last.Length < 2 ? 0
+                    : Math.Sqrt(last.Sum(v => (v - mean) * (v - mean)) / (last.Length - 1));
                 return string.Create(CultureInfo.InvariantCulture, $"{mean:G5} ± {deviation:G2}");
             })];
-            Console.WriteLine($"{group.Key.PadRight(width)}  {group.Count(),5}  {string.Join("  ", cells.Select(c => c.PadRight(24)))}".TrimEnd());
+            string row = string.Join("  ", cells.Select(c => c.PadRight(24)));
+            Console.WriteLine($"{group.Key.PadRight(width)}  {group.Count(),5}  {row}".TrimEnd());
         }
     }
 }

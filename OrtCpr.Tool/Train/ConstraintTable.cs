@@ -15,7 +15,9 @@ internal static class ConstraintTable
         foreach (ConstraintMeasure row in rows)
         {
             string bound = !row.IsSet ? "not set" : row.Lambda > 0 ? "binds" : info[row.Name].EverActive ? "has bound" : "never bound";
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{row.Name.PadRight(width)}  {row.Measure,11:G5}  {(row.IsSet ? row.Kappa.ToString("G5", CultureInfo.InvariantCulture) : "-"),11}  {row.Lambda,11:G4}  {bound}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{row.Name.PadRight(width)}  {row.Measure,11:G5}  "
+                + $"{(row.IsSet ? row.Kappa.ToString("G5", CultureInfo.InvariantCulture) : "-"),11}  {row.Lambda,11:G4}  {bound}"));
         }
     }
 }

@@ -10,29 +10,49 @@ namespace OrtCpr.Tool.Train;
 // Where examples come from: what a path is, and how it is read.
 internal sealed class DataOptions
 {
-    private readonly Option<string> _data = new("--data") { Description = ".safetensors, .npz, .npy, .csv, .tsv, .bin (tokens), .txt, an IDX file of images, or a folder with CIFAR's binary files.", Required = true };
-    private readonly Option<string?> _validation = new("--validation") { Description = "Data to evaluate on, of the same kind; CIFAR and MNIST have their own." };
-    private readonly Option<double> _split = new("--validation-split") { Description = "Share of the data that is evaluated on instead of trained." };
-    private readonly Option<string[]> _columns = new("--column") { Description = "INPUT=COLUMN where names differ and it is not plain which belong together." };
+    private readonly Option<string> _data =
+        new("--data")
+        {
+            Description = ".safetensors, .npz, .npy, .csv, .tsv, .bin (tokens), .txt, an IDX file of images, or a folder with "
+        + "CIFAR's binary files.",
+            Required = true
+        };
+    private readonly Option<string?> _validation =
+        new("--validation") { Description = "Data to evaluate on, of the same kind; CIFAR and MNIST have their own." };
+    private readonly Option<double> _split =
+        new("--validation-split") { Description = "Share of the data that is evaluated on instead of trained." };
+    private readonly Option<string[]> _columns =
+        new("--column") { Description = "INPUT=COLUMN where names differ and it is not plain which belong together." };
     private readonly Option<string?> _label = new("--label") { Description = "CSV: the label's column." };
     private readonly Option<string[]> _features = new("--feature") { Description = "CSV: the features' columns; all others by default." };
     private readonly Option<string[]> _categorical = new("--categorical") { Description = "CSV: feature columns that hold texts." };
     private readonly Option<int> _length = new("--sequence-length") { Description = "Tokens a window.", DefaultValueFactory = _ => 128 };
-    private readonly Option<long> _stride = new("--stride") { Description = "Tokens from one window to the next; 0 for windows that do not overlap." };
-    private readonly Option<int> _width = new("--token-bytes") { Description = "Bytes a token of a .bin file: 2 or 4.", DefaultValueFactory = _ => 2 };
-    private readonly Option<string> _tokenizer = new("--tokenizer") { Description = "Text: bytes, characters, or gpt2.", DefaultValueFactory = _ => "bytes" };
+    private readonly Option<long> _stride =
+        new("--stride") { Description = "Tokens from one window to the next; 0 for windows that do not overlap." };
+    private readonly Option<int> _width =
+        new("--token-bytes") { Description = "Bytes a token of a .bin file: 2 or 4.", DefaultValueFactory = _ => 2 };
+    private readonly Option<string> _tokenizer =
+        new("--tokenizer") { Description = "Text: bytes, characters, or gpt2.", DefaultValueFactory = _ => "bytes" };
     private readonly Option<int> _size = new("--batch-size") { Description = "Examples a batch.", DefaultValueFactory = _ => 32 };
-    private readonly Option<bool> _augment = new("--augment") { Description = "Images: reflecting pad of 4 with a random crop, and a random flip, while training." };
-    private readonly Option<bool> _scale = new("--scale") { Description = "Divides bytes by 255; on for images of CIFAR and MNIST.", DefaultValueFactory = _ => true };
-    private readonly Option<double[]> _mean = new("--mean") { Description = "Images: means of the channels that are subtracted.", AllowMultipleArgumentsPerToken = true };
-    private readonly Option<double[]> _deviation = new("--std") { Description = "Images: deviations of the channels that are divided by.", AllowMultipleArgumentsPerToken = true };
+    private readonly Option<bool> _augment =
+        new("--augment") { Description = "Images: reflecting pad of 4 with a random crop, and a random flip, while training." };
+    private readonly Option<bool> _scale =
+        new("--scale") { Description = "Divides bytes by 255; on for images of CIFAR and MNIST.", DefaultValueFactory = _ => true };
+    private readonly Option<double[]> _mean =
+        new("--mean") { Description = "Images: means of the channels that are subtracted.", AllowMultipleArgumentsPerToken = true };
+    private readonly Option<double[]> _deviation =
+        new("--std") { Description = "Images: deviations of the channels that are divided by.", AllowMultipleArgumentsPerToken = true };
     private readonly Option<bool> _keepOrder = new("--no-shuffle") { Description = "Keeps the order of the data." };
 
     public void AddTo(Command command, bool training)
     {
         command.Add(_data);
         if (training) foreach (Option option in new Option[] { _validation, _split, _augment, _keepOrder }) command.Add(option);
-        foreach (Option option in new Option[] { _columns, _label, _features, _categorical, _length, _stride, _width, _tokenizer, _size, _scale, _mean, _deviation }) command.Add(option);
+        foreach (Option option in new Option[] { _columns, _label, _features, _categorical, _length, _stride, _width, _tokenizer, _size,
+            _scale, _mean, _deviation })
+        {
+            command.Add(option);
+        }
     }
 
     public int BatchSize(ParseResult r) => r.GetValue(_size);
@@ -43,8 +63,14 @@ internal sealed class DataOptions
         if (r.GetValue(_size) < 1) throw new ToolException($"--batch-size is {r.GetValue(_size)}; expected at least 1.");
         string data = r.GetValue(_data)!;
         double split = r.GetValue(_split);
-        if (!(split is >= 0 and < 1)) throw new ToolException($"--validation-split is {split.ToString(CultureInfo.InvariantCulture)}; expected 0 to below 1.");
-        if (split > 0 && r.GetValue(_validation) is not null) throw new ToolException("--validation-split and --validation exclude each other.");
+        if (!(split is >= 0 and < 1))
+        {
+            throw new ToolException($"--validation-split is {split.ToString(CultureInfo.InvariantCulture)}; expected 0 to below 1.");
+        }
+        if (split > 0 && r.GetValue(_validation) is not null)
+        {
+            throw new ToolException("--validation-split and --validation exclude each other.");
+        }
         DataSource source = OpenOne(r, data, training: true);
         if (r.GetValue(_validation) is string other) return (source, OpenOne(r, other, training: false));
         if (split > 0)
@@ -52,7 +78,8 @@ internal sealed class DataOptions
             (DataSource kept, DataSource held) = source.Split(1 - split, seed);
             return (kept, held);
         }
-        return (source, IsCifar(data, training: false) || (PairOf(data) is not null && TestPart(data) is not null) ? OpenOne(r, TestPart(data) ?? data, training: false) : null);
+        return (source, IsCifar(data, training: false) || (PairOf(data) is not null && TestPart(data) is not null)
+            ? OpenOne(r, TestPart(data) ?? data, training: false) : null);
     }
 
     public DataSource OpenOne(ParseResult r, string? path = null, bool training = false)
@@ -64,21 +91,29 @@ internal sealed class DataOptions
         {
             ".safetensors" => TensorSource.FromSafetensors(path),
             ".npz" or ".npy" => TensorSource.FromNumpy(path),
-            ".csv" or ".tsv" => CsvSource.Read(path, new CsvOptions { Label = r.GetValue(_label), Features = [.. r.GetValue(_features) ?? []], Categorical = [.. r.GetValue(_categorical) ?? []] }),
+            ".csv" or ".tsv" => CsvSource.Read(path,
+                new CsvOptions
+                {
+                    Label = r.GetValue(_label),
+                    Features = [.. r.GetValue(_features) ?? []],
+                    Categorical = [.. r.GetValue(_categorical) ?? []]
+                }),
             ".bin" => TokenSource.FromFile(path, r.GetValue(_length), r.GetValue(_stride), r.GetValue(_width)),
             ".txt" => TokenSource.FromTokens(Tokens(path, r.GetValue(_tokenizer)!), r.GetValue(_length), r.GetValue(_stride)),
-            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .bin, .txt, an IDX file named …images-idx3-ubyte (or .gz), or a folder with CIFAR's binary files."),
+            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .bin, .txt, an "
+                + "IDX file named …images-idx3-ubyte (or .gz), or a folder with CIFAR's binary files."),
         };
     }
 
-    public DataLoader Load(ParseResult r, DataSource source, IReadOnlyList<BatchInput> inputs, long seed, bool training) => new(source, inputs, new DataLoaderOptions
-    {
-        BatchSize = r.GetValue(_size),
-        Seed = seed,
-        Shuffle = training && !r.GetValue(_keepOrder),
-        Columns = Pairs(r),
-        Transforms = Transforms(r, source, training),
-    });
+    public DataLoader Load(ParseResult r, DataSource source, IReadOnlyList<BatchInput> inputs, long seed, bool training) =>
+        new(source, inputs, new DataLoaderOptions
+        {
+            BatchSize = r.GetValue(_size),
+            Seed = seed,
+            Shuffle = training && !r.GetValue(_keepOrder),
+            Columns = Pairs(r),
+            Transforms = Transforms(r, source, training),
+        });
 
     private ImmutableDictionary<string, string> Pairs(ParseResult r)
     {
@@ -95,13 +130,17 @@ internal sealed class DataOptions
     private ImmutableDictionary<string, ImmutableArray<Transform>> Transforms(ParseResult r, DataSource source, bool training)
     {
         double[] mean = r.GetValue(_mean) ?? [], deviation = r.GetValue(_deviation) ?? [];
-        ImmutableDictionary<string, ImmutableArray<Transform>>.Builder all = ImmutableDictionary.CreateBuilder<string, ImmutableArray<Transform>>(StringComparer.Ordinal);
+        ImmutableDictionary<string, ImmutableArray<Transform>>.Builder all =
+            ImmutableDictionary.CreateBuilder<string, ImmutableArray<Transform>>(StringComparer.Ordinal);
         foreach (DataColumn column in source.Columns.Where(c => c.Dimensions.Count >= 2 && !c.IsLabel))
         {
             var transforms = new List<Transform>();
             if (training && r.GetValue(_augment)) transforms.AddRange([new RandomCrop(), new RandomHorizontalFlip()]);
             if (column.Type == ElementType.UInt8 && r.GetValue(_scale)) transforms.Add(new Scale());
-            if (mean.Length + deviation.Length > 0) transforms.Add(new Normalize([.. mean.Select(v => (float)v)], [.. deviation.Select(v => (float)v)]));
+            if (mean.Length + deviation.Length > 0)
+            {
+                transforms.Add(new Normalize([.. mean.Select(v => (float)v)], [.. deviation.Select(v => (float)v)]));
+            }
             if (transforms.Count > 0) all[column.Name] = [.. transforms];
         }
         return all.ToImmutable();
@@ -115,11 +154,16 @@ internal sealed class DataOptions
         _ => throw new ToolException($"--tokenizer '{tokenizer}' is not known; expected bytes, characters or gpt2."),
     };
 
-    private static bool IsCifar(string path, bool training) => Directory.Exists(path) && (File.Exists(Path.Combine(path, training ? "train.bin" : "test.bin")) || File.Exists(Path.Combine(path, training ? "data_batch_1.bin" : "test_batch.bin")));
+    private static bool IsCifar(string path, bool training) => Directory.Exists(path)
+        && (File.Exists(Path.Combine(path, training ? "train.bin" : "test.bin"))
+        || File.Exists(Path.Combine(path, training ? "data_batch_1.bin" : "test_batch.bin")));
 
     // MNIST's labels beside its images.
-    private static string? PairOf(string path) => path.Contains("images-idx3", StringComparison.Ordinal) ? path.Replace("images-idx3", "labels-idx1", StringComparison.Ordinal) : null;
+    private static string? PairOf(string path) => path.Contains("images-idx3", StringComparison.Ordinal)
+        ? path.Replace("images-idx3", "labels-idx1", StringComparison.Ordinal) : null;
 
     private static string? TestPart(string path) =>
-        Path.GetFileName(path).StartsWith("train-", StringComparison.Ordinal) && Path.Combine(Path.GetDirectoryName(path) ?? "", $"t10k-{Path.GetFileName(path)["train-".Length..]}") is string test && File.Exists(test) ? test : null;
+        Path.GetFileName(path).StartsWith("train-", StringComparison.Ordinal)
+            && Path.Combine(Path.GetDirectoryName(path) ?? "", $"t10k-{Path.GetFileName(path)["train-".Length..]}") is string test
+            && File.Exists(test) ? test : null;
 }

@@ -9,9 +9,12 @@ internal static class ExportCommand
     public static Command Create()
     {
         Argument<string> job = new("JOB") { Description = "The --out folder of a run." };
-        Option<string?> checkpoint = new("--checkpoint") { Description = "A checkpoint of the run, such as best.safetensors; the last one by default." };
+        Option<string?> checkpoint =
+            new("--checkpoint") { Description = "A checkpoint of the run, such as best.safetensors; the last one by default." };
         Option<string> target = new("--out") { Description = "The model.", DefaultValueFactory = _ => "model.onnx" };
-        Command command = new("export", "Writes the trained model of a run.\n\nExample:\n  ortcpr export trained --checkpoint trained/best.safetensors --out best.onnx") { job, checkpoint, target };
+        Command command = new("export",
+            "Writes the trained model of a run.\n\nExample:\n  ortcpr export trained --checkpoint trained/best.safetensors --out "
+            + "best.onnx") { job, checkpoint, target };
         command.SetAction(r =>
         {
             using TrainingDriver driver = ArtifactsFolder.Load(r.GetValue(job)!, new DriverOptions { Threads = 1 });

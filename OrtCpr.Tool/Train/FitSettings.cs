@@ -16,24 +16,49 @@ internal sealed class FitSettings
         ["mse"] = () => new MeanSquaredError(),
     };
 
-    private readonly Option<long?> _epochs = new("--epochs") { Description = "Times that the data are gone through; by default once, or as often as --steps takes." };
+    private readonly Option<long?> _epochs =
+        new("--epochs") { Description = "Times that the data are gone through; by default once, or as often as --steps takes." };
     private readonly Option<long?> _steps = new("--steps") { Description = "Ends the run after so many optimizer steps." };
     private readonly Option<int> _accumulation = new("--accumulation") { Description = "Batches a step.", DefaultValueFactory = _ => 1 };
-    private readonly Option<string> _schedule = new("--schedule") { Description = "Learning rate over the run: constant, linear, cosine, one_cycle, plateau.", DefaultValueFactory = _ => "constant" };
+    private readonly Option<string> _schedule = new("--schedule")
+    {
+        Description = "Learning rate over the run: constant, linear, cosine, "
+        + "one_cycle, plateau.",
+        DefaultValueFactory = _ => "constant"
+    };
     private readonly Option<long> _warmup = new("--warmup-steps") { Description = "Steps over which the learning rate rises from 0." };
-    private readonly Option<double> _final = new("--final-lr-factor") { Description = "linear and cosine: what is left of the learning rate at the end." };
-    private readonly Option<string[]> _metrics = new("--metric") { Description = $"Figures of the evaluations beside the loss: {string.Join(", ", Metrics.Keys)}.", AllowMultipleArgumentsPerToken = true };
-    private readonly Option<long> _evaluate = new("--evaluate-every") { Description = "Steps between evaluations; 0 for each epoch's end." };
-    private readonly Option<int> _patience = new("--early-stopping") { Description = "Ends the run after so many evaluations without an improvement." };
-    private readonly Option<string> _monitor = new("--monitor") { Description = "The figure that best.safetensors and --early-stopping go by.", DefaultValueFactory = _ => "loss" };
-    private readonly Option<long> _save = new("--checkpoint-every") { Description = "Steps between checkpoints; each epoch's end has one anyway." };
-    private readonly Option<int> _log = new("--log-every") { Description = "Steps between lines of metrics.csv and constraints.csv.", DefaultValueFactory = _ => 10 };
+    private readonly Option<double> _final =
+        new("--final-lr-factor") { Description = "linear and cosine: what is left of the learning rate at the end." };
+    private readonly Option<string[]> _metrics = new("--metric")
+    {
+        Description = $"Figures of the evaluations beside the loss: "
+        + $"{string.Join(", ", Metrics.Keys)}.",
+        AllowMultipleArgumentsPerToken = true
+    };
+    private readonly Option<long> _evaluate =
+        new("--evaluate-every") { Description = "Steps between evaluations; 0 for each epoch's end." };
+    private readonly Option<int> _patience =
+        new("--early-stopping") { Description = "Ends the run after so many evaluations without an improvement." };
+    private readonly Option<string> _monitor = new("--monitor")
+    {
+        Description = "The figure that best.safetensors and --early-stopping go "
+        + "by.",
+        DefaultValueFactory = _ => "loss"
+    };
+    private readonly Option<long> _save =
+        new("--checkpoint-every") { Description = "Steps between checkpoints; each epoch's end has one anyway." };
+    private readonly Option<int> _log =
+        new("--log-every") { Description = "Steps between lines of metrics.csv and constraints.csv.", DefaultValueFactory = _ => 10 };
     private readonly Option<bool> _json = new("--json-lines") { Description = "Writes metrics.jsonl too." };
     private readonly Option<bool> _board = new("--tensorboard") { Description = "Writes TensorBoard event files too, in OUT/tensorboard." };
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _epochs, _steps, _accumulation, _schedule, _warmup, _final, _metrics, _evaluate, _patience, _monitor, _save, _log, _json, _board }) command.Add(option);
+        foreach (Option option in new Option[] { _epochs, _steps, _accumulation, _schedule, _warmup, _final, _metrics, _evaluate,
+            _patience, _monitor, _save, _log, _json, _board })
+        {
+            command.Add(option);
+        }
     }
 
     public long Steps(ParseResult r, long batches)
@@ -56,7 +81,8 @@ internal sealed class FitSettings
     public FitOptions Read(ParseResult r, string folder, BatchSource? validation, bool resume)
     {
         int every = r.GetValue(_log);
-        var callbacks = new List<TrainerCallback> { ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), every), new ConstraintLog(Path.Combine(folder, "constraints.csv"), every) };
+        var callbacks = new List<TrainerCallback> { ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), every),
+            new ConstraintLog(Path.Combine(folder, "constraints.csv"), every) };
         if (r.GetValue(_json)) callbacks.Add(new JsonLinesLog(Path.Combine(folder, "metrics.jsonl"), every));
         if (r.GetValue(_board)) callbacks.Add(new TensorBoardLog(Path.Combine(folder, "tensorboard"), every));
         if (r.GetValue(_patience) > 0) callbacks.Add(new EarlyStopping(r.GetValue(_patience), r.GetValue(_monitor)!));
@@ -68,12 +94,19 @@ internal sealed class FitSettings
             Validation = validation,
             Metrics = [.. ReadMetrics(r)],
             EvaluateEverySteps = r.GetValue(_evaluate),
-            Checkpoint = new CheckpointOptions(folder) { EverySteps = r.GetValue(_save), Best = validation is null ? null : r.GetValue(_monitor), Resume = resume },
+            Checkpoint = new CheckpointOptions(folder)
+            {
+                EverySteps = r.GetValue(_save),
+                Best = validation is null ? null
+                : r.GetValue(_monitor),
+                Resume = resume
+            },
             Callbacks = [.. callbacks],
         };
     }
 
-    public IReadOnlyList<Metric> ReadMetrics(ParseResult r) => [.. (r.GetValue(_metrics) ?? []).Select(m => RuleOptions.Choose(Metrics, m, "--metric")())];
+    public IReadOnlyList<Metric> ReadMetrics(ParseResult r) =>
+        [.. (r.GetValue(_metrics) ?? []).Select(m => RuleOptions.Choose(Metrics, m, "--metric")())];
 
     public Option MetricOption => _metrics;
 }

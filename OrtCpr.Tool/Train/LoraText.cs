@@ -16,10 +16,14 @@ internal static class LoraText
             (string name, string value) = at < 0 ? ("r", part) : (part[..at], part[(at + 1)..]);
             options = name switch
             {
-                "r" or "rank" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int rank) => options with { Rank = rank },
-                "alpha" when double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double alpha) => options with { Alpha = alpha },
-                "targets" when value.Length > 0 => options with { Targets = [.. value.Split(';', StringSplitOptions.RemoveEmptyEntries).Select(NamePattern.FromString)] },
-                _ => throw new ToolException($"--lora '{part}' makes no sense; expected r=N, alpha=X or targets=PATTERN;PATTERN with commas between."),
+                "r" or "rank" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int rank) =>
+                    options with { Rank = rank },
+                "alpha" when double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double alpha) =>
+                    options with { Alpha = alpha },
+                "targets" when value.Length > 0 =>
+                    options with { Targets = [.. value.Split(';', StringSplitOptions.RemoveEmptyEntries).Select(NamePattern.FromString)] },
+                _ => throw new ToolException($"--lora '{part}' makes no sense; expected r=N, alpha=X or targets=PATTERN;PATTERN with "
+                    + "commas between."),
             };
         }
         return options;

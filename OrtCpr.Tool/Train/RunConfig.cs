@@ -6,7 +6,8 @@ using System.Text.Json.Nodes;
 
 namespace OrtCpr.Tool.Train;
 
-/// <summary>Options of a command as a JSON file, under their names without the dashes. What stands on the command line goes before the file.</summary>
+/// <summary>Options of a command as a JSON file, under their names without the dashes. What stands on the command line goes before the
+/// file.</summary>
 internal static class RunConfig
 {
     private const string Name = "--config", Arguments = "--arguments";
@@ -20,10 +21,12 @@ internal static class RunConfig
         if (isApart && at + 1 >= words.Length) throw new ToolException("--config: expected a file.");
         string path = isApart ? words[at + 1] : words[at][(Name.Length + 1)..];
         string[] rest = [.. words[..at], .. words[(at + (isApart ? 2 : 1))..]];
-        var given = rest.Where(w => w.StartsWith("--", StringComparison.Ordinal)).Select(w => w.Split('=')[0]).ToHashSet(StringComparer.Ordinal);
+        var given = rest.Where(w => w.StartsWith("--", StringComparison.Ordinal)).Select(w => w.Split('=')[0])
+            .ToHashSet(StringComparer.Ordinal);
         ParseResult known = root.Parse(rest);
         bool hasArguments = known.CommandResult.Command.Arguments.Any(a => known.GetResult(a) is { Tokens.Count: > 0 });
-        return [.. rest, .. Read(path).Where(o => !given.Contains(o.Option) && !(hasArguments && o.Option == Arguments)).SelectMany(o => o.Words)];
+        return [.. rest, .. Read(path).Where(o => !given.Contains(o.Option) && !(hasArguments && o.Option == Arguments))
+            .SelectMany(o => o.Words)];
     }
 
     private static List<(string Option, string[] Words)> Read(string path)
@@ -31,7 +34,8 @@ internal static class RunConfig
         JsonObject? all;
         try
         {
-            all = JsonNode.Parse(File.ReadAllText(path), null, new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true }) as JsonObject;
+            all = JsonNode.Parse(File.ReadAllText(path), null,
+                new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true }) as JsonObject;
         }
         catch (JsonException error)
         {
@@ -48,10 +52,25 @@ internal static class RunConfig
             string option = $"--{name.Replace('_', '-')}";
             if (value is null) continue;
             // An argument, such as the model, has no name in front.
-            if (name == "arguments") options.Add((option, [.. value.AsArray().Select(v => v!.ToString())]));
-            else if (value is JsonArray list) options.Add((option, [.. list.SelectMany(v => new[] { option, v!.ToString() })]));
-            else if (value is JsonObject) throw new ToolException($"--config '{path}': '{name}' is an object; expected a text, a number, true, false or a list.");
-            else options.Add((option, [option, value.GetValueKind() is JsonValueKind.True or JsonValueKind.False ? value.ToString().ToLowerInvariant() : value.ToString()]));
+            if (name == "arguments")
+            {
+                options.Add((option, [.. value.AsArray().Select(v => v!.ToString())]));
+            }
+            else if (value is JsonArray list)
+            {
+                options.Add((option, [.. list.SelectMany(v => new[] { option, v!.ToString() })]));
+            }
+            else if (value is JsonObject)
+            {
+                throw new ToolException(
+                    $"--config '{path}': '{name}' is an object; expected a text, a number, true, false or a list.");
+            }
+            else
+            {
+                options.Add((option,
+                    [option, value.GetValueKind() is JsonValueKind.True or JsonValueKind.False ? value.ToString().ToLowerInvariant()
+                    : value.ToString()]));
+            }
         }
         return options;
     }
@@ -59,29 +78,45 @@ internal static class RunConfig
     // Everything that decides a run, defaults included.
     public static string Text(ParseResult r)
     {
-        var all = new JsonObject { ["arguments"] = new JsonArray([.. r.CommandResult.Command.Arguments.SelectMany(a => r.GetResult(a)?.Tokens.Select(t => (JsonNode?)t.Value) ?? [])]) };
+        var all = new JsonObject
+        {
+            ["arguments"] = new JsonArray([.. r.CommandResult.Command.Arguments.SelectMany(a =>
+            r.GetResult(a)?.Tokens.Select(t => (JsonNode?)t.Value) ?? [])])
+        };
         foreach (Option option in r.CommandResult.Command.Options.Where(o => o.Name is not ("--help" or "--version" or "--resume")))
         {
             OptionResult? found = r.GetResult(option);
-            string[] texts = found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : DefaultOf(option) is object value ? [Plain(value)] : [];
+            string[] texts = found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : DefaultOf(option) is object value
+                ? [Plain(value)] : [];
             bool isFlag = option.ValueType == typeof(bool);
             JsonNode? node = option.ValueType.IsArray ? new JsonArray([.. texts.Select(t => (JsonNode?)t)])
-                : isFlag ? (texts.Length > 0 ? string.Equals(texts[0], "true", StringComparison.OrdinalIgnoreCase) : found is { Implicit: false })
-                : texts.Length == 0 ? null : IsNumber(option.ValueType) && double.TryParse(texts[0], NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) ? number : texts[0];
+                : isFlag ? (texts.Length > 0 ? string.Equals(texts[0], "true", StringComparison.OrdinalIgnoreCase) : found
+                    is { Implicit: false })
+                : texts.Length == 0 ? null : IsNumber(option.ValueType)
+                    && double.TryParse(texts[0], NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+                    && double.IsFinite(number) ? number : texts[0];
             all[option.Name.TrimStart('-').Replace('-', '_')] = node;
         }
-        return all.ToJsonString(new JsonSerializerOptions { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        return all.ToJsonString(new JsonSerializerOptions
+        {
+            WriteIndented = true,
+            Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping
+        });
     }
 
     // A text that looks like a number, such as the label 007, stays a text.
-    private static bool IsNumber(Type type) => Type.GetTypeCode(Nullable.GetUnderlyingType(type) ?? type) is >= TypeCode.SByte and <= TypeCode.Decimal
+    private static bool IsNumber(Type type) => Type.GetTypeCode(Nullable.GetUnderlyingType(type) ?? type) is >= TypeCode.SByte
+        and <= TypeCode.Decimal
         && !(Nullable.GetUnderlyingType(type) ?? type).IsEnum;
 
-    private static object? DefaultOf(Option option) => option.HasDefaultValue ? option.GetDefaultValue() : option.ValueType.IsValueType ? Activator.CreateInstance(option.ValueType) : null;
+    private static object? DefaultOf(Option option) => option.HasDefaultValue ? option.GetDefaultValue() : option.ValueType.IsValueType
+        ? Activator.CreateInstance(option.ValueType) : null;
 
     private static bool FileAccess(Exception error) => error is IOException or UnauthorizedAccessException;
 
     // An enumeration as the paper's scripts spell it.
-    private static string Plain(object value) => value is Enum ? string.Concat(value.ToString()!.Select((c, i) => char.IsUpper(c) && i > 0 ? $"_{char.ToLowerInvariant(c)}" : $"{char.ToLowerInvariant(c)}"))
+    private static string Plain(object value) => value is Enum
+        ? string.Concat(value.ToString()!.Select((c, i) => char.IsUpper(c) && i > 0 ? $"_{char.ToLowerInvariant(c)}"
+        : $"{char.ToLowerInvariant(c)}"))
         : Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
 }

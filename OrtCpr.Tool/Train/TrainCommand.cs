@@ -15,20 +15,33 @@ internal sealed class TrainCommand
 
         Examples:
           ortcpr train mlp.onnx --data table.csv --label species --metric accuracy --validation-split 0.2
-          ortcpr train resnet18.onnx --data cifar-100-binary --epochs 20 --augment --schedule cosine --lr 0.001 --metric accuracy --metric top5
-          ortcpr train gpt.onnx --data train.bin --validation val.bin --sequence-length 128 --steps 5000 --kappa-init-method inflection_point --metric perplexity
+          ortcpr train resnet18.onnx --data cifar-100-binary --epochs 20 --augment --schedule cosine --lr 0.001 --metric top5
+          ortcpr train gpt.onnx --data train.bin --validation val.bin --sequence-length 128 --steps 5000 --metric perplexity
           ortcpr train mlp.onnx --data table.csv --label species --compare adamw,adamcpr --seeds 3
           ortcpr train --config trained/run.json --resume
         """;
 
     private readonly Argument<string> _model = new("MODEL") { Description = "An ONNX file." };
     private readonly Option<int> _threads = new("--threads") { Description = "Threads; 0 for one a physical core." };
-    private readonly Option<string> _device = new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
-    private readonly Option<string> _target = new("--out") { Description = "Folder for the job: run.json, metrics.csv, constraints.csv, checkpoints, model.onnx, plot.png.", DefaultValueFactory = _ => "trained" };
+    private readonly Option<string> _device =
+        new("--device") { Description = "cpu, cuda, cuda:N or webgpu:PATH.", DefaultValueFactory = _ => "cpu" };
+    private readonly Option<string> _target = new("--out")
+    {
+        Description = "Folder for the job: run.json, metrics.csv, constraints.csv, "
+        + "checkpoints, model.onnx, plot.png.",
+        DefaultValueFactory = _ => "trained"
+    };
     private readonly Option<bool> _resume = new("--resume") { Description = "Goes on from the checkpoint in the folder, bit for bit." };
-    private readonly Option<string?> _compare = new("--compare") { Description = "Optimizers with commas between: trains each, side by side, and draws them in one picture." };
-    private readonly Option<int> _seeds = new("--seeds") { Description = "With --compare: seeds of each optimizer, counted from --seed.", DefaultValueFactory = _ => 1 };
-    private readonly Option<string?> _lora = new("--lora") { Description = "Trains low-rank adapters alone, as r=8 or r=8,alpha=16,targets=layers.*;head.*; writes merged.onnx too where the weights are not quantised." };
+    private readonly Option<string?> _compare =
+        new("--compare") { Description = "Optimizers with commas between: trains each, side by side, and draws them in one picture." };
+    private readonly Option<int> _seeds =
+        new("--seeds") { Description = "With --compare: seeds of each optimizer, counted from --seed.", DefaultValueFactory = _ => 1 };
+    private readonly Option<string?> _lora =
+        new("--lora")
+        {
+            Description = "Trains low-rank adapters alone, as r=8 or r=8,alpha=16,targets=layers.*;head.*; writes merged.onnx "
+        + "too where the weights are not quantised."
+        };
     private readonly DataOptions _data = new();
     private readonly JobOptions _job = new();
     private readonly FitSettings _fit = new();
@@ -40,7 +53,11 @@ internal sealed class TrainCommand
         train._data.AddTo(command, training: true);
         train._fit.AddTo(command);
         train._job.AddTo(command);
-        foreach (Option option in new Option[] { train._threads, train._device, train._target, train._lora, train._resume, train._compare, train._seeds }) command.Add(option);
+        foreach (Option option in new Option[] { train._threads, train._device, train._target, train._lora, train._resume, train._compare,
+            train._seeds })
+        {
+            command.Add(option);
+        }
         command.SetAction((r, cancellation) => Task.FromResult(train.Run(r, cancellation)));
         return command;
     }
@@ -54,7 +71,9 @@ internal sealed class TrainCommand
         using (training)
         using (validation)
         {
-            return r.GetValue(_compare) is string names ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, training, validation, cancellation)
+            return r.GetValue(_compare) is string names
+                ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, training,
+                validation, cancellation)
                 : Single(r, null, _job.Seed(r), folder, training, validation, cancellation) is null ? 130 : 0;
         }
     }
@@ -68,12 +87,14 @@ internal sealed class TrainCommand
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new ToolException($"--out '{folder}' can't be written: {error.Message} Check the folder, its permissions and the free space.");
+            throw new ToolException($"--out '{folder}' can't be written: {error.Message} Check the folder, its permissions and the free "
+                + "space.");
         }
     }
 
     // Null when it was cancelled.
-    private FitResult? Single(ParseResult r, string? optimizer, int seed, string folder, DataSource training, DataSource? validation, CancellationToken cancellation)
+    private FitResult? Single(ParseResult r, string? optimizer, int seed, string folder, DataSource training, DataSource? validation,
+        CancellationToken cancellation)
     {
         // Batches are known only when the graphs are, and the graphs want to know how long the run is.
         long batches = (training.Count + _data.BatchSize(r) - 1) / _data.BatchSize(r), steps = _fit.Steps(r, batches);
@@ -104,7 +125,8 @@ internal sealed class TrainCommand
         }
         catch (OperationCanceledException)
         {
-            Console.Error.WriteLine($"stopped after {driver.Optimizer.Steps} steps; go on with: ortcpr train --config {Path.Combine(folder, "run.json")} --resume");
+            Console.Error.WriteLine($"stopped after {driver.Optimizer.Steps} steps; go on with: ortcpr train --config "
+                + $"{Path.Combine(folder, "run.json")} --resume");
             return null;
         }
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
@@ -115,27 +137,41 @@ internal sealed class TrainCommand
     }
 
     // What matters of the settings; all of them are in run.json.
-    private static void Announce(ParseResult r, TrainingPlan graphs, long examples, long? held, long steps, string folder, string? optimizer)
+    private static void Announce(ParseResult r, TrainingPlan graphs, long examples, long? held, long steps, string folder,
+        string? optimizer)
     {
-        Console.Error.WriteLine($"{r.GetValue<string>("MODEL")}: {graphs.Parameters.Trained.Count} tensors trained, {graphs.Constrained.Count} of them may be bounded; loss {r.GetValue<string>("--loss")}");
+        Console.Error.WriteLine($"{r.GetValue<string>("MODEL")}: {graphs.Parameters.Trained.Count} tensors trained, "
+            + $"{graphs.Constrained.Count} of them may be bounded; loss {r.GetValue<string>("--loss")}");
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{r.GetValue<string>("--data")}: {examples} examples{(held is null ? "" : $", {held} to evaluate on")}, in batches of {r.GetValue<int>("--batch-size")}; {steps} steps"));
+            $"{r.GetValue<string>("--data")}: {examples} examples{(held is null ? "" : $", {held} to evaluate on")}, in batches of "
+                + $"{r.GetValue<int>("--batch-size")}; {steps} steps"));
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{optimizer ?? r.GetValue<string>("--optimizer")}, learning rate {r.GetValue<double>("--lr")}, {r.GetValue<string>("--schedule")}; all settings are in {Path.Combine(folder, "run.json")}"));
+            $"{optimizer ?? r.GetValue<string>("--optimizer")}, learning rate {r.GetValue<double>("--lr")}, "
+                + $"{r.GetValue<string>("--schedule")}; all settings are in {Path.Combine(folder, "run.json")}"));
     }
 
     private static void Report(TrainingDriver driver, FitResult result, string folder)
     {
-        if (result.SkippedSteps > 0) Console.Error.WriteLine($"warning: {result.SkippedSteps} steps were skipped since a gradient was not finite");
+        if (result.SkippedSteps > 0)
+        {
+            Console.Error.WriteLine($"warning: {result.SkippedSteps} steps were skipped since a gradient was not finite");
+        }
         ConstraintTable.Write(driver.Optimizer);
         if (driver.Plan.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
-        string last = result.Epochs.Count == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $", last epoch's loss {result.Epochs[^1].Loss:G6}");
+        string last = result.Epochs.Count == 0 ? ""
+            : string.Create(CultureInfo.InvariantCulture, $", last epoch's loss {result.Epochs[^1].Loss:G6}");
         if (result.Epochs.Count > 0 && result.Epochs[^1].Validation is EvaluationReport report)
-            last += string.Concat(report.Metrics.Prepend(new("loss", report.Loss)).Select(m => string.Create(CultureInfo.InvariantCulture, $", validation {m.Key} {m.Value:G6}")));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{result.Steps} steps in {result.Elapsed.TotalSeconds:F1} s{last}; trained model: {Path.Combine(folder, "model.onnx")}, picture: {Path.Combine(folder, "plot.png")}"));
+        {
+            last += string.Concat(report.Metrics.Prepend(new("loss", report.Loss))
+                .Select(m => string.Create(CultureInfo.InvariantCulture, $", validation {m.Key} {m.Value:G6}")));
+        }
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{result.Steps} steps in {result.Elapsed.TotalSeconds:F1} s{last}; trained model: {Path.Combine(folder, "model.onnx")}, "
+            + $"picture: {Path.Combine(folder, "plot.png")}"));
     }
 
-    private int Compare(ParseResult r, string[] optimizers, string folder, DataSource training, DataSource? validation, CancellationToken cancellation)
+    private int Compare(ParseResult r, string[] optimizers, string folder, DataSource training, DataSource? validation,
+        CancellationToken cancellation)
     {
         int seeds = r.GetValue(_seeds), first = _job.Seed(r);
         if (seeds < 1) throw new ToolException($"--seeds is {seeds}; expected at least 1.");

@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace OrtCpr.Tool.Verify;
 
 /// <summary>The settings of a run, or of one group of it: a key of the group wins over the same key of the run.</summary>
-/// <remarks>A key is honoured by being asked for. One that nobody has asked for fails the case: it may be misspelt, of another program, or of another
-/// algorithm, and then the run would not be the one that was recorded.</remarks>
+/// <remarks>A key is honoured by being asked for. One that nobody has asked for fails the case: it may be misspelt, of another program, or
+/// of another algorithm, and then the run would not be the one that was recorded.</remarks>
 internal sealed class CaseConfig(JsonElement run, JsonElement? group = null)
 {
     private readonly HashSet<string> _used = new(StringComparer.Ordinal);
@@ -13,14 +13,17 @@ internal sealed class CaseConfig(JsonElement run, JsonElement? group = null)
     public double Number(string key, double? fallback = null) => Read(key, JsonValueKind.Number, "a number", fallback, v => v.GetDouble());
 
     /// <summary>A whole number; the fallback where there is none.</summary>
-    public long Whole(string key, long? fallback = null) => Read(key, JsonValueKind.Number, "a whole number", fallback, v => v.TryGetInt64(out long n) ? n : (long)v.GetDouble());
+    public long Whole(string key, long? fallback = null) =>
+        Read(key, JsonValueKind.Number, "a whole number", fallback, v => v.TryGetInt64(out long n) ? n : (long)v.GetDouble());
 
     /// <summary>Whether something is on; off where nothing is said.</summary>
-    public bool Flag(string key) => Value(key) is JsonElement v && (v.ValueKind is JsonValueKind.True or JsonValueKind.False ? v.GetBoolean() : throw Wrong(key, v, "true or false"));
+    public bool Flag(string key) => Value(key) is JsonElement v
+        && (v.ValueKind is JsonValueKind.True or JsonValueKind.False ? v.GetBoolean() : throw Wrong(key, v, "true or false"));
 
     /// <summary>Numbers; the fallback where there are none.</summary>
     public double[] Numbers(string key, params double[] fallback) => Value(key) is not JsonElement v ? fallback
-        : v.ValueKind == JsonValueKind.Array && v.GetArrayLength() == fallback.Length && v.EnumerateArray().All(n => n.ValueKind == JsonValueKind.Number)
+        : v.ValueKind == JsonValueKind.Array && v.GetArrayLength() == fallback.Length
+            && v.EnumerateArray().All(n => n.ValueKind == JsonValueKind.Number)
             ? [.. v.EnumerateArray().Select(n => n.GetDouble())] : throw Wrong(key, v, $"{fallback.Length} numbers");
 
     /// <summary>One of several texts, by its meaning; the fallback where there is none.</summary>
@@ -28,7 +31,8 @@ internal sealed class CaseConfig(JsonElement run, JsonElement? group = null)
     {
         if (Value(key) is not JsonElement v) return choices[fallback ?? throw Missing(key)];
         // JSON's true and false may stand for texts.
-        return choices.TryGetValue(v.ToString().ToLowerInvariant(), out T? found) ? found : throw Wrong(key, v, $"one of {string.Join(", ", choices.Keys)}");
+        return choices.TryGetValue(v.ToString().ToLowerInvariant(), out T? found) ? found
+            : throw Wrong(key, v, $"one of {string.Join(", ", choices.Keys)}");
     }
 
     /// <summary>The value of a key; null where there is none.</summary>
@@ -49,7 +53,8 @@ internal sealed class CaseConfig(JsonElement run, JsonElement? group = null)
         List<string> strange = [.. Says(configs[0].Run, used)];
         foreach (CaseConfig c in configs) strange.AddRange(Says(c.Group, c._used));
         if (strange.Count == 0) return;
-        throw new CaseException($"the config says what this run has no use for: {string.Join(", ", strange.Distinct())}; a setting that is not honoured would make it another run");
+        throw new CaseException($"the config says what this run has no use for: {string.Join(", ", strange.Distinct())}; a setting that is "
+            + "not honoured would make it another run");
     }
 
     private JsonElement Run => run;
@@ -60,7 +65,8 @@ internal sealed class CaseConfig(JsonElement run, JsonElement? group = null)
         : all.EnumerateObject().Where(p => !used.Contains(p.Name) && !IsNothing(p.Value)).Select(p => $"'{p.Name}' {p.Value}");
 
     private static bool IsNothing(JsonElement value) => value.ValueKind is JsonValueKind.Null or JsonValueKind.False
-        || (value.ValueKind == JsonValueKind.Number && value.GetDouble() == 0) || (value.ValueKind == JsonValueKind.String && value.GetString()!.Length == 0);
+        || (value.ValueKind == JsonValueKind.Number && value.GetDouble() == 0)
+            || (value.ValueKind == JsonValueKind.String && value.GetString()!.Length == 0);
 
     private static JsonElement? Get(JsonElement? from, string key) =>
         from is JsonElement all && all.TryGetProperty(key, out JsonElement v) && v.ValueKind != JsonValueKind.Null ? v : null;
@@ -70,5 +76,6 @@ internal sealed class CaseConfig(JsonElement run, JsonElement? group = null)
 
     private static CaseException Missing(string key) => new($"the config has no '{key}'");
 
-    private static CaseException Wrong(string key, JsonElement found, string expected) => new($"'{key}' of the config is {found}; expected {expected}");
+    private static CaseException Wrong(string key, JsonElement found, string expected) =>
+        new($"'{key}' of the config is {found}; expected {expected}");
 }

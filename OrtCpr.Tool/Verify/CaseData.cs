@@ -43,7 +43,9 @@ internal sealed class CaseData : IDisposable
     }
 
     // Names behind a prefix.
-    public IReadOnlyList<string> Names(string prefix) => [.. _file.Tensors.Keys.Where(n => n.StartsWith(prefix, StringComparison.Ordinal)).Select(n => n[prefix.Length..]).Order(StringComparer.Ordinal)];
+    public IReadOnlyList<string> Names(string prefix) =>
+        [.. _file.Tensors.Keys.Where(n => n.StartsWith(prefix, StringComparison.Ordinal)).Select(n => n[prefix.Length..])
+        .Order(StringComparer.Ordinal)];
 
     // For tensors of a convention that this check does not use.
     public void Ignore(string prefix) => _used.UnionWith(_file.Tensors.Keys.Where(n => n.StartsWith(prefix, StringComparison.Ordinal)));

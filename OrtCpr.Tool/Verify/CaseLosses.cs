@@ -23,7 +23,8 @@ internal static class CaseLosses
             "huber" => new HuberLoss { Output = output, TargetName = label },
             "bce_with_logits" => new BceWithLogitsLoss { Output = output, TargetName = label },
             "output_is_loss" => new OutputLoss { Output = output },
-            _ => throw new CaseException($"loss '{kind}' is not supported; supported: cross_entropy, mse, l1, huber, bce_with_logits, output_is_loss"),
+            _ => throw new CaseException($"loss '{kind}' is not supported; supported: cross_entropy, mse, l1, huber, bce_with_logits, "
+                + "output_is_loss"),
         };
     }
 }

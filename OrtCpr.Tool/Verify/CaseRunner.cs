@@ -29,7 +29,8 @@ internal static class CaseRunner
     public static IReadOnlyCollection<string> KnownKinds => Kinds.Keys;
 
     public static string NameOf(string path) =>
-        Path.GetFileName(path) is ArtifactsRun or ArtifactsModel ? Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(path)))! : Path.GetFileNameWithoutExtension(path);
+        Path.GetFileName(path) is ArtifactsRun or ArtifactsModel ? Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(path)))!
+            : Path.GetFileNameWithoutExtension(path);
 
     public static CaseResult Run(string path, DriverOptions options)
     {
@@ -44,7 +45,8 @@ internal static class CaseRunner
             {
                 kind = ArtifactsKind;
                 OrtArtifacts.Load(Path.GetDirectoryName(path)!, check, options);
-                return new(name, kind, check.Wrong.Count == 0, check.Compared, watch.Elapsed.TotalSeconds, check.Wrong.Count == 0 ? null : Summary(check));
+                return new(name, kind, check.Wrong.Count == 0, check.Compared, watch.Elapsed.TotalSeconds, check.Wrong.Count == 0 ? null
+                    : Summary(check));
             }
             using var data = new CaseData(path);
             kind = data.Kind;
@@ -64,7 +66,8 @@ internal static class CaseRunner
         catch (Exception error)
 #pragma warning restore CA1031
         {
-            return new(name, kind, false, check.Compared, watch.Elapsed.TotalSeconds, $"{error.GetType().Name}: {error.Message} {error.StackTrace?.Split('\n').FirstOrDefault()?.Trim()}");
+            return new(name, kind, false, check.Compared, watch.Elapsed.TotalSeconds,
+                $"{error.GetType().Name}: {error.Message} {error.StackTrace?.Split('\n').FirstOrDefault()?.Trim()}");
         }
     }
 

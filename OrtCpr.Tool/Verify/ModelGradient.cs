@@ -28,7 +28,10 @@ internal static class ModelGradient
         double loss = driver.TrainStep(batch);
 
         double rtol = data.Number("rtol"), atol = data.Number("atol");
-        foreach (string output in outputs) check.Near($"output/{output}", driver.GetOutput(output), data.Tensor($"output/{output}"), atol, rtol);
+        foreach (string output in outputs)
+        {
+            check.Near($"output/{output}", driver.GetOutput(output), data.Tensor($"output/{output}"), atol, rtol);
+        }
         if (data.Has("loss")) check.Near("loss", [loss], data.Tensor("loss").ToDoubles(), _ => atol, rtol);
         foreach (string name in data.Names("gradient/"))
         {
@@ -47,15 +50,19 @@ internal static class ModelGradient
     // A parameter that the loss does not reach has no gradient; that is a gradient of zeros.
     private static TensorData GradientOf(TrainingDriver driver, TrainingPlan graphs, string name, TensorData expected)
     {
-        ParameterInfo info = graphs.Parameters.All.FirstOrDefault(p => p.Name == name) ?? throw new CaseException($"gradient/{name}: the model has no floating initializer of that name");
+        ParameterInfo info = graphs.Parameters.All.FirstOrDefault(p => p.Name == name)
+            ?? throw new CaseException($"gradient/{name}: the model has no floating initializer of that name");
         if (info.Trained) return driver.GetGradient(name);
         return info.Reason == "no path to the loss" ? TensorData.Create(expected.Type, expected.Dimensions, new byte[expected.Bytes.Length])
             : throw new CaseException($"gradient/{name}: not trained ({info.Reason})");
     }
 
-    public static ImmutableArray<NamePattern> Exactly(IEnumerable<string> names) => [.. names.Select(n => new NamePattern($"regex:{Regex.Escape(n)}"))];
+    public static ImmutableArray<NamePattern> Exactly(IEnumerable<string> names) =>
+        [.. names.Select(n => new NamePattern($"regex:{Regex.Escape(n)}"))];
 
-    public static BatchNormalizationMode Mode(CaseData data) => data.Text("mode", "eval") == "train" ? BatchNormalizationMode.AsExported : BatchNormalizationMode.Inference;
+    public static BatchNormalizationMode Mode(CaseData data) => data.Text("mode", "eval") == "train" ? BatchNormalizationMode.AsExported
+        : BatchNormalizationMode.Inference;
 
-    public static IReadOnlyDictionary<string, bool> Regularized(JsonElement json) => json.EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetBoolean(), StringComparer.Ordinal);
+    public static IReadOnlyDictionary<string, bool> Regularized(JsonElement json) =>
+        json.EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetBoolean(), StringComparer.Ordinal);
 }

@@ -16,6 +16,9 @@ internal static class OpGradient
         IReadOnlyDictionary<string, TensorData> results = session.Run(batch, [.. outputs, .. gradients.Select(g => model.Gradients[g])]);
         double rtol = data.Number("rtol"), atol = data.Number("atol");
         foreach (string output in outputs) check.Near($"output/{output}", results[output], data.Tensor($"output/{output}"), atol, rtol);
-        foreach (string name in gradients) check.Near($"gradient/{name}", results[model.Gradients[name]], data.Tensor($"gradient/{name}"), atol, rtol);
+        foreach (string name in gradients)
+        {
+            check.Near($"gradient/{name}", results[model.Gradients[name]], data.Tensor($"gradient/{name}"), atol, rtol);
+        }
     }
 }

@@ -25,7 +25,10 @@ internal sealed class OptimizerConfig
     public OptimizerConfig(JsonElement run)
     {
         var common = new CaseConfig(run);
-        if (common.Value("groups") is not { ValueKind: JsonValueKind.Array } groups || groups.GetArrayLength() == 0) throw new CaseException("the config has no 'groups'");
+        if (common.Value("groups") is not { ValueKind: JsonValueKind.Array } groups || groups.GetArrayLength() == 0)
+        {
+            throw new CaseException("the config has no 'groups'");
+        }
         (JsonElement Json, CaseConfig Config)[] settings = [.. groups.EnumerateArray().Select(g => (g, new CaseConfig(run, g)))];
         Groups = [.. settings.Select(g => Parameters(g.Json))];
         string algorithm = common.Value("algorithm")?.ToString() ?? throw new CaseException("the config has no 'algorithm'");
@@ -37,7 +40,8 @@ internal sealed class OptimizerConfig
             Rescaling = algorithm == "Adam+Rescaling" ? new RescaleWeights(common.Number("rescale_alpha", 0.8)) : null,
         };
         Steps = common.Value("steps") is null ? null : common.Whole("steps");
-        Type = common.Choice("dtype", new Dictionary<string, ElementType> { ["float32"] = ElementType.Float, ["float64"] = ElementType.Double }, "float32");
+        Type = common.Choice("dtype",
+            new Dictionary<string, ElementType> { ["float32"] = ElementType.Float, ["float64"] = ElementType.Double }, "float32");
         common.Describes("source", "formula");
         foreach ((_, CaseConfig config) in settings) config.Describes("params", "regularize");
         CaseConfig.RefuseUnused([common, .. settings.Select(g => g.Config)]);
@@ -57,7 +61,10 @@ internal sealed class OptimizerConfig
 
     private static (string[], bool) Parameters(JsonElement group)
     {
-        if (!group.TryGetProperty("params", out JsonElement names) || names.ValueKind != JsonValueKind.Array) throw new CaseException("a group of the config has no 'params'");
+        if (!group.TryGetProperty("params", out JsonElement names) || names.ValueKind != JsonValueKind.Array)
+        {
+            throw new CaseException("a group of the config has no 'params'");
+        }
         if (!group.TryGetProperty("regularize", out JsonElement on) || on.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
             throw new CaseException("a group of the config has no 'regularize' of true or false");
         return ([.. names.EnumerateArray().Select(n => n.ToString())], on.GetBoolean());
@@ -67,9 +74,18 @@ internal sealed class OptimizerConfig
     {
         if (!Algorithms.TryGetValue(algorithm, out (string Base, Func<CaseConfig, UpdateLink[]> Links) known))
             throw new CaseException($"algorithm '{algorithm}' is not supported; supported: {string.Join(", ", Algorithms.Keys)}");
-        string rule = config.Choice("base", new Dictionary<string, string> { ["adam"] = "Adam", ["adamw"] = "AdamW", ["sgd"] = "SGD" }, known.Base.ToLowerInvariant());
+        string rule = config.Choice("base", new Dictionary<string, string> { ["adam"] = "Adam", ["adamw"] = "AdamW", ["sgd"] = "SGD" },
+            known.Base.ToLowerInvariant());
         // A name with a base in it and the base beside it must agree; AdamCPR and AdaCPR are named for what they do around any base.
-        if (rule != known.Base && algorithm is not ("AdamCPR" or "AdaCPR")) throw new CaseException($"algorithm '{algorithm}' is over {known.Base}, but 'base' of the config is {rule}");
-        return new UpdateRule { LearningRate = config.Number("lr", 1e-3), Maximize = config.Flag("maximize"), Links = [.. RecordedRule.Base(config, rule), .. known.Links(config)] };
+        if (rule != known.Base && algorithm is not ("AdamCPR" or "AdaCPR"))
+        {
+            throw new CaseException($"algorithm '{algorithm}' is over {known.Base}, but 'base' of the config is {rule}");
+        }
+        return new UpdateRule
+        {
+            LearningRate = config.Number("lr", 1e-3),
+            Maximize = config.Flag("maximize"),
+            Links = [.. RecordedRule.Base(config, rule), .. known.Links(config)]
+        };
     }
 }

@@ -21,7 +21,10 @@ internal static class OptimizerTrajectory
             foreach (string name in names)
             {
                 TensorData stored = data.Tensor($"param/{name}/init"), start = Narrow(stored, narrow);
-                if (stored.Type != config.Type) throw new CaseException($"'dtype' of the config means {config.Type}, but 'param/{name}/init' is {stored}");
+                if (stored.Type != config.Type)
+                {
+                    throw new CaseException($"'dtype' of the config means {config.Type}, but 'param/{name}/init' is {stored}");
+                }
                 initial[name] = start;
                 parameters.Add(new ParameterSpec(name, start.Type, start.Dimensions, regularize, g));
             }
@@ -29,7 +32,10 @@ internal static class OptimizerTrajectory
         TrainingPlan graph = TrainingPlan.ForOptimizer(parameters, config.Options);
         using var driver = new OptimizerDriver(graph, initial, options);
         int steps = (int)data.Tensor($"grad/{parameters[0].Name}").Dimensions[0];
-        if (config.Steps is long told && told != steps) throw new CaseException($"'steps' of the config is {told}, but there are gradients of {steps}");
+        if (config.Steps is long told && told != steps)
+        {
+            throw new CaseException($"'steps' of the config is {told}, but there are gradients of {steps}");
+        }
         double[]? rates = data.Has("lr") ? data.Tensor("lr").ToDoubles() : null;
         var shared = new List<double>();
         var recorded = parameters.ToDictionary(p => p.Name, p => new Recorder(p), StringComparer.Ordinal);
@@ -53,7 +59,8 @@ internal static class OptimizerTrajectory
         if (data.Has("awd")) check.Near("awd", [.. shared], data.Tensor("awd").ToDoubles(), _ => 0, 1e-5);
     }
 
-    private static TensorData Narrow(TensorData data, bool narrow) => narrow && data.Type == ElementType.Double ? data.ConvertTo(ElementType.Float) : data;
+    private static TensorData Narrow(TensorData data, bool narrow) => narrow && data.Type == ElementType.Double
+        ? data.ConvertTo(ElementType.Float) : data;
 
     // What one parameter went through.
     private sealed class Recorder(ParameterSpec parameter)
@@ -80,7 +87,8 @@ internal static class OptimizerTrajectory
                 double[] expected = data.Tensor(name).ToDoubles();
                 double largest = Largest(expected);
                 double atol = share * largest;
-                if (kind == "lambda" && data.Has($"kappa/{parameter.Name}") && config.Options.Groups[parameter.Group].Constraint is ConstrainNorm c)
+                if (kind == "lambda" && data.Has($"kappa/{parameter.Name}") && config.Options.Groups[parameter.Group].Constraint
+                    is ConstrainNorm c)
                 {
                     // λ adds up the rounding of R − κ.
                     double mu = c.Regularizer == Regularizer.Std ? c.KappaUpdate : c.KappaUpdate / parameter.ElementCount;

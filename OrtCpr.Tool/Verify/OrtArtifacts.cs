@@ -41,14 +41,18 @@ internal static class OrtArtifacts
         Compare(check, data, known, "param/", "/step20", session.Driver.GetParameter);
         foreach (string kind in new[] { "momentum0", "momentum1" })
         {
-            if (data.Names($"{kind}/").Count > 0) Compare(check, data, known, $"{kind}/", "", name => session.Driver.Optimizer.Get($"{name}.{kind}"));
+            if (data.Names($"{kind}/").Count > 0)
+            {
+                Compare(check, data, known, $"{kind}/", "", name => session.Driver.Optimizer.Get($"{name}.{kind}"));
+            }
         }
         CompareInference(check, data, session);
         data.Ignore("param/");
         if (data.Has("resume/loss")) Resume(data, check, config, folder, options, known);
     }
 
-    // Without a recorded run: the graphs must load, and the losses that the description may hold, of batches that lie beside it, must come out.
+    // Without a recorded run: the graphs must load, and the losses that the description may hold, of batches that lie beside it, must come
+    // out.
     public static void Load(string folder, TensorCheck check, DriverOptions options)
     {
         using var state = CheckpointState.LoadCheckpoint(Path.Combine(folder, "checkpoint"));
@@ -78,10 +82,14 @@ internal static class OrtArtifacts
     {
         if (config.TryGetProperty("scheduler", out JsonElement scheduler) && scheduler.ValueKind == JsonValueKind.Object)
         {
-            session.RegisterLinearLRScheduler(scheduler.GetProperty("warmup").GetInt64(), scheduler.GetProperty("total").GetInt64(), scheduler.GetProperty("initial_lr").GetSingle());
+            session.RegisterLinearLRScheduler(scheduler.GetProperty("warmup").GetInt64(), scheduler.GetProperty("total").GetInt64(),
+                scheduler.GetProperty("initial_lr").GetSingle());
             return true;
         }
-        if (config.TryGetProperty("lr_set_explicitly", out JsonElement set) && set.GetBoolean()) session.SetLearningRate(config.GetProperty("lr").GetSingle());
+        if (config.TryGetProperty("lr_set_explicitly", out JsonElement set) && set.GetBoolean())
+        {
+            session.SetLearningRate(config.GetProperty("lr").GetSingle());
+        }
         return false;
     }
 
@@ -93,7 +101,8 @@ internal static class OrtArtifacts
     }
 
     // Loaded afresh from what the runtime saved after the last step.
-    private static void Resume(CaseData data, TensorCheck check, JsonElement config, string folder, DriverOptions options, ZeroGradients known)
+    private static void Resume(CaseData data, TensorCheck check, JsonElement config, string folder, DriverOptions options,
+        ZeroGradients known)
     {
         using var state = CheckpointState.LoadCheckpoint(Path.Combine(folder, "checkpoint.step20"));
         using TrainingSession session = Open(state, folder, options);
@@ -127,7 +136,8 @@ internal static class OrtArtifacts
         }
     }
 
-    private static void Compare(TensorCheck check, CaseData data, ZeroGradients known, string prefix, string suffix, Func<string, TensorData> actual, bool first = false)
+    private static void Compare(TensorCheck check, CaseData data, ZeroGradients known, string prefix, string suffix,
+        Func<string, TensorData> actual, bool first = false)
     {
         foreach (string stored in data.Names(prefix).Where(n => n.EndsWith(suffix, StringComparison.Ordinal)))
         {
@@ -154,12 +164,14 @@ internal static class OrtArtifacts
             using var batch = new Batch();
             foreach (string input in data.Names("inference_input/")) batch.Add(input, data.Tensor($"inference_input/{input}"));
             using var run = new Microsoft.ML.OnnxRuntime.RunOptions();
-            using Microsoft.ML.OnnxRuntime.IDisposableReadOnlyCollection<Microsoft.ML.OnnxRuntime.OrtValue> results = inference.Run(run, batch.Tensors, [.. outputs]);
+            using Microsoft.ML.OnnxRuntime.IDisposableReadOnlyCollection<Microsoft.ML.OnnxRuntime.OrtValue> results =
+                inference.Run(run, batch.Tensors, [.. outputs]);
             for (int i = 0; i < outputs.Count; i++)
             {
                 double[] expected = data.Tensor($"inference_output/{outputs[i]}").ToDoubles();
                 double atol = 1e-4 * Math.Max(1, expected.Select(Math.Abs).DefaultIfEmpty(0).Max());
-                check.Near($"inference_output/{outputs[i]}", [.. results[i].GetTensorDataAsSpan<float>().ToArray().Select(v => (double)v)], expected, _ => atol, 0);
+                check.Near($"inference_output/{outputs[i]}", [.. results[i].GetTensorDataAsSpan<float>().ToArray().Select(v => (double)v)],
+                    expected, _ => atol, 0);
             }
         }
         finally
@@ -184,6 +196,7 @@ internal static class OrtArtifacts
 
         public bool Has(string parameter, int element) => _zero.TryGetValue(parameter, out bool[]? zero) && zero[element];
 
-        public double Largest(string prefix) => _data.Names(prefix).SelectMany(n => _data.Tensor(prefix + n).ToDoubles()).Select(Math.Abs).DefaultIfEmpty(0).Max();
+        public double Largest(string prefix) =>
+            _data.Names(prefix).SelectMany(n => _data.Tensor(prefix + n).ToDoubles()).Select(Math.Abs).DefaultIfEmpty(0).Max();
     }
 }

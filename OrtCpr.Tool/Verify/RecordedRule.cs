@@ -7,7 +7,8 @@ internal static class RecordedRule
 {
     private static readonly Dictionary<string, string> Methods = Bound.Methods.ToDictionary(m => m);
 
-    private static readonly Dictionary<string, Regularizer> Measures = Enum.GetValues<Regularizer>().ToDictionary(ConstrainNorm.RegularizerName);
+    private static readonly Dictionary<string, Regularizer> Measures = Enum.GetValues<Regularizer>()
+        .ToDictionary(ConstrainNorm.RegularizerName);
 
     /// <summary>Adam or SGD with the weight decay of its kind: decoupled in AdamW, coupled in Adam and SGD.</summary>
     /// <param name="config">The settings.</param>
@@ -22,8 +23,8 @@ internal static class RecordedRule
         return [.. coupled, name == "SGD" ? Momentum(config) : Adam(config), .. decoupled];
     }
 
-    /// <summary>Lets the constraint's settings stand that configs write out for every optimizer. The method is not among them: who names one means a
-    /// constraint.</summary>
+    /// <summary>Lets the constraint's settings stand that configs write out for every optimizer. The method is not among them: who names
+    /// one means a constraint.</summary>
     public static void SayNothingOfConstraints(CaseConfig config) => config.Describes("kappa_init_param", "kappa_update", "reg_function");
 
     /// <summary>The constraint after the base rule.</summary>
@@ -46,11 +47,13 @@ internal static class RecordedRule
                 inflects ? config.Whole("reg_step_size", AtInflectionBound.DefaultInterval) : null,
                 inflects ? config.Number("reg_ema_decay", 0) : 0,
                 inflects ? config.Whole("max_wait_steps", 0) : 0,
-                config.Choice("kappa_scale", new Dictionary<string, KappaScale> { ["sum"] = KappaScale.Sum, ["mean"] = KappaScale.Mean }, "sum")),
+                config.Choice("kappa_scale", new Dictionary<string, KappaScale> { ["sum"] = KappaScale.Sum, ["mean"] = KappaScale.Mean },
+                    "sum")),
             Regularizer = config.Choice("reg_function", Measures),
             KappaUpdate = config.Number("kappa_update", 1),
             Adaptive = adapts,
-            EvaluateAt = config.Choice("evaluate_at", new Dictionary<string, EvaluateAt> { ["updated"] = EvaluateAt.Updated, ["previous"] = EvaluateAt.Previous }, "updated"),
+            EvaluateAt = config.Choice("evaluate_at",
+                new Dictionary<string, EvaluateAt> { ["updated"] = EvaluateAt.Updated, ["previous"] = EvaluateAt.Previous }, "updated"),
             RegularizeByLearningRate = config.Flag("reg_by_lr"),
         };
     }
@@ -59,7 +62,13 @@ internal static class RecordedRule
     public static ScaleByAdam Adam(CaseConfig config)
     {
         double[] betas = config.Numbers("betas", 0.9, 0.999);
-        return new ScaleByAdam { Beta1 = betas[0], Beta2 = betas[1], Epsilon = config.Number("eps", 1e-8), AmsGrad = config.Flag("amsgrad") };
+        return new ScaleByAdam
+        {
+            Beta1 = betas[0],
+            Beta2 = betas[1],
+            Epsilon = config.Number("eps", 1e-8),
+            AmsGrad = config.Flag("amsgrad")
+        };
     }
 
     private static ScaleByMomentum Momentum(CaseConfig config)

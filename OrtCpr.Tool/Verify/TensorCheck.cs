@@ -43,7 +43,8 @@ internal sealed class TensorCheck
         }
         if (at < 0) return;
         _wrong.Add(string.Create(CultureInfo.InvariantCulture,
-            $"{name}: {bad} of {expected.Length} elements wrong; worst at [{at}]: expected {expected[at]:G9}, found {actual[at]:G9}, absolute {worst:G3}, relative {worstRelative:G3}, allowed {atol(at) + (rtol * Math.Abs(expected[at])):G3}"));
+            $"{name}: {bad} of {expected.Length} elements wrong; worst at [{at}]: expected {expected[at]:G9}, found {actual[at]:G9}, "
+                + $"absolute {worst:G3}, relative {worstRelative:G3}, allowed {atol(at) + (rtol * Math.Abs(expected[at])):G3}"));
     }
 
     private void Equal(string name, TensorData actual, TensorData expected)

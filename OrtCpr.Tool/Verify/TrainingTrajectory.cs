@@ -5,7 +5,8 @@ using OrtCpr.Graph.Parameters;
 
 namespace OrtCpr.Tool.Verify;
 
-// Kind training-trajectory: a whole training run on stored batches; loss, gradient norm, λ and κ of every step and the final weights are compared.
+// Kind training-trajectory: a whole training run on stored batches; loss, gradient norm, λ and κ of every step and the final weights are
+// compared.
 internal static class TrainingTrajectory
 {
     public static void Run(CaseData data, TensorCheck check, DriverOptions options)
@@ -37,8 +38,14 @@ internal static class TrainingTrajectory
             for (int a = 0; a < accumulation; a++)
             {
                 using var batch = new Batch();
-                foreach (string input in data.Names("batch/")) batch.Add(input, CaseData.Slice(data.Tensor($"batch/{input}"), (int)((t * accumulation) + a)));
-                foreach (string target in data.Names("target/")) batch.Add(target, CaseData.Slice(data.Tensor($"target/{target}"), (int)((t * accumulation) + a)));
+                foreach (string input in data.Names("batch/"))
+                {
+                    batch.Add(input, CaseData.Slice(data.Tensor($"batch/{input}"), (int)((t * accumulation) + a)));
+                }
+                foreach (string target in data.Names("target/"))
+                {
+                    batch.Add(target, CaseData.Slice(data.Tensor($"target/{target}"), (int)((t * accumulation) + a)));
+                }
                 loss += driver.TrainStep(batch) / accumulation;
             }
             driver.Optimizer.SetLearningRate(rates[t]);
@@ -105,7 +112,10 @@ internal static class TrainingTrajectory
         foreach (string name in data.Names($"{kind}/"))
         {
             double[] expected = data.Tensor($"{kind}/{name}").ToDoubles();
-            if (!actual.TryGetValue(name, out List<double>? series)) throw new CaseException($"{kind}/{name}: the parameter is not constrained here");
+            if (!actual.TryGetValue(name, out List<double>? series))
+            {
+                throw new CaseException($"{kind}/{name}: the parameter is not constrained here");
+            }
             double largest = expected.Where(v => !double.IsNaN(v)).Select(Math.Abs).DefaultIfEmpty(0).Max();
             double atol = tolerances.GetProperty(name).GetDouble() * largest;
             check.Near($"{kind}/{name}", series.ToArray(), expected, _ => atol, 0);

@@ -60,9 +60,17 @@ internal sealed class WorkerProcess(IReadOnlyList<string> arguments, TimeSpan li
     private Process Start()
     {
         string self = Environment.ProcessPath!;
-        var start = new ProcessStartInfo(self) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = false };
+        var start = new ProcessStartInfo(self)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = false
+        };
         // `dotnet ortcpr.dll …`: the host needs the assembly first.
-        if (Path.GetFileNameWithoutExtension(self).Equals("dotnet", StringComparison.OrdinalIgnoreCase)) start.ArgumentList.Add(typeof(Worker).Assembly.Location);
+        if (Path.GetFileNameWithoutExtension(self).Equals("dotnet", StringComparison.OrdinalIgnoreCase))
+        {
+            start.ArgumentList.Add(typeof(Worker).Assembly.Location);
+        }
         start.ArgumentList.Add(Worker.Command);
         foreach (string argument in arguments) start.ArgumentList.Add(argument);
         return Process.Start(start)!;

@@ -9,8 +9,7 @@ namespace OrtCpr.Buffers;
 
 /// <summary>
 /// The flat memory of a driver: one allocation for each kind of tensors, in blocks below 2 GiB, and every tensor a slice of it. Owns the
-/// allocations; slices and segments point into them and are disposed first.
-///</summary>
+/// allocations; slices and segments point into them and are disposed first.</summary>
 internal sealed unsafe class FlatMemory : IDisposable
 {
     private readonly List<OrtValue> _blocks = [];

@@ -7,8 +7,7 @@ namespace OrtCpr.Buffers;
 /// <summary>Owner of all tensors that live as long as a driver: parameters, gradients, optimizer state, running
 /// statistics. Each is allocated once on the device, parameters and what belongs to them as slices of flat memory where
 /// the device's memory has addresses, and is bound from then on; its address never changes. Small inputs that the host
-/// decides on (rates, flags) have a copy on the host too, which goes to the device before a run when it has changed.
-///</summary>
+/// decides on (rates, flags) have a copy on the host too, which goes to the device before a run when it has changed.</summary>
 internal sealed class TensorStore : IDisposable
 {
     private readonly Dictionary<string, OrtValue> _values = new(StringComparer.Ordinal);

@@ -5,8 +5,7 @@ namespace OrtCpr.CustomOps;
 
 /// <summary>
 /// What the operators of a cross-entropy have in common: checked rows, and the share of the target that is spread over the classes,
-/// attribute smoothing, where the operator has it.
-///</summary>
+/// attribute smoothing, where the operator has it.</summary>
 internal abstract unsafe class CrossEntropyOperator(OperatorDefinition definition) : FloatAttributeOperator(definition, "smoothing")
 {
     /// <summary>Rows and classes; refuses labels outside of them, which would read other memory.</summary>

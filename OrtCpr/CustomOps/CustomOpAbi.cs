@@ -20,8 +20,7 @@ internal enum OrtErrorCode
 /// <summary>
 /// <c>struct OrtCustomOp</c> of onnxruntime_c_api.h up to what its version 16 has. ORT reads no field of a later version when
 /// <see cref="Version"/> says 16, so the struct may end here; entries that stay null belong to variadic operators or to the
-/// callbacks that <see cref="CreateKernelV2"/> and <see cref="KernelComputeV2"/> replace.
-///</summary>
+/// callbacks that <see cref="CreateKernelV2"/> and <see cref="KernelComputeV2"/> replace.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct CustomOpAbi
 {

@@ -7,8 +7,7 @@ namespace OrtCpr.CustomOps;
 /// <summary>
 /// The domain <c>ortcpr</c> with the kernels of chosen operators, for any number of sessions. A registered kernel hides the
 /// function body of the same name. Owns the native structs, so it must be disposed after the last of those sessions;
-/// it has no finalizer, because a forgotten domain may leak but must not take the kernels away from a live session.
-///</summary>
+/// it has no finalizer, because a forgotten domain may leak but must not take the kernels away from a live session.</summary>
 internal sealed unsafe class CustomOpDomain : IDisposable
 {
     private readonly List<nint> _operators = [];

@@ -4,8 +4,7 @@ namespace OrtCpr.CustomOps;
 
 /// <summary>
 /// What ORT holds of an operator: the callbacks, and after them what the callbacks need. ORT passes the address of the
-/// first member back, which is the address of the whole. Owned by <see cref="CustomOpDomain"/>.
-///</summary>
+/// first member back, which is the address of the whole. Owned by <see cref="CustomOpDomain"/>.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct NativeOperator
 {
@@ -91,7 +90,7 @@ internal unsafe struct NativeOperator
             *kernel = (nint)made;
             return 0;
         }
-#pragma warning disable CA1031 // As in Compute.
+#pragma warning disable CA1031 // An exception that left a callback of ONNX Runtime would end the process.
         catch (Exception exception)
 #pragma warning restore CA1031
         {
@@ -124,7 +123,7 @@ internal unsafe struct NativeOperator
         {
             return OrtNative.CreateStatus(OrtErrorCode.InvalidArgument, exception.Message);
         }
-#pragma warning disable CA1031 // See above.
+#pragma warning disable CA1031 // An exception that left a callback of ONNX Runtime would end the process.
         catch (Exception exception)
 #pragma warning restore CA1031
         {

@@ -6,8 +6,7 @@ namespace OrtCpr.CustomOps;
 /// <summary>
 /// The functions of ORT's C API that custom operators need and the managed package does not expose. Addresses come from the
 /// table that <c>OrtGetApiBase</c> gives, at the place that the field of the same name has in the package's own
-/// <see cref="OrtApi"/>, so no index is written down here.
-///</summary>
+/// <see cref="OrtApi"/>, so no index is written down here.</summary>
 internal static unsafe partial class OrtNative
 {
     /// <summary>The first C API version that has every function used here (shapes without allocation came with 1.24).</summary>

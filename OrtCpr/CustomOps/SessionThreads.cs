@@ -37,7 +37,7 @@ internal static unsafe class SessionThreads
             {
                 Body(State, index);
             }
-#pragma warning disable CA1031 // See above.
+#pragma warning disable CA1031 // An exception that left a callback of ONNX Runtime would end the process.
             catch (Exception error)
 #pragma warning restore CA1031
             {

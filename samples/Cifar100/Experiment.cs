@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using OrtCpr;
@@ -22,18 +23,27 @@ internal static class Experiment
         if (settings.Synthetic)
         {
             data = Path.Combine(settings.OutputDir, "synthetic");
-            Console.Error.WriteLine($"SYNTHETIC DATA: coloured gratings in CIFAR-100's format, in '{data}'. The results say nothing about CIFAR-100.");
+            Console.Error.WriteLine($"SYNTHETIC DATA: coloured gratings in CIFAR-100's format, in '{data}'. The results say nothing about "
+                + "CIFAR-100.");
             if (!File.Exists(Path.Combine(data, "test.bin"))) SyntheticImages.Write(data);
         }
         else if (!File.Exists(Path.Combine(data, "train.bin")))
         {
-            throw new SampleException($"'{data}' has no train.bin. Unpack the binary version of CIFAR-100 (cifar-100-binary.tar.gz of the data set's page) there, name its folder by --data_dir, or try --synthetic.");
+            throw new SampleException($"'{data}' has no train.bin. Unpack the binary version of CIFAR-100 (cifar-100-binary.tar.gz of the "
+                + "data set's page) there, name its folder by --data_dir, or try --synthetic.");
         }
         if (settings.MaxTrainSteps < Settings.FullSteps)
-            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"a reduced run: {settings.MaxTrainSteps} of {Settings.FullSteps} steps, {settings.BatchSize} images each; lr_warmup_steps {settings.LrWarmupSteps}, reg_step_size {settings.RegStepSize}, kappa_init_param {settings.KappaInitParam} (--full for the paper's)"));
+        {
+            Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"a reduced run: {settings.MaxTrainSteps} of {Settings.FullSteps} steps, {settings.BatchSize} images each; lr_warmup_steps "
+                + $"{settings.LrWarmupSteps}, reg_step_size {settings.RegStepSize}, kappa_init_param {settings.KappaInitParam} (--full for "
+                + $"the paper's)"));
+        }
         string folder = Path.Combine(settings.OutputDir, settings.Name);
         using CifarSource training = CifarSource.FromFolder(data, training: true), test = CifarSource.FromFolder(data, training: false);
-        using TrainingDriver driver = TrainingDriver.Create(Path.Combine(AppContext.BaseDirectory, "resnet18_cifar100.onnx"), settings.ToTraining(), new DriverOptions { Threads = settings.Threads, Device = settings.Device });
+        using TrainingDriver driver =
+            TrainingDriver.Create(Path.Combine(AppContext.BaseDirectory, "resnet18_cifar100.onnx"), settings.ToTraining(),
+            new DriverOptions { Threads = settings.Threads, Device = settings.Device });
         driver.SetSchedule(settings.LearningRate);
         if (settings.Decay is not null) driver.Optimizer.SetSchedule(settings.Decay, scalar: "weight_decay");
         DataLoader Loader(DataSource source, bool train) => new(source, driver.Plan.BatchInputs, new DataLoaderOptions
@@ -41,8 +51,9 @@ internal static class Experiment
             BatchSize = settings.BatchSize,
             Shuffle = train,
             Seed = settings.Seed,
-            Transforms = System.Collections.Immutable.ImmutableDictionary<string, System.Collections.Immutable.ImmutableArray<Transform>>.Empty
-                .Add("image", train ? [new RandomCrop(4), new RandomHorizontalFlip(), new Scale(), Normalization] : [new Scale(), Normalization]),
+            Transforms = ImmutableDictionary<string, ImmutableArray<Transform>>.Empty
+                .Add("image", train ? [new RandomCrop(4), new RandomHorizontalFlip(), new Scale(), Normalization]
+                    : [new Scale(), Normalization]),
         });
         DataLoader batches = Loader(training, true), held = Loader(test, false);
         long epochs = (settings.MaxTrainSteps + batches.BatchCount - 1) / batches.BatchCount;
@@ -57,7 +68,8 @@ internal static class Experiment
                 Metrics = [new Accuracy(), new Accuracy(5)],
                 EvaluateEverySteps = settings.EvalInterval > 0 ? settings.EvalInterval : Math.Max(1, settings.MaxTrainSteps / Evaluations),
                 Checkpoint = new CheckpointOptions(folder) { Best = "accuracy", Resume = settings.Resume },
-                Callbacks = [ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), settings.LogInterval), new ConstraintLog(Path.Combine(folder, "constraints.csv"), settings.LogInterval)],
+                Callbacks = [ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), settings.LogInterval),
+                    new ConstraintLog(Path.Combine(folder, "constraints.csv"), settings.LogInterval)],
             }, cancellation);
         }
         catch (OperationCanceledException)
@@ -78,7 +90,9 @@ internal static class Experiment
             ["seconds"] = result.Elapsed.TotalSeconds,
         }));
         if (driver.Optimizer.Plan.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{settings.Name}: test accuracy {last["accuracy"]:P2}, top 5 {last["top5"]:P2}, loss {last.Loss:F4}, {settings.MaxTrainSteps} steps in {result.Elapsed.TotalSeconds:F0} s{(settings.Synthetic ? ", SYNTHETIC data" : "")}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{settings.Name}: test accuracy {last["accuracy"]:P2}, top 5 {last["top5"]:P2}, loss {last.Loss:F4}, {settings.MaxTrainSteps} "
+            + $"steps in {result.Elapsed.TotalSeconds:F0} s{(settings.Synthetic ? ", SYNTHETIC data" : "")}"));
         return 0;
     }
 }

@@ -80,8 +80,11 @@ internal sealed record Settings
     };
 
     public string Name => Optimizer is "adamcpr" or "sgdcpr"
-        ? string.Create(CultureInfo.InvariantCulture, $"{Optimizer}_{KappaInitMethod}{(KappaInitMethod == "inflection_point" ? "" : $"_{KappaInitParam}")}_{RegFunction.ToString().ToLowerInvariant()}_l{Lr}_seed{Seed}")
-        : string.Create(CultureInfo.InvariantCulture, $"{Optimizer}_w{WeightDecay}{(RescaleAlpha > 0 ? $"_re{RescaleAlpha}" : "")}{(ScheduleWeightDecay ? $"_swd{WdScheduleType}{WdScale}" : "")}_l{Lr}_seed{Seed}");
+        ? string.Create(CultureInfo.InvariantCulture, $"{Optimizer}_{KappaInitMethod}"
+            + $"{(KappaInitMethod == "inflection_point" ? "" : $"_{KappaInitParam}")}_{RegFunction.ToString().ToLowerInvariant()}"
+            + $"_l{Lr}_seed{Seed}")
+        : string.Create(CultureInfo.InvariantCulture, $"{Optimizer}_w{WeightDecay}{(RescaleAlpha > 0 ? $"_re{RescaleAlpha}" : "")}"
+            + $"{(ScheduleWeightDecay ? $"_swd{WdScheduleType}{WdScale}" : "")}_l{Lr}_seed{Seed}");
 
     public TrainingOptions ToTraining() => new()
     {
@@ -89,12 +92,18 @@ internal sealed record Settings
         BatchNormalization = BatchNormalizationMode.Training,
         UnbiasedRunningVariance = true,
         Seed = Seed,
-        Optimizer = new OptimizerOptions { Groups = [Rule()], Rescaling = RescaleAlpha > 0 ? new RescaleWeights(RescaleAlpha) : null, TotalSteps = MaxTrainSteps },
+        Optimizer = new OptimizerOptions
+        {
+            Groups = [Rule()],
+            Rescaling = RescaleAlpha > 0 ? new RescaleWeights(RescaleAlpha) : null,
+            TotalSteps = MaxTrainSteps
+        },
     };
 
     public Schedule LearningRate => new CosineSchedule(MaxTrainSteps, LrWarmupSteps, LrDecayFactor);
 
-    public Schedule? Decay => !ScheduleWeightDecay ? null : WdScheduleType == "linear" ? new LinearSchedule(MaxTrainSteps, 0, WdScale) : new CosineSchedule(MaxTrainSteps, 0, WdScale);
+    public Schedule? Decay => !ScheduleWeightDecay ? null : WdScheduleType == "linear" ? new LinearSchedule(MaxTrainSteps, 0, WdScale)
+        : new CosineSchedule(MaxTrainSteps, 0, WdScale);
 
     private UpdateRule Rule()
     {

@@ -2,8 +2,8 @@ using OrtCpr.Data;
 
 namespace Cifar100;
 
-// A stand-in of CIFAR-100 in the same binary form, for machines without the data set: each class is a colour, and a grating of its own direction and width, at random
-// places under noise. It can be learned, and says nothing about CIFAR-100.
+// A stand-in of CIFAR-100 in the same binary form, for machines without the data set: each class is a colour, and a grating of its own
+// direction and width, at random places under noise. It can be learned, and says nothing about CIFAR-100.
 internal static class SyntheticImages
 {
     private const int Size = 32, Classes = 100;
@@ -29,7 +29,8 @@ internal static class SyntheticImages
     {
         byte[] record = new byte[2 + (3 * Size * Size)];
         (record[0], record[1]) = ((byte)(label / 5), (byte)label);
-        double angle = Math.PI * (label % 10) / 10, width = 0.35 + (0.08 * (label / 10)), phase = 2 * Math.PI * random.NextDouble(), strength = 0.6 + (0.4 * random.NextDouble());
+        double angle = Math.PI * (label % 10) / 10, width = 0.35 + (0.08 * (label / 10)), phase = 2 * Math.PI * random.NextDouble(),
+            strength = 0.6 + (0.4 * random.NextDouble());
         double[] colour = [.. Enumerable.Range(0, 3).Select(c => 0.5 + (0.5 * Math.Sin((label * 2.4) + (c * 2.1))))];
         for (int c = 0; c < 3; c++)
         {

@@ -6,8 +6,9 @@ using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Schedules;
 
-// A training loop of one's own on the verbs of TrainingDriver: two optimizers for two groups, schedules, accumulated batches, a head that is trained
-// alone first, evaluation on held-out data, a checkpoint in the middle. The model tells five clouds of points in ten dimensions apart.
+// A training loop of one's own on the verbs of TrainingDriver: two optimizers for two groups, schedules, accumulated batches, a head that
+// is trained alone first, evaluation on held-out data, a checkpoint in the middle. The model tells five clouds of points in ten dimensions
+// apart.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 string folder = args.Length > 0 ? args[0] : "custom";
 Directory.CreateDirectory(folder);
@@ -50,11 +51,15 @@ for (int step = 0; step < Steps; step++)
     {
         using Batch held = Clouds(-1);
         using Evaluation evaluation = driver.EvalStep(held, "logits");
-        Console.WriteLine($"step {step + 1,3}  loss {loss:F4}  held-out loss {evaluation.Loss:F4}  accuracy {Accuracy(evaluation, -1):P0}  rates {driver.Optimizer.GetLearningRate(0):F5} {driver.Optimizer.GetLearningRate(1):F5}");
+        Console.WriteLine($"step {step + 1,3}  loss {loss:F4}  held-out loss {evaluation.Loss:F4}  accuracy {Accuracy(evaluation, -1):P0}  "
+            + $"rates {driver.Optimizer.GetLearningRate(0):F5} {driver.Optimizer.GetLearningRate(1):F5}");
     }
 }
 Console.WriteLine(driver.Optimizer.ConstraintSummary);
-foreach (ConstraintInfo row in driver.Optimizer.GetConstraints()) Console.WriteLine($"{row.Name}: lambda {row.Lambda:G4}, kappa {row.Kappa:G4}");
+foreach (ConstraintInfo row in driver.Optimizer.GetConstraints())
+{
+    Console.WriteLine($"{row.Name}: lambda {row.Lambda:G4}, kappa {row.Kappa:G4}");
+}
 driver.ExportModel(Path.Combine(folder, "model.onnx"));
 
 // Points around five centres; the same seed gives the same points.

@@ -2,7 +2,8 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace ExistingPipeline;
 
-/// <summary>A program for ONNX Runtime's on-device training, as its documentation has it: five clusters in ten dimensions, a perceptron.</summary>
+/// <summary>A program for ONNX Runtime's on-device training, as its documentation has it: five clusters in ten dimensions, a
+/// perceptron.</summary>
 internal static class Pipeline
 {
     private const int BatchSize = 16, Features = 10, Classes = 5;
@@ -13,13 +14,15 @@ internal static class Pipeline
     {
         TrainingUtils.SetSeed(1);
         using CheckpointState state = CheckpointState.LoadCheckpoint(Path.Combine(artifacts, "checkpoint"));
-        using var session = new TrainingSession(state, Path.Combine(artifacts, "training_model.onnx"), Path.Combine(artifacts, "eval_model.onnx"), Path.Combine(artifacts, "optimizer_model.onnx"));
+        using var session = new TrainingSession(state, Path.Combine(artifacts, "training_model.onnx"),
+            Path.Combine(artifacts, "eval_model.onnx"), Path.Combine(artifacts, "optimizer_model.onnx"));
         session.RegisterLinearLRScheduler(10, steps, 0.02f);
         var random = new Random(7);
         float before = Evaluate(session, new Random(99));
         for (int step = 0; step < steps; step++)
         {
-            using OrtValue features = OrtValue.CreateTensorValueFromMemory(new float[BatchSize * Features], [BatchSize, Features]), labels = OrtValue.CreateTensorValueFromMemory(new long[BatchSize], [BatchSize]);
+            using OrtValue features = OrtValue.CreateTensorValueFromMemory(new float[BatchSize * Features], [BatchSize, Features]),
+                labels = OrtValue.CreateTensorValueFromMemory(new long[BatchSize], [BatchSize]);
             Fill(features.GetTensorMutableDataAsSpan<float>(), labels.GetTensorMutableDataAsSpan<long>(), random);
             using IDisposableReadOnlyCollection<OrtValue> outputs = session.TrainStep([features, labels]);
             session.OptimizerStep();
@@ -39,7 +42,8 @@ internal static class Pipeline
         float[] features = new float[BatchSize * Features], loss = new float[1], scores = new float[BatchSize * Classes];
         long[] labels = new long[BatchSize];
         Fill(features, labels, random);
-        using FixedBufferOnnxValue x = Fixed(features, BatchSize, Features), y = Fixed(labels, BatchSize), lossBuffer = Fixed(loss), scoreBuffer = Fixed(scores, BatchSize, Classes);
+        using FixedBufferOnnxValue x = Fixed(features, BatchSize, Features), y = Fixed(labels, BatchSize), lossBuffer = Fixed(loss),
+            scoreBuffer = Fixed(scores, BatchSize, Classes);
         session.EvalStep([x, y], [lossBuffer, scoreBuffer]);
         return loss[0];
     }
@@ -52,7 +56,10 @@ internal static class Pipeline
         for (int i = 0; i < labels.Length; i++)
         {
             labels[i] = random.Next(Classes);
-            for (int j = 0; j < Features; j++) features[(i * Features) + j] = (float)random.NextDouble() + (j % Classes == labels[i] ? 1 : 0);
+            for (int j = 0; j < Features; j++)
+            {
+                features[(i * Features) + j] = (float)random.NextDouble() + (j % Classes == labels[i] ? 1 : 0);
+            }
         }
     }
 }

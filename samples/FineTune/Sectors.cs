@@ -29,6 +29,10 @@ internal sealed class Sectors
             double angle = (Math.Atan2(x[(i * Inputs) + 1], x[i * Inputs]) / (2 * Math.PI)) + 1 + (turn / Classes);
             labels[i] = (long)(angle * Classes) % Classes;
         }
-        return new TensorSource(new Dictionary<string, TensorData> { ["x"] = TensorData.From<float>(x, count, Inputs), ["labels"] = TensorData.From<long>(labels, count) });
+        return new TensorSource(new Dictionary<string, TensorData>
+        {
+            ["x"] = TensorData.From<float>(x, count, Inputs),
+            ["labels"] = TensorData.From<long>(labels, count)
+        });
     }
 }

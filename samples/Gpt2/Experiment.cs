@@ -20,10 +20,12 @@ internal static class Experiment
         string data = settings.DataDir ?? Path.Combine(settings.Out, "generated");
         if (settings.DataDir is null)
         {
-            Console.Error.WriteLine($"GENERATED TEXT in '{data}': sentences of a small grammar. The results say nothing about English; --data_dir names token files.");
+            Console.Error.WriteLine($"GENERATED TEXT in '{data}': sentences of a small grammar. The results say nothing about English; "
+                + "--data_dir names token files.");
             if (!File.Exists(Path.Combine(data, "val.bin"))) GeneratedText.Write(data);
         }
-        using TokenSource training = TokenSource.FromFile(Path.Combine(data, "train.bin"), settings.SequenceLength), validation = TokenSource.FromFile(Path.Combine(data, "val.bin"), settings.SequenceLength);
+        using TokenSource training = TokenSource.FromFile(Path.Combine(data, "train.bin"), settings.SequenceLength),
+            validation = TokenSource.FromFile(Path.Combine(data, "val.bin"), settings.SequenceLength);
         var table = new ResultTable(Path.Combine(settings.Out, "results.csv"), settings.Resume);
         foreach (Recipe recipe in Recipes(settings))
         {
@@ -32,7 +34,8 @@ internal static class Experiment
                 string name = $"{recipe.Name}-seed{seed}";
                 if (table.Has(recipe.Name, seed)) continue;
                 Console.Error.WriteLine(name);
-                if (Train(settings, recipe, seed, Path.Combine(settings.Out, name), training, validation, cancellation) is not double perplexity)
+                if (Train(settings, recipe, seed, Path.Combine(settings.Out, name), training, validation, cancellation)
+                    is not double perplexity)
                 {
                     Console.Error.WriteLine("stopped; --resume goes on");
                     return 130;
@@ -49,21 +52,27 @@ internal static class Experiment
         ScaleByAdam adam = new() { Beta1 = 0.9, Beta2 = 0.99, Epsilon = 1e-9 };
         var recipes = new List<Recipe>();
         if (settings.Optimizers != "adamcpr")
-            recipes.AddRange(settings.WeightDecays.Select(d => new Recipe(string.Create(CultureInfo.InvariantCulture, $"adamw-{d}"), UpdateRule.AdamW(settings.Lr, d, adam), settings.Steps)));
+        {
+            recipes.AddRange(settings.WeightDecays.Select(d =>
+                new Recipe(string.Create(CultureInfo.InvariantCulture, $"adamw-{d}"), UpdateRule.AdamW(settings.Lr, d, adam),
+                settings.Steps)));
+        }
         if (settings.Optimizers != "adamw")
         {
             foreach (long steps in new[] { settings.Steps, settings.Steps * 2 / 3 })
             {
                 // Samples every sixtieth of the run, and no bound later than at a fifth of it: most of the run is under the constraint.
                 ConstrainNorm constraint = new() { Bound = Bound.AtInflection(Math.Max(1, steps / 60), maxWait: Math.Max(5, steps / 5)) };
-                recipes.Add(new Recipe(steps == settings.Steps ? ResultTable.Cpr : ResultTable.ShortCpr, UpdateRule.AdamCpr(settings.Lr, adam, constraint), steps));
+                recipes.Add(new Recipe(steps == settings.Steps ? ResultTable.Cpr : ResultTable.ShortCpr,
+                    UpdateRule.AdamCpr(settings.Lr, adam, constraint), steps));
             }
         }
         return recipes;
     }
 
     // Validation perplexity at the end; null when it was cancelled.
-    private static double? Train(Settings settings, Recipe recipe, int seed, string folder, TokenSource training, TokenSource validation, CancellationToken cancellation)
+    private static double? Train(Settings settings, Recipe recipe, int seed, string folder, TokenSource training, TokenSource validation,
+        CancellationToken cancellation)
     {
         using TrainingDriver driver = TrainingDriver.Create(settings.Model, new TrainingOptions
         {
@@ -72,7 +81,9 @@ internal static class Experiment
             Parameters = new ParameterOptions { RegularizeEmbeddings = true },
         }, new DriverOptions { Threads = settings.Threads, Device = settings.Device });
         driver.SetSchedule(new CosineSchedule(recipe.Steps, settings.Warmup * recipe.Steps / settings.Steps, 0.1));
-        DataLoader Loader(TokenSource source, bool shuffle) => new(source, driver.Plan.BatchInputs, new DataLoaderOptions { BatchSize = settings.BatchSize, Shuffle = shuffle, Seed = seed, DropLast = shuffle });
+        DataLoader Loader(TokenSource source, bool shuffle) =>
+            new(source, driver.Plan.BatchInputs,
+            new DataLoaderOptions { BatchSize = settings.BatchSize, Shuffle = shuffle, Seed = seed, DropLast = shuffle });
         DataLoader batches = Loader(training, true), held = Loader(validation, false);
         try
         {
@@ -84,7 +95,8 @@ internal static class Experiment
                 Metrics = [new Perplexity()],
                 EvaluateEverySteps = Math.Max(1, recipe.Steps / 4),
                 Checkpoint = new CheckpointOptions(folder) { EverySteps = Math.Max(1, recipe.Steps / 4), Resume = settings.Resume },
-                Callbacks = [ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), 5), new ConstraintLog(Path.Combine(folder, "constraints.csv"), 5)],
+                Callbacks = [ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), 5),
+                    new ConstraintLog(Path.Combine(folder, "constraints.csv"), 5)],
             }, cancellation);
         }
         catch (OperationCanceledException)

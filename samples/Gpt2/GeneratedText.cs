@@ -2,12 +2,14 @@ using OrtCpr.Data;
 
 namespace Gpt2;
 
-// Tokens with a structure that can be learned, for machines without a corpus: sentences of a small grammar over 4000 words. Each paragraph has a topic, which decides what nouns and
-// verbs are likely; a noun's gender decides its article and the ending of its verb; nouns come back within a paragraph. Word frequencies fall as 1/rank. A token is a word.
+// Tokens with a structure that can be learned, for machines without a corpus: sentences of a small grammar over 4000 words. Each paragraph
+// has a topic, which decides what nouns and verbs are likely; a noun's gender decides its article and the ending of its verb; nouns come
+// back within a paragraph. Word frequencies fall as 1/rank. A token is a word.
 internal static class GeneratedText
 {
     private const int Topics = 24, NounsATopic = 80, VerbsATopic = 40, Adjectives = 400, Places = 200;
-    private const int Stop = 0, Articles = 1, Prepositions = 8, Nouns = 32, Verbs = Nouns + (Topics * NounsATopic), AdjectiveStart = Verbs + (2 * Topics * VerbsATopic), PlaceStart = AdjectiveStart + Adjectives;
+    private const int Stop = 0, Articles = 1, Prepositions = 8, Nouns = 32, Verbs = Nouns + (Topics * NounsATopic), AdjectiveStart = Verbs
+        + (2 * Topics * VerbsATopic), PlaceStart = AdjectiveStart + Adjectives;
 
     public static void Write(string folder, int training = 400_000, int validation = 20_000)
     {
@@ -59,5 +61,6 @@ internal static class GeneratedText
     private static int Noun(int topic, SplitMix64 random) => (topic * NounsATopic) + Zipf(NounsATopic, random);
 
     // Rank r with a weight of about 1/(r + 1).
-    private static int Zipf(int count, SplitMix64 random) => Math.Min(count - 1, (int)Math.Exp(random.NextDouble() * Math.Log(count + 1)) - 1);
+    private static int Zipf(int count, SplitMix64 random) =>
+        Math.Min(count - 1, (int)Math.Exp(random.NextDouble() * Math.Log(count + 1)) - 1);
 }

@@ -17,7 +17,10 @@ internal sealed class ResultTable
         if (resume && File.Exists(path))
         {
             foreach (string[] cells in File.ReadLines(path).Skip(1).Select(l => l.Split(',')).Where(c => c.Length == 4))
-                _rows.Add((cells[0], int.Parse(cells[1], CultureInfo.InvariantCulture), long.Parse(cells[2], CultureInfo.InvariantCulture), double.Parse(cells[3], CultureInfo.InvariantCulture)));
+            {
+                _rows.Add((cells[0], int.Parse(cells[1], CultureInfo.InvariantCulture), long.Parse(cells[2], CultureInfo.InvariantCulture),
+                    double.Parse(cells[3], CultureInfo.InvariantCulture)));
+            }
         }
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         Save();
@@ -37,14 +40,18 @@ internal sealed class ResultTable
         foreach (IGrouping<string, (string Name, int Seed, long Steps, double Perplexity)> group in _rows.GroupBy(r => r.Name))
         {
             (double mean, double deviation) = Of(group.Key);
-            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"| {group.Key} | {group.First().Steps} | {group.Count()} | {mean:F2} ± {deviation:F2} |"));
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"| {group.Key} | {group.First().Steps} | {group.Count()} | {mean:F2} ± {deviation:F2} |"));
         }
         string[] rivals = [.. _rows.Select(r => r.Name).Distinct().Where(n => n.StartsWith("adamw", StringComparison.Ordinal))];
         if (rivals.Length == 0) return;
         string best = rivals.MinBy(r => Of(r).Mean)!;
         foreach ((string name, string what) in new[] { (Cpr, "at equal steps"), (ShortCpr, "at two thirds of the steps") })
         {
-            if (_rows.Any(r => r.Name == name)) output.WriteLine($"AdamCPR {what}: {Verdict(Of(name), Of(best))} than the best AdamW ({best}).");
+            if (_rows.Any(r => r.Name == name))
+            {
+                output.WriteLine($"AdamCPR {what}: {Verdict(Of(name), Of(best))} than the best AdamW ({best}).");
+            }
         }
     }
 
@@ -53,7 +60,8 @@ internal sealed class ResultTable
     {
         double difference = theirs.Mean - ours.Mean, noise = ours.Deviation + theirs.Deviation;
         string size = string.Create(CultureInfo.InvariantCulture, $"{Math.Abs(difference):F2} perplexity");
-        return Math.Abs(difference) <= noise ? $"no clear difference ({size}, within the deviations), neither better nor worse" : difference > 0 ? $"{size} better" : $"{size} WORSE";
+        return Math.Abs(difference) <= noise ? $"no clear difference ({size}, within the deviations), neither better nor worse"
+            : difference > 0 ? $"{size} better" : $"{size} WORSE";
     }
 
     private (double Mean, double Deviation) Of(string name)
@@ -63,5 +71,7 @@ internal sealed class ResultTable
         return (mean, values.Length < 2 ? 0 : Math.Sqrt(values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1)));
     }
 
-    private void Save() => File.WriteAllLines(_path, _rows.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Name},{r.Seed},{r.Steps},{r.Perplexity:R}")).Prepend(Head));
+    private void Save() =>
+        File.WriteAllLines(_path,
+        _rows.Select(r => string.Create(CultureInfo.InvariantCulture, $"{r.Name},{r.Seed},{r.Steps},{r.Perplexity:R}")).Prepend(Head));
 }

@@ -19,8 +19,12 @@ internal static class ComparisonTable
         }
         int[] widths = [.. Enumerable.Range(0, Head.Length).Select(c => rows.Max(r => r[c].Length))];
         var text = new StringBuilder();
-        foreach (string[] row in rows) text.AppendLine(string.Join("  ", row.Select((cell, c) => c == 0 ? cell.PadRight(widths[c]) : cell.PadLeft(widths[c]))));
-        return text.Append("First epoch with each accuracy; our seeds draw other splits and weights than PyTorch's of the same number unless --reference_seed is given.").ToString();
+        foreach (string[] row in rows)
+        {
+            text.AppendLine(string.Join("  ", row.Select((cell, c) => c == 0 ? cell.PadRight(widths[c]) : cell.PadLeft(widths[c]))));
+        }
+        return text.Append("First epoch with each accuracy; our seeds draw other splits and weights than PyTorch's of the same number "
+            + "unless --reference_seed is given.").ToString();
     }
 
     // Over the seeds; a milestone that one of them has not reached has no mean.
@@ -40,7 +44,8 @@ internal static class ComparisonTable
     {
         double?[] values = [.. runs.Select(figure)];
         if (values.Any(v => v is null)) return "-";
-        double mean = values.Average()!.Value, deviation = Math.Sqrt(values.Sum(v => (v!.Value - mean) * (v.Value - mean)) / (values.Length - 1));
+        double mean = values.Average()!.Value,
+            deviation = Math.Sqrt(values.Sum(v => (v!.Value - mean) * (v.Value - mean)) / (values.Length - 1));
         return $"{mean.ToString(format, CultureInfo.InvariantCulture)} ± {deviation.ToString(format, CultureInfo.InvariantCulture)}";
     }
 
@@ -56,7 +61,8 @@ internal static class ComparisonTable
         r.StepsPerSecond.ToString("F0", CultureInfo.InvariantCulture),
     ];
 
-    // First epochs of the reference: the same experiment in PyTorch 2.13 with pytorch-cpr 0.3.1, float32 on a CPU, evaluated every tenth epoch.
+    // First epochs of the reference: the same experiment in PyTorch 2.13 with pytorch-cpr 0.3.1, float32 on a CPU, evaluated every tenth
+    // epoch.
     private static readonly RunSummary[] Reference =
     [
         Row("adamw", 1, 70, null, null, 1000, 0.016), Row("adamw", 2, 70, null, null, 1000, 0.099),

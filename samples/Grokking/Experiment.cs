@@ -22,7 +22,10 @@ internal static class Experiment
         (Recipe Recipe, long Seed)[] runs = settings.Runs;
         string[] checkpoints = [.. runs.Select(r => new CheckpointOptions(settings.FolderOf(r.Recipe, r.Seed)).LastPath)];
         if (settings.Resume && !checkpoints.Any(File.Exists))
-            throw new SampleException($"There is nothing to resume: '{checkpoints[0]}' does not exist. Give the options and the folder of the run, or start without --resume.");
+        {
+            throw new SampleException($"There is nothing to resume: '{checkpoints[0]}' does not exist. Give the options and the folder of "
+                + "the run, or start without --resume.");
+        }
         var journal = new Journal(settings.Out);
         journal.Open(settings.Resume);
         // A new experiment must never be resumed from an old one's state.
@@ -46,20 +49,28 @@ internal static class Experiment
     }
 
     // One run, from its first or last saved step to its end; null when it was cancelled.
-    private static RunSummary? Train(Settings settings, Recipe recipe, long seed, Journal journal, IProgress<StepReport>? progress, CancellationToken cancellation)
+    private static RunSummary? Train(Settings settings, Recipe recipe, long seed, Journal journal, IProgress<StepReport>? progress,
+        CancellationToken cancellation)
     {
         string folder = settings.FolderOf(recipe, seed), model = Path.Combine(folder, "model.onnx");
         // A finished run of a comparison that goes on.
-        if (settings.Resume && File.Exists(model) && Milestones.Of(journal.EpochsOf(recipe.Name, seed)) is { Stands: true }) return Summary(journal, recipe, seed, settings);
-        StartingPoint start = settings.FromReference ? StartingPoint.Reference(Path.Combine(AppContext.BaseDirectory, "reference", "split.safetensors"), seed)
+        if (settings.Resume && File.Exists(model) && Milestones.Of(journal.EpochsOf(recipe.Name, seed)) is { Stands: true })
+        {
+            return Summary(journal, recipe, seed, settings);
+        }
+        StartingPoint start = settings.FromReference
+            ? StartingPoint.Reference(Path.Combine(AppContext.BaseDirectory, "reference", "split.safetensors"), seed)
             : StartingPoint.Drawn(settings.P, settings.TrainFraction, seed);
         long batches = BatchesOf(settings, start.TrainingPairs.Length);
         using TrainingDriver driver = TrainingDriver.Create(Path.Combine(AppContext.BaseDirectory, "grokking.onnx"),
-            recipe.ToTrainingOptions(seed, start.Weights, batches * settings.Epochs), new DriverOptions { Threads = settings.Threads, Device = settings.Device });
+            recipe.ToTrainingOptions(seed, start.Weights, batches * settings.Epochs),
+                new DriverOptions { Threads = settings.Threads, Device = settings.Device });
         foreach (string warning in driver.Plan.Warnings) Console.Error.WriteLine($"warning: {warning}");
-        using TensorSource pairs = ModularAddition.Examples(settings.P, start.TrainingPairs), others = ModularAddition.Examples(settings.P, ModularAddition.Rest(settings.P, start.TrainingPairs));
+        using TensorSource pairs = ModularAddition.Examples(settings.P, start.TrainingPairs),
+            others = ModularAddition.Examples(settings.P, ModularAddition.Rest(settings.P, start.TrainingPairs));
         DataLoaderOptions all = new() { BatchSize = EvaluationBatch, Shuffle = false, Prefetch = 0 };
-        DataLoader training = new(pairs, driver.Plan.BatchInputs, all with { BatchSize = settings.BatchSize, Order = epoch => start.Order((int)epoch + 1) });
+        DataLoader training =
+            new(pairs, driver.Plan.BatchInputs, all with { BatchSize = settings.BatchSize, Order = epoch => start.Order((int)epoch + 1) });
         DataLoader trained = new(pairs, driver.Plan.BatchInputs, all), held = new(others, driver.Plan.BatchInputs, all);
         var log = new RunLog(settings, recipe, seed, journal, trained, batches);
         try

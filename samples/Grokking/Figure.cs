@@ -6,7 +6,8 @@ using ScottPlot.TickGenerators;
 
 namespace Grokking;
 
-/// <summary>Accuracy against epoch on a logarithmic axis and, where there are bounds, λ and R/κ of every matrix below it; else losses.</summary>
+/// <summary>Accuracy against epoch on a logarithmic axis and, where there are bounds, λ and R/κ of every matrix below it; else
+/// losses.</summary>
 internal static class Figure
 {
     private const int Width = 1100, PanelHeight = 420, SmallPanelHeight = 270, LegendWidth = 240;
@@ -15,16 +16,19 @@ internal static class Figure
     /// <summary>Draws what the journal has of some runs; nothing where it has nothing.</summary>
     public static void Save(Journal journal, (Recipe Recipe, long Seed)[] runs, string path)
     {
-        (string Name, long Seed, IReadOnlyList<EpochRow> Rows)[] curves = [.. runs.Select(r => (r.Recipe.Name, r.Seed, journal.EpochsOf(r.Recipe.Name, r.Seed))).Where(c => c.Item3.Count > 0)];
+        (string Name, long Seed, IReadOnlyList<EpochRow> Rows)[] curves =
+            [.. runs.Select(r => (r.Recipe.Name, r.Seed, journal.EpochsOf(r.Recipe.Name, r.Seed))).Where(c => c.Item3.Count > 0)];
         if (curves.Length == 0) return;
         double last = Math.Max(10, curves.Max(c => c.Rows[^1].Epoch));
-        string title = curves.Length == 1 ? $"{curves[0].Name}, seed {curves[0].Seed}: (x + y) mod p" : "(x + y) mod p: validation (solid) and training (dotted)";
+        string title = curves.Length == 1 ? $"{curves[0].Name}, seed {curves[0].Seed}: (x + y) mod p"
+            : "(x + y) mod p: validation (solid) and training (dotted)";
         Plot accuracies = NewPlot(title, "accuracy", last);
         AddRuns(accuracies, curves, row => row.TrainAccuracy, row => row.ValidationAccuracy);
         accuracies.Axes.SetLimitsY(-0.03, 1.03);
         ShowLegend(accuracies);
         List<(Plot Plot, int Height)> panels = [(accuracies, PanelHeight)];
-        (string name, long seed, IReadOnlyList<ConstraintRow> bounds) = curves.Select(c => (c.Name, c.Seed, journal.ConstraintsOf(c.Name, c.Seed))).FirstOrDefault(c => c.Item3.Count > 0);
+        (string name, long seed, IReadOnlyList<ConstraintRow> bounds) =
+            curves.Select(c => (c.Name, c.Seed, journal.ConstraintsOf(c.Name, c.Seed))).FirstOrDefault(c => c.Item3.Count > 0);
         if (bounds is not null)
         {
             string run = curves.Length == 1 ? "" : $" ({name}, seed {seed})";
@@ -34,7 +38,8 @@ internal static class Figure
         else
         {
             Plot losses = NewPlot("", "loss", last);
-            AddRuns(losses, curves, row => Math.Log10(Math.Max(row.TrainLoss, 1e-8)), row => Math.Log10(Math.Max(row.ValidationLoss, 1e-8)));
+            AddRuns(losses, curves, row => Math.Log10(Math.Max(row.TrainLoss, 1e-8)), row =>
+                Math.Log10(Math.Max(row.ValidationLoss, 1e-8)));
             losses.Axes.AutoScaleY();
             losses.Axes.Left.TickGenerator = LogTicks(x => string.Create(CultureInfo.InvariantCulture, $"1e{x:0}"));
             losses.HideLegend();
@@ -42,7 +47,10 @@ internal static class Figure
         }
         // Equal frames, so that the epochs of all panels stand above each other.
         foreach ((Plot plot, _) in panels)
-            plot.Layout.Fixed(new PixelPadding(90, LegendWidth, plot == panels[^1].Plot ? 50 : 25, plot.Axes.Title.Label.Text.Length > 0 ? 40 : 15));
+        {
+            plot.Layout.Fixed(new PixelPadding(90, LegendWidth, plot == panels[^1].Plot ? 50 : 25, plot.Axes.Title.Label.Text.Length > 0
+                ? 40 : 15));
+        }
         panels[^1].Plot.XLabel("epoch", 14);
         var multiplot = new Multiplot();
         multiplot.Reset(panels[0].Plot);
@@ -53,15 +61,18 @@ internal static class Figure
         File.Move(temporary, path, overwrite: true);
     }
 
-    private static void AddRuns(Plot plot, (string Name, long Seed, IReadOnlyList<EpochRow> Rows)[] curves, Func<EpochRow, double> training, Func<EpochRow, double> validation)
+    private static void AddRuns(Plot plot, (string Name, long Seed, IReadOnlyList<EpochRow> Rows)[] curves, Func<EpochRow, double> training,
+        Func<EpochRow, double> validation)
     {
         string[] names = [.. curves.Select(r => r.Name).Distinct()];
         foreach ((string name, long seed, IReadOnlyList<EpochRow> rows) in curves)
         {
             // Further seeds of an optimizer share its colour and are fainter.
-            Color color = Colors[Array.IndexOf(names, name) % Colors.Length].WithAlpha(curves.First(c => c.Name == name).Seed == seed ? 1 : 0.5);
+            Color color = Colors[Array.IndexOf(names, name) % Colors.Length]
+                .WithAlpha(curves.First(c => c.Name == name).Seed == seed ? 1 : 0.5);
             double[] epochs = [.. rows.Select(r => Math.Log10(r.Epoch))];
-            Scatter train = Line(plot, epochs, [.. rows.Select(training)], color), valid = Line(plot, epochs, [.. rows.Select(validation)], color);
+            Scatter train = Line(plot, epochs, [.. rows.Select(training)], color),
+                valid = Line(plot, epochs, [.. rows.Select(validation)], color);
             if (curves.Length == 1)
             {
                 (train.Color, valid.Color) = (Colors[0], Colors[3]);
@@ -74,7 +85,8 @@ internal static class Figure
         }
     }
 
-    private static Plot PerMatrix(string title, string axis, IReadOnlyList<ConstraintRow> rows, Func<ConstraintRow, double> value, double last, bool legend)
+    private static Plot PerMatrix(string title, string axis, IReadOnlyList<ConstraintRow> rows, Func<ConstraintRow, double> value,
+        double last, bool legend)
     {
         Plot plot = NewPlot(title, axis, last);
         foreach ((int index, IGrouping<string, ConstraintRow> matrix) in rows.GroupBy(row => row.Parameter).Index())
@@ -82,7 +94,8 @@ internal static class Figure
             // A bound that is not set yet has no ratio.
             ConstraintRow[] known = [.. matrix.Where(row => double.IsFinite(value(row)))];
             if (known.Length == 0) continue;
-            Line(plot, [.. known.Select(row => Math.Log10(row.Epoch))], [.. known.Select(value)], Colors[index % Colors.Length]).LegendText = matrix.Key;
+            Line(plot, [.. known.Select(row => Math.Log10(row.Epoch))], [.. known.Select(value)],
+                Colors[index % Colors.Length]).LegendText = matrix.Key;
         }
         plot.Axes.AutoScaleY();
         if (legend) ShowLegend(plot);
@@ -110,7 +123,8 @@ internal static class Figure
     }
 
     // Powers of ten with their numbers, and the lines between them.
-    private static NumericAutomatic LogTicks(Func<double, string> label) => new() { MinorTickGenerator = new LogMinorTickGenerator(), IntegerTicksOnly = true, LabelFormatter = label };
+    private static NumericAutomatic LogTicks(Func<double, string> label) =>
+        new() { MinorTickGenerator = new LogMinorTickGenerator(), IntegerTicksOnly = true, LabelFormatter = label };
 
     // Beside the frame, where it hides nothing.
     private static void ShowLegend(Plot plot)
@@ -131,7 +145,8 @@ internal static class Figure
         public PixelRect[] GetSubplotRectangles(SubplotCollection subplots, PixelRect figure)
         {
             float top = figure.Top, unit = figure.Height / heights.Sum();
-            return [.. heights.Select(height => new PixelRect(figure.Left, figure.Right, bottom: (top += height * unit), top: top - (height * unit)))];
+            return [.. heights.Select(height =>
+                new PixelRect(figure.Left, figure.Right, bottom: (top += height * unit), top: top - (height * unit)))];
         }
     }
 }

@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Grokking;
 
-/// <summary>A table in memory and in a file that grows with it; its lines begin with optimizer, seed and epoch, and all runs share it.</summary>
+/// <summary>A table in memory and in a file that grows with it; its lines begin with optimizer, seed and epoch, and all runs share
+/// it.</summary>
 internal sealed class Table(string path, string header)
 {
     private readonly List<string[]> _rows = [];
@@ -34,7 +35,8 @@ internal sealed class Table(string path, string header)
         File.AppendAllText(path, line + "\n");
     }
 
-    private static bool IsOf(string[] row, string optimizer, long seed) => row[0] == optimizer && row[1] == seed.ToString(CultureInfo.InvariantCulture);
+    private static bool IsOf(string[] row, string optimizer, long seed) => row[0] == optimizer
+        && row[1] == seed.ToString(CultureInfo.InvariantCulture);
 
     private void Write()
     {
@@ -44,15 +46,18 @@ internal sealed class Table(string path, string header)
     }
 }
 
-/// <summary>Whole training and validation sets after an epoch, and the seconds of training so far (without evaluation): a row of log.csv.</summary>
-internal sealed record EpochRow(string Optimizer, long Seed, int Epoch, double TrainLoss, double TrainAccuracy, double ValidationLoss, double ValidationAccuracy, double Seconds)
+/// <summary>Whole training and validation sets after an epoch, and the seconds of training so far (without evaluation): a row of
+/// log.csv.</summary>
+internal sealed record EpochRow(string Optimizer, long Seed, int Epoch, double TrainLoss, double TrainAccuracy, double ValidationLoss,
+    double ValidationAccuracy, double Seconds)
 {
     public const string Header = "optimizer,seed,epoch,train_loss,train_acc,val_loss,val_acc,seconds";
 
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Optimizer},{Seed},{Epoch},{TrainLoss:G6},{TrainAccuracy:F6},{ValidationLoss:G6},{ValidationAccuracy:F6},{Seconds:F2}");
 
-    public static EpochRow Parse(string[] c) => new(c[0], (long)Number(c[1]), (int)Number(c[2]), Number(c[3]), Number(c[4]), Number(c[5]), Number(c[6]), Number(c[7]));
+    public static EpochRow Parse(string[] c) =>
+        new(c[0], (long)Number(c[1]), (int)Number(c[2]), Number(c[3]), Number(c[4]), Number(c[5]), Number(c[6]), Number(c[7]));
 
     internal static double Number(string cell) => double.Parse(cell, CultureInfo.InvariantCulture);
 }
@@ -62,10 +67,12 @@ internal sealed record ConstraintRow(string Optimizer, long Seed, int Epoch, str
 {
     public const string Header = "optimizer,seed,epoch,parameter,lambda,kappa,r";
 
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Optimizer},{Seed},{Epoch},{Parameter},{Lambda:G7},{Kappa:G7},{R:G7}");
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"{Optimizer},{Seed},{Epoch},{Parameter},{Lambda:G7},{Kappa:G7},{R:G7}");
 
     public static ConstraintRow Parse(string[] c) =>
-        new(c[0], (long)EpochRow.Number(c[1]), (int)EpochRow.Number(c[2]), c[3], EpochRow.Number(c[4]), EpochRow.Number(c[5]), EpochRow.Number(c[6]));
+        new(c[0], (long)EpochRow.Number(c[1]), (int)EpochRow.Number(c[2]), c[3], EpochRow.Number(c[4]), EpochRow.Number(c[5]),
+            EpochRow.Number(c[6]));
 }
 
 /// <summary>What the whole experiment writes, shared by its runs.</summary>
@@ -84,5 +91,6 @@ internal sealed class Journal(string folder)
 
     public IReadOnlyList<EpochRow> EpochsOf(string optimizer, long seed) => [.. Epochs.Of(optimizer, seed).Select(EpochRow.Parse)];
 
-    public IReadOnlyList<ConstraintRow> ConstraintsOf(string optimizer, long seed) => [.. Constraints.Of(optimizer, seed).Select(ConstraintRow.Parse)];
+    public IReadOnlyList<ConstraintRow> ConstraintsOf(string optimizer, long seed) =>
+        [.. Constraints.Of(optimizer, seed).Select(ConstraintRow.Parse)];
 }

@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Grokking;
 
-/// <summary>What the rows of a run say: when it memorised, when it generalised, when it is over. First epochs are epochs of evaluation.</summary>
+/// <summary>What the rows of a run say: when it memorised, when it generalised, when it is over. First epochs are epochs of
+/// evaluation.</summary>
 internal sealed record Milestones(int? Train99, int? Validation95, int? Validation99, int LastEpoch, double ValidationAccuracy, bool Stands)
 {
     private const int EpochsToStand = 10;
@@ -29,5 +30,6 @@ internal sealed record Milestones(int? Train99, int? Validation95, int? Validati
 internal sealed record RunSummary(string Optimizer, long Seed, Milestones Milestones, double StepsPerSecond)
 {
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
-        $"{Optimizer} seed {Seed}: train >= 0.99 at epoch {Milestones.Text(Milestones.Train99)}, validation >= 0.95 at epoch {Milestones.Text(Milestones.Validation95)}, {StepsPerSecond:F0} steps/s");
+        $"{Optimizer} seed {Seed}: train >= 0.99 at epoch {Milestones.Text(Milestones.Train99)}, validation >= 0.95 at epoch "
+            + $"{Milestones.Text(Milestones.Validation95)}, {StepsPerSecond:F0} steps/s");
 }

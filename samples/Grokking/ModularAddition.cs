@@ -18,7 +18,8 @@ internal static class ModularAddition
     /// <summary>Pairs as examples: <c>tokens</c> [count, 3] and <c>labels</c> [count].</summary>
     public static TensorSource Examples(int p, IReadOnlyList<int> pairs)
     {
-        long[] tokens = [.. pairs.SelectMany(pair => new long[] { pair / p, pair % p, p })], labels = [.. pairs.Select(pair => (long)((pair / p) + (pair % p)) % p)];
+        long[] tokens = [.. pairs.SelectMany(pair => new long[] { pair / p, pair % p, p })],
+            labels = [.. pairs.Select(pair => (long)((pair / p) + (pair % p)) % p)];
         return new TensorSource(new Dictionary<string, TensorData>
         {
             ["tokens"] = TensorData.From<long>(tokens, pairs.Count, 3),

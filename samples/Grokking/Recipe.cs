@@ -62,7 +62,8 @@ internal sealed record Recipe
         _ => KappaInitParam,
     };
 
-    /// <summary>Short name of the run in files, figures and tables; the names of the reference where the settings are the reference's.</summary>
+    /// <summary>Short name of the run in files, figures and tables; the names of the reference where the settings are the
+    /// reference's.</summary>
     public string Name
     {
         get
@@ -100,7 +101,12 @@ internal sealed record Recipe
         };
         return new TrainingOptions
         {
-            Optimizer = new OptimizerOptions { Groups = [rule], Rescaling = RescaleAlpha > 0 ? new RescaleWeights(RescaleAlpha) : null, TotalSteps = steps },
+            Optimizer = new OptimizerOptions
+            {
+                Groups = [rule],
+                Rescaling = RescaleAlpha > 0 ? new RescaleWeights(RescaleAlpha) : null,
+                TotalSteps = steps
+            },
             Parameters = new ParameterOptions { RegularizeEmbeddings = RegEmbedding },
             Seed = seed,
             InitialParameters = weights,

@@ -9,8 +9,10 @@ using Samples;
 
 namespace Grokking;
 
-/// <summary>What this experiment adds to a fit: the figures of both sets and λ, κ and R in the journal, and the end of a run that has generalised.</summary>
-internal sealed class RunLog(Settings settings, Recipe recipe, long seed, Journal journal, BatchSource training, long batches) : TrainerCallback
+/// <summary>What this experiment adds to a fit: the figures of both sets and λ, κ and R in the journal, and the end of a run that has
+/// generalised.</summary>
+internal sealed class RunLog(Settings settings, Recipe recipe, long seed, Journal journal, BatchSource training,
+    long batches) : TrainerCallback
 {
     private const string SecondsKey = "seconds";
 
@@ -41,9 +43,14 @@ internal sealed class RunLog(Settings settings, Recipe recipe, long seed, Journa
     {
         JsonObject then = JsonNode.Parse(state)!.AsObject(), now = Deciding();
         _seconds = (double)then[SecondsKey]!;
-        string[] differences = [.. now.Where(s => !JsonNode.DeepEquals(s.Value, then[s.Key])).Select(s => $"--{s.Key} is {s.Value ?? "not given"} here, {then[s.Key] ?? "not given"} in the checkpoint")];
+        string[] differences =
+            [.. now.Where(s => !JsonNode.DeepEquals(s.Value, then[s.Key]))
+            .Select(s => $"--{s.Key} is {s.Value ?? "not given"} here, {then[s.Key] ?? "not given"} in the checkpoint")];
         if (differences.Length > 0)
-            throw new SampleException($"The checkpoint is of another run: {string.Join("; ", differences)}. Give the same options with --resume, or another folder by --out.");
+        {
+            throw new SampleException($"The checkpoint is of another run: {string.Join("; ", differences)}. Give the same options with "
+                + "--resume, or another folder by --out.");
+        }
     }
 
     public override void OnFitBegin(Trainer trainer, FitOptions options, long step)
@@ -63,7 +70,8 @@ internal sealed class RunLog(Settings settings, Recipe recipe, long seed, Journa
     {
         int epoch = (int)report.Epoch + 1;
         EvaluationReport own = trainer.Evaluate(training, [new Accuracy()]);
-        journal.Epochs.Add(new EpochRow(recipe.Name, seed, epoch, own.Loss, own["accuracy"], report.Loss, report["accuracy"], _seconds).ToString());
+        journal.Epochs.Add(new EpochRow(recipe.Name, seed, epoch, own.Loss, own["accuracy"], report.Loss, report["accuracy"], _seconds)
+            .ToString());
         foreach (ConstraintMeasure row in trainer.Driver.Optimizer.MeasureConstraints())
             journal.Constraints.Add(new ConstraintRow(recipe.Name, seed, epoch, row.Name, row.Lambda, row.Kappa, row.Measure).ToString());
         control.StopRequested |= Milestones.Stands;

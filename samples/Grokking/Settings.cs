@@ -39,7 +39,8 @@ internal sealed record Settings
     public bool Resume { get; init; }
 
     /// <summary>All runs, in the order in which they are made.</summary>
-    public (Recipe Recipe, long Seed)[] Runs => [.. (Compare ? Recipe.Compared : [Recipe]).SelectMany(recipe => Seeds.Select(seed => (recipe, seed)))];
+    public (Recipe Recipe, long Seed)[] Runs =>
+        [.. (Compare ? Recipe.Compared : [Recipe]).SelectMany(recipe => Seeds.Select(seed => (recipe, seed)))];
 
     /// <summary>The folder of a run's checkpoint and model.</summary>
     public string FolderOf(Recipe recipe, long seed) => Runs.Length > 1 ? Path.Combine(Out, $"{recipe.Name}-seed{seed}") : Out;

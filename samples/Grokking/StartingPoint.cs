@@ -27,7 +27,8 @@ internal sealed class StartingPoint
 
     /// <summary>Everything from the seed.</summary>
     public static StartingPoint Drawn(int p, double fraction, long seed) =>
-        new(seed, SplitMix64.For(seed, SplitStream).Permutation(p * p)[..ModularAddition.TrainingCount(p, fraction)], [], ImmutableDictionary<string, TensorData>.Empty);
+        new(seed, SplitMix64.For(seed, SplitStream).Permutation(p * p)[..ModularAddition.TrainingCount(p, fraction)], [],
+            ImmutableDictionary<string, TensorData>.Empty);
 
     /// <summary>Split, weights and the first ten shuffles of the PyTorch runs; later shuffles are our own.</summary>
     public static StartingPoint Reference(string path, long seed)
@@ -42,5 +43,6 @@ internal sealed class StartingPoint
     }
 
     /// <summary>Positions in the training set in the order of an epoch, counted from 1.</summary>
-    public int[] Order(int epoch) => epoch <= _firstOrders.Count ? _firstOrders[epoch - 1] : SplitMix64.For(_seed, epoch).Permutation(TrainingPairs.Length);
+    public int[] Order(int epoch) => epoch <= _firstOrders.Count ? _firstOrders[epoch - 1]
+        : SplitMix64.For(_seed, epoch).Permutation(TrainingPairs.Length);
 }

@@ -6,8 +6,8 @@ namespace Samples;
 // What the samples with many options have in common; a file of each of their projects.
 internal static class SampleProgram
 {
-    // As in the authors' scripts (Python's argparse) underscores and dashes are equal in the names of options, and the beginning of a name is enough where only
-    // one option begins so. Mistakes and refused files are one line, not a stack trace.
+    // As in the authors' scripts (Python's argparse) underscores and dashes are equal in the names of options, and the beginning of a name
+    // is enough where only one option begins so. Mistakes and refused files are one line, not a stack trace.
     public static int Run(RootCommand root, string[] words)
     {
         try
@@ -21,13 +21,15 @@ internal static class SampleProgram
         }
     }
 
-    public static Option<T> Option<T>(string name, string text, T value) => new($"--{name}") { Description = text, DefaultValueFactory = _ => value };
+    public static Option<T> Option<T>(string name, string text, T value) =>
+        new($"--{name}") { Description = text, DefaultValueFactory = _ => value };
 
     private static string Whole(RootCommand root, string word)
     {
         string name = word.Split('=')[0];
         if (name.Length < 4 || !name.StartsWith("--", StringComparison.Ordinal)) return word;
-        string[] names = [.. root.Options.SelectMany(o => o.Aliases.Append(o.Name)).Where(n => n.StartsWith(name, StringComparison.Ordinal))];
+        string[] names = [.. root.Options.SelectMany(o => o.Aliases.Append(o.Name))
+            .Where(n => n.StartsWith(name, StringComparison.Ordinal))];
         return names.Length == 1 && names[0] != name ? names[0] + word[name.Length..] : word;
     }
 

@@ -5,8 +5,7 @@ namespace OrtCpr.Kernels;
 
 /// <summary>
 /// A linear map of a short column, lane by lane. Columns lie in memory with a constant step between their elements, each of which is one
-/// <see cref="Vector{T}"/> of floats: the same element of as many channels.
-///</summary>
+/// <see cref="Vector{T}"/> of floats: the same element of as many channels.</summary>
 internal unsafe interface IWinogradStep
 {
     /// <summary>Elements that <see cref="Apply"/> reads.</summary>

@@ -7,8 +7,7 @@ namespace OrtCpr.Kernels;
 /// Lane k of accumulator j adds every element at 4·lanes·i + j·lanes + k; four accumulators, so that additions wait less for
 /// each other. A lane adds at most 64 terms in float at 4 lanes (1024/16), an error of a few 1e-6 at worst and 1e-7 as a
 /// rule; lanes are then added in double. Reads 4 bytes an element, writes nothing. The result depends on the lane count of
-/// the machine, not on its threads.
-///</remarks>
+/// the machine, not on its threads.</remarks>
 internal static unsafe class BlockSum
 {
     public static double Of<TTerm>(float* block, nint length)

@@ -14,8 +14,7 @@ internal enum ProductForm
 }
 
 /// <summary>Products of matrices whose rows lie one after the other, as do matrices. The caller brings it as a
-/// function pointer, in the form that the kernel asks for, so that a kernel knows no library of matrix products.
-///</summary>
+/// function pointer, in the form that the kernel asks for, so that a kernel knows no library of matrix products.</summary>
 internal readonly unsafe struct MatrixProduct(delegate*<void*, float*, float*, float*, nint, nint, nint, nint, void> run, void* context)
 {
     private readonly delegate*<void*, float*, float*, float*, nint, nint, nint, nint, void> _run = run;

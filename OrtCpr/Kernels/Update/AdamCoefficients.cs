@@ -44,8 +44,7 @@ internal readonly struct AdamCoefficients
     /// <summary>1 − β^t.</summary>
     /// <remarks>
     /// β^t = (1−u)/(1+u) with u = tanh(−t·ln(β)/2), hence 1 − β^t = 2u/(1+u): no difference of nearly equal numbers, which
-    /// would cost four digits at β = 0.999 and t = 1. β = 0 gives u = 1 and 1 − β^t = 1.
-    ///</remarks>
+    /// would cost four digits at β = 0.999 and t = 1. β = 0 gives u = 1 and 1 − β^t = 1.</remarks>
     private static double BiasCorrection(double halfLogBeta, long step)
     {
         double u = Math.Tanh(halfLogBeta * step);

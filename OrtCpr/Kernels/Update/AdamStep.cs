@@ -5,14 +5,12 @@ namespace OrtCpr.Kernels;
 /// <summary>
 /// Adam and AdamW on a run of elements:
 /// θ ← θ − lr·wd·θ, m ← m + (1−β1)(g−m), v ← β2·v + (1−β2)·g², v̂ ← max(v̂, v),
-/// θ ← θ − lr/(1−β1^t) · m / (sqrt(v or v̂)/sqrt(1−β2^t) + ε).
-///</summary>
+/// θ ← θ − lr/(1−β1^t) · m / (sqrt(v or v̂)/sqrt(1−β2^t) + ε).</summary>
 /// <remarks>
 /// One lane is one element; nothing crosses lanes. Reads θ, g, m, v and writes θ, m, v once: 28 bytes an element, 36 with v̂.
 /// All inputs of an element are loaded before any of its outputs is stored, so an output may be its own input.
 /// <see cref="One"/> is the definition; <see cref="Lanes"/> does the same operations in the same order with the same
-/// fusions, each correctly rounded, so both give the same bits and a chunk may end anywhere.
-///</remarks>
+/// fusions, each correctly rounded, so both give the same bits and a chunk may end anywhere.</remarks>
 internal static unsafe class AdamStep
 {
     /// <summary>State: m, v, and v̂ with amsgrad.</summary>

@@ -4,8 +4,7 @@ namespace OrtCpr.Kernels;
 
 /// <summary>
 /// The formula of one regularizer R, without any traversal. ∇R = <see cref="DirectionScale"/> · direction, so that one loop
-/// descends them all: θ ← θ − rate · direction(θ).
-///</summary>
+/// descends them all: θ ← θ − rate · direction(θ).</summary>
 internal unsafe interface IRegularizer
 {
     /// <summary>The sum over one block of at most <see cref="Chunks.BlockLength"/> elements.</summary>

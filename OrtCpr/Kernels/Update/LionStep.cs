@@ -22,13 +22,11 @@ internal readonly struct LionCoefficients
 }
 
 /// <summary>
-/// Lion on a run of elements: θ ← θ − lr·wd·θ, c = m + (1−β1)(g−m), θ ← θ − lr·sign(c), m ← m + (1−β2)(g−m).
-///</summary>
+/// Lion on a run of elements: θ ← θ − lr·wd·θ, c = m + (1−β1)(g−m), θ ← θ − lr·sign(c), m ← m + (1−β2)(g−m).</summary>
 /// <remarks>
 /// One lane is one element; nothing crosses lanes. Reads θ, g, m and writes θ, m once: 20 bytes an element. All inputs of an element are
 /// loaded before any of its outputs is stored, so an output may be its own input. <see cref="One"/> is the definition;
-/// <see cref="Lanes"/> does the same operations in the same order with the same fusions, so both give the same bits.
-///</remarks>
+/// <see cref="Lanes"/> does the same operations in the same order with the same fusions, so both give the same bits.</remarks>
 internal static unsafe class LionStep
 {
     /// <summary>The rule with its scalars, which must stay where they are while it runs.</summary>

@@ -122,8 +122,7 @@ internal static unsafe class Measurement
 
 /// <summary>
 /// One partial sum a chunk, on the caller's stack while it has room and in native memory beyond: a step allocates nothing
-/// managed, and two runs of one kernel at the same time share nothing.
-///</summary>
+/// managed, and two runs of one kernel at the same time share nothing.</summary>
 internal readonly unsafe ref struct PartialSums
 {
     /// <summary>24 bytes each: 6 KiB of stack, enough for four million elements.</summary>

@@ -2,8 +2,7 @@ namespace OrtCpr.Kernels;
 
 /// <summary>
 /// What a regularizer knows of a run of elements, in double. For a plain sum: the sum of its terms, mean 0. For the standard
-/// deviation: the mean, and the sum of squared deviations from it.
-///</summary>
+/// deviation: the mean, and the sum of squared deviations from it.</summary>
 internal readonly record struct RegularizerSum(double Count, double Total, double Mean)
 {
     /// <summary>The sum over both runs (Chan, Golub, LeVeque 1979); with both means 0 it is the plain sum.</summary>

@@ -29,13 +29,11 @@ internal readonly struct SgdCoefficients
 
 /// <summary>
 /// SGD on a run of elements: g ← g + wd·θ, b ← momentum·b + (1−dampening)·g, θ ← θ − lr·(b, or g + momentum·b with Nesterov, or g without
-/// momentum).
-///</summary>
+/// momentum).</summary>
 /// <remarks>
 /// One lane is one element; nothing crosses lanes. Reads θ, g and writes θ once: 12 bytes an element, 20 with momentum. All inputs of an
 /// element are loaded before any of its outputs is stored, so an output may be its own input. <see cref="One"/> is the definition;
-/// <see cref="Lanes"/> does the same operations in the same order with the same fusions, so both give the same bits.
-///</remarks>
+/// <see cref="Lanes"/> does the same operations in the same order with the same fusions, so both give the same bits.</remarks>
 internal static unsafe class SgdStep
 {
     /// <summary>The rule with its scalars, which must stay where they are while it runs.</summary>

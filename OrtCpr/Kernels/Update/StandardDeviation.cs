@@ -10,8 +10,7 @@ internal readonly unsafe struct StandardDeviation : IRegularizer
     /// First the mean as the first element plus the mean distance from it, then deviations from that mean, rounded to float;
     /// the block is in the first-level cache for the second reading. Differences of close floats are exact, so only small
     /// numbers are added. The first element alone would not do as the shift: an outlier there swamps the others. Where all
-    /// elements are equal every difference is exactly 0, and so is the result.
-    ///</remarks>
+    /// elements are equal every difference is exactly 0, and so is the result.</remarks>
     public static RegularizerSum Measure(float* block, nint length)
     {
         if (length == 0)

@@ -51,8 +51,7 @@ internal unsafe struct UpdateTask
 /// measured while it is in the first-level cache; 8 bytes more while λ &gt; 0, because ∇R's step needs R of the whole tensor
 /// first; 4 more in the one step in which a dependent bound is set. Parameters go in waves of at least <see cref="WaveChunks"/> chunks:
 /// enough for all threads, and few enough that the new values of small parameters are still in the cache when λ is known. Sums are
-/// formed per chunk and added in chunk order, so neither threads nor waves change a bit.
-///</remarks>
+/// formed per chunk and added in chunk order, so neither threads nor waves change a bit.</remarks>
 internal static unsafe class UpdateKernel
 {
     /// <summary>Chunks of a wave: four million bytes of parameters.</summary>

@@ -4,8 +4,8 @@ namespace OrtCpr.Kernels;
 
 /// <summary>
 /// Where one parameter's values are read and written, <see cref="Length"/> elements each. Every output either is its own
-/// input (the in-place case) or overlaps no other tensor; an output that starts inside an input would be read after it was written.
-///</summary>
+/// input (the in-place case) or overlaps no other tensor; an output that starts inside an input would be read after it was
+/// written.</summary>
 internal unsafe struct UpdateTensors
 {
     /// <summary>State tensors that a base rule may have.</summary>
