@@ -10,7 +10,7 @@ internal static class DevicesCommand
         Argument<string[]> more = new("DEVICE")
         {
             Description = "Further devices to try, such as webgpu:PATH with the path of the provider "
-            + "plugin.",
+                + "plugin.",
             Arity = ArgumentArity.ZeroOrMore
         };
         Command command = new("devices",

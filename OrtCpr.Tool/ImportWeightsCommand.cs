@@ -16,7 +16,7 @@ internal static class ImportWeightsCommand
             new("--map")
             {
                 Description = "A JSON file that gives initializers their tensors by name: { \"onnx::MatMul_12\": \"fc.weight\" "
-            + "}."
+                    + "}."
             };
         Command command = new("import-weights",
             "Writes a copy of a model with the weights of a state dict.\n\nExample:\n  ortcpr import-weights model.onnx --from "

@@ -26,7 +26,7 @@ internal sealed class RuleOptions
     private readonly Option<double> _decay = new("--weight-decay")
     {
         Description = "Weight decay of adamw and sgd, strength of adam_awd "
-        + "and adam_adadecay.",
+            + "and adam_adadecay.",
         DefaultValueFactory = _ => 1e-2
     };
     private readonly Option<bool> _decayAll = new("--decay-all") { Description = "adamw decays biases, gains and embeddings too." };
@@ -35,7 +35,7 @@ internal sealed class RuleOptions
         new("--kappa-init-method")
         {
             Description = "uniform, dependent, warm_start or inflection_point; by default the last, and in a run "
-        + "of less than 1600 steps warm_start at a fifth of it."
+                + "of less than 1600 steps warm_start at a fifth of it."
         };
     private readonly Option<double?> _parameter =
         new("--kappa-init-param") { Description = "The bound, its factor, or the step at which it is set." };

@@ -22,7 +22,8 @@ public sealed record LoraOptions
     {
         var problems = new List<string>();
         if (Rank < 1) problems.Add($"{nameof(Rank)} is {Rank}; expected at least 1");
-        if (!(Alpha > 0 && double.IsFinite(Alpha))) problems.Add($"{nameof(Alpha)} is {Alpha}; expected a finite number above 0");
+        if (!(Alpha > 0 && double.IsFinite(Alpha)))
+            problems.Add(FormattableString.Invariant($"{nameof(Alpha)} is {Alpha}; expected a finite number above 0"));
         if (Targets.IsDefaultOrEmpty) problems.Add($"{nameof(Targets)} is empty; expected at least one pattern");
         OptionException.ThrowIfAny("The adapters have options out of range", problems);
     }

@@ -102,7 +102,8 @@ public abstract record Bound
     internal virtual IEnumerable<string> Problems() => [];
 
     private static long? Whole(double? steps) => steps is null or (>= 1 and <= 1L << 53) && steps == (long?)steps ? (long?)steps
-        : throw new OptionException($"kappa_init_param is {steps}; expected, for {AfterStepsBound.MethodName}, whole steps of at least 1.");
+        : throw new OptionException(FormattableString.Invariant(
+            $"kappa_init_param is {steps}; expected, for {AfterStepsBound.MethodName}, whole steps of at least 1."));
 
     private static string Plain(string name) =>
         name.Replace("_", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal).ToLowerInvariant();

@@ -12,7 +12,7 @@ public sealed record RescaleWeights(double Alpha = 0.8)
     internal static bool AppliesTo(ParameterSpec parameter) => parameter.Name.EndsWith("weight", StringComparison.Ordinal);
 
     internal IEnumerable<string> Problems() => Alpha > 0 && double.IsFinite(Alpha) ? []
-        : [$"{nameof(Alpha)} is {Alpha}; expected a finite number above 0"];
+        : [FormattableString.Invariant($"{nameof(Alpha)} is {Alpha}; expected a finite number above 0")];
 
     // Multiplies the weights by Alpha once; gives their norm then.
     internal (OnnxModel Model, string NormOutput) Initialization(IReadOnlyList<ParameterSpec> weights, ElementType type, int opset)

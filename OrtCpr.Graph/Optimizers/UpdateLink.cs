@@ -48,7 +48,7 @@ public abstract record UpdateLink
 
     /// <summary>A problem unless a property is valid.</summary>
     internal static IEnumerable<string> Unless(bool valid, string property, object? value, string range) =>
-        valid ? [] : [$"{property} is {value}; expected {range}"];
+        valid ? [] : [FormattableString.Invariant($"{property} is {value}; expected {range}")];
 }
 
 /// <summary>The part of a step that a link works on. The links of a rule stand in this order.</summary>

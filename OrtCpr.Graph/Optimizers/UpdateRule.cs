@@ -79,7 +79,8 @@ public sealed record UpdateRule
     {
         if (!(LearningRate >= 0 && double.IsFinite(LearningRate)))
         {
-            yield return $"{nameof(LearningRate)} is {LearningRate}; expected a finite number of at least 0";
+            yield return FormattableString.Invariant(
+                $"{nameof(LearningRate)} is {LearningRate}; expected a finite number of at least 0");
         }
         if (Links.IsDefaultOrEmpty) yield return $"{nameof(Links)} is empty; expected at least a base rule such as ScaleByAdam";
         foreach (string problem in Links.IsDefault ? [] : Links.SelectMany(l => l.Problems())) yield return problem;
@@ -186,11 +187,13 @@ public sealed record OptimizerOptions
             : Groups.SelectMany((g, i) => g.Problems().Select(p => Groups.Length == 1 ? p : $"group {i}: {p}"))];
         if (!(MaxGradientNorm >= 0 && double.IsFinite(MaxGradientNorm)))
         {
-            problems.Add($"{nameof(MaxGradientNorm)} is {MaxGradientNorm}; expected a finite number of at least 0 (0: no clipping)");
+            problems.Add(FormattableString.Invariant(
+                $"{nameof(MaxGradientNorm)} is {MaxGradientNorm}; expected a finite number of at least 0 (0: no clipping)"));
         }
         if (!(MaxGradientValue >= 0 && double.IsFinite(MaxGradientValue)))
         {
-            problems.Add($"{nameof(MaxGradientValue)} is {MaxGradientValue}; expected a finite number of at least 0 (0: no clipping)");
+            problems.Add(FormattableString.Invariant(
+                $"{nameof(MaxGradientValue)} is {MaxGradientValue}; expected a finite number of at least 0 (0: no clipping)"));
         }
         problems.AddRange(Rescaling?.Problems() ?? []);
         if (WarmupSteps < 0) problems.Add($"{nameof(WarmupSteps)} is {WarmupSteps}; expected at least 0");

@@ -1,4 +1,3 @@
-using System.Globalization;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Losses;
@@ -238,21 +237,12 @@ public sealed class LossTests
     [TestMethod]
     public void NumbersInMessages_DoNotDependOnTheCulture()
     {
-        CultureInfo before = CultureInfo.CurrentCulture, comma = (CultureInfo)CultureInfo.InvariantCulture.Clone();
-        comma.NumberFormat.NumberDecimalSeparator = ",";
-        CultureInfo.CurrentCulture = comma;
-        try
+        using CommaCulture comma = new();
+        string[] problems = [.. new Loss[]
         {
-            string[] problems = [.. new Loss[]
-            {
-                new HuberLoss(-0.5), new BceWithLogitsLoss { PositiveWeight = -0.5 }, new CrossEntropyLoss { LabelSmoothing = -0.5 },
-            }.SelectMany(loss => loss.Problems())];
-            Assert.HasCount(3, problems);
-            foreach (string problem in problems) StringAssert.Contains(problem, "is -0.5;");
-        }
-        finally
-        {
-            CultureInfo.CurrentCulture = before;
-        }
+            new HuberLoss(-0.5), new BceWithLogitsLoss { PositiveWeight = -0.5 }, new CrossEntropyLoss { LabelSmoothing = -0.5 },
+        }.SelectMany(loss => loss.Problems())];
+        Assert.HasCount(3, problems);
+        foreach (string problem in problems) StringAssert.Contains(problem, "is -0.5;");
     }
 }

@@ -1,5 +1,6 @@
 using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
+using OrtCpr.Schedules;
 
 namespace OrtCpr.Tests.Optimizers;
 
@@ -22,6 +23,24 @@ public sealed class OptimizerOptionsTests
     {
         string message = Refusal(new() { Groups = [UpdateRule.Adam(1e-3, new ScaleByAdam { Beta1 = 1, Beta2 = -0.1, Epsilon = -1 })] });
         foreach (string name in new[] { "Beta1 is 1", "Beta2 is -0.1", "Epsilon is -1" }) StringAssert.Contains(message, name);
+    }
+
+    [TestMethod]
+    public void NumbersInMessages_DoNotDependOnTheCulture()
+    {
+        using CommaCulture comma = new();
+        string message = Refusal(new()
+        {
+            Groups = [UpdateRule.Adam(-0.5, new ScaleByAdam { Beta1 = -0.5 })],
+            MaxGradientNorm = -0.5,
+            MaxGradientValue = -0.5,
+            Rescaling = new RescaleWeights(-0.5),
+        });
+        foreach (string name in new[] { "LearningRate", "Beta1", "MaxGradientNorm", "MaxGradientValue", "Alpha" })
+            StringAssert.Contains(message, $"{name} is -0.5;");
+        StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.Fixed(-0.5) })), "is -0.5;");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Bound.Of("warm_start", 0.5)).Message, "is 0.5;");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(new PolynomialSchedule(10, -0.5).Validate).Message, "is -0.5;");
     }
 
     [TestMethod]

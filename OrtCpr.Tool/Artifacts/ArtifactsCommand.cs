@@ -21,14 +21,14 @@ internal static class ArtifactsCommand
             new("FOLDER")
             {
                 Description = "Folder with training_model.onnx, optimizer_model.onnx, checkpoint and, as a rule, "
-            + "eval_model.onnx."
+                    + "eval_model.onnx."
             };
         Option<string?> checkpoint = new("--checkpoint") { Description = "Checkpoint to go on from; FOLDER/checkpoint by default." };
         Option<double?> clip =
             new("--max-grad-norm")
             {
                 Description = "Clips the gradients' global norm, 0 for no clipping; that of the artifacts by "
-            + "default."
+                    + "default."
             };
         Option<string> target = new("--out") { Description = "Folder to write.", Required = true };
         var rule = new RuleOptions("adamcpr");

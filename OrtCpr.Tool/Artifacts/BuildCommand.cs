@@ -17,7 +17,7 @@ internal static class BuildCommand
             new("--target")
             {
                 Description = $"{Stock}: a job folder for OrtCpr. {Genuine}: training_model.onnx, eval_model.onnx, "
-            + "optimizer_model.onnx and checkpoint for the runtime of that package (C#, C++, Android, the browser).",
+                    + "optimizer_model.onnx and checkpoint for the runtime of that package (C#, C++, Android, the browser).",
                 DefaultValueFactory = _ => Stock
             };
         Option<string> folder = new("--out") { Description = "Folder for the files.", Required = true };

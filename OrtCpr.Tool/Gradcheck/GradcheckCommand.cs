@@ -26,7 +26,7 @@ internal static class GradcheckCommand
             new("--parameters")
             {
                 Description = "Names of parameters to check; * and ? and regex: are understood. Default: all that are "
-            + "trained.",
+                    + "trained.",
                 AllowMultipleArgumentsPerToken = true
             };
         Option<string[]> sizes =
@@ -34,13 +34,13 @@ internal static class GradcheckCommand
         Option<string[]> ranges = new("--range")
         {
             Description = "Values of an integer input, as input_ids=0..100, both ends included. "
-            + "Default 0..1.",
+                + "Default 0..1.",
             AllowMultipleArgumentsPerToken = true
         };
         Option<string[]> inputs = new("--input")
         {
             Description = "Values of an input, as NAME=FILE.safetensors with a tensor of that "
-            + "name.",
+                + "name.",
             AllowMultipleArgumentsPerToken = true
         };
         Option<int> directions =

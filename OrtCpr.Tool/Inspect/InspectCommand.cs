@@ -14,7 +14,7 @@ internal static class InspectCommand
         Option<string[]> sizes = new("--size")
         {
             Description = "Size of a symbolic dimension for the memory estimate, as batch=8. May be "
-            + "given several times.",
+                + "given several times.",
             AllowMultipleArgumentsPerToken = true
         };
         Option<string[]> freeze =

@@ -23,7 +23,7 @@ internal static class BenchCommand
             new("--profile")
             {
                 Description = "Folder for ONNX Runtime's profile of each session, a JSON file for a trace viewer; steps "
-            + "take longer."
+                    + "take longer."
             };
         var job = new JobOptions();
         Command command = new("bench", "Time of a training step on a drawn batch.\n\nExample:\n  ortcpr bench resnet18.onnx --size "

@@ -14,7 +14,7 @@ internal sealed class DataOptions
         new("--data")
         {
             Description = ".safetensors, .npz, .npy, .csv, .tsv, .bin (tokens), .txt, an IDX file of images, or a folder with "
-        + "CIFAR's binary files.",
+                + "CIFAR's binary files.",
             Required = true
         };
     private readonly Option<string?> _validation =

@@ -23,7 +23,7 @@ internal sealed class FitSettings
     private readonly Option<string> _schedule = new("--schedule")
     {
         Description = "Learning rate over the run: constant, linear, cosine, "
-        + "one_cycle, plateau.",
+            + "one_cycle, plateau.",
         DefaultValueFactory = _ => "constant"
     };
     private readonly Option<long> _warmup = new("--warmup-steps") { Description = "Steps over which the learning rate rises from 0." };
@@ -32,7 +32,7 @@ internal sealed class FitSettings
     private readonly Option<string[]> _metrics = new("--metric")
     {
         Description = $"Figures of the evaluations beside the loss: "
-        + $"{string.Join(", ", Metrics.Keys)}.",
+            + $"{string.Join(", ", Metrics.Keys)}.",
         AllowMultipleArgumentsPerToken = true
     };
     private readonly Option<long> _evaluate =
@@ -42,7 +42,7 @@ internal sealed class FitSettings
     private readonly Option<string> _monitor = new("--monitor")
     {
         Description = "The figure that best.safetensors and --early-stopping go "
-        + "by.",
+            + "by.",
         DefaultValueFactory = _ => "loss"
     };
     private readonly Option<long> _save =

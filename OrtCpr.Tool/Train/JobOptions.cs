@@ -40,7 +40,7 @@ internal sealed class JobOptions
         new("--recompute")
         {
             Description = "Names of nodes whose results are computed again on the way back instead of kept, such as "
-        + "'/layers.*/*'; each text that the first * stands for is a block."
+                + "'/layers.*/*'; each text that the first * stands for is a block."
         };
     private readonly Option<int> _seed =
         new("--seed") { Description = "Seed of the shuffles, and of weights that the file only describes." };

@@ -28,7 +28,7 @@ internal sealed class TrainCommand
     private readonly Option<string> _target = new("--out")
     {
         Description = "Folder for the job: run.json, metrics.csv, constraints.csv, "
-        + "checkpoints, model.onnx, plot.png.",
+            + "checkpoints, model.onnx, plot.png.",
         DefaultValueFactory = _ => "trained"
     };
     private readonly Option<bool> _resume = new("--resume") { Description = "Goes on from the checkpoint in the folder, bit for bit." };
@@ -40,7 +40,7 @@ internal sealed class TrainCommand
         new("--lora")
         {
             Description = "Trains low-rank adapters alone, as r=8 or r=8,alpha=16,targets=layers.*;head.*; writes merged.onnx "
-        + "too where the weights are not quantised."
+                + "too where the weights are not quantised."
         };
     private readonly DataOptions _data = new();
     private readonly JobOptions _job = new();

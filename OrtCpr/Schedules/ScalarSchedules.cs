@@ -38,7 +38,10 @@ internal sealed class ScalarSchedules
     {
         Check(scalar, group);
         if (!(value >= 0 && double.IsFinite(value)))
-            throw new DriverException($"Scalar '{scalar}' of group {group} is {value}; expected a finite number of at least 0.");
+        {
+            throw new DriverException(FormattableString.Invariant(
+                $"Scalar '{scalar}' of group {group} is {value}; expected a finite number of at least 0."));
+        }
         _values[scalar][group] = value;
     }
 

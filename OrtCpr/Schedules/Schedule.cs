@@ -44,10 +44,10 @@ public abstract record Schedule
     private protected abstract double AfterWarmup(long step);
 
     private protected static IEnumerable<string> AtLeast(long least, long value, string name) =>
-        value >= least ? [] : [$"{name} is {value}; expected at least {least}"];
+        value >= least ? [] : [FormattableString.Invariant($"{name} is {value}; expected at least {least}")];
 
     private protected static IEnumerable<string> Unless(bool valid, double value, string name, string range) =>
-        valid ? [] : [$"{name} is {value}; expected {range}"];
+        valid ? [] : [FormattableString.Invariant($"{name} is {value}; expected {range}")];
 
     private protected static IEnumerable<string> Factor(double value, string name) =>
         Unless(value >= 0 && double.IsFinite(value), value, name, "a finite number of at least 0");

@@ -43,7 +43,7 @@ public sealed class EarlyStopping(int patience, string monitor = "loss", double 
         ArgumentNullException.ThrowIfNull(options);
         var problems = new List<string>();
         if (patience < 1) problems.Add($"{nameof(patience)} is {patience}; expected at least 1");
-        if (!(minDelta >= 0)) problems.Add($"{nameof(minDelta)} is {minDelta}; expected at least 0");
+        if (!(minDelta >= 0)) problems.Add(FormattableString.Invariant($"{nameof(minDelta)} is {minDelta}; expected at least 0"));
         if (options.Validation is null) problems.Add($"there is no {nameof(FitOptions.Validation)} to wait for");
         Monitor.AddProblems(problems, nameof(monitor), monitor, options);
         OptionException.ThrowIfAny($"{nameof(EarlyStopping)} has options out of range", problems);

@@ -50,7 +50,7 @@ internal static class CommandLine
             new("--data-dir")
             {
                 Description = "folder with train.bin and val.bin, uint16 tokens as nanoGPT writes them; by default "
-            + "generated text"
+                    + "generated text"
             };
         Option<string> optimizers = SampleProgram.Option("optimizers", "adamw, adamcpr or both", d.Optimizers);
         optimizers.AcceptOnlyFromAmong("adamw", "adamcpr", "both");

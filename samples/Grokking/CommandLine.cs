@@ -39,7 +39,7 @@ internal static class CommandLine
             new("--kappa-init-param")
             {
                 Description = "uniform: the bound; dependent: factor on the first R (default 0.8); warm_start: "
-            + "steps (default 1000)"
+                    + "steps (default 1000)"
             };
         Option<double> update = SampleProgram.Option("kappa-update", "rate of the multipliers", r.KappaUpdate);
         Option<long> interval = SampleProgram.Option("reg-step-size", "inflection_point: steps between samples", r.RegStepSize);
@@ -55,13 +55,13 @@ internal static class CommandLine
             new("--seed", "--seeds")
             {
                 Description = "split, first weights and shuffles; several, as 1,2, are runs one after the other; "
-            + "default 1",
+                    + "default 1",
                 AllowMultipleArgumentsPerToken = true
             };
         Option<string[]> reference = new("--reference-seed")
         {
             Description = "1, 2 or 1,2: split, weights and first ten shuffles of the "
-            + "PyTorch reference",
+                + "PyTorch reference",
             AllowMultipleArgumentsPerToken = true
         };
         Option<int> epochs = SampleProgram.Option("epochs", "at most so many", s.Epochs),
