@@ -42,15 +42,16 @@ public static class TrainingGraphBuilder
     /// <summary><c>drawn</c>: weights that the file only describes.</summary>
     internal static TrainingPlan Build(ModelFile file, TrainingOptions options, IReadOnlyDictionary<string, TensorData> drawn)
     {
-        (OnnxModel model, HashSet<Value> literals) = RegulariseModel.Run(file, drawn, options.Rules);
-        IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model, literals) : [];
-        ShapeInference known = InferShapes.Run(model);
+        OnnxModel model = RegulariseModel.Run(file, drawn, options.Rules);
+        IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model) : [];
+        ShapeInference known = InlineBranches.InferAndRun(model);
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
-        AttachedLoss loss = AttachedLoss.To(model, known, options.Loss, literals);
+        AttachedLoss loss = AttachedLoss.To(model, known, options.Loss);
         ParameterTable parameters =
-            new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer, literals).Run();
+            new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer,
+                model.Graph.Initializers.Where(i => i.Place is not null)).Run();
         RefuseUntrainable(parameters);
-        List<string> warnings = [.. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters, literals)];
+        List<string> warnings = [.. file.Repairs, .. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters)];
         GraphChecker.Check(model, "loss");
 
         ForwardGraph forward =
@@ -161,7 +162,10 @@ public static class TrainingGraphBuilder
     }
 
     private static IEnumerable<string> Unreached(ParameterTable parameters) => parameters.All
-        .Where(p => p.Reason == "no path to the loss").Select(p => $"Parameter '{p.Name}' has no path to the loss and is not trained.");
+        .Where(p => p.Reason.StartsWith(GradientReach.NoPath, StringComparison.Ordinal))
+        .Select(p => p.Reason == GradientReach.NoPath ? $"Parameter '{p.Name}' has no path to the loss and is not trained."
+            : $"Parameter '{p.Name}' is not trained: {p.Reason[(GradientReach.NoPath.Length + 2)..]}. Straight through "
+                + "(GradientRules.StraightThrough, --straight-through) lets Round, Floor and Ceil pass it.");
 
     private static Value FindOutput(Value[] outputs, string name) => outputs.FirstOrDefault(o => o.Name == name)
         ?? throw new OptionException($"{nameof(TrainingOptions.TrainingOutputs)} names '{name}', which is no output of the model. "

@@ -1,3 +1,4 @@
+using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Onnx.Proto;
 
 namespace OrtCpr.Graph.Adapters;
@@ -7,9 +8,10 @@ internal sealed record AdaptedProduct(NodeProto Node, string Weight, long Inputs
     bool IsQuantised, bool TransposedInput, double Factor)
 {
     // Of a graph, without its bodies. Weights that anything else reads are left out: a merged weight would change that too.
-    public static IEnumerable<AdaptedProduct> All(GraphProto graph)
+    public static IEnumerable<AdaptedProduct> All(ModelProto model)
     {
-        var weights = graph.Initializer.GroupBy(i => i.Name).ToDictionary(i => i.Key, i => i.First(), StringComparer.Ordinal);
+        GraphProto graph = model.Graph;
+        TensorPlaces weights = TensorPlaces.Of(model);
         Dictionary<string, NodeProto> producers = graph.Node.SelectMany(n => n.Output.Where(o => o.Length > 0).Select(o => (o, n)))
             .GroupBy(p => p.o).ToDictionary(p => p.Key, p => p.First().n, StringComparer.Ordinal);
         AdaptedProduct[] all = [.. graph.Node.Select(n => Of(n, weights, producers)).OfType<AdaptedProduct>()];
@@ -23,32 +25,29 @@ internal sealed record AdaptedProduct(NodeProto Node, string Weight, long Inputs
             && all.Where(q => q.Weight == p.Weight).All(q => q.OutputsFirst == p.OutputsFirst));
     }
 
-    private static AdaptedProduct? Of(NodeProto node, Dictionary<string, TensorProto> weights, Dictionary<string, NodeProto> producers)
+    private static AdaptedProduct? Of(NodeProto node, TensorPlaces weights, Dictionary<string, NodeProto> producers)
     {
         if (node.Input.Count < 2 || node.Output.Count == 0) return null;
         if (node.Domain == "com.microsoft" && node.OpType == "MatMulNBits")
         {
-            return node.Input.Count > 2 && weights.ContainsKey(node.Input[1]) && weights.TryGetValue(node.Input[2], out TensorProto? scales)
-                && ((ElementType)scales.DataType).IsFloating()
-                ? new AdaptedProduct(node, node.Input[1], Int(node, "K", 0), Int(node, "N", 0), (ElementType)scales.DataType, true, true,
-                    false, 1) : null;
+            return node.Input.Count > 2 && weights.Find(node.Input[1]) is not null && weights.Find(node.Input[2]) is FilePlace scales
+                && scales.Type.IsFloating()
+                ? new AdaptedProduct(node, node.Input[1], Int(node, "K", 0), Int(node, "N", 0), scales.Type, true, true, false, 1) : null;
         }
         if (node.Domain is not ("" or "ai.onnx") || node.OpType is not ("MatMul" or "Gemm")) return null;
         bool transposed = node.OpType == "Gemm" && Int(node, "transB", 0) != 0;
         string name = node.Input[1];
-        if (!weights.ContainsKey(name) && producers.TryGetValue(name, out NodeProto? transpose) && IsSwap(transpose))
+        if (weights.Find(name) is null && producers.TryGetValue(name, out NodeProto? transpose) && IsSwap(transpose))
         {
             name = transpose.Input[0];
             transposed = !transposed;
         }
-        if (!weights.TryGetValue(name, out TensorProto? weight) || weight.Dims.Count != 2 || !((ElementType)weight.DataType).IsFloating())
-        {
-            return null;
-        }
+        if (weights.Find(name) is not FilePlace weight || weight.Dimensions.Count != 2 || !weight.Type.IsFloating()) return null;
         double factor = node.OpType == "Gemm" ? node.Attribute.FirstOrDefault(a => a.Name == "alpha")?.F ?? 1 : 1;
         if (factor == 0) return null;
-        (long inputs, long outputs) = transposed ? (weight.Dims[1], weight.Dims[0]) : (weight.Dims[0], weight.Dims[1]);
-        return new AdaptedProduct(node, name, inputs, outputs, (ElementType)weight.DataType, transposed, false, node.OpType == "Gemm"
+        (long inputs, long outputs) = transposed ? (weight.Dimensions[1], weight.Dimensions[0])
+            : (weight.Dimensions[0], weight.Dimensions[1]);
+        return new AdaptedProduct(node, name, inputs, outputs, weight.Type, transposed, false, node.OpType == "Gemm"
             && Int(node, "transA", 0) != 0, factor);
     }
 

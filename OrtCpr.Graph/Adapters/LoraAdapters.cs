@@ -96,7 +96,7 @@ public static class LoraAdapters
             throw new ModelFormatException($"'{file.Name}' has adapters already ('{graph.Initializer.First(i => IsOurs(i.Name)).Name}'). "
                 + "Merge them first, or start from the model without.");
         }
-        AdaptedProduct[] all = [.. AdaptedProduct.All(graph)];
+        AdaptedProduct[] all = [.. AdaptedProduct.All(model)];
         AdaptedProduct[] chosen = [.. all.Where(p => options.Targets.Any(t => t.Matches(p.Weight)))];
         if (chosen.Length == 0)
         {

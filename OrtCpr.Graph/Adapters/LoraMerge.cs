@@ -22,7 +22,8 @@ internal static class LoraMerge
                 ? $"'{file.Name}' has no adapters: no initializer ends in '{LoraAdapters.A}'."
                 : $"'{file.Name}' lacks {string.Join(", ", broken)}. Export it again.");
         }
-        AdaptedProduct[] products = [.. AdaptedProduct.All(graph)];
+        TensorPlaces places = TensorPlaces.Of(model);
+        AdaptedProduct[] products = [.. AdaptedProduct.All(model)];
         foreach (string weight in adapted)
         {
             AdaptedProduct[] uses = [.. products.Where(p => p.Weight == weight)];
@@ -32,7 +33,7 @@ internal static class LoraMerge
                     + "the model as it was exported.");
             }
             if (uses[0].IsQuantised) continue;
-            values[weight] = Sum(uses[0], file.ReadInitializer(initializers[weight]), Matrix(LoraAdapters.A), Matrix(LoraAdapters.B),
+            values[weight] = Sum(uses[0], places.Find(weight)!.Read(file), Matrix(LoraAdapters.A), Matrix(LoraAdapters.B),
                 Matrix(LoraAdapters.Scaling).ToDoubles()[0]);
             foreach (AdaptedProduct use in uses) Detach(graph, use);
             foreach (string suffix in new[] { LoraAdapters.A, LoraAdapters.B, LoraAdapters.Scaling })

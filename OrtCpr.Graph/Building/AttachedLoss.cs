@@ -12,10 +12,9 @@ internal sealed record AttachedLoss(Value Value, IReadOnlyList<Value> Labels, IR
 {
     private const string LossName = "loss";
 
-    /// <summary>Writes the loss; its own constants count as literals, not as parameters of the model.</summary>
-    public static AttachedLoss To(OnnxModel model, ShapeInference known, Loss loss, HashSet<Value> literals)
+    /// <summary>Writes the loss. Its own constants have no place in the file and so are no parameters of the model.</summary>
+    public static AttachedLoss To(OnnxModel model, ShapeInference known, Loss loss)
     {
-        var before = model.Graph.Initializers.ToHashSet();
         var builder = new GraphBuilder(model.Graph, known) { Scope = LossName };
         var context = new LossContext(model.Graph, builder);
         Value value = loss.Attach(context);
@@ -28,7 +27,6 @@ internal sealed record AttachedLoss(Value Value, IReadOnlyList<Value> Labels, IR
         value.Shape = Shape.Scalar;
         if (!model.Graph.Outputs.Contains(value)) model.Graph.Outputs.Insert(0, value);
         OperatorTable.Attach(model);
-        literals.UnionWith(model.Graph.Initializers.Where(i => !before.Contains(i)));
         return new AttachedLoss(value, context.Labels, context.Warnings);
     }
 }

@@ -65,12 +65,12 @@ public sealed class GradientModel
     internal static GradientModel Build(ModelFile file, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null,
         bool scalar = false)
     {
-        (OnnxModel model, _) = RegulariseModel.Run(file, new Dictionary<string, TensorData>(), rules);
+        OnnxModel model = RegulariseModel.Run(file, new Dictionary<string, TensorData>(), rules);
         OnnxGraph graph = model.Graph;
         string[] missing = [.. of.Where(o => graph.Outputs.All(v => v.Name != o)).Select(o => $"output '{o}'"),
             .. wrt.Where(w => !graph.Inputs.Concat(graph.Initializers).Any(v => v.Name == w)).Select(w => $"input or initializer '{w}'")];
         OptionException.ThrowIfAny($"Model '{file.Name}' does not have", missing);
-        InferShapes.Run(model);
+        InlineBranches.InferAndRun(model);
         IReadOnlyList<RunningStatistic> statistics = TrainingMode.ToTraining(model, BatchNormalizationMode.AsExported, false);
         // Running statistics are of no interest here: their inputs go back to what the file holds.
         foreach (RunningStatistic statistic in statistics)

@@ -82,8 +82,8 @@ internal static class ModelInspector
         ModelFile file = ModelFile.Load(path);
         IReadOnlyDictionary<string, TensorData> drawn = WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, 0)
             : new Dictionary<string, TensorData>();
-        (OnnxModel model, _) = RegulariseModel.Run(file, drawn);
-        InferShapes.Run(model);
+        OnnxModel model = RegulariseModel.Run(file, drawn);
+        InlineBranches.InferAndRun(model);
         OnnxGraph graph = model.Graph;
         var given = new SortedDictionary<string, long>(StringComparer.Ordinal);
         foreach (Dim dim in graph.Inputs.SelectMany(i => i.Shape ?? Shape.Scalar).Where(d => d.Known is null && d.Size is not null))

@@ -55,7 +55,12 @@ internal sealed class GraphCopier(NameAuthority names, string? suffix = null)
     {
         string name = suffix is null ? value.Name : names.Unique(value.Name + suffix);
         names.Take(name);
-        return Map[value] = new Value(name, value.Type, value.Shape) { Data = value.Data, Origin = value.Origin };
+        return Map[value] = new Value(name, value.Type, value.Shape)
+        {
+            Data = value.Data,
+            Origin = value.Origin,
+            Place = value.Place,
+        };
     }
 
     private Value? Mapped(Value? value) => value is null ? null : Map.TryGetValue(value, out Value? made) ? made : value;

@@ -14,7 +14,7 @@ internal static class IntegerRules
         ["Shape"] = ShapeOf,
         ["Size"] = (n, k) => n.In(0)?.Shape?.ElementCount is SymbolicInt count ? [count] : null,
         ["Identity"] = (n, k) => k.Integers(n.In(0)),
-        ["Cast"] = (n, k) => n.Int("to", 0) is (long)ElementType.Int64 or (long)ElementType.Int32 ? k.Integers(n.In(0)) : null,
+        ["Cast"] = Cast,
         ["Unsqueeze"] = (n, k) => k.Integers(n.In(0)),
         ["Squeeze"] = (n, k) => k.Integers(n.In(0)),
         ["Reshape"] = (n, k) => k.Integers(n.In(0)),
@@ -30,6 +30,14 @@ internal static class IntegerRules
         ["Min"] = (n, k) => Pairwise(n, k, (a, b) => Pick(a, b, Math.Min)),
         ["Neg"] = (n, k) => k.Integers(n.In(0))?.Select(x => x is null ? null : SymbolicInt.Zero - x).ToArray(),
         ["Equal"] = (n, k) => Pairwise(n, k, SurelyEqual),
+        ["Less"] = (n, k) => Pairwise(n, k, (a, b) => Compared(a, b, (x, y) => x < y)),
+        ["LessOrEqual"] = (n, k) => Pairwise(n, k, (a, b) => Compared(a, b, (x, y) => x <= y)),
+        ["Greater"] = (n, k) => Pairwise(n, k, (a, b) => Compared(a, b, (x, y) => x > y)),
+        ["GreaterOrEqual"] = (n, k) => Pairwise(n, k, (a, b) => Compared(a, b, (x, y) => x >= y)),
+        ["And"] = (n, k) => Pairwise(n, k, (a, b) => a.Constant == 0 || b.Constant == 0 ? SymbolicInt.Zero : Pick(a, b, (x, y) => x & y)),
+        ["Or"] = (n, k) => Pairwise(n, k, (a, b) => a.Constant == 1 || b.Constant == 1 ? SymbolicInt.One : Pick(a, b, (x, y) => x | y)),
+        ["Xor"] = (n, k) => Pairwise(n, k, (a, b) => Compared(a, b, (x, y) => x != y)),
+        ["Not"] = (n, k) => k.Integers(n.In(0))?.Select(x => x?.Constant is long c ? SymbolicInt.Of(1 - c) : null).ToArray(),
         ["Where"] = Where,
         ["ConstantOfShape"] = ConstantOfShape,
         ["Expand"] = (n, k) => Fill(k.Integers(n.In(0)), k.Integers(n.In(1))),
@@ -108,6 +116,22 @@ internal static class IntegerRules
         }
         return result;
     }
+
+    /// <summary>Numbers and truth values among integers; a truth value is 0 or 1.</summary>
+    private static SymbolicInt?[]? Cast(Node node, ShapeInference known)
+    {
+        if (known.Integers(node.In(0)) is not { } data) return null;
+        return (ElementType)node.Int("to", 0) switch
+        {
+            ElementType.Int64 or ElementType.Int32 => data,
+            ElementType.Bool => [.. data.Select(x => x is null ? null : x.Constant is long c ? SymbolicInt.Of(c == 0 ? 0 : 1)
+                : x.IsPositive ? SymbolicInt.One : null)],
+            _ => null,
+        };
+    }
+
+    private static SymbolicInt? Compared(SymbolicInt a, SymbolicInt b, Func<long, long, bool> holds) =>
+        a.Constant is long x && b.Constant is long y ? SymbolicInt.Of(holds(x, y) ? 1 : 0) : null;
 
     private static SymbolicInt? Pick(SymbolicInt a, SymbolicInt b, Func<long, long, long> f) =>
         a.Equals(b) ? a : a.Constant is long x && b.Constant is long y ? SymbolicInt.Of(f(x, y)) : null;

@@ -28,6 +28,10 @@ public sealed class Value
     /// <summary>True for an initializer.</summary>
     public bool IsInitializer => Data is not null;
 
+    /// <summary>Where the file holds it, when it is an initializer or a Constant of the file: what was read from there
+    /// can be trained and written back. Null for what a pass made.</summary>
+    internal TensorPlace? Place { get; set; }
+
     /// <summary>The message it was read from (doc string, metadata, denotations, unknown fields), or null.</summary>
     internal object? Origin { get; set; }
 

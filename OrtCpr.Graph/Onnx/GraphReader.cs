@@ -44,16 +44,12 @@ internal sealed class GraphReader
         {
             TensorData data = _drawn.TryGetValue(tensor.Name, out TensorData? drawn) && outer is null ? drawn
                 : _file.ReadInitializer(tensor);
-            var value = new Value(tensor.Name, data.Type, Shape.Of(data.Dimensions)) { Data = data, Origin = tensor };
-            Define(scope, value, $"initializer '{tensor.Name}'");
-            graph.Initializers.Add(value);
+            Initializer(graph, scope, tensor.Name, data, tensor, $"initializer '{tensor.Name}'");
         }
         foreach (SparseTensorProto sparse in proto.SparseInitializer)
         {
-            TensorData data = Dense(sparse, $"sparse initializer '{sparse.Values?.Name}' of graph '{proto.Name}'");
-            var value = new Value(sparse.Values!.Name, data.Type, Shape.Of(data.Dimensions)) { Data = data };
-            Define(scope, value, $"sparse initializer '{value.Name}'");
-            graph.Initializers.Add(value);
+            string name = sparse.Values?.Name ?? "", where = $"sparse initializer '{name}'";
+            Initializer(graph, scope, name, SparseTensor.ToDense(_file, sparse, $"{where} of graph '{proto.Name}'"), sparse, where);
         }
         foreach (ValueInfoProto input in proto.Input)
         {
@@ -88,41 +84,18 @@ internal sealed class GraphReader
         return graph;
     }
 
-    // Training works on dense tensors; the exported model keeps the sparse form of what is not trained.
-    private TensorData Dense(SparseTensorProto sparse, string where)
+    // Readers find it under the name that its graph gives it; it is known by the name of its place, which no other graph uses.
+    private void Initializer(OnnxGraph graph, Scope scope, string name, TensorData data, object message, string where)
     {
-        if (sparse.Values is null || sparse.Indices is null)
+        FilePlace? place = _file.Places.At(message);
+        var value = new Value(place?.Name ?? name, data.Type, Shape.Of(data.Dimensions))
         {
-            throw new ModelFormatException($"Model '{_file.Name}', {where}: values or indices are missing. Export the model again.");
-        }
-        TensorData values = _file.Read(new TensorSite(sparse.Values, where));
-        long[] indices = _file.Read(new TensorSite(sparse.Indices, $"indices of {where}")).ToInt64s();
-        long[] dims = [.. sparse.Dims];
-        long count = dims.Aggregate(1L, (n, d) => n * d);
-        int width = values.Type.BitsPerElement() / 8, rank = indices.Length == values.ElementCount ? 1 : dims.Length;
-        if (width == 0 || dims.Any(d => d < 0) || count * width > int.MaxValue || indices.Length != values.ElementCount * rank)
-        {
-            throw new ModelFormatException($"Model '{_file.Name}', {where}: expected one index (or one per dimension) for each of "
-                + $"{values.ElementCount} values within 2 GiB; found {indices.Length} indices for shape [{string.Join(',', dims)}]. Export "
-                + "the model again.");
-        }
-        byte[] bytes = new byte[count * width];
-        for (int i = 0; i < values.ElementCount; i++)
-        {
-            long at = 0;
-            for (int d = 0; d < rank; d++)
-            {
-                long index = indices[(i * rank) + d], size = rank == 1 ? count : dims[d];
-                if (index < 0 || index >= size)
-                {
-                    throw new ModelFormatException($"Model '{_file.Name}', {where}: index {index} of value {i} lies outside {size} "
-                        + "elements. Export the model again.");
-                }
-                at = (at * size) + index;
-            }
-            values.Bytes.Span.Slice(i * width, width).CopyTo(bytes.AsSpan((int)at * width));
-        }
-        return TensorData.Create(values.Type, dims, bytes);
+            Data = data,
+            Origin = message as TensorProto,
+            Place = place,
+        };
+        Define(scope, name, value, where);
+        graph.Initializers.Add(value);
     }
 
     private void Nodes(IEnumerable<NodeProto> protos, OnnxGraph graph, Scope scope)
@@ -158,7 +131,7 @@ internal sealed class GraphReader
             if (node.Is("Constant") && proto.Attribute.FirstOrDefault(a => a.Name == "sparse_value")
                 is { SparseTensor: SparseTensorProto sparse })
             {
-                node.Set("value", Dense(sparse, $"the value of node {node.Label}")).Unset("sparse_value");
+                node.Set("value", SparseTensor.ToDense(_file, sparse, $"the value of node {node.Label}")).Unset("sparse_value");
             }
         }
         if (_problems.Count == 0) graph.Sort();
@@ -235,9 +208,11 @@ internal sealed class GraphReader
         return function;
     }
 
-    private void Define(Scope scope, Value value, string where)
+    private void Define(Scope scope, Value value, string where) => Define(scope, value.Name, value, where);
+
+    private void Define(Scope scope, string name, Value value, string where)
     {
-        if (!scope.Own.TryAdd(value.Name, value)) _problems.Add($"{where}: the name '{value.Name}' is defined twice.");
+        if (!scope.Own.TryAdd(name, value)) _problems.Add($"{where}: the name '{name}' is defined twice.");
         // Subgraphs beside each other may use one name; the authority only has to know that it is taken.
         _names.Take(value.Name);
     }

@@ -100,10 +100,10 @@ internal sealed partial class ModelFile
     {
         ModelProto model = proto.Clone();
         HashSet<string> added = new(initializers?.Keys ?? [], StringComparer.Ordinal);
-        // The first of a name, as the graph reader counts.
-        foreach (TensorProto tensor in model.Graph is null ? [] : ModelTensors.Initializers(model.Graph))
+        if (added.Count > 0)
         {
-            if (added.Remove(tensor.Name)) TensorSerializer.SetData(tensor, initializers![tensor.Name]);
+            foreach (FilePlace place in TensorPlaces.Of(model).All.Where(place => added.Remove(place.Name)))
+                place.Write(initializers![place.Name]);
         }
         // Sorted, so that equal models are equal files.
         foreach (string key in added.Order(StringComparer.Ordinal))

@@ -11,6 +11,8 @@ internal sealed partial class ModelFile : IDisposable
 {
     private const int MinIrVersion = 3, MaxIrVersion = 13, MinOpset = 9, MaxOpset = 26;
 
+    private TensorPlaces? _places;
+
     private ModelFile(ModelProto proto, ExternalDataFolder? folder, string name)
     {
         Proto = proto;
@@ -19,6 +21,12 @@ internal sealed partial class ModelFile : IDisposable
     }
 
     internal ModelProto Proto { get; }
+
+    /// <summary>What was mended in the file when it was read, for the user.</summary>
+    internal IReadOnlyList<string> Repairs { get; private set; } = [];
+
+    /// <summary>The places of the file that may hold parameters.</summary>
+    internal TensorPlaces Places => _places ??= TensorPlaces.Of(Proto);
 
     /// <summary>Where external data are looked for; null for a model from memory without a folder.</summary>
     internal ExternalDataFolder? Folder { get; }
@@ -123,6 +131,7 @@ internal sealed partial class ModelFile : IDisposable
             ModelFormatException.Throw(model.Name, "has versions that are not supported", problems,
                 "Export it again with a supported opset, or convert it.");
         }
+        model.Repairs = ModelRepair.Run(model.Proto);
         problems = [.. ExternalDataCheck.Problems(model)];
         if (problems.Count > 0)
         {

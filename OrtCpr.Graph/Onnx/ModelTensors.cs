@@ -18,11 +18,6 @@ internal static class ModelTensors
         .. model.TrainingInfo.SelectMany(info => new[] { info.Initialization, info.Algorithm }.OfType<GraphProto>().SelectMany(Of)),
     ];
 
-    /// <summary>Initializers of a graph and of the bodies inside it, the outer ones first.</summary>
-    internal static IEnumerable<TensorProto> Initializers(GraphProto graph) =>
-        graph.Initializer.Concat(graph.Node.SelectMany(n => n.Attribute).SelectMany(a => a.G is null ? a.Graphs : a.Graphs.Prepend(a.G))
-            .SelectMany(Initializers));
-
     private static IEnumerable<TensorSite> Of(GraphProto graph) =>
     [
         .. graph.Initializer.Select(tensor => new TensorSite(tensor, $"initializer '{tensor.Name}'")),

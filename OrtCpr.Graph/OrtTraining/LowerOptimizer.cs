@@ -1,4 +1,5 @@
 using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Passes;
 
@@ -46,7 +47,7 @@ internal sealed class LowerOptimizer
     // inputs: tensors of each sequence input, in the order of the parameters.
     public static LoweredOptimizer Run(OnnxModel source, IReadOnlyDictionary<string, IReadOnlyList<SequenceTensor>> inputs)
     {
-        ConstantsToInitializers.Run(source, new HashSet<Value>());
+        ConstantsToInitializers.Run(source, TensorPlaces.None);
         UpgradeOpset.Run(source);
         source.Graph.Sort();
         var pass = new LowerOptimizer();

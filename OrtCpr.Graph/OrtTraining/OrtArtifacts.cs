@@ -120,9 +120,9 @@ internal sealed class OrtArtifacts
                 model.Graph.Initializers.Add(input);
             }
             InferShapes.Run(model);
-            var literals = model.Graph.Initializers.Where(i => !_values.ContainsKey(i.Name)).ToHashSet();
             var classifier = new ParameterClassifier(
-                model.Graph, model.Graph.Outputs[0], GradientRules.Default, new ParameterOptions(), new OptimizerOptions(), literals);
+                model.Graph, model.Graph.Outputs[0], GradientRules.Default, new ParameterOptions(), new OptimizerOptions(),
+                model.Graph.Initializers.Where(i => _values.ContainsKey(i.Name)));
             constrained = [.. classifier.Run().Constrained.Select(p => p.Name)];
         }
         return [.. trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, constrained.Contains(p.Name), 0))];

@@ -77,7 +77,7 @@ internal sealed class OrtTrainingModel
         OnnxModel model = GraphReader.Read(file);
         model.Opsets.TryAdd("com.microsoft", 1);
         InlineFunctions.Run(model);
-        ConstantsToInitializers.Run(model, new HashSet<Value>());
+        ConstantsToInitializers.Run(model, file.Places);
         UpgradeOpset.Run(model);
         model.Graph.Sort();
         return model;

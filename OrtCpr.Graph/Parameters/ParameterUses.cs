@@ -2,48 +2,29 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Parameters;
 
-/// <summary>How the graph uses its initializers: the questions that the classifier asks.</summary>
+/// <summary>How the graph uses its initializers, in bodies too: the questions that the classifier asks.</summary>
 internal sealed class ParameterUses
 {
     private static readonly HashSet<string> Views = new(StringComparer.Ordinal)
-        { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast", "Transpose" };
+        { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast", "Transpose", "QuantizeLinear", "DequantizeLinear" };
 
     private static readonly HashSet<string> Pieces = new(StringComparer.Ordinal) { "Slice", "Gather", "Expand" };
 
-    /// <summary>Operator → input that is a bias, or a gain.</summary>
-    private static readonly Dictionary<string, int[]> BiasInputs = new(StringComparer.Ordinal)
+    private static readonly HashSet<string> Normalisations = new(StringComparer.Ordinal)
     {
-        ["Conv"] = [2],
-        ["ConvTranspose"] = [2],
-        ["Gemm"] = [2],
-        ["LayerNormalization"] = [2],
-        ["BatchNormalization"] = [2],
-        ["InstanceNormalization"] = [2],
-        ["GroupNormalization"] = [2],
-        ["LSTM"] = [3],
-        ["GRU"] = [3],
-        ["RNN"] = [3],
-        ["com.microsoft.BiasGelu"] = [1],
-        ["com.microsoft.FastGelu"] = [1],
-        ["com.microsoft.SkipLayerNormalization"] = [3, 4],
-        ["com.microsoft.Attention"] = [2],
-        ["com.microsoft.MultiHeadAttention"] = [3],
+        "BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization",
+        "SimplifiedLayerNormalization", "MeanVarianceNormalization", "LpNormalization",
     };
 
-    private static readonly Dictionary<string, int[]> GainInputs = new(StringComparer.Ordinal)
-    {
-        ["LayerNormalization"] = [1],
-        ["BatchNormalization"] = [1],
-        ["InstanceNormalization"] = [1],
-        ["GroupNormalization"] = [1],
-        ["RMSNormalization"] = [1],
-        ["SimplifiedLayerNormalization"] = [1],
-        ["com.microsoft.SimplifiedLayerNormalization"] = [1],
-        ["com.microsoft.SkipLayerNormalization"] = [2],
-        ["com.microsoft.SkipSimplifiedLayerNormalization"] = [2],
-    };
+    private readonly Dictionary<Value, List<Node>> _readers = [];
 
-    private readonly Dictionary<Value, List<Node>> _readers;
+    /// <summary>Inputs of the bodies of Loop and Scan, by the value that is their first or the scanned one.</summary>
+    private readonly Dictionary<Value, List<Value>> _intoBodies = [];
+
+    /// <summary>What depends on tensors of the file that may be parameters.</summary>
+    private readonly HashSet<Value> _dependent;
+
+    private readonly HashSet<Value> _inputs;
     private readonly Value _loss;
 
     /// <summary>Values that reach the loss around every Sin and Cos, and values that reach one of those.</summary>
@@ -52,7 +33,10 @@ internal sealed class ParameterUses
 
     public ParameterUses(OnnxGraph graph, Value loss)
     {
-        _readers = graph.Readers();
+        AddReaders(graph);
+        _dependent = [.. graph.Initializers.Where(i => i.Type.IsFloating() && i.Place is not null && i.Data!.ElementCount > 1)];
+        AddDependent(graph);
+        _inputs = [.. graph.Inputs];
         _loss = loss;
         _direct = [loss];
         for (int i = graph.Nodes.Count - 1; i >= 0; i--)
@@ -65,14 +49,46 @@ internal sealed class ParameterUses
         }
     }
 
-    public bool IsRunningStatistic(Value p) =>
-        Readers(p).Count > 0 && Readers(p).All(n => n.Is("BatchNormalization") && (n.In(3) == p || n.In(4) == p));
+    private void AddReaders(OnnxGraph graph)
+    {
+        foreach (Node node in graph.Nodes)
+        {
+            foreach (Value input in node.Inputs.OfType<Value>().Distinct()) Listed(_readers, input).Add(node);
+            foreach (OnnxGraph body in node.Subgraphs) AddReaders(body);
+            if (!node.Is("Loop") && !node.Is("Scan")) continue;
+            OnnxGraph iterated = node.Subgraphs.First();
+            for (int i = 0; i < Math.Min(iterated.Inputs.Count, node.Inputs.Count); i++)
+            {
+                if (node.Inputs[i] is Value outer) Listed(_intoBodies, outer).Add(iterated.Inputs[i]);
+            }
+        }
+    }
 
-    /// <summary>Only as an operand that sets an operator up: Resize, Clip bounds, Dropout ratio, Pow
-    /// exponent.</summary>
-    public bool OnlySettings(Value p) => Readers(p).Count > 0 && Readers(p).All(n =>
-        (n.Is("Resize") && n.In(0) != p) || (n.Is("Clip") && n.In(0) != p) || (n.Is("Dropout") && n.In(0) != p)
-        || (n.Is("Pow") && n.In(1) == p && n.In(0) != p));
+    private void AddDependent(OnnxGraph graph)
+    {
+        foreach (Node node in graph.Nodes)
+        {
+            foreach (OnnxGraph body in node.Subgraphs) AddDependent(body);
+            if (OnnxGraph.ReadBy(node).Any(_dependent.Contains)) _dependent.UnionWith(node.Outputs.OfType<Value>());
+        }
+    }
+
+    private static List<T> Listed<T>(Dictionary<Value, List<T>> lists, Value key)
+    {
+        if (!lists.TryGetValue(key, out List<T>? list)) lists[key] = list = [];
+        return list;
+    }
+
+    public bool IsRunningStatistic(Value p) => All(p, OperandRole.Statistic);
+
+    /// <summary>Only as an operand that sets an operator up.</summary>
+    public bool OnlySettings(Value p) => All(p, OperandRole.Setting);
+
+    private bool All(Value p, OperandRole role)
+    {
+        (Node Node, Value Through)[] uses = [.. Uses(p)];
+        return uses.Length > 0 && uses.All(u => OperandRoles.Of(u.Node, u.Through) == role);
+    }
 
     /// <summary>p reaches a Sin or Cos, and the loss in no other way; tables of rotary operators count
     /// likewise.</summary>
@@ -85,6 +101,53 @@ internal sealed class ParameterUses
 
     private static bool IsTrigonometry(Node node) => node.Is("Sin") || node.Is("Cos");
 
+    /// <summary>A constant of the program that stands where a parameter would: a product's matrix, a bias, a gain, a
+    /// table.</summary>
+    public bool StandsAsParameter(Value p)
+    {
+        foreach ((Node node, Value through) in Uses(p))
+        {
+            switch (OperandRoles.Of(node, through))
+            {
+                // A product of two constants, or the indices' own arithmetic, is nobody's layer.
+                case OperandRole.Weight when node.Inputs.Any(i => i is not null && i != through && !IsConstant(i)):
+                case OperandRole.Bias or OperandRole.Gain:
+                    return true;
+                case OperandRole.Table when p.Shape!.Rank >= 2 && node.In(1) is Value indices && !IsConstant(indices):
+                    return true;
+            }
+            if (IsAdded(node) || node.Is("Mul"))
+            {
+                // What is done to an input of the model itself is preparation of the data: a mean taken off, a scale.
+                Value? other = node.In(0) == through ? node.In(1) : node.In(0);
+                if (other is not null && LiesAlongChannel(through.Shape, node.Outputs[0]?.Shape ?? other.Shape)
+                    && !_inputs.Contains(Source(other)) && !IsConstant(other))
+                {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    /// <summary>A scalar that multiplies, or is added to, what depends on parameters: one on an input of the model is
+    /// preparation of the data.</summary>
+    public bool ScalesOrShifts(Value p)
+    {
+        foreach ((Node node, Value through) in Uses(p))
+        {
+            if (!IsAdded(node) && !node.Is("Mul") && !(node.Is("Div") && node.In(1) == through)) continue;
+            Value? other = node.In(0) == through ? node.In(1) : node.In(0);
+            if (other is not null && _dependent.Contains(other) && !IsEpsilon(p, node)) return true;
+        }
+        return false;
+    }
+
+    /// <summary>The small number under the root, or in the denominator, of a normalisation written out.</summary>
+    private bool IsEpsilon(Value p, Node sum) => sum.Is("Add") && p.Data is { } data && Math.Abs(data.ToDoubles()[0]) <= 1e-3
+        && sum.Outputs[0] is Value output && Readers(output).Any(n => n.Is("Sqrt") || n.Is("Pow") || n.Is("Reciprocal") || n.Is("Log")
+            || (n.Is("Div") && n.In(1) == output));
+
     public bool IsBias(Value p, out string reason)
     {
         reason = "";
@@ -92,12 +155,12 @@ internal sealed class ParameterUses
         if (uses.Count == 0) return false;
         foreach ((Node node, Value through) in uses)
         {
-            if (IsInput(BiasInputs, node, through))
+            if (OperandRoles.Of(node, through) == OperandRole.Bias)
             {
                 reason = $"bias input of {node.OpType}";
                 continue;
             }
-            if (!node.Is("Add") && !node.Is("Sub")) return false;
+            if (!IsAdded(node)) return false;
             if (!LiesAlongChannel(through.Shape, node.Outputs[0]?.Shape)) return false;
             reason = $"added along one axis by {node.OpType}";
         }
@@ -111,9 +174,9 @@ internal sealed class ParameterUses
         if (uses.Count == 0) return false;
         foreach ((Node node, Value through) in uses)
         {
-            if (IsInput(GainInputs, node, through))
+            if (OperandRoles.Of(node, through) == OperandRole.Gain)
             {
-                reason = $"gain of {node.OpType}";
+                reason = node.Is("PRelu") ? "slope of PRelu" : $"gain of {node.OpType}";
                 continue;
             }
             if (!node.Is("Mul") || !LiesAlongChannel(through.Shape, node.Outputs[0]?.Shape)) return false;
@@ -132,9 +195,10 @@ internal sealed class ParameterUses
         {
             foreach ((Node node, Value through) in Uses(p))
             {
-                if (!node.Is("Gather") || node.In(0) != through || node.In(1) is not { IsInitializer: false }) continue;
+                if (OperandRoles.Of(node, through) != OperandRole.Table) continue;
+                if (node.Is("Gather") && node.In(1) is not { IsInitializer: false }) continue;
                 tables.Add(p);
-                rows.Add(node.Outputs[0]!);
+                if (node.Is("Gather")) rows.Add(node.Outputs[0]!);
             }
         }
         var derived = new Stack<Value>(rows);
@@ -159,6 +223,8 @@ internal sealed class ParameterUses
         return tables;
     }
 
+    private static bool IsAdded(Node node) => node.Is("Add") || node.Is("Sub") || (node.Is("Sum") && node.Inputs.Count == 2);
+
     /// <summary>The initializer that a chain of views and pieces starts from.</summary>
     private static Value Origin(Value value)
     {
@@ -167,26 +233,39 @@ internal sealed class ParameterUses
         return value;
     }
 
+    /// <summary>What a chain of views starts from.</summary>
+    private static Value Source(Value value)
+    {
+        while (value.Producer is Node node && Views.Contains(node.OpType) && node.In(0) is Value source) value = source;
+        return value;
+    }
+
+    private static bool IsConstant(Value value) => Source(value).IsInitializer && Source(value).Place is null or { IsConstant: true };
+
     private List<Node> Readers(Value value) => _readers.GetValueOrDefault(value) ?? [];
 
-    /// <summary>The nodes that use p, looking through views of it; <c>Through</c> is the view that they read.</summary>
+    /// <summary>The nodes that use p, looking through views of it and into the bodies that iterate over it;
+    /// <c>Through</c> is the view that they read.</summary>
     private IEnumerable<(Node Node, Value Through)> Uses(Value p, bool throughPieces = false)
     {
+        var seen = new HashSet<Value> { p };
         var work = new Stack<Value>([p]);
         while (work.TryPop(out Value? value))
         {
+            foreach (Value inner in _intoBodies.GetValueOrDefault(value) ?? [])
+            {
+                if (seen.Add(inner)) work.Push(inner);
+            }
             foreach (Node node in Readers(value))
             {
+                if (node.Is("Loop") || node.Is("Scan")) continue;
                 bool view = node.Domain.Length == 0 && node.In(0) == value
                     && (Views.Contains(node.OpType) || (throughPieces && Pieces.Contains(node.OpType)));
-                if (view && node.Outputs[0] is Value next) work.Push(next);
-                else yield return (node, value);
+                if (!view) yield return (node, value);
+                else if (node.Outputs[0] is Value next && seen.Add(next)) work.Push(next);
             }
         }
     }
-
-    private static bool IsInput(Dictionary<string, int[]> table, Node node, Value value) =>
-        table.TryGetValue(node.QualifiedType, out int[]? inputs) && inputs.Any(i => node.In(i) == value);
 
     /// <summary>At most one dimension that is not 1, and that one is the last or the channel axis of the
     /// result.</summary>
@@ -199,9 +278,11 @@ internal sealed class ParameterUses
         return fromEnd == 0 || (result is not null && result.Rank - 1 - fromEnd == 1);
     }
 
-    /// <summary>x · 1/√(mean x² …), by looking a few nodes back for a root and a mean before it.</summary>
+    /// <summary>What a normalisation operator gives, or x · 1/√(mean x² …), by looking a few nodes back for a root and a
+    /// mean before it.</summary>
     private static bool IsNormalized(Value? value)
     {
+        if (value is not null && Source(value).Producer is { Domain.Length: 0 } made && Normalisations.Contains(made.OpType)) return true;
         return MadeBy(value, 4, n => n.OpType is "Sqrt" or "Reciprocal" or "Pow" or "Rsqrt") is Node root
             && MadeBy(root.In(0), 4, n => n.Is("ReduceMean")) is not null;
     }

@@ -15,14 +15,14 @@ internal static class TiedParameters
 {
     /// <summary>Readers of a copy read the original, through a Transpose where need be; the copy is gone from the
     /// graph.</summary>
-    public static IReadOnlyList<TiedParameter> Tie(OnnxModel model, IReadOnlySet<Value> literals)
+    public static IReadOnlyList<TiedParameter> Tie(OnnxModel model)
     {
         OnnxGraph graph = model.Graph;
         var tied = new List<TiedParameter>();
         var written = new List<Node>();
         var builder = new GraphBuilder(graph, sink: written);
         var gone = new HashSet<Value>();
-        foreach (Twin<Value> twin in TensorTwins.Find(Candidates(graph, literals), v => v.Data!).Where(t => t.Kind != TwinKind.Reshaped))
+        foreach (Twin<Value> twin in TensorTwins.Find(Candidates(graph), v => v.Data!).Where(t => t.Kind != TwinKind.Reshaped))
         {
             builder.Scope = twin.Second.Name;
             bool transposed = twin.Kind == TwinKind.Transposed;
@@ -37,7 +37,7 @@ internal static class TiedParameters
 
     /// <summary>Copies among the trained ones, and constants that hold a trained parameter's numbers and will not
     /// follow it.</summary>
-    public static IEnumerable<string> Warnings(OnnxModel model, ParameterTable parameters, IReadOnlySet<Value> literals)
+    public static IEnumerable<string> Warnings(OnnxModel model, ParameterTable parameters)
     {
         var trained = parameters.Trained.Select(p => p.Name).ToHashSet(StringComparer.Ordinal);
         // Trained ones first, so that they are the originals.
@@ -47,7 +47,7 @@ internal static class TiedParameters
             if (!trained.Contains(twin.First.Name)) continue;
             string how =
                 twin.Kind switch { TwinKind.Transposed => "transposed", TwinKind.Reshaped => "in another shape", _ => "in the same shape" };
-            if (trained.Contains(twin.Second.Name) && !literals.Contains(twin.Second))
+            if (trained.Contains(twin.Second.Name))
             {
                 yield return $"Parameters '{twin.First.Name}' and '{twin.Second.Name}' hold the same numbers ({how}), as if an exporter "
                     + "had pulled one parameter apart. They are trained as two; "
@@ -62,6 +62,6 @@ internal static class TiedParameters
         }
     }
 
-    private static IEnumerable<Value> Candidates(OnnxGraph graph, IReadOnlySet<Value> literals) =>
-        graph.Initializers.Where(i => i.Type.IsFloating() && !literals.Contains(i));
+    private static IEnumerable<Value> Candidates(OnnxGraph graph) =>
+        graph.Initializers.Where(i => i.Type.IsFloating() && i.Place is { IsConstant: false });
 }

@@ -138,9 +138,9 @@ internal static class InlineFunctions
         }
         foreach (Value initializer in body.Initializers)
         {
-            copy.Initializers.Add(
-                (map[initializer] = new Value(around.Names.Unique($"{prefix}/{initializer.Name}"), initializer.Type, initializer.Shape)
-                { Data = initializer.Data })!);
+            // One value for all calls, as it is in the file.
+            map[initializer] = initializer;
+            copy.Initializers.Add(initializer);
         }
         CopyNodes(body, copy, map, [], attributes, prefix);
         foreach (Value output in body.Outputs) copy.Outputs.Add((map.TryGetValue(output, out Value? known) ? known : output)!);

@@ -11,23 +11,22 @@ internal static class RegulariseModel
     /// <param name="file">The model.</param>
     /// <param name="drawn">Weights that the file only describes.</param>
     /// <param name="rules">Functions of the model that have a rule here stay calls.</param>
-    /// <returns>The model, and the values that were literals of the exporter rather than initializers.</returns>
-    public static (OnnxModel, HashSet<Value> Literals) Run(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn,
+    public static OnnxModel Run(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn,
         GradientRules? rules = null)
     {
         OnnxModel model = GraphReader.Read(file, drawn);
         model.Opsets.TryAdd("com.microsoft", 1);
         InlineFunctions.Run(model, rules);
         RefuseUnknownDomains(model, file.Name);
-        var literals = new HashSet<Value>();
-        ConstantsToInitializers.Run(model, literals);
-        SparseOperands.Run(model.Graph, literals);
+        ConstantsToInitializers.Run(model, file.Places);
+        InlineBranches.Run(model);
+        SparseOperands.Run(model.Graph);
         UpgradeOpset.Run(model);
         TimeFirst.Run(model.Graph);
         MasterWeights.Run(model);
         model.Graph.Sort();
         GraphChecker.Check(model, "regularise");
-        return (model, literals);
+        return model;
     }
 
     private static void RefuseUnknownDomains(OnnxModel model, string name)

@@ -10,16 +10,16 @@ internal static class SparseOperands
 {
     /// <summary>A matrix of the file is a constant of the program: trained as a dense one it would not fit
     /// back.</summary>
-    public static void Run(OnnxGraph graph, ISet<Value> literals)
+    public static void Run(OnnxGraph graph)
     {
         foreach (Node node in graph.Nodes)
         {
-            foreach (OnnxGraph body in node.Subgraphs) Run(body, literals);
+            foreach (OnnxGraph body in node.Subgraphs) Run(body);
             if (node.QualifiedType != "com.microsoft.SparseToDenseMatMul" || node.In(0) is not Value matrix) continue;
             if (matrix.IsInitializer)
             {
                 (node.Domain, node.OpType) = ("", "Gemm");
-                literals.Add(matrix);
+                matrix.Place = null;
             }
             else
             {

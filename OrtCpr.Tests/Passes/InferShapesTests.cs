@@ -14,7 +14,7 @@ public sealed class InferShapesTests
     private static Dictionary<string, string> Inferred(string name, int partNodes)
     {
         OnnxModel model =
-            RegulariseModel.Run(ModelFile.Load(TestModels.Case($"models/{name}")), new Dictionary<string, TensorData>()).Item1;
+            RegulariseModel.Run(ModelFile.Load(TestModels.Case($"models/{name}")), new Dictionary<string, TensorData>());
         InferShapes.Run(model, named: true, again: false, partNodes);
         return model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().ToDictionary(v => v.Name, v => v.ToString());
     }

@@ -80,7 +80,7 @@ public sealed class UpgradeOpsetTests
     {
         RuleCase row = Rows[index];
         (byte[] old, string[] outputs) = RuleCheck.Write(row, dynamic: false, ElementType.Float);
-        (OnnxModel raised, _) = RegulariseModel.Run(ModelFile.Load(old), new Dictionary<string, TensorData>());
+        OnnxModel raised = RegulariseModel.Run(ModelFile.Load(old), new Dictionary<string, TensorData>());
         Assert.AreEqual(18, raised.Opset);
         Dictionary<string, TensorData> feeds = RuleCheck.Named(row.Inputs.Select(i => i?.ToTensor(ElementType.Float)))
             .ToDictionary(StringComparer.Ordinal);

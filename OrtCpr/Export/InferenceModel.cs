@@ -27,14 +27,13 @@ internal static class InferenceModel
     private static ModelProto Trained(TrainingPlan graphs, TensorStore store, out Dictionary<string, TensorData> values)
     {
         ModelProto model = graphs.Source.Proto.Clone();
-        var types = ModelTensors.Initializers(model.Graph).DistinctBy(t => t.Name)
-            .ToDictionary(t => t.Name, t => (ElementType)t.DataType, StringComparer.Ordinal);
+        TensorPlaces places = graphs.Source.Places;
         values = new Dictionary<string, TensorData>(StringComparer.Ordinal);
         foreach (string name in graphs.InitialParameters.Keys.Concat(graphs.InitialStatistics.Keys))
         {
             TensorData value = store.Read(name);
             // Half-precision weights trained as float32 masters return to their own type.
-            values[name] = types.TryGetValue(name, out ElementType type) && type != value.Type && type.IsFloating() ? value.ConvertTo(type)
+            values[name] = places.Find(name)?.Type is ElementType type && type != value.Type && type.IsFloating() ? value.ConvertTo(type)
                 : value;
         }
         foreach (TiedParameter copy in graphs.Tied)
@@ -44,7 +43,7 @@ internal static class InferenceModel
         }
         foreach ((string name, TensorData drawn) in graphs.DrawnWeights)
         {
-            if (types.ContainsKey(name)) values.TryAdd(name, drawn);
+            if (places.Find(name) is not null) values.TryAdd(name, drawn);
         }
         model.TrainingInfo.Clear();
         ToInference(model.Graph);

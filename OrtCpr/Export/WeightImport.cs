@@ -43,8 +43,7 @@ public static class WeightImport
         ModelFile file = ModelFile.Load(model);
         using SafetensorsFile source = SafetensorsFile.Read(weights);
         var matcher = new WeightMatcher(
-            ModelTensors.Initializers(file.Proto.Graph).DistinctBy(t => t.Name).Where(t => ((ElementType)t.DataType).IsFloating())
-            .ToDictionary(t => t.Name, file.ReadInitializer, StringComparer.Ordinal),
+            file.Places.All.Where(p => p.Type.IsFloating()).ToDictionary(p => p.Name, p => p.Read(file), StringComparer.Ordinal),
             source.Tensors.Where(t => t.Value.Type.IsFloating()).ToDictionary(StringComparer.Ordinal),
             file.Proto.Graph);
         IReadOnlyList<ImportedWeight> found = matcher.Run(map ?? new Dictionary<string, string>(), StoredMap(file.Proto));

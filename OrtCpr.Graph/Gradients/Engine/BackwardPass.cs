@@ -176,7 +176,7 @@ internal sealed class BackwardPass
     }
 
     /// <summary>Undefined covers sequences and values whose type inference gave up on.</summary>
-    private static bool MayCarryGradient(Value value) =>
+    public static bool MayCarryGradient(Value value) =>
         value.Type.IsFloating() || value.Type == ElementType.Undefined || QuantizationRules.IsQuantized(value);
 
     private void RefuseMissingRules(List<Node> path, IReadOnlySet<Value> sources)

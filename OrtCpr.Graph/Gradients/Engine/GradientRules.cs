@@ -62,11 +62,12 @@ public sealed class GradientRules
 
     private static string Qualified(string domain, string opType) => string.IsNullOrEmpty(domain) ? opType : $"{domain}.{opType}";
 
-    /// <summary>A table in which Round passes its gradient on unchanged, instead of none: quantization-aware training
-    /// of models that round by themselves.</summary>
+    /// <summary>A table in which Round, Floor and Ceil pass their gradient on unchanged, instead of none:
+    /// quantization-aware training of models that round by themselves.</summary>
     /// <remarks>Pairs of QuantizeLinear and DequantizeLinear pass it on in every table, where the value was inside the range.</remarks>
     /// <returns>The new table; this one is unchanged.</returns>
-    public GradientRules StraightThrough() => Replace("Round", (g, op, dy) => [dy]);
+    public GradientRules StraightThrough() =>
+        Replace("Round", (g, op, dy) => [dy]).Replace("Floor", (g, op, dy) => [dy]).Replace("Ceil", (g, op, dy) => [dy]);
 
     internal bool Has(string domain, string opType) => _table.ContainsKey(Qualified(domain, opType));
 

@@ -30,7 +30,9 @@ internal static class QuantizationRules
     /// <summary>Integers that stand for the floating numbers that they encode, and so carry a gradient.</summary>
     public static bool IsQuantized(Value value) => value.Producer is Node node
         && (node.OpType is "QuantizeLinear" or "DynamicQuantizeLinear" or "MatMulInteger" or "ConvInteger" or "QGemm"
-            || node.OpType.StartsWith("QLinear", StringComparison.Ordinal));
+            || node.OpType.StartsWith("QLinear", StringComparison.Ordinal)
+            || ((node.Has(Trait.View) || node.Is("Transpose")) && !value.Type.IsFloating() && node.In(0) is Value source
+                && IsQuantized(source)));
 
     /// <summary>q = round(x / s) + z, cut to the range of its type: dx = dy inside; ds = -dy·x / s inside, what
     /// Dequantize adds being dy·(q - z).</summary>
