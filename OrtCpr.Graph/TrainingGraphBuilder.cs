@@ -42,6 +42,12 @@ public static class TrainingGraphBuilder
     /// <summary><c>drawn</c>: weights that the file only describes.</summary>
     internal static TrainingPlan Build(ModelFile file, TrainingOptions options, IReadOnlyDictionary<string, TensorData> drawn)
     {
+        IReadOnlyList<string> changed =
+        [
+            .. RuntimeTrial.Run(file),
+            .. SeparateStatistics.Run(file.Proto, n => TrainingMode.Trains(n, options.BatchNormalization)),
+        ];
+        if (changed.Count > 0) file.Reread();
         OnnxModel model = RegulariseModel.Run(file, drawn, options.Rules);
         IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model) : [];
         ShapeInference known = InlineBranches.InferAndRun(model);
@@ -51,7 +57,7 @@ public static class TrainingGraphBuilder
             new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer,
                 model.Graph.Initializers.Where(i => i.Place is not null)).Run();
         RefuseUntrainable(parameters);
-        List<string> warnings = [.. file.Repairs, .. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters)];
+        List<string> warnings = [.. file.Repairs, .. changed, .. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters)];
         GraphChecker.Check(model, "loss");
 
         ForwardGraph forward =
@@ -59,6 +65,7 @@ public static class TrainingGraphBuilder
         string[] trained = [.. parameters.Trained.Select(p => p.Name)];
         Dictionary<string, TensorData> initial = WeightsToInputs.Run(forward.Model, trained);
         StartFrom(options.InitialParameters, initial);
+        RefuseNotFinite(parameters, initial);
         DifferentiatedGraph training = DifferentiatedGraph.Of(forward.Model, loss.Value.Name, parameters, options);
         AccumulationGraph accumulation = AccumulationGraph.Of(training.Model, training.Gradients);
         (OnnxModel evaluation, Dictionary<string, TensorData> statistics) = ToEvaluation(model, trained, forward.Statistics);
@@ -170,6 +177,20 @@ public static class TrainingGraphBuilder
     private static Value FindOutput(Value[] outputs, string name) => outputs.FirstOrDefault(o => o.Name == name)
         ?? throw new OptionException($"{nameof(TrainingOptions.TrainingOutputs)} names '{name}', which is no output of the model. "
             + $"Its outputs: {string.Join(", ", outputs.Select(o => o.Name))}.");
+
+    /// <summary>A start from which no step leads anywhere: gradients and bounds of it are no numbers.</summary>
+    private static void RefuseNotFinite(ParameterTable parameters, Dictionary<string, TensorData> initial)
+    {
+        string[] problems =
+        [
+            .. parameters.Trained.Where(p => !initial[p.Name].IsFinite())
+                .Select(p => $"'{p.Name}' holds NaN or an infinity; expected finite numbers"),
+            .. parameters.Constrained.Where(p => initial[p.Name].IsFinite() && initial[p.Name].SquaresOverflow())
+                .Select(p => $"'{p.Name}' is bounded, but the sum of its squares is beyond the largest float32 number"),
+        ];
+        OptionException.ThrowIfAny("Parameters cannot be trained from their start values; freeze them (ParameterOptions.Freeze), or give "
+            + "others", problems);
+    }
 
     /// <summary>The user's own initial values over those of the file.</summary>
     private static void StartFrom(IReadOnlyDictionary<string, TensorData> given, Dictionary<string, TensorData> initial)

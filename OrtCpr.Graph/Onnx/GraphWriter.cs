@@ -131,7 +131,7 @@ internal static class GraphWriter
         return new TypeProto { TensorType = tensor };
     }
 
-    private static ModelProto WithoutGraph(this ModelProto model)
+    internal static ModelProto WithoutGraph(this ModelProto model)
     {
         GraphProto graph = model.Graph;
         FunctionProto[] functions = [.. model.Functions];

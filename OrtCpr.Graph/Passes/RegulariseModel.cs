@@ -20,6 +20,7 @@ internal static class RegulariseModel
         RefuseUnknownDomains(model, file.Name);
         ConstantsToInitializers.Run(model, file.Places);
         InlineBranches.Run(model);
+        LowerLinearModels.Run(model, file.Places);
         SparseOperands.Run(model.Graph);
         UpgradeOpset.Run(model);
         TimeFirst.Run(model.Graph);

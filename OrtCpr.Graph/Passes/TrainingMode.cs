@@ -19,6 +19,16 @@ public enum BatchNormalizationMode
 /// statistics, which ONNX's own training form updates by the way, are inputs and outputs of the graph.</summary>
 internal static class TrainingMode
 {
+    /// <summary>Whether a BatchNormalization of the file updates its statistics; before opset 14 a second output meant
+    /// that.</summary>
+    public static bool Trains(Onnx.Proto.NodeProto node, BatchNormalizationMode mode) => mode switch
+    {
+        BatchNormalizationMode.Training => true,
+        BatchNormalizationMode.Inference => false,
+        _ => node.Attribute.Any(a => a.Name == "training_mode" && a.I != 0)
+            || (node.Output.Count(o => o.Length > 0) > 1 && node.Attribute.All(a => a.Name != "training_mode")),
+    };
+
     /// <summary>Training form; the running statistics become inputs <c>&lt;name>.pending</c> and outputs
     /// <c>&lt;name>.pending.updated</c>.</summary>
     public static IReadOnlyList<RunningStatistic> ToTraining(OnnxModel model, BatchNormalizationMode mode, bool unbiased)

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -142,6 +143,36 @@ public sealed class TensorData
         long[] copy = TensorConversion.ToInt64s(this);
         GC.KeepAlive(this);
         return copy;
+    }
+
+    /// <summary>True when no element is NaN or infinite; of a floating type.</summary>
+    internal bool IsFinite() => Type == ElementType.Float ? LargestExponent() < 255 : ToDoubles().All(double.IsFinite);
+
+    /// <summary>True when the sum of the squares is beyond the largest float32 number; of a floating type and finite.</summary>
+    internal bool SquaresOverflow()
+    {
+        if (Type != ElementType.Float) return ToDoubles().Sum(v => v * v) > float.MaxValue;
+        // Each square is below 2^(2·(e − 126)); nearly always that is far enough from the end.
+        if ((2 * (LargestExponent() - 126)) + Math.Log2(Math.Max(1, ElementCount)) < 127) return false;
+        double sum = 0;
+        foreach (float value in AsSpan<float>()) sum += (double)value * value;
+        GC.KeepAlive(this);
+        return sum > float.MaxValue;
+    }
+
+    /// <summary>Of float32 numbers, as stored: 255 for NaN and infinities. Lanes are elements; reads 4 bytes an
+    /// element once.</summary>
+    private int LargestExponent()
+    {
+        ReadOnlySpan<uint> bits = MemoryMarshal.Cast<byte, uint>(Bytes.Span);
+        Vector<uint> mask = new(0x7F800000), lanes = Vector<uint>.Zero;
+        int i = 0;
+        for (; i + Vector<uint>.Count <= bits.Length; i += Vector<uint>.Count) lanes = Vector.Max(lanes, new Vector<uint>(bits[i..]) & mask);
+        uint largest = 0;
+        for (int lane = 0; lane < Vector<uint>.Count; lane++) largest = Math.Max(largest, lanes[lane]);
+        for (; i < bits.Length; i++) largest = Math.Max(largest, bits[i] & 0x7F800000);
+        GC.KeepAlive(this);
+        return (int)(largest >> 23);
     }
 
     /// <summary>Converts between Float, Double, Float16 and BFloat16, rounding once to nearest, ties to even; values

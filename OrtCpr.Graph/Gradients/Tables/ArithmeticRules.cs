@@ -19,7 +19,8 @@ internal static class ArithmeticRules
         ["Neg"] = (g, op, dy) => [-dy],
         ["Abs"] = (g, op, dy) => [dy * g.Sign(op.In(0))],
         ["Reciprocal"] = (g, op, dy) => [-(dy * (op.Out(0) * op.Out(0)))],
-        ["Sqrt"] = (g, op, dy) => [dy * 0.5 / op.Out(0)],
+        // 0 at 0, as for ReduceL2: what a sum of squares brings there is 0 times infinity.
+        ["Sqrt"] = (g, op, dy) => [g.Where(g.Equal(op.Out(0), 0), 0, dy * 0.5 / op.Out(0))],
         ["Exp"] = (g, op, dy) => [dy * op.Out(0)],
         ["Log"] = (g, op, dy) => [dy / op.In(0)],
         ["Pow"] = Pow,
@@ -90,6 +91,7 @@ internal static class ArithmeticRules
                 1 => g.Filled(1, x),
                 2 => x * 2,
                 3 => x * x * 3,
+                > 0 and < 1 => g.Where(g.Equal(x, 0), 0, g.Pow(x, k - 1) * k),
                 _ => g.Pow(x, k - 1) * k,
             };
             return [dy * slope, null];

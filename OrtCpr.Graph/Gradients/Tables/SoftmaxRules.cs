@@ -23,12 +23,17 @@ internal static class SoftmaxRules
     }
 
     /// <summary>y = softmax(x): dx = y·(dy − Σ y·dy) along the axis.</summary>
+    /// <remarks>A row that is masked as a whole is NaN. Where nothing comes back to it, since a Where replaced it, nothing
+    /// goes on.</remarks>
     public static Term InputGradient(GraphBuilder g, Term y, Term dy, int axis)
     {
-        Term weighted = y * dy;
-        return weighted - y * g.ReduceSum(weighted, true, axis);
+        Term weighted = g.Where(g.Equal(dy, 0), 0, y * dy);
+        return weighted - Unless0(g, g.ReduceSum(weighted, true, axis), y);
     }
 
+    private static Term Unless0(GraphBuilder g, Term sum, Term factor) => g.Where(g.Equal(sum, 0), 0, factor * sum);
+
     /// <summary>y = log softmax(x), p = softmax(x): dx = dy − p·Σ dy along the axis.</summary>
-    public static Term OfLogarithm(GraphBuilder g, Term p, Term dy, int axis) => dy - p * g.ReduceSum(dy, true, axis);
+    public static Term OfLogarithm(GraphBuilder g, Term p, Term dy, int axis) =>
+        dy - Unless0(g, g.ReduceSum(dy, true, axis), p);
 }

@@ -8,7 +8,7 @@ namespace OrtCpr.Kernels;
 /// cache: 8 bytes an element from and to memory forward, 12 backward. Sums are formed in float lanes over <see
 /// cref="Chunks.BlockLength"/> elements and go on in double. A chunk is some whole rows, whatever the number of
 /// threads. The result may be the memory of x, y or dy. A row whose maximum is −∞ becomes NaN, as in ONNX Runtime; NaN
-/// makes its row NaN.</remarks>
+/// makes its row NaN. Backward a NaN row whose dy is 0 throughout gives 0.</remarks>
 internal static unsafe class SoftmaxKernel
 {
     public static void Forward(float* x, float* y, nint rows, nint columns, ParallelLoop loop)
@@ -71,6 +71,11 @@ internal static unsafe class SoftmaxKernel
             double product = 0;
             for (nint i = 0; i < columns; i += Chunks.BlockLength)
                 product += Product(y + i, dy + i, nint.Min(Chunks.BlockLength, columns - i));
+            if (double.IsNaN(product) && !new Span<float>(dy, (int)columns).ContainsAnyExcept(0f))
+            {
+                new Span<float>(dx, (int)columns).Clear();
+                continue;
+            }
             Vector<float> mean = Vector.Create((float)product);
             nint j = 0;
             for (; j <= columns - Vector<float>.Count; j += Vector<float>.Count)
