@@ -12,16 +12,28 @@ namespace OrtCpr.Graph;
 /// <remarks>Thread-safe: each call works on its own copy.</remarks>
 public static class TrainingGraphBuilder
 {
+    /// <summary>Builds from a model file with the default options; external data are read from its folder.</summary>
+    /// <param name="path">The model file.</param>
+    /// <exception cref="OrtCprException">The file or the model is at fault; the message says what to do.</exception>
+    public static TrainingPlan Build(string path) => Build(path, null);
+
     /// <summary>Builds from a model file; external data are read from its folder.</summary>
+    /// <param name="path">The model file.</param>
+    /// <param name="options">What to build; null for the defaults.</param>
     /// <exception cref="OrtCprException">The file, the model or an option is at fault; the message says what to do.</exception>
-    public static TrainingPlan Build(string path, TrainingOptions? options = null) =>
+    public static TrainingPlan Build(string path, TrainingOptions? options) =>
         Build(ModelFile.Load(path), options ?? new TrainingOptions());
+
+    /// <summary>Builds from a model in memory with the default options.</summary>
+    /// <param name="model">The bytes of an ONNX file without external data.</param>
+    /// <exception cref="OrtCprException">The model is at fault; the message says what to do.</exception>
+    public static TrainingPlan Build(ReadOnlyMemory<byte> model) => Build(model, null);
 
     /// <summary>Builds from a model in memory.</summary>
     /// <param name="model">The bytes of an ONNX file without external data.</param>
-    /// <param name="options">What to build.</param>
+    /// <param name="options">What to build; null for the defaults.</param>
     /// <exception cref="OrtCprException">The model or an option is at fault; the message says what to do.</exception>
-    public static TrainingPlan Build(ReadOnlyMemory<byte> model, TrainingOptions? options = null) =>
+    public static TrainingPlan Build(ReadOnlyMemory<byte> model, TrainingOptions? options) =>
         Build(ModelFile.Load(model), options ?? new TrainingOptions());
 
     /// <summary>Builds from the rest of a stream.</summary>
@@ -101,8 +113,13 @@ public static class TrainingGraphBuilder
         };
     }
 
-    internal static BatchInput Describe(Value input, bool label) =>
-        new(input.Name, input.Type, input.Shape?.Select(d => d.ToString()).ToArray(), label);
+    internal static BatchInput Describe(Value input, bool label) => new()
+    {
+        Name = input.Name,
+        Type = input.Type,
+        Dimensions = input.Shape?.Select(d => d.ToString()).ToArray(),
+        IsLabel = label,
+    };
 
     /// <summary>Which tensors of the optimizer the training graphs read and write. Inputs of all graphs have the names
     /// of the model's tensors.</summary>

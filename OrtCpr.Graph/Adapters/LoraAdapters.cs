@@ -19,27 +19,29 @@ public static class LoraAdapters
 
     /// <summary>Adds adapters to a model.</summary>
     /// <param name="model">An ONNX file without external data, or with such that is not adapted.</param>
-    /// <param name="options">Null for the defaults.</param>
+    /// <param name="options">Rank, scaling and targets.</param>
     /// <returns>The model with adapters; it computes what it did before.</returns>
     /// <exception cref="OptionException">An option is out of range, or no weight fits the targets.</exception>
     /// <exception cref="ModelFormatException">The model can't be read, or has adapters already.</exception>
-    public static byte[] Attach(ReadOnlyMemory<byte> model, LoraOptions? options = null)
+    public static byte[] Attach(ReadOnlyMemory<byte> model, LoraOptions options)
     {
+        ArgumentNullException.ThrowIfNull(options);
         ModelFile file = ModelFile.Load(model);
-        return ModelFile.ToBytes(Attached(file, options ?? new LoraOptions()));
+        return ModelFile.ToBytes(Attached(file, options));
     }
 
     /// <summary>Adds adapters to a model file.</summary>
     /// <param name="modelPath">The model; external data stay where they are and are read from there.</param>
     /// <param name="targetPath">The model with adapters; replaced atomically.</param>
-    /// <param name="options">Null for the defaults.</param>
+    /// <param name="options">Rank, scaling and targets.</param>
     /// <exception cref="OptionException">An option is out of range, or no weight fits the targets.</exception>
     /// <exception cref="ModelFormatException">The model can't be read, or has adapters already.</exception>
     /// <exception cref="FileAccessException">A file can't be read or written.</exception>
-    public static void Attach(string modelPath, string targetPath, LoraOptions? options = null)
+    public static void Attach(string modelPath, string targetPath, LoraOptions options)
     {
+        ArgumentNullException.ThrowIfNull(options);
         using ModelFile file = ModelFile.Load(modelPath);
-        ModelFile.Save(Attached(file, options ?? new LoraOptions()), targetPath, source: file.Folder);
+        ModelFile.Save(Attached(file, options), targetPath, source: file.Folder);
     }
 
     /// <summary>Puts adapters into their weights, W + (α/r)·A·B, and takes them out of the graph. Adapters of quantised weights

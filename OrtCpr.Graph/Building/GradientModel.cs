@@ -34,10 +34,16 @@ public sealed class GradientModel
     /// <param name="path">The model file.</param>
     /// <param name="of">Floating outputs that take part.</param>
     /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
-    /// <param name="rules">Gradient rules; null for the built-in table.</param>
     /// <exception cref="OptionException">A name is not in the model.</exception>
     /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
-    public static GradientModel Build(string path, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null) =>
+    public static GradientModel Build(string path, IReadOnlyList<string> of, IReadOnlyList<string> wrt) => Build(path, of, wrt, null);
+
+    /// <param name="path">The model file.</param>
+    /// <param name="of">Floating outputs that take part.</param>
+    /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
+    /// <param name="rules">Gradient rules; null for the built-in table.</param>
+    /// <inheritdoc cref="Build(string, IReadOnlyList{string}, IReadOnlyList{string})"/>
+    public static GradientModel Build(string path, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules) =>
         Build(ModelFile.Load(path), of, wrt, rules);
 
     /// <summary>Differentiates a scalar output; the model gets no further input.</summary>
@@ -45,21 +51,50 @@ public sealed class GradientModel
     /// <param name="path">The model file.</param>
     /// <param name="of">A floating output of one element.</param>
     /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
-    /// <param name="rules">Gradient rules; null for the built-in table.</param>
     /// <exception cref="OptionException">A name is not in the model, or the output has more than one element.</exception>
     /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
-    public static GradientModel Build(string path, string of, IReadOnlyList<string> wrt, GradientRules? rules = null) =>
+    public static GradientModel Build(string path, string of, IReadOnlyList<string> wrt) => Build(path, of, wrt, null);
+
+    /// <param name="path">The model file.</param>
+    /// <param name="of">A floating output of one element.</param>
+    /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
+    /// <param name="rules">Gradient rules; null for the built-in table.</param>
+    /// <inheritdoc cref="Build(string, string, IReadOnlyList{string})"/>
+    public static GradientModel Build(string path, string of, IReadOnlyList<string> wrt, GradientRules? rules) =>
         Build(ModelFile.Load(path), [of], wrt, rules, scalar: true);
 
     /// <summary>Differentiates a scalar output of a model in memory.</summary>
-    /// <inheritdoc cref="Build(string, string, IReadOnlyList{string}, GradientRules?)"/>
-    public static GradientModel Build(ReadOnlyMemory<byte> model, string of, IReadOnlyList<string> wrt, GradientRules? rules = null) =>
+    /// <param name="model">The bytes of an ONNX file without external data.</param>
+    /// <param name="of">A floating output of one element.</param>
+    /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
+    /// <inheritdoc cref="Build(string, string, IReadOnlyList{string})"/>
+    public static GradientModel Build(ReadOnlyMemory<byte> model, string of, IReadOnlyList<string> wrt) => Build(model, of, wrt, null);
+
+    /// <summary>Differentiates a scalar output of a model in memory.</summary>
+    /// <param name="model">The bytes of an ONNX file without external data.</param>
+    /// <param name="of">A floating output of one element.</param>
+    /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
+    /// <param name="rules">Gradient rules; null for the built-in table.</param>
+    /// <inheritdoc cref="Build(string, string, IReadOnlyList{string})"/>
+    public static GradientModel Build(ReadOnlyMemory<byte> model, string of, IReadOnlyList<string> wrt, GradientRules? rules) =>
         Build(ModelFile.Load(model), [of], wrt, rules, scalar: true);
 
     /// <summary>Differentiates Σ cotangent·output over outputs of a model in memory.</summary>
-    /// <inheritdoc cref="Build(string, IReadOnlyList{string}, IReadOnlyList{string}, GradientRules?)"/>
+    /// <param name="model">The bytes of an ONNX file without external data.</param>
+    /// <param name="of">Floating outputs that take part.</param>
+    /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
+    /// <inheritdoc cref="Build(string, IReadOnlyList{string}, IReadOnlyList{string})"/>
+    public static GradientModel Build(ReadOnlyMemory<byte> model, IReadOnlyList<string> of, IReadOnlyList<string> wrt) =>
+        Build(model, of, wrt, null);
+
+    /// <summary>Differentiates Σ cotangent·output over outputs of a model in memory.</summary>
+    /// <param name="model">The bytes of an ONNX file without external data.</param>
+    /// <param name="of">Floating outputs that take part.</param>
+    /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
+    /// <param name="rules">Gradient rules; null for the built-in table.</param>
+    /// <inheritdoc cref="Build(string, IReadOnlyList{string}, IReadOnlyList{string})"/>
     public static GradientModel Build(ReadOnlyMemory<byte> model, IReadOnlyList<string> of, IReadOnlyList<string> wrt,
-        GradientRules? rules = null) =>
+        GradientRules? rules) =>
         Build(ModelFile.Load(model), of, wrt, rules);
 
     internal static GradientModel Build(ModelFile file, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules = null,

@@ -5,7 +5,7 @@ namespace OrtCpr.Graph.Losses;
 
 /// <summary>A loss of each element of an output against a target of the same type and shape.</summary>
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
-public abstract record ElementLoss(Reduction Reduction = Reduction.Mean) : Loss
+public abstract record ElementLoss(Reduction Reduction) : Loss
 {
     /// <summary>Name of the input with the targets, of the output's type and shape. Default <c>target</c>.</summary>
     public string TargetName { get; init; } = "target";

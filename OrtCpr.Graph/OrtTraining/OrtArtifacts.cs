@@ -53,9 +53,15 @@ internal sealed class OrtArtifacts
         };
     }
 
-    private static ParameterInfo Describe(OrtParameter p) => new(
-        p.Name, p.Type, p.Dimensions, p.Trainable ? ParameterRole.Other : ParameterRole.Constant, p.Trainable, false, 0,
-        p.Trainable ? "requires_grad of the artifacts" : "frozen in the artifacts");
+    private static ParameterInfo Describe(OrtParameter p) => new()
+    {
+        Name = p.Name,
+        Type = p.Type,
+        Dimensions = p.Dimensions,
+        Role = p.Trainable ? ParameterRole.Other : ParameterRole.Constant,
+        Trained = p.Trainable,
+        Reason = p.Trainable ? "requires_grad of the artifacts" : "frozen in the artifacts",
+    };
 
     // Running statistics change with each training step, as in the genuine runtime; frozen parameters are kept beside the trained ones.
     private void AddUses(

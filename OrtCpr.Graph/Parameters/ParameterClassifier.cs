@@ -55,10 +55,20 @@ internal sealed class ParameterClassifier
         if (!trained)
         {
             ParameterRole kept = _uses.IsRunningStatistic(p) ? ParameterRole.RunningStatistic : ParameterRole.Constant;
-            return new(p.Name, p.Type, p.Data!.Dimensions, kept, false, false, 0, reason);
+            return new() { Name = p.Name, Type = p.Type, Dimensions = p.Data!.Dimensions, Role = kept, Trained = false, Reason = reason };
         }
         (bool constrained, string why) = IsConstrained(p, role);
-        return new(p.Name, p.Type, p.Data!.Dimensions, role, true, constrained, _optimizer.GroupOf(p.Name) ?? 0, $"{roleReason}; {why}");
+        return new()
+        {
+            Name = p.Name,
+            Type = p.Type,
+            Dimensions = p.Data!.Dimensions,
+            Role = role,
+            Trained = true,
+            Constrained = constrained,
+            Group = _optimizer.GroupOf(p.Name) ?? 0,
+            Reason = $"{roleReason}; {why}",
+        };
     }
 
     private (bool, string) IsTrained(Value p)

@@ -23,17 +23,32 @@ public enum ParameterRole
 }
 
 /// <summary>One floating initializer of the model and what training does with it.</summary>
-/// <param name="Name">Name in the model.</param>
-/// <param name="Type">Element type that training works in.</param>
-/// <param name="Dimensions">Shape.</param>
-/// <param name="Role">What it is, by its use in the graph.</param>
-/// <param name="Trained">Whether training changes it.</param>
-/// <param name="Constrained">Whether bounds and weight decay apply.</param>
-/// <param name="Group">Index of its optimizer group.</param>
-/// <param name="Reason">Why trained or not, and why constrained or not.</param>
-public sealed record ParameterInfo(string Name, ElementType Type, IReadOnlyList<long> Dimensions, ParameterRole Role, bool Trained,
-    bool Constrained, int Group, string Reason)
+public sealed record ParameterInfo
 {
+    /// <summary>Name in the model.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Element type that training works in.</summary>
+    public required ElementType Type { get; init; }
+
+    /// <summary>Shape.</summary>
+    public required IReadOnlyList<long> Dimensions { get; init; }
+
+    /// <summary>What it is, by its use in the graph.</summary>
+    public required ParameterRole Role { get; init; }
+
+    /// <summary>Whether training changes it.</summary>
+    public required bool Trained { get; init; }
+
+    /// <summary>Whether bounds and weight decay apply.</summary>
+    public bool Constrained { get; init; }
+
+    /// <summary>Index of its optimizer group.</summary>
+    public int Group { get; init; }
+
+    /// <summary>Why trained or not, and why constrained or not.</summary>
+    public required string Reason { get; init; }
+
     /// <summary>Number of elements.</summary>
     public long ElementCount => Dimensions.Aggregate(1L, (n, d) => n * d);
 }

@@ -1,13 +1,21 @@
 namespace OrtCpr.Graph;
 
 /// <summary>An input that the caller feeds with each batch.</summary>
-/// <param name="Name">Graph input.</param>
-/// <param name="Type">Element type.</param>
-/// <param name="Dimensions">Shape as text per dimension: a number, a symbol (equal symbols mean equal sizes), or
-/// <c>?</c>; null when the rank is unknown.</param>
-/// <param name="IsLabel">True for inputs that the loss added.</param>
-public sealed record BatchInput(string Name, ElementType Type, IReadOnlyList<string>? Dimensions, bool IsLabel)
+public sealed record BatchInput
 {
+    /// <summary>Graph input.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Element type.</summary>
+    public required ElementType Type { get; init; }
+
+    /// <summary>Shape as text per dimension: a number, a symbol (equal symbols mean equal sizes), or <c>?</c>; null when
+    /// the rank is unknown.</summary>
+    public IReadOnlyList<string>? Dimensions { get; init; }
+
+    /// <summary>True for inputs that the loss added.</summary>
+    public bool IsLabel { get; init; }
+
     /// <inheritdoc/>
     public override string ToString() => $"'{Name}' {Type}[{(Dimensions is null ? "…" : string.Join(',', Dimensions))}]";
 }

@@ -100,7 +100,7 @@ public sealed class LoraAdaptersTests
         StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() =>
             LoraAdapters.Merge(folder["body.onnx"], folder["x.onnx"])).Message, "has no adapters");
         StringAssert.Contains(Assert.ThrowsExactly<ModelFormatException>(() =>
-            LoraAdapters.Attach(folder["adapted.onnx"], folder["x.onnx"])).Message, "has adapters already");
+            LoraAdapters.Attach(folder["adapted.onnx"], folder["x.onnx"], new LoraOptions())).Message, "has adapters already");
     }
 
     // 4-bit weights of MatMulNBits: K = 32 inputs, N = 3 outputs, one block of 32, two numbers a byte.
@@ -153,7 +153,8 @@ public sealed class LoraAdaptersTests
         Value h = g.Op("MatMul", [g.Gather(table, ids), TestModels.Weight(graph, "own", 4, 4)]);
         graph.Outputs.Add(g.Named(g.Op("MatMul", [h, g.Op("Transpose", [table])]), "logits"));
         byte[] bytes = GraphWriter.ToBytes(model);
-        Assert.HasCount(2 + 3, ModelFile.Load(LoraAdapters.Attach(bytes)).Proto.Graph.Initializer, "the table is read by Gather too");
+        byte[] adapted = LoraAdapters.Attach(bytes, new LoraOptions());
+        Assert.HasCount(2 + 3, ModelFile.Load(adapted).Proto.Graph.Initializer, "the table is read by Gather too");
         StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() =>
             LoraAdapters.Attach(bytes, new LoraOptions { Targets = ["table"] })).Message, "There are: own");
         string message = Assert.ThrowsExactly<OptionException>(() =>

@@ -18,7 +18,7 @@ public sealed class TrainingCheckpointTests
     {
         var driver = new TrainingDriver(TrainingGraphBuilder.Build(model ?? TestModels.BatchNormalized(),
             new TrainingOptions { Optimizer = optimizer ?? Inflection() }), new DriverOptions { Threads = 1 });
-        driver.SetSchedule(new CosineSchedule(40, 4, 0.1));
+        driver.SetSchedule(Schedule.Cosine(40, 4, 0.1));
         return driver;
     }
 

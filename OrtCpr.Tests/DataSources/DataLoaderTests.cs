@@ -9,9 +9,12 @@ namespace OrtCpr.Tests.DataSources;
 public sealed class DataLoaderTests
 {
     private static readonly BatchInput[] Inputs =
-        [new("x", ElementType.Float, ["batch", "2"], false), new("labels", ElementType.Int64, ["batch"], true)];
+    [
+        new() { Name = "x", Type = ElementType.Float, Dimensions = ["batch", "2"] },
+        new() { Name = "labels", Type = ElementType.Int64, Dimensions = ["batch"], IsLabel = true },
+    ];
 
-    private static TensorSource Source(int count) => new(new Dictionary<string, TensorData>
+    private static DataSource Source(int count) => DataSource.FromTensors(new Dictionary<string, TensorData>
     {
         ["x"] = TensorData.From<float>([.. Enumerable.Range(0, 2 * count).Select(i => (float)i)], count, 2),
         ["labels"] = TensorData.From<long>([.. Enumerable.Range(0, count).Select(i => (long)i)], count),
@@ -68,19 +71,23 @@ public sealed class DataLoaderTests
     [TestMethod]
     public void Types_AndShapes_AreConverted()
     {
-        var source = new TensorSource(new Dictionary<string, TensorData>
+        var source = DataSource.FromTensors(new Dictionary<string, TensorData>
         {
             ["pixels"] = TensorData.From<byte>([0, 1, 2, 255, 4, 5, 6, 7], 2,
             4),
             ["class"] = TensorData.From<byte>([3, 200], 2)
         });
-        BatchInput[] inputs = [new("image", ElementType.Float, ["n", "1", "2", "2"], false), new("labels", ElementType.Int64, ["n"], true)];
+        BatchInput[] inputs =
+        [
+            new() { Name = "image", Type = ElementType.Float, Dimensions = ["n", "1", "2", "2"] },
+            new() { Name = "labels", Type = ElementType.Int64, Dimensions = ["n"], IsLabel = true },
+        ];
         var loader = new DataLoader(source, inputs,
             new DataLoaderOptions
             {
                 Shuffle = false,
                 Columns = new Dictionary<string, string> { ["labels"] = "class" }.ToImmutableDictionary(),
-                Transforms = Transforms("pixels", new Scale())
+                Transforms = Transforms("pixels", Transform.Scale())
             });
         using Batch batch = loader.Batches().Single();
         TensorData image = Device.ReadOnHost(batch.Tensors["image"]);
@@ -96,14 +103,15 @@ public sealed class DataLoaderTests
     public void WhatDoesNotFit_IsNamedAllAtOnce()
     {
         BatchInput[] inputs =
-            [new("x", ElementType.Float, ["n", "3"], false), new("z", ElementType.Float, ["n", "2"], false),
-            new("labels", ElementType.Float, ["n"], true)];
+            [new() { Name = "x", Type = ElementType.Float, Dimensions = ["n", "3"] },
+            new() { Name = "z", Type = ElementType.Float, Dimensions = ["n", "2"] },
+            new() { Name = "labels", Type = ElementType.Float, Dimensions = ["n"], IsLabel = true }];
         string message = Assert.ThrowsExactly<DataFileException>(() => new DataLoader(Source(3), inputs)).Message;
         StringAssert.Contains(message, "does not have the shape of 'x'");
         StringAssert.Contains(message, "no column is input 'z'");
         Assert.ThrowsExactly<OptionException>(() => new DataLoader(Source(3), Inputs, new DataLoaderOptions { BatchSize = 0 }));
         Assert.ThrowsExactly<OptionException>(() =>
-            new DataLoader(Source(3), Inputs, new DataLoaderOptions { Transforms = Transforms("x", new RandomCrop()) }));
+            new DataLoader(Source(3), Inputs, new DataLoaderOptions { Transforms = Transforms("x", Transform.RandomCrop()) }));
         StringAssert.Contains(Assert.ThrowsExactly<DataFileException>(() =>
             new DataLoader(Source(3), Inputs, new DataLoaderOptions { BatchSize = 4, DropLast = true })).Message, "no batch of 4");
     }
@@ -168,7 +176,7 @@ public sealed class DataLoaderTests
     public void Fit_ByALoader_GoesOnInsideAnEpoch()
     {
         using var folder = new TemporaryFolder();
-        var source = new TensorSource(new Dictionary<string, TensorData>
+        var source = DataSource.FromTensors(new Dictionary<string, TensorData>
         {
             ["x"] = TensorData.From<float>(Functions.FunctionRun.Values(80, 1), 20, 4),
             ["labels"] = TensorData.From<long>([.. Enumerable.Range(0, 20).Select(i => i % 3L)], 20),

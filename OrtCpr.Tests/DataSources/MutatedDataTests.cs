@@ -43,12 +43,12 @@ public sealed class MutatedDataTests
     [TestMethod]
     public void Cifar() =>
         OfFile("train.bin", [.. Enumerable.Range(0, 2 * 3074).Select(i => (byte)(i % 3074 == 0 ? 3 : i % 19))], path =>
-        CifarSource.FromFiles([path], 100).Dispose());
+        CifarSource.OfFiles([path], 100).Dispose());
 
     [TestMethod]
     public void Tokens() => OfFile("t.bin", [.. Enumerable.Range(0, 40).Select(i => (byte)i)], path =>
     {
-        using TokenSource source = TokenSource.FromFile(path, 8);
+        using DataSource source = DataSource.FromTokenFile(path, 8);
         byte[] target = new byte[64];
         for (long row = 0; row < source.Count; row++) source.Read(1, row, target);
     });

@@ -59,7 +59,7 @@ public sealed class ReaderTests
         using var folder = new TemporaryFolder();
         File.WriteAllBytes(folder["x.npy"],
             Npy(Header("<f4", "3, 2"), [.. new float[] { 1, 2, 3, 4, 5, 6 }.SelectMany(BitConverter.GetBytes)], version));
-        using TensorSource source = TensorSource.FromNumpy(folder["x.npy"]);
+        using DataSource source = DataSource.FromNumpy(folder["x.npy"]);
         Assert.AreEqual(3, source.Count);
         Assert.AreEqual(new DataColumn("x", ElementType.Float, [2]).ToString(), source.Columns[0].ToString());
         CollectionAssert.AreEqual(new double[] { 3, 4 }, Example(source, "x", 1));
@@ -73,7 +73,7 @@ public sealed class ReaderTests
             Npz(("image.npy", Npy(Header("|u1", "2, 1, 3"), [1, 2, 3, 4, 5, 250])),
             ("label.npy", Npy(Header("<i8", "2,", "True"), [.. BitConverter.GetBytes(7L), .. BitConverter.GetBytes(-1L)])),
             ("readme.txt", [1])));
-        using TensorSource source = TensorSource.FromNumpy(folder["all.npz"]);
+        using DataSource source = DataSource.FromNumpy(folder["all.npz"]);
         CollectionAssert.AreEqual(new double[] { 4, 5, 250 }, Example(source, "image", 1));
         CollectionAssert.AreEqual(new double[] { -1 }, Example(source, "label", 1));
     }
@@ -109,7 +109,7 @@ public sealed class ReaderTests
                 ["x"] = TensorData.From<float>([1, 2, 3, 4], 2, 2),
                 ["y"] = TensorData.From<long>([5, 6], 2)
             });
-        using (TensorSource source = TensorSource.FromSafetensors(folder["x.safetensors"]))
+        using (DataSource source = DataSource.FromSafetensors(folder["x.safetensors"]))
         {
             CollectionAssert.AreEqual(new double[] { 3, 4 },
             Example(source, "x", 1));
@@ -122,7 +122,7 @@ public sealed class ReaderTests
         Refused<DataFileException>(() => Make(new Dictionary<string, TensorData>()), "no tensor");
     }
 
-    private static void Make(Dictionary<string, TensorData> tensors) => new TensorSource(tensors).Dispose();
+    private static void Make(Dictionary<string, TensorData> tensors) => DataSource.FromTensors(tensors).Dispose();
 
     private static byte[] Record(params byte[] labels) => [.. labels, .. Enumerable.Range(0, 3072).Select(i => (byte)(i + labels[^1]))];
 
@@ -131,14 +131,14 @@ public sealed class ReaderTests
     {
         using var folder = new TemporaryFolder();
         for (int i = 1; i <= 5; i++) File.WriteAllBytes(folder[$"data_batch_{i}.bin"], [.. Record((byte)i), .. Record((byte)(i + 1))]);
-        using (CifarSource ten = CifarSource.FromFolder(folder.FolderPath, training: true))
+        using (DataSource ten = DataSource.FromCifar(folder.FolderPath, training: true))
         {
-            Assert.AreEqual((10, 10L), (ten.Classes, ten.Count));
+            Assert.AreEqual(10, ten.Count);
             CollectionAssert.AreEqual(new double[] { 4 }, Example(ten, "label", 5), "the second record of the third file");
             Assert.AreEqual(3.0, Example(ten, "image", 5)[255]);
         }
         File.WriteAllBytes(folder["test.bin"], [.. Record(19, 99), .. Record(3, 7)]);
-        using CifarSource hundred = CifarSource.FromFolder(folder.FolderPath, training: false);
+        using DataSource hundred = DataSource.FromCifar(folder.FolderPath, training: false);
         CollectionAssert.AreEqual(new double[] { 7 }, Example(hundred, "label", 1));
         CollectionAssert.AreEqual(new double[] { 19 }, Example(hundred, "coarse_label", 0));
     }
@@ -147,14 +147,14 @@ public sealed class ReaderTests
     public void Cifar_WhatIsWrong()
     {
         using var folder = new TemporaryFolder();
-        Refused<DataFileException>(() => CifarSource.FromFolder(folder.FolderPath, true), "neither train.bin", "data_batch_1.bin");
+        Refused<DataFileException>(() => DataSource.FromCifar(folder.FolderPath, true), "neither train.bin", "data_batch_1.bin");
         File.WriteAllBytes(folder["data_batch_1.bin"], Record(1));
-        Refused<DataFileException>(() => CifarSource.FromFolder(folder.FolderPath, true), "lacks data_batch_2.bin");
+        Refused<DataFileException>(() => DataSource.FromCifar(folder.FolderPath, true), "lacks data_batch_2.bin");
         File.WriteAllBytes(folder["train.bin"], Record(1, 2)[..3000]);
-        Refused<DataFileException>(() => CifarSource.FromFolder(folder.FolderPath, true), folder["train.bin"], "offset 0",
+        Refused<DataFileException>(() => DataSource.FromCifar(folder.FolderPath, true), folder["train.bin"], "offset 0",
             "records of 3074 bytes");
         File.WriteAllBytes(folder["train.bin"], [.. Record(1, 2), .. Record(1, 100)]);
-        Refused<DataFileException>(() => CifarSource.FromFolder(folder.FolderPath, true), "offset 3074: label 100");
+        Refused<DataFileException>(() => DataSource.FromCifar(folder.FolderPath, true), "offset 3074: label 100");
     }
 
     [TestMethod]
@@ -168,7 +168,7 @@ public sealed class ReaderTests
             2, 9, 5]);
         }
 
-        using TensorSource pair = IdxFile.ReadPair(folder["images"], folder["labels.gz"]);
+        using DataSource pair = DataSource.FromIdx(folder["images"], folder["labels.gz"]);
         CollectionAssert.AreEqual(new double[] { 3, 4 }, Example(pair, "image", 1));
         CollectionAssert.AreEqual(new double[] { 5 }, Example(pair, "label", 1));
         File.WriteAllBytes(folder["floats"], [0, 0, 0x0D, 1, 0, 0, 0, 1, 0x3F, 0xC0, 0, 0]);
@@ -187,16 +187,17 @@ public sealed class ReaderTests
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["a.csv"],
             "width,colour,\"the, name\",species\n1.5,red,7,setosa\n-2e1,\"blue\",8,\"virg\"\"inica\"\n3,red,9,setosa\n");
-        using CsvSource source = CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "species", Categorical = ["colour"] });
+        using DataSource source = DataSource.FromCsv(folder["a.csv"], new CsvOptions { Label = "species", Categorical = ["colour"] });
         CollectionAssert.AreEqual(new double[] { -20, 1, 8 }, Example(source, "features", 1));
         CollectionAssert.AreEqual(new double[] { 1 }, Example(source, "label", 1));
-        CollectionAssert.AreEqual(new[] { "setosa", "virg\"inica" }, source.ClassNames);
+        CollectionAssert.AreEqual(new[] { "setosa", "virg\"inica" }, source.Columns[1].ClassNames);
+        CollectionAssert.AreEqual(new[] { "width", "colour", "the, name" }, source.Columns[0].ElementNames);
         Assert.AreEqual(ElementType.Int64, source.Columns[1].Type);
-        using CsvSource numbers = CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "width", Features = ["the, name"] });
+        using DataSource numbers = DataSource.FromCsv(folder["a.csv"], new CsvOptions { Label = "width", Features = ["the, name"] });
         CollectionAssert.AreEqual(new double[] { 1.5 }, Example(numbers, "label", 0));
         Assert.AreEqual(ElementType.Float, numbers.Columns[1].Type);
         File.WriteAllText(folder["b.csv"], "x;y\r\n1;0\r\n2;1\r\n");
-        using CsvSource semicolons = CsvSource.Read(folder["b.csv"], new CsvOptions { Label = "y" });
+        using DataSource semicolons = DataSource.FromCsv(folder["b.csv"], new CsvOptions { Label = "y" });
         CollectionAssert.AreEqual(new double[] { 2 }, Example(semicolons, "features", 1));
     }
 
@@ -205,18 +206,18 @@ public sealed class ReaderTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["a.csv"], "x,y,z\n1,2,a\n1,,b\nthree,2,c\n1,2\n1,2,\n");
-        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "z" }), folder["a.csv"],
+        Refused<DataFileException>(() => DataSource.FromCsv(folder["a.csv"], new CsvOptions { Label = "z" }), folder["a.csv"],
             "line 3, column 'y': expected a number, found nothing",
             "line 4, column 'x': expected a number, found 'three'", "line 5: 2 cells, expected 3",
                 "line 6, column 'z': the label is missing");
-        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "w", Features = ["v"] }),
+        Refused<DataFileException>(() => DataSource.FromCsv(folder["a.csv"], new CsvOptions { Label = "w", Features = ["v"] }),
             "no column 'v', 'w'; there are 'x', 'y', 'z'");
-        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"], new CsvOptions { Label = "z", Features = ["x"], Classes = ["a"] }),
-            "line");
+        CsvOptions unknown = new() { Label = "z", Features = ["x"], Classes = ["a"] };
+        Refused<DataFileException>(() => DataSource.FromCsv(folder["a.csv"], unknown), "line");
         File.WriteAllText(folder["a.csv"], "x,y\n");
-        Refused<DataFileException>(() => CsvSource.Read(folder["a.csv"]), "no line after the header");
+        Refused<DataFileException>(() => DataSource.FromCsv(folder["a.csv"]), "no line after the header");
         File.WriteAllText(folder["a.csv"], "");
-        Assert.ThrowsExactly<DataFileException>(() => CsvSource.Read(folder["a.csv"]));
+        Assert.ThrowsExactly<DataFileException>(() => DataSource.FromCsv(folder["a.csv"]));
     }
 
     [TestMethod]
@@ -225,19 +226,19 @@ public sealed class ReaderTests
         using var folder = new TemporaryFolder();
         File.WriteAllBytes(folder["t.bin"],
             [.. Enumerable.Range(65530, 6).Concat(Enumerable.Range(0, 5)).SelectMany(i => BitConverter.GetBytes((ushort)i))]);
-        using TokenSource apart = TokenSource.FromFile(folder["t.bin"], 3);
-        Assert.AreEqual((3L, 11L, 65535L), (apart.Count, apart.TokenCount, apart.HighestToken));
+        using DataSource apart = DataSource.FromTokenFile(folder["t.bin"], 3);
+        Assert.AreEqual(3, apart.Count);
         CollectionAssert.AreEqual(new double[] { 65533, 65534, 65535 }, Example(apart, "tokens", 1));
         CollectionAssert.AreEqual(new double[] { 65534, 65535, 0 }, Example(apart, "labels", 1));
-        using TokenSource each = TokenSource.FromFile(folder["t.bin"], 3, stride: 1);
+        using DataSource each = DataSource.FromTokenFile(folder["t.bin"], 3, stride: 1);
         Assert.AreEqual(8, each.Count);
         CollectionAssert.AreEqual(new double[] { 2, 3, 4 }, Example(each, "labels", 7));
-        using TokenSource wide = TokenSource.FromTokens([70000, 1, 2], 2);
+        using DataSource wide = DataSource.FromTokens([70000, 1, 2], 2);
         CollectionAssert.AreEqual(new double[] { 70000, 1 }, Example(wide, "tokens", 0));
-        Refused<DataFileException>(() => TokenSource.FromFile(folder["t.bin"], 11), "11 tokens; expected at least 12");
-        Refused<DataFileException>(() => TokenSource.FromFile(folder["t.bin"], 3, width: 4), "22 bytes are no whole tokens of 4 bytes");
-        Refused<DataFileException>(() => TokenSource.FromTokens([1, -1, 2], 1), "Token 1 is -1");
-        Refused<OptionException>(() => TokenSource.FromFile(folder["t.bin"], 3, width: 3), folder["t.bin"],
+        Refused<DataFileException>(() => DataSource.FromTokenFile(folder["t.bin"], 11), "11 tokens; expected at least 12");
+        Refused<DataFileException>(() => DataSource.FromTokenFile(folder["t.bin"], 3, width: 4), "22 bytes are no whole tokens of 4 bytes");
+        Refused<DataFileException>(() => DataSource.FromTokens([1, -1, 2], 1), "Token 1 is -1");
+        Refused<OptionException>(() => DataSource.FromTokenFile(folder["t.bin"], 3, width: 3), folder["t.bin"],
             "tokens of 3 bytes; expected 2 or 4");
     }
 

@@ -21,7 +21,7 @@ public sealed class TransformTests
     [TestMethod]
     public void RandomCrop_IsAPartOfTheReflection()
     {
-        var crop = new RandomCrop(2);
+        var crop = Transform.RandomCrop(2);
         crop.Check(Shape);
         var seen = new HashSet<(int, int)>();
         for (int i = 0; i < 400; i++)
@@ -35,7 +35,7 @@ public sealed class TransformTests
             seen.UnionWith(places);
         }
         Assert.HasCount(25, seen, "every place comes up");
-        Assert.ThrowsExactly<OptionException>(() => new RandomCrop(3).Check(Shape));
+        Assert.ThrowsExactly<OptionException>(() => Transform.RandomCrop(3).Check(Shape));
     }
 
     [TestMethod]
@@ -45,7 +45,7 @@ public sealed class TransformTests
         for (int i = 0; i < 1000; i++)
         {
             float[] image = Image;
-            new RandomHorizontalFlip().Apply(image, Shape, SplitMix64.For(2, i));
+            Transform.RandomHorizontalFlip().Apply(image, Shape, SplitMix64.For(2, i));
             if (image[0] == 1) CollectionAssert.AreEqual(Image, image);
             else CollectionAssert.AreEqual(new float[] { 3, 2, 1, 6, 5, 4, 9, 8, 7 }, image);
             flipped += image[0] == 1 ? 0 : 1;
@@ -58,14 +58,14 @@ public sealed class TransformTests
     public void NormalizeAndScale()
     {
         float[] image = [0, 255, 51, 102];
-        new Scale().Apply(image, [2, 1, 2], SplitMix64.For(0, 0));
-        var normalize = new Normalize([0.5f, 0.2f], [0.5f, 0.1f]);
+        Transform.Scale().Apply(image, [2, 1, 2], SplitMix64.For(0, 0));
+        var normalize = Transform.Normalize([0.5f, 0.2f], [0.5f, 0.1f]);
         normalize.Check([2, 1, 2]);
         normalize.Apply(image, [2, 1, 2], SplitMix64.For(0, 0));
         float[] expected = [-1, 1, 0, 2];
         for (int i = 0; i < 4; i++) Assert.AreEqual(expected[i], image[i], 1e-5);
         Assert.ThrowsExactly<OptionException>(() => normalize.Check([3, 1, 2]));
-        Assert.ThrowsExactly<OptionException>(() => new Normalize([0], [0]).Check([1, 1, 1]));
-        Assert.ThrowsExactly<OptionException>(() => new RandomHorizontalFlip().Check([4]));
+        Assert.ThrowsExactly<OptionException>(() => Transform.Normalize([0], [0]).Check([1, 1, 1]));
+        Assert.ThrowsExactly<OptionException>(() => Transform.RandomHorizontalFlip().Check([4]));
     }
 }

@@ -77,7 +77,7 @@ public sealed class ArtifactsFolderTests
     {
         using var folder = new TemporaryFolder();
         using TrainingDriver whole = Create(), first = Create();
-        foreach (TrainingDriver driver in new[] { whole, first }) driver.SetSchedule(new CosineSchedule(20, 2), 1);
+        foreach (TrainingDriver driver in new[] { whole, first }) driver.SetSchedule(Schedule.Cosine(20, 2), 1);
         Steps(whole, 0, 8);
         Steps(first, 0, 4);
         ArtifactsFolder.Save(first, folder["job"], new TrainingProgress { Epoch = 3 });

@@ -85,7 +85,7 @@ public sealed class DriverVerbTests
     public void WeightDecay_CanBeScheduled()
     {
         using TrainingDriver driver = Create();
-        driver.Optimizer.SetSchedule(new StepSchedule(1, 0.5), scalar: "weight_decay");
+        driver.Optimizer.SetSchedule(Schedule.Step(1, 0.5), scalar: "weight_decay");
         Assert.AreEqual(0.1, driver.Optimizer.GetScalar("weight_decay"), 1e-12);
         Step(driver);
         Step(driver);
@@ -93,8 +93,8 @@ public sealed class DriverVerbTests
         Assert.AreEqual(1e-2, driver.Optimizer.GetLearningRate(), 1e-12);
         StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Optimizer.SetSchedule(null, scalar: "momentum")).Message,
             "it has: learning_rate, weight_decay");
-        Assert.ThrowsExactly<OptionException>(() => driver.SetSchedule(new StepSchedule(0)));
-        Assert.ThrowsExactly<DriverException>(() => driver.SetSchedule(new StepSchedule(1), 3));
+        Assert.ThrowsExactly<OptionException>(() => driver.SetSchedule(Schedule.Step(0)));
+        Assert.ThrowsExactly<DriverException>(() => driver.SetSchedule(Schedule.Step(1), 3));
     }
 
     // Checkpoints written by a driver whose scheduler was advanced by hand hold a count of its own.
@@ -103,7 +103,7 @@ public sealed class DriverVerbTests
     {
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = Create(), other = Create();
-        driver.SetSchedule(new LinearSchedule(6, 2));
+        driver.SetSchedule(Schedule.Linear(6, 2));
         driver.Optimizer.SetLearningRate(0.8);
         driver.Optimizer.Scalars.StepsAhead = 3;
         TrainingCheckpoint.Save(driver, folder["c.safetensors"]);
@@ -111,7 +111,7 @@ public sealed class DriverVerbTests
         Assert.AreEqual(0.6, other.Optimizer.GetLearningRate(), 1e-12);
         Step(other);
         Assert.AreEqual(0.4, other.Optimizer.GetLearningRate(), 1e-12);
-        other.SetSchedule(new LinearSchedule(6, 2));
+        other.SetSchedule(Schedule.Linear(6, 2));
         Assert.AreEqual(0.4, other.Optimizer.GetLearningRate(), 1e-12, "a new schedule follows the optimizer's own count");
     }
 
@@ -119,7 +119,7 @@ public sealed class DriverVerbTests
     public void Plateau_HearsTheMetric()
     {
         using TrainingDriver driver = Create();
-        driver.SetSchedule(new PlateauSchedule(0.1, 0));
+        driver.SetSchedule(Schedule.Plateau(0.1, 0));
         driver.Optimizer.ReportMetric(1);
         Assert.AreEqual(1e-2, driver.Optimizer.GetLearningRate(), 1e-12);
         driver.Optimizer.ReportMetric(1);

@@ -32,12 +32,12 @@ public sealed class FitFailureTests
         using TrainingDriver driver = FitTests.Create();
         Fragile[] callbacks = [new(false), new(false), new(true), new(false)];
         Assert.ThrowsExactly<InvalidOperationException>(() =>
-            new Trainer(driver).Fit(FitTests.Batches, new FitOptions { Callbacks = [.. callbacks] }));
+            new Trainer(driver).Fit(FitTests.Epochs, new FitOptions { Callbacks = [.. callbacks] }));
         CollectionAssert.AreEqual(new[] { 1, 1, 1, 0 }, callbacks.Select(c => c.Ended).ToArray());
         callbacks = [new(false, failsToEnd: true), new(false)];
         Assert.AreEqual("end",
             Assert.ThrowsExactly<InvalidOperationException>(() =>
-            new Trainer(driver).Fit(FitTests.Batches, new FitOptions { Callbacks = [.. callbacks] })).Message);
+            new Trainer(driver).Fit(FitTests.Epochs, new FitOptions { Callbacks = [.. callbacks] })).Message);
         Assert.AreEqual(1, callbacks[1].Ended);
     }
 
@@ -50,7 +50,8 @@ public sealed class FitFailureTests
             yield return new Batch().Add("x", Enumerable.Repeat(float.NaN, 8).ToArray(), 2, 4).Add("labels", new long[2], 2);
             foreach (Batch batch in FitTests.Batches(epoch)) yield return batch;
         }
-        EpochReport expected = new Trainer(clean).Fit(FitTests.Batches).Epochs[0], found = new Trainer(driver).Fit(WithNaN).Epochs[0];
+        EpochReport expected = new Trainer(clean).Fit(FitTests.Epochs).Epochs[0],
+            found = new Trainer(driver).Fit(BatchSource.From(WithNaN)).Epochs[0];
         Assert.AreEqual(1, found.SkippedSteps);
         Assert.AreEqual(expected.Loss, found.Loss, 1e-12);
         Assert.AreEqual(0, expected.SkippedSteps);
@@ -74,7 +75,7 @@ public sealed class FitFailureTests
                 }
             });
         string message = Assert.ThrowsExactly<CheckpointException>(() =>
-            new Trainer(driver).Fit(FitTests.Batches, new FitOptions { Checkpoint = checkpoint })).Message;
+            new Trainer(driver).Fit(FitTests.Epochs, new FitOptions { Checkpoint = checkpoint })).Message;
         foreach (string part in new[] { "'fit.steps' is 'x'", "'fit.loss_weight' is missing", "'fit.seconds' is '-1'" })
         {
             StringAssert.Contains(message, part);

@@ -17,6 +17,8 @@ public sealed class FitTests
     internal static IEnumerable<Batch> Batches(long epoch) =>
         Enumerable.Range(1, 5).Select(i => TestModels.Batch(3 + i, seed: (int)(100 * epoch) + i));
 
+    internal static BatchSource Epochs => BatchSource.From(Batches);
+
     private sealed class Recorder(Func<long, bool>? when = null, Action? then = null) : TrainerCallback
     {
         public List<string> Lines { get; } = [];
@@ -54,7 +56,7 @@ public sealed class FitTests
             Callbacks = [callback],
             Checkpoint = folder is null ? null : new CheckpointOptions(folder) { Resume = true },
         };
-        long steps = new Trainer(reference).Fit(Batches, Options(whole, null)).Steps;
+        long steps = new Trainer(reference).Fit(Epochs, Options(whole, null)).Steps;
         for (long at = 1; at < steps; at++)
         {
             using var folder = new TemporaryFolder();
@@ -63,12 +65,12 @@ public sealed class FitTests
             using (TrainingDriver driver = Create())
             {
                 Assert.ThrowsExactly<OperationCanceledException>(() =>
-                new Trainer(driver).Fit(Batches, Options(first, folder.FolderPath), source.Token));
+                new Trainer(driver).Fit(Epochs, Options(first, folder.FolderPath), source.Token));
             }
 
             var second = new Recorder();
             using TrainingDriver resumed = Create();
-            FitResult result = new Trainer(resumed).Fit(Batches, Options(second, folder.FolderPath));
+            FitResult result = new Trainer(resumed).Fit(Epochs, Options(second, folder.FolderPath));
             Assert.AreEqual(steps, result.Steps);
             Assert.AreEqual($"begin {at}", second.Lines[0]);
             CollectionAssert.AreEqual(reference.ToBuffer().ToDoubles(), resumed.ToBuffer().ToDoubles(), $"cancelled after step {at}");
@@ -90,11 +92,11 @@ public sealed class FitTests
             Epochs = 2,
             EvaluateEverySteps = 3,
             Validation = BatchSource.From(_ => Batches(7)),
-            Metrics = [new Accuracy()],
+            Metrics = [Metric.Accuracy()],
             Checkpoint = new CheckpointOptions(folder.FolderPath) { EverySteps = 4, Best = "accuracy" },
             Callbacks = [new Seer(r => losses.Add((r["accuracy"], driver.ToBuffer().ToDoubles())))],
         };
-        new Trainer(driver).Fit(Batches, options);
+        new Trainer(driver).Fit(Epochs, options);
         Assert.HasCount(3, losses);
         using TrainingDriver best = Create();
         TrainingCheckpoint.Load(best, options.Checkpoint.BestPath);
@@ -104,7 +106,7 @@ public sealed class FitTests
         CollectionAssert.AreEqual(driver.ToBuffer().ToDoubles(), last.ToBuffer().ToDoubles());
         Assert.AreEqual((2, 0), (progress.Epoch, progress.Batch));
         // Nothing is left to do.
-        Assert.IsEmpty(new Trainer(last).Fit(Batches, options with { Checkpoint = options.Checkpoint with { Resume = true } }).Epochs);
+        Assert.IsEmpty(new Trainer(last).Fit(Epochs, options with { Checkpoint = options.Checkpoint with { Resume = true } }).Epochs);
     }
 
     private sealed class Seer(Action<EvaluationReport> see) : TrainerCallback
@@ -120,7 +122,7 @@ public sealed class FitTests
         int evaluation = -1;
         Metric made = Metric.Create("made", _ => (figures[evaluation], 1), higherIsBetter: false);
         var stopping = new EarlyStopping(2, "made", 0.1);
-        FitResult result = new Trainer(driver).Fit(Batches, new FitOptions
+        FitResult result = new Trainer(driver).Fit(Epochs, new FitOptions
         {
             Epochs = 9,
             Metrics = [made],
@@ -142,10 +144,10 @@ public sealed class FitTests
     public void OptionsOutOfRange_AreNamedAllAtOnce()
     {
         using TrainingDriver driver = Create();
-        string message = Assert.ThrowsExactly<OptionException>(() => new Trainer(driver).Fit(Batches, new FitOptions
+        string message = Assert.ThrowsExactly<OptionException>(() => new Trainer(driver).Fit(Epochs, new FitOptions
         {
             EvaluateEverySteps = -1,
-            Metrics = [new Accuracy(), new Accuracy()],
+            Metrics = [Metric.Accuracy(), Metric.Accuracy()],
             Checkpoint = new CheckpointOptions("") { EverySteps = -1, EveryEpochs = 0, Best = "speed" },
         })).Message;
         foreach (string part in new[] { "EvaluateEverySteps is -1", "several of the name 'accuracy'", "Folder is empty",
@@ -155,7 +157,7 @@ public sealed class FitTests
         }
 
         Assert.ThrowsExactly<OptionException>(() =>
-            new Trainer(driver).Fit(Batches, new FitOptions { Callbacks = [new EarlyStopping(0, "speed")] }));
+            new Trainer(driver).Fit(Epochs, new FitOptions { Callbacks = [new EarlyStopping(0, "speed")] }));
     }
 
     [TestMethod]
@@ -167,9 +169,9 @@ public sealed class FitTests
         // Saved before the first step it is the start of any fit: so a process leaves it that was killed between ArtifactsFolder.Save and
         // its fit.
         TrainingCheckpoint.Save(driver, checkpoint.LastPath);
-        Assert.AreEqual(5, new Trainer(driver).Fit(Batches, new FitOptions { Checkpoint = checkpoint }).Steps);
+        Assert.AreEqual(5, new Trainer(driver).Fit(Epochs, new FitOptions { Checkpoint = checkpoint }).Steps);
         TrainingCheckpoint.Save(driver, checkpoint.LastPath);
         StringAssert.Contains(Assert.ThrowsExactly<CheckpointException>(() =>
-            new Trainer(driver).Fit(Batches, new FitOptions { Checkpoint = checkpoint })).Message, "was not written by a fit");
+            new Trainer(driver).Fit(Epochs, new FitOptions { Checkpoint = checkpoint })).Message, "was not written by a fit");
     }
 }

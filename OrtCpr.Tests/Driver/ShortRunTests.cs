@@ -15,12 +15,12 @@ public sealed class ShortRunTests
             Optimizer = new() { Groups = [UpdateRule.AdamCpr(1e-2, constraint: constraint)], TotalSteps = totalSteps },
         }), new DriverOptions { Threads = 1 });
 
-    private static TensorSource Table(int rows)
+    private static DataSource Table(int rows)
     {
         var random = new Random(3);
         float[] x = [.. Enumerable.Range(0, rows * 4).Select(_ => (float)random.NextDouble() - 0.5f)];
         long[] labels = [.. Enumerable.Range(0, rows).Select(i => x[4 * i] > 0 ? 1L : 0)];
-        return new TensorSource(new Dictionary<string, TensorData>
+        return DataSource.FromTensors(new Dictionary<string, TensorData>
         {
             ["x"] = TensorData.From<float>(x, rows, 4),
             ["labels"] = TensorData.From<long>(labels, rows)
@@ -51,7 +51,7 @@ public sealed class ShortRunTests
             held = new(validation, driver.Plan.BatchInputs, new DataLoaderOptions { Shuffle = false });
         var listener = new Listener();
         FitResult result = new Trainer(driver)
-            .Fit(batches, new FitOptions { Epochs = 20, Validation = held, Metrics = [new Accuracy()], Callbacks = [listener] });
+            .Fit(batches, new FitOptions { Epochs = 20, Validation = held, Metrics = [Metric.Accuracy()], Callbacks = [listener] });
         Assert.AreEqual(80, result.Steps);
         StringAssert.StartsWith(result.ConstraintSummary, "bounds set 1/1");
         Assert.AreEqual(16, listener.SetAt[0]);
@@ -81,9 +81,9 @@ public sealed class ShortRunTests
         StringAssert.StartsWith(result.ConstraintSummary, "bounds set 0/1");
         using TrainingDriver other = Create();
         // Of batches whose number nobody knows the length of the run is not known.
-        Assert.IsEmpty(new Trainer(other).Fit(FitTests.Batches, new FitOptions { Epochs = 2 }).Warnings);
+        Assert.IsEmpty(new Trainer(other).Fit(FitTests.Epochs, new FitOptions { Epochs = 2 }).Warnings);
         Assert.IsEmpty(new Trainer(other)
-            .Fit(BatchSource.From(_ => FitTests.Batches(0), 5),
+            .Fit(BatchSource.From(_ => FitTests.Batches(0)).WithBatchesPerEpoch(5),
             new FitOptions { Epochs = 1000, MaxSteps = 1600, Callbacks = [new Stop()] }).Warnings);
     }
 

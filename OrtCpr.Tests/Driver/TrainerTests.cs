@@ -13,6 +13,8 @@ public sealed class TrainerTests
 
     private static IEnumerable<Batch> Batches(int count) => Enumerable.Range(1, count).Select(i => TestModels.Batch(3 + i, seed: i));
 
+    private static BatchSource Source(int count) => BatchSource.From(Batches(count));
+
     private static async IAsyncEnumerable<Batch> AsyncBatches(int count)
     {
         foreach (Batch batch in Batches(count))
@@ -53,7 +55,7 @@ public sealed class TrainerTests
                 }
             }
         }
-        FitResult result = new Trainer(fitted).Fit(Batches(3), new FitOptions { Epochs = 2 });
+        FitResult result = new Trainer(fitted).Fit(Source(3), new FitOptions { Epochs = 2 });
         CollectionAssert.AreEqual(byHand.ToBuffer().ToDoubles(), fitted.ToBuffer().ToDoubles());
         Assert.AreEqual(6, result.Steps);
         Assert.HasCount(2, result.Epochs);
@@ -64,11 +66,11 @@ public sealed class TrainerTests
     public async Task FitAsync_GivesTheSame()
     {
         using TrainingDriver first = Create(), second = Create();
-        new Trainer(first).Fit(Batches(4), new FitOptions { Epochs = 2 });
-        await new Trainer(second).FitAsync(_ => AsyncBatches(4), new FitOptions { Epochs = 2 });
+        new Trainer(first).Fit(Source(4), new FitOptions { Epochs = 2 });
+        await new Trainer(second).FitAsync(BatchSource.From(_ => AsyncBatches(4)), new FitOptions { Epochs = 2 });
         CollectionAssert.AreEqual(first.ToBuffer().ToDoubles(), second.ToBuffer().ToDoubles());
-        double loss = new Trainer(first).Evaluate(Batches(3));
-        Assert.AreEqual(loss, await new Trainer(second).EvaluateAsync(AsyncBatches(3)), 1e-12);
+        double loss = new Trainer(first).Evaluate(Source(3)).Loss;
+        Assert.AreEqual(loss, (await new Trainer(second).EvaluateAsync(BatchSource.From(AsyncBatches(3)))).Loss, 1e-12);
         List<double[]> outputs = [];
         await foreach (TensorData output in new Trainer(second).PredictAsync(AsyncBatches(2))) outputs.Add(output.ToDoubles());
         CollectionAssert.AreEqual(new Trainer(first).Predict(Batches(2)).Last().ToDoubles(), outputs[^1]);
@@ -88,7 +90,7 @@ public sealed class TrainerTests
             byHand.OptimizerStep(1.0 / part.Length);
         }
         var recorder = new Recorder();
-        Assert.AreEqual(3, new Trainer(fitted).Fit(Batches(5), new FitOptions { GradientAccumulation = 2, Callbacks = [recorder] }).Steps);
+        Assert.AreEqual(3, new Trainer(fitted).Fit(Source(5), new FitOptions { GradientAccumulation = 2, Callbacks = [recorder] }).Steps);
         CollectionAssert.AreEqual(byHand.ToBuffer().ToDoubles(), fitted.ToBuffer().ToDoubles());
         CollectionAssert.AreEqual(new long[] { 1, 2, 3 }, recorder.Steps.Select(s => s.Step).ToArray());
     }
@@ -99,9 +101,9 @@ public sealed class TrainerTests
         using TrainingDriver driver = Create();
         var trainer = new Trainer(driver);
         var recorder = new Recorder(s => s.Step == 2);
-        Assert.AreEqual(2, trainer.Fit(Batches(5), new FitOptions { Epochs = 9, Callbacks = [recorder] }).Steps);
+        Assert.AreEqual(2, trainer.Fit(Source(5), new FitOptions { Epochs = 9, Callbacks = [recorder] }).Steps);
         Assert.HasCount(1, recorder.Epochs);
-        Assert.AreEqual(7, trainer.Fit(Batches(5), new FitOptions { Epochs = 9, MaxSteps = 7 }).Steps);
+        Assert.AreEqual(7, trainer.Fit(Source(5), new FitOptions { Epochs = 9, MaxSteps = 7 }).Steps);
         using var source = new CancellationTokenSource();
         double[]? last = null;
         var canceller = new Recorder(s =>
@@ -111,7 +113,7 @@ public sealed class TrainerTests
             return false;
         });
         Assert.ThrowsExactly<OperationCanceledException>(() =>
-            trainer.Fit(Batches(5), new FitOptions { Callbacks = [canceller] }, source.Token));
+            trainer.Fit(Source(5), new FitOptions { Callbacks = [canceller] }, source.Token));
         CollectionAssert.AreEqual(last, driver.ToBuffer().ToDoubles());
     }
 
@@ -119,10 +121,10 @@ public sealed class TrainerTests
     public void Validation_IsReported_AndMovesAPlateauSchedule()
     {
         using TrainingDriver driver = Create();
-        driver.SetSchedule(new PlateauSchedule(0.5, 0) { Threshold = 1e9, AbsoluteThreshold = true });
+        driver.SetSchedule(Schedule.Plateau(0.5, 0, threshold: 1e9, absoluteThreshold: true));
         var recorder = new Recorder();
         var seen = new List<StepReport>();
-        new Trainer(driver).Fit(Batches(2),
+        new Trainer(driver).Fit(Source(2),
             new FitOptions
             {
                 Epochs = 4,
@@ -158,8 +160,8 @@ public sealed class TrainerTests
     public void SenselessOptions_AreRefused_AllAtOnce()
     {
         using TrainingDriver driver = Create();
-        string message = Assert.ThrowsExactly<OptionException>(() =>
-            new Trainer(driver).Fit([], new FitOptions { Epochs = 0, MaxSteps = 0, GradientAccumulation = 0, EvaluateEvery = 0 })).Message;
+        FitOptions options = new() { Epochs = 0, MaxSteps = 0, GradientAccumulation = 0, EvaluateEvery = 0 };
+        string message = Assert.ThrowsExactly<OptionException>(() => new Trainer(driver).Fit(Source(1), options)).Message;
         foreach (string part in new[] { "Epochs is 0", "MaxSteps is 0", "GradientAccumulation is 0", "EvaluateEvery is 0" })
         {
             StringAssert.Contains(message, part);

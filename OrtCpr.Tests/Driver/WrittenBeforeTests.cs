@@ -27,7 +27,7 @@ public sealed class WrittenBeforeTests
                 Rescaling = new RescaleWeights(),
             },
         }), new DriverOptions { Threads = 1 });
-        driver.SetSchedule(new CosineSchedule(20, 2), 1);
+        driver.SetSchedule(Schedule.Cosine(20, 2), 1);
         return driver;
     }
 

@@ -17,13 +17,15 @@ public sealed class LogTests
 
     private static IEnumerable<Batch> Batches(long epoch) => Driver.FitTests.Batches(epoch);
 
+    private static BatchSource Epochs => Driver.FitTests.Epochs;
+
     private static FitOptions Options(long epochs, params TrainerCallback[] callbacks) =>
         new()
         {
             Epochs = epochs,
             StepsPerEpoch = 5,
             Validation = BatchSource.From(_ => Batches(9)),
-            Metrics = [new Accuracy()],
+            Metrics = [Metric.Accuracy()],
             Callbacks = [.. callbacks]
         };
 
@@ -33,7 +35,7 @@ public sealed class LogTests
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = Create();
         string path = folder["logs/metrics.csv"], bounds = folder["logs/constraints.csv"];
-        new Trainer(driver).Fit(Batches, Options(2, new CsvLog(path, 5), new ConstraintLog(bounds, 2)));
+        new Trainer(driver).Fit(Epochs, Options(2, MetricsLog.ToCsv(path, 5), MetricsLog.ConstraintsToCsv(bounds, 2)));
         string[][] rows = [.. File.ReadAllLines(path).Select(l => l.Split(','))];
         CollectionAssert.AreEqual(new[] { "step", "epoch", "seconds", "loss", "learning_rate", "active_constraints", "validation_loss",
             "validation_accuracy" }, rows[0]);
@@ -79,9 +81,10 @@ public sealed class LogTests
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = Create();
         var checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true };
-        new Trainer(driver).Fit(Batches, Options(1) with { Checkpoint = checkpoint });
+        new Trainer(driver).Fit(Epochs, Options(1) with { Checkpoint = checkpoint });
         File.WriteAllText(folder["m.csv"], content);
-        FitResult result = new Trainer(driver).Fit(Batches, Options(2, new CsvLog(folder["m.csv"], 1)) with { Checkpoint = checkpoint });
+        FitOptions options = Options(2, MetricsLog.ToCsv(folder["m.csv"], 1)) with { Checkpoint = checkpoint };
+        FitResult result = new Trainer(driver).Fit(Epochs, options);
         StringAssert.Contains(result.Warnings.Single(), told);
         string[] lines = File.ReadAllLines(folder["m.csv"]);
         StringAssert.StartsWith(lines[0], "step,epoch,seconds");
@@ -95,7 +98,7 @@ public sealed class LogTests
     {
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = Create();
-        new Trainer(driver).Fit(Batches, Options(1, new JsonLinesLog(folder["m.jsonl"], 2)));
+        new Trainer(driver).Fit(Epochs, Options(1, MetricsLog.ToJsonLines(folder["m.jsonl"], 2)));
         JsonNode[] lines = [.. File.ReadAllLines(folder["m.jsonl"]).Select(l => JsonNode.Parse(l)!)];
         CollectionAssert.AreEqual(new[] { 2L, 4, 5, 5 }, lines.Select(l => l["step"]!.GetValue<long>()).ToArray());
         Assert.IsGreaterThan(0, lines[2]["validation_loss"]!.GetValue<double>());
@@ -139,7 +142,7 @@ public sealed class LogTests
     {
         using var folder = new TemporaryFolder();
         using TrainingDriver driver = Create();
-        new Trainer(driver).Fit(Batches, Options(1, new TensorBoardLog(folder.FolderPath, 5)));
+        new Trainer(driver).Fit(Epochs, Options(1, MetricsLog.ToTensorBoard(folder.FolderPath, 5)));
         string text = Encoding.Latin1.GetString(File.ReadAllBytes(Directory.GetFiles(folder.FolderPath).Single()));
         foreach (string tag in new[] { "train/loss", "train/learning_rate", "train/active_constraints", "validation/loss",
             "validation/accuracy", "cpr_lambda/weight", "cpr_kappa/weight", "cpr_measure/weight" })
@@ -154,7 +157,7 @@ public sealed class LogTests
         using TrainingDriver driver = Create();
         var plain = new StringWriter();
         var terminal = new StringWriter();
-        new Trainer(driver).Fit(Batches, Options(2, new ProgressBar(plain, false, TimeSpan.Zero), new ProgressBar(terminal, true)));
+        new Trainer(driver).Fit(Epochs, Options(2, new ProgressBar(plain, false, TimeSpan.Zero), new ProgressBar(terminal, true)));
         string[] lines = plain.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
         StringAssert.Contains(lines[0], "epoch 1  step 1/10  ");
         foreach (string part in new[] { " steps/s", " left  loss ", "  lr 0.01  0/1 bounds active" }) StringAssert.Contains(lines[0], part);
@@ -179,7 +182,7 @@ public sealed class LogTests
     {
         using TrainingDriver driver = Create();
         var collector = new Collector();
-        new Trainer(driver).Fit(Batches, Options(1, new LoggerLog(collector, 5)));
+        new Trainer(driver).Fit(Epochs, Options(1, MetricsLog.ToLogger(collector, 5)));
         Assert.AreEqual("training from step 0, 5 in all", collector.Messages[0]);
         StringAssert.StartsWith(collector.Messages[1], "step 5 epoch 0: loss ");
         StringAssert.Contains(collector.Messages[2], "validation_accuracy");
@@ -193,9 +196,10 @@ public sealed class LogTests
         using TrainingDriver driver = Create();
         string path = Path.Combine(folder["taken"], "metrics.csv");
         StringAssert.Contains(Assert.ThrowsExactly<FileAccessException>(() =>
-            new Trainer(driver).Fit(Batches, Options(1, new CsvLog(path)))).Message, path);
-        Assert.ThrowsExactly<FileAccessException>(() => new Trainer(driver).Fit(Batches, Options(1, new TensorBoardLog(folder["taken"]))));
+            new Trainer(driver).Fit(Epochs, Options(1, MetricsLog.ToCsv(path)))).Message, path);
         Assert.ThrowsExactly<FileAccessException>(() =>
-            new Trainer(driver).Fit(Batches, Options(1) with { Checkpoint = new CheckpointOptions(folder["taken"]) }));
+            new Trainer(driver).Fit(Epochs, Options(1, MetricsLog.ToTensorBoard(folder["taken"]))));
+        Assert.ThrowsExactly<FileAccessException>(() =>
+            new Trainer(driver).Fit(Epochs, Options(1) with { Checkpoint = new CheckpointOptions(folder["taken"]) }));
     }
 }

@@ -40,7 +40,7 @@ public sealed class OptimizerOptionsTests
             StringAssert.Contains(message, $"{name} is -0.5;");
         StringAssert.Contains(Refusal(Cpr(new ConstrainNorm { Bound = Bound.Fixed(-0.5) })), "is -0.5;");
         StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Bound.Of("warm_start", 0.5)).Message, "is 0.5;");
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(new PolynomialSchedule(10, -0.5).Validate).Message, "is -0.5;");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(Schedule.Polynomial(10, -0.5).Validate).Message, "is -0.5;");
     }
 
     [TestMethod]

@@ -211,7 +211,7 @@ public sealed class TrainingSessionTests
     {
         LoweringException error =
             Assert.ThrowsExactly<LoweringException>(() =>
-            TrainingDriver.FromArtifacts(FileOf("training_model.onnx"), null, FileOf("optimizer_model.onnx"),
+            TrainingDriver.FromArtifactFiles(FileOf("training_model.onnx"), null, FileOf("optimizer_model.onnx"),
             FileOf("checkpoint", "structure_only_convtranspose_resize")));
         StringAssert.Contains(error.Message, "0.weight");
         StringAssert.Contains(error.Message, "ct_W");

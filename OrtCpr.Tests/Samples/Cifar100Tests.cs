@@ -76,7 +76,7 @@ public sealed class Cifar100Tests
     {
         using var folder = new TemporaryFolder();
         SyntheticImages.Write(folder.FolderPath, training: 100, test: 1);
-        using Data.CifarSource source = Data.CifarSource.FromFolder(folder.FolderPath, training: true);
+        using Data.DataSource source = Data.DataSource.FromCifar(folder.FolderPath, training: true);
         byte[] label = new byte[8];
         var seen = new HashSet<long>();
         for (long row = 0; row < source.Count; row++)

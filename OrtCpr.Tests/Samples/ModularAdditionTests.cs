@@ -15,9 +15,10 @@ public sealed class ModularAdditionTests
         var pairs = new HashSet<(long, long)>();
         foreach (int[] part in new[] { trained, rest })
         {
-            using TensorSource examples = ModularAddition.Examples(113, part);
+            using DataSource examples = ModularAddition.Examples(113, part);
             using Batch batch = new DataLoader(examples,
-                [new("tokens", ElementType.Int64, ["batch", "3"], false), new("labels", ElementType.Int64, ["batch"], true)],
+                [new() { Name = "tokens", Type = ElementType.Int64, Dimensions = ["batch", "3"] },
+                    new() { Name = "labels", Type = ElementType.Int64, Dimensions = ["batch"], IsLabel = true }],
                 new DataLoaderOptions { BatchSize = part.Length, Shuffle = false, Prefetch = 0 }).Batches().Single();
             long[] tokens = batch.Tensors["tokens"].GetTensorDataAsSpan<long>().ToArray(),
                 labels = batch.Tensors["labels"].GetTensorDataAsSpan<long>().ToArray();

@@ -85,21 +85,21 @@ internal sealed class DataOptions
     public DataSource OpenOne(ParseResult r, string? path = null, bool training = false)
     {
         path ??= r.GetValue(_data)!;
-        if (Directory.Exists(path)) return CifarSource.FromFolder(path, training);
-        if (PairOf(path) is string labels) return IdxFile.ReadPair(path, labels);
+        if (Directory.Exists(path)) return DataSource.FromCifar(path, training);
+        if (PairOf(path) is string labels) return DataSource.FromIdx(path, labels);
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
-            ".safetensors" => TensorSource.FromSafetensors(path),
-            ".npz" or ".npy" => TensorSource.FromNumpy(path),
-            ".csv" or ".tsv" => CsvSource.Read(path,
+            ".safetensors" => DataSource.FromSafetensors(path),
+            ".npz" or ".npy" => DataSource.FromNumpy(path),
+            ".csv" or ".tsv" => DataSource.FromCsv(path,
                 new CsvOptions
                 {
                     Label = r.GetValue(_label),
                     Features = [.. r.GetValue(_features) ?? []],
                     Categorical = [.. r.GetValue(_categorical) ?? []]
                 }),
-            ".bin" => TokenSource.FromFile(path, r.GetValue(_length), r.GetValue(_stride), r.GetValue(_width)),
-            ".txt" => TokenSource.FromTokens(Tokens(path, r.GetValue(_tokenizer)!), r.GetValue(_length), r.GetValue(_stride)),
+            ".bin" => DataSource.FromTokenFile(path, r.GetValue(_length), r.GetValue(_stride), r.GetValue(_width)),
+            ".txt" => DataSource.FromTokens(Tokens(path, r.GetValue(_tokenizer)!), r.GetValue(_length), r.GetValue(_stride)),
             _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .bin, .txt, an "
                 + "IDX file named …images-idx3-ubyte (or .gz), or a folder with CIFAR's binary files."),
         };
@@ -135,11 +135,11 @@ internal sealed class DataOptions
         foreach (DataColumn column in source.Columns.Where(c => c.Dimensions.Count >= 2 && !c.IsLabel))
         {
             var transforms = new List<Transform>();
-            if (training && r.GetValue(_augment)) transforms.AddRange([new RandomCrop(), new RandomHorizontalFlip()]);
-            if (column.Type == ElementType.UInt8 && r.GetValue(_scale)) transforms.Add(new Scale());
+            if (training && r.GetValue(_augment)) transforms.AddRange([Transform.RandomCrop(), Transform.RandomHorizontalFlip()]);
+            if (column.Type == ElementType.UInt8 && r.GetValue(_scale)) transforms.Add(Transform.Scale());
             if (mean.Length + deviation.Length > 0)
             {
-                transforms.Add(new Normalize([.. mean.Select(v => (float)v)], [.. deviation.Select(v => (float)v)]));
+                transforms.Add(Transform.Normalize([.. mean.Select(v => (float)v)], [.. deviation.Select(v => (float)v)]));
             }
             if (transforms.Count > 0) all[column.Name] = [.. transforms];
         }

@@ -10,10 +10,10 @@ internal sealed class FitSettings
 {
     private static readonly Dictionary<string, Func<Metric>> Metrics = new(StringComparer.Ordinal)
     {
-        ["accuracy"] = () => new Accuracy(),
-        ["top5"] = () => new Accuracy(5),
-        ["perplexity"] = () => new Perplexity(),
-        ["mse"] = () => new MeanSquaredError(),
+        ["accuracy"] = () => Metric.Accuracy(),
+        ["top5"] = () => Metric.Accuracy(5),
+        ["perplexity"] = () => Metric.Perplexity(),
+        ["mse"] = () => Metric.MeanSquaredError(),
     };
 
     private readonly Option<long?> _epochs =
@@ -69,22 +69,30 @@ internal sealed class FitSettings
 
     private long Epochs(ParseResult r) => r.GetValue(_epochs) ?? (r.GetValue(_steps) is null ? 1 : long.MaxValue);
 
-    public Schedule Schedule(ParseResult r, long steps) => RuleOptions.Choose(new Dictionary<string, Func<Schedule>>(StringComparer.Ordinal)
+    public Schedule ScheduleOf(ParseResult r, long steps)
     {
-        ["constant"] = () => new ConstantSchedule(r.GetValue(_warmup)),
-        ["linear"] = () => new LinearSchedule(steps, r.GetValue(_warmup), r.GetValue(_final)),
-        ["cosine"] = () => new CosineSchedule(steps, r.GetValue(_warmup), r.GetValue(_final)),
-        ["one_cycle"] = () => new OneCycleSchedule(Math.Max(2, steps - r.GetValue(_warmup)), WarmupSteps: r.GetValue(_warmup)),
-        ["plateau"] = () => new PlateauSchedule(WarmupSteps: r.GetValue(_warmup)),
-    }, r.GetValue(_schedule)!, "--schedule")();
+        long warmup = r.GetValue(_warmup);
+        return RuleOptions.Choose(new Dictionary<string, Func<Schedule>>(StringComparer.Ordinal)
+        {
+            ["constant"] = () => Schedule.Constant(warmup),
+            ["linear"] = () => Schedule.Linear(steps, warmup, r.GetValue(_final)),
+            ["cosine"] = () => Schedule.Cosine(steps, warmup, r.GetValue(_final)),
+            ["one_cycle"] = () => Schedule.OneCycle(Math.Max(2, steps - warmup), warmupSteps: warmup),
+            ["plateau"] = () => Schedule.Plateau(warmupSteps: warmup),
+        }, r.GetValue(_schedule)!, "--schedule")();
+    }
 
     public FitOptions Read(ParseResult r, string folder, BatchSource? validation, bool resume)
     {
         int every = r.GetValue(_log);
-        var callbacks = new List<TrainerCallback> { ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), every),
-            new ConstraintLog(Path.Combine(folder, "constraints.csv"), every) };
-        if (r.GetValue(_json)) callbacks.Add(new JsonLinesLog(Path.Combine(folder, "metrics.jsonl"), every));
-        if (r.GetValue(_board)) callbacks.Add(new TensorBoardLog(Path.Combine(folder, "tensorboard"), every));
+        var callbacks = new List<TrainerCallback>
+        {
+            ProgressBar.ToStandardError(),
+            MetricsLog.ToCsv(Path.Combine(folder, "metrics.csv"), every),
+            MetricsLog.ConstraintsToCsv(Path.Combine(folder, "constraints.csv"), every),
+        };
+        if (r.GetValue(_json)) callbacks.Add(MetricsLog.ToJsonLines(Path.Combine(folder, "metrics.jsonl"), every));
+        if (r.GetValue(_board)) callbacks.Add(MetricsLog.ToTensorBoard(Path.Combine(folder, "tensorboard"), every));
         if (r.GetValue(_patience) > 0) callbacks.Add(new EarlyStopping(r.GetValue(_patience), r.GetValue(_monitor)!));
         return new FitOptions
         {

@@ -113,7 +113,7 @@ internal sealed class TrainCommand
         Announce(r, graphs, training.Count, validation?.Count, steps, folder, optimizer);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = r.GetValue(_threads), Device = r.GetValue(_device)! });
-        driver.SetSchedule(_fit.Schedule(r, steps));
+        driver.SetSchedule(_fit.ScheduleOf(r, steps));
         bool resume = r.GetValue(_resume);
         // The graphs first: with them and any checkpoint the folder is a whole job.
         resume &= File.Exists(Path.Combine(folder, "training.json"));

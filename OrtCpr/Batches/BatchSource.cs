@@ -23,58 +23,60 @@ public abstract class BatchSource
 
     /// <summary>A source of batches that are enumerated anew each epoch.</summary>
     /// <param name="batches">Makes its batches while it is enumerated: each is disposed after its use.</param>
-    /// <param name="batchesPerEpoch">Their number where it is known.</param>
-    public static BatchSource From(IEnumerable<Batch> batches, long? batchesPerEpoch = null)
+    public static BatchSource From(IEnumerable<Batch> batches)
     {
         ArgumentNullException.ThrowIfNull(batches);
-        return From(_ => batches, batchesPerEpoch);
+        return From(_ => batches);
     }
 
     /// <summary>A source that asks for the batches of each epoch.</summary>
     /// <param name="epochs">The batches of an epoch, counted from 0.</param>
-    /// <param name="batchesPerEpoch">Their number where it is known.</param>
-    public static BatchSource From(Func<long, IEnumerable<Batch>> epochs, long? batchesPerEpoch = null)
+    public static BatchSource From(Func<long, IEnumerable<Batch>> epochs)
     {
         ArgumentNullException.ThrowIfNull(epochs);
-        return From((epoch, skip) => After(epochs(epoch), skip), batchesPerEpoch);
+        return From((epoch, skip) => After(epochs(epoch), skip));
     }
 
     /// <summary>A source that asks for the batches of each epoch, from any of them on.</summary>
     /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run
     /// has trained on.</param>
-    /// <param name="batchesPerEpoch">Their number where it is known.</param>
-    public static BatchSource From(Func<long, long, IEnumerable<Batch>> epochs, long? batchesPerEpoch = null)
+    public static BatchSource From(Func<long, long, IEnumerable<Batch>> epochs)
     {
         ArgumentNullException.ThrowIfNull(epochs);
-        return new Made(epochs, null, batchesPerEpoch);
+        return new Made(epochs, null);
     }
 
     /// <summary>A source of batches that come asynchronously and are enumerated anew each epoch.</summary>
     /// <param name="batches">Makes its batches while it is enumerated: each is disposed after its use.</param>
-    /// <param name="batchesPerEpoch">Their number where it is known.</param>
-    public static BatchSource From(IAsyncEnumerable<Batch> batches, long? batchesPerEpoch = null)
+    public static BatchSource From(IAsyncEnumerable<Batch> batches)
     {
         ArgumentNullException.ThrowIfNull(batches);
-        return From(_ => batches, batchesPerEpoch);
+        return From(_ => batches);
     }
 
     /// <summary>A source that asks for the batches of each epoch, which come asynchronously.</summary>
     /// <param name="epochs">The batches of an epoch, counted from 0.</param>
-    /// <param name="batchesPerEpoch">Their number where it is known.</param>
-    public static BatchSource From(Func<long, IAsyncEnumerable<Batch>> epochs, long? batchesPerEpoch = null)
+    public static BatchSource From(Func<long, IAsyncEnumerable<Batch>> epochs)
     {
         ArgumentNullException.ThrowIfNull(epochs);
-        return From((epoch, skip) => After(epochs(epoch), skip), batchesPerEpoch);
+        return From((epoch, skip) => After(epochs(epoch), skip));
     }
 
     /// <summary>A source that asks for the batches of each epoch, which come asynchronously, from any of them on.</summary>
     /// <param name="epochs">The batches of an epoch, counted from 0, without the first few: those that a resumed run
     /// has trained on.</param>
-    /// <param name="batchesPerEpoch">Their number where it is known.</param>
-    public static BatchSource From(Func<long, long, IAsyncEnumerable<Batch>> epochs, long? batchesPerEpoch = null)
+    public static BatchSource From(Func<long, long, IAsyncEnumerable<Batch>> epochs)
     {
         ArgumentNullException.ThrowIfNull(epochs);
-        return new Made(null, epochs, batchesPerEpoch);
+        return new Made(null, epochs);
+    }
+
+    /// <summary>The same batches, and the number of them that an epoch has: with it the length of a run is known.</summary>
+    /// <param name="count">Batches of an epoch, at least 1.</param>
+    public BatchSource WithBatchesPerEpoch(long count)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        return new Counted(this, count);
     }
 
     /// <summary>A source that knows no positions makes the first few batches as well; they are thrown away.</summary>
@@ -98,16 +100,22 @@ public abstract class BatchSource
     }
 
     /// <summary>A source of one of the two kinds, which is the other one as well.</summary>
-    private sealed class Made(Func<long, long, IEnumerable<Batch>>? epochs, Func<long, long, IAsyncEnumerable<Batch>>? asyncEpochs,
-        long? count)
+    private sealed class Made(Func<long, long, IEnumerable<Batch>>? epochs, Func<long, long, IAsyncEnumerable<Batch>>? asyncEpochs)
         : BatchSource
     {
-        public override long? BatchesPerEpoch => count;
-
         public override IEnumerable<Batch> Batches(long epoch = 0, long skip = 0) =>
             epochs?.Invoke(epoch, skip) ?? asyncEpochs!(epoch, skip).ToBlockingEnumerable();
 
         public override IAsyncEnumerable<Batch> BatchesAsync(long epoch = 0, long skip = 0, CancellationToken cancellation = default) =>
             asyncEpochs?.Invoke(epoch, skip) ?? base.BatchesAsync(epoch, skip, cancellation);
+    }
+    private sealed class Counted(BatchSource source, long count) : BatchSource
+    {
+        public override long? BatchesPerEpoch => count;
+
+        public override IEnumerable<Batch> Batches(long epoch = 0, long skip = 0) => source.Batches(epoch, skip);
+
+        public override IAsyncEnumerable<Batch> BatchesAsync(long epoch = 0, long skip = 0, CancellationToken cancellation = default) =>
+            source.BatchesAsync(epoch, skip, cancellation);
     }
 }

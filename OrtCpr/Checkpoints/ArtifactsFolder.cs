@@ -82,7 +82,7 @@ public static class ArtifactsFolder
 
     /// <summary>Loads a folder that <see cref="Save"/> wrote.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="options">Threads, kernels, device; the job may go on on another one.</param>
+    /// <param name="options">Threads, kernels, device; the job may go on on another one. Null for the defaults.</param>
     /// <param name="progress">The position that was saved with it.</param>
     /// <exception cref="OrtCprException">A file is missing or damaged; names it.</exception>
     public static TrainingDriver Load(string folder, DriverOptions? options, out TrainingProgress progress)
@@ -116,8 +116,15 @@ public static class ArtifactsFolder
     }
 
     /// <summary>Loads a folder that <see cref="Save"/> wrote.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="options">Threads, kernels, device; the job may go on on another one. Null for the defaults.</param>
     /// <exception cref="OrtCprException">A file is missing or damaged; names it.</exception>
-    public static TrainingDriver Load(string folder, DriverOptions? options = null) => Load(folder, options, out _);
+    public static TrainingDriver Load(string folder, DriverOptions? options) => Load(folder, options, out _);
+
+    /// <summary>Loads a folder that <see cref="Save"/> wrote, for the CPU.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <exception cref="OrtCprException">A file is missing or damaged; names it.</exception>
+    public static TrainingDriver Load(string folder) => Load(folder, null);
 
     private static OnnxModel Read(string path) => GraphReader.Read(ModelFile.Load(path));
 

@@ -6,18 +6,17 @@ namespace OrtCpr.Data;
 /// coarse, fine) and 3072 pixels, red, green, blue plane.</summary>
 /// <remarks>Columns: <c>image</c> UInt8[3,32,32], <c>label</c> Int64 (of CIFAR-100 the fine one), and of CIFAR-100
 /// <c>coarse_label</c>. Held in memory, 3 KB an image.</remarks>
-public sealed class CifarSource : DataSource
+internal sealed class CifarSource : DataSource
 {
     private const int Pixels = 3 * 32 * 32;
     private readonly byte[][] _files;
     private readonly int[] _starts;
     private readonly int _labels;
 
-    private CifarSource(byte[][] files, int labels, int classes)
+    private CifarSource(byte[][] files, int labels)
     {
         _files = files;
         _labels = labels;
-        Classes = classes;
         _starts = new int[files.Length + 1];
         for (int i = 0; i < files.Length; i++) _starts[i + 1] = _starts[i] + (files[i].Length / (labels + Pixels));
         Columns = labels == 1 ? [new("image", ElementType.UInt8, [3, 32, 32]), new("label", ElementType.Int64, [], true)]
@@ -25,29 +24,22 @@ public sealed class CifarSource : DataSource
                 new("coarse_label", ElementType.Int64, [])];
     }
 
-    /// <summary>Number of classes of <c>label</c>: 10 or 100.</summary>
-    public int Classes { get; }
-
     /// <inheritdoc/>
     public override long Count => _starts[^1];
 
     /// <inheritdoc/>
     public override IReadOnlyList<DataColumn> Columns { get; }
 
-    /// <summary>The training or test part of a folder: <c>data_batch_1.bin … data_batch_5.bin</c> and
-    /// <c>test_batch.bin</c> of CIFAR-10, <c>train.bin</c> and <c>test.bin</c> of CIFAR-100.</summary>
-    /// <exception cref="FileAccessException">A file can't be read.</exception>
-    /// <exception cref="DataFileException">The folder has neither, or a file breaks the format.</exception>
-    public static CifarSource FromFolder(string folder, bool training)
+    public static CifarSource OfFolder(string folder, bool training)
     {
         ArgumentNullException.ThrowIfNull(folder);
         string hundred = Path.Combine(folder, training ? "train.bin" : "test.bin");
-        if (File.Exists(hundred)) return FromFiles([hundred], 100);
+        if (File.Exists(hundred)) return OfFiles([hundred], 100);
         string[] ten = [
             .. (training ? Enumerable.Range(1, 5).Select(i => $"data_batch_{i}.bin") : ["test_batch.bin"]).Select(f =>
                 Path.Combine(folder, f))];
         string[] there = [.. ten.Where(File.Exists)];
-        if (there.Length == ten.Length) return FromFiles(ten, 10);
+        if (there.Length == ten.Length) return OfFiles(ten, 10);
         throw new DataFileException(there.Length > 0
             ? $"Folder '{folder}' lacks {string.Join(", ", ten.Except(there).Select(Path.GetFileName))} of CIFAR-10."
             : $"Folder '{folder}' has neither {Path.GetFileName(hundred)} (CIFAR-100, binary version) nor {Path.GetFileName(ten[0])} "
@@ -57,15 +49,13 @@ public sealed class CifarSource : DataSource
     /// <summary>Files one after the other.</summary>
     /// <param name="paths">At least one; <c>.gz</c> is unpacked.</param>
     /// <param name="classes">10 or 100, which decides the form of a record.</param>
-    /// <exception cref="FileAccessException">A file can't be read.</exception>
-    /// <exception cref="DataFileException">A file breaks the format.</exception>
-    public static CifarSource FromFiles(IReadOnlyList<string> paths, int classes)
+    public static CifarSource OfFiles(IReadOnlyList<string> paths, int classes)
     {
         ArgumentNullException.ThrowIfNull(paths);
         if (paths.Count == 0) throw new ArgumentException("Expected at least one file.", nameof(paths));
         if (classes is not (10 or 100)) throw new OptionException($"CIFAR with {classes} classes; expected 10 or 100.");
         int labels = classes == 10 ? 1 : 2;
-        return new CifarSource([.. paths.Select(p => Checked(DataFile.ReadAll(p), p, labels, classes))], labels, classes);
+        return new CifarSource([.. paths.Select(p => Checked(DataFile.ReadAll(p), p, labels, classes))], labels);
     }
 
     /// <inheritdoc/>

@@ -31,7 +31,7 @@ public sealed record CsvOptions
 
 /// <summary>A CSV file with a header line (RFC 4180): columns <c>features</c> Float [number of features] and, where
 /// there is one, <c>label</c>.</summary>
-public sealed class CsvSource : DataSource
+internal sealed class CsvSource : DataSource
 {
     private readonly float[] _features;
     private readonly long[]? _classes;
@@ -41,10 +41,9 @@ public sealed class CsvSource : DataSource
     private CsvSource(int count, float[] features, int width, long[]? classes, float[]? targets, ImmutableArray<string> names,
         ImmutableArray<string> classNames)
     {
-        (Count, _features, _width, _classes, _targets, FeatureNames, ClassNames) =
-            (count, features, width, classes, targets, names, classNames);
-        var columns = new List<DataColumn> { new("features", ElementType.Float, [width]) };
-        if (classes is not null) columns.Add(new("label", ElementType.Int64, [], true));
+        (Count, _features, _width, _classes, _targets) = (count, features, width, classes, targets);
+        var columns = new List<DataColumn> { new("features", ElementType.Float, [width]) { ElementNames = names } };
+        if (classes is not null) columns.Add(new("label", ElementType.Int64, [], true) { ClassNames = classNames });
         if (targets is not null) columns.Add(new("label", ElementType.Float, [1], true));
         Columns = columns;
     }
@@ -55,29 +54,17 @@ public sealed class CsvSource : DataSource
     /// <inheritdoc/>
     public override IReadOnlyList<DataColumn> Columns { get; }
 
-    /// <summary>Names of the features in their order.</summary>
-    public ImmutableArray<string> FeatureNames { get; }
-
-    /// <summary>What classes 0, 1 … are in the file; empty where labels are numbers.</summary>
-    public ImmutableArray<string> ClassNames { get; }
-
-    /// <summary>Reads a file into memory.</summary>
-    /// <param name="path">With a header line.</param>
-    /// <param name="options">Columns; null for all as features.</param>
-    /// <exception cref="FileAccessException">The file can't be read.</exception>
-    /// <exception cref="DataFileException">A column is missing, a cell is empty or no number, a line has another number
-    /// of cells. At most ten places are named.</exception>
-    public static CsvSource Read(string path, CsvOptions? options = null)
+    public static CsvSource OfFile(string path, CsvOptions options)
     {
         ArgumentNullException.ThrowIfNull(path);
         return DataFile.Guard(path, () =>
         {
             using FileStream stream = File.OpenRead(path);
-            return Read(stream, path, options ?? new CsvOptions());
+            return Read(stream, path, options);
         });
     }
 
-    internal static CsvSource Read(Stream stream, string path, CsvOptions options)
+    public static CsvSource Read(Stream stream, string path, CsvOptions options)
     {
         try
         {

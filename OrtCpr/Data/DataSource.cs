@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
@@ -9,6 +10,12 @@ namespace OrtCpr.Data;
 /// <param name="IsLabel">True for what a loss compares with; false where the source does not know.</param>
 public sealed record DataColumn(string Name, ElementType Type, IReadOnlyList<long> Dimensions, bool IsLabel = false)
 {
+    /// <summary>What the elements of an example are called, such as the features of a table; empty where they have no names.</summary>
+    public ImmutableArray<string> ElementNames { get; init; } = [];
+
+    /// <summary>What the classes 0, 1 … of a label are in the source; empty where they have no names.</summary>
+    public ImmutableArray<string> ClassNames { get; init; } = [];
+
     /// <summary>Elements of one example.</summary>
     public long Length => Dimensions.Aggregate(1L, (n, d) => n * d);
 
@@ -19,8 +26,9 @@ public sealed record DataColumn(string Name, ElementType Type, IReadOnlyList<lon
     public override string ToString() => $"'{Name}' {Type}[{string.Join(',', Dimensions)}]";
 }
 
-/// <summary>A finite set of examples that can be read in any order. Reading is thread-safe; disposing is not.</summary>
-public abstract class DataSource : IDisposable
+/// <summary>A finite set of examples that can be read in any order; <c>From…</c> makes one of files and tensors. Reading
+/// is thread-safe; disposing is not.</summary>
+public abstract partial class DataSource : IDisposable
 {
     /// <summary>How many examples there are.</summary>
     public abstract long Count { get; }

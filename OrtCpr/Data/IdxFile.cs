@@ -4,7 +4,7 @@ using OrtCpr.Graph;
 namespace OrtCpr.Data;
 
 /// <summary>IDX files, as MNIST has them: a big-endian header and numbers of one type.</summary>
-public static class IdxFile
+internal static class IdxFile
 {
     private static readonly Dictionary<byte, ElementType> Types = new()
     {
@@ -28,13 +28,13 @@ public static class IdxFile
     /// <summary>Images and their labels, as columns <c>image</c> and <c>label</c> (Int64).</summary>
     /// <exception cref="FileAccessException">A file can't be read.</exception>
     /// <exception cref="DataFileException">A file breaks the format, or their numbers of examples differ.</exception>
-    public static TensorSource ReadPair(string images, string labels)
+    public static DataSource ReadPair(string images, string labels)
     {
         TensorData found = Read(labels);
         if (found.Dimensions.Count != 1) throw new DataFileException($"'{labels}' is {found}; expected one axis of labels.");
         byte[] wide = new byte[found.ElementCount * sizeof(long)];
         Numbers.Convert(found.Bytes.Span, found.Type, wide, ElementType.Int64);
-        return new TensorSource(new Dictionary<string, TensorData>
+        return DataSource.FromTensors(new Dictionary<string, TensorData>
         { ["image"] = Read(images), ["label"] = TensorData.Create(ElementType.Int64, found.Dimensions, wide) });
     }
 

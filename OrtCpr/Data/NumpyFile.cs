@@ -8,7 +8,7 @@ using OrtCpr.Graph;
 namespace OrtCpr.Data;
 
 /// <summary>NumPy's <c>.npy</c> (format versions 1 to 3) and <c>.npz</c> files: numbers, little-endian, in C order.</summary>
-public static partial class NumpyFile
+internal static partial class NumpyFile
 {
     private const int MagicLength = 6;
 

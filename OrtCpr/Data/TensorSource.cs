@@ -1,23 +1,19 @@
-using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
 
 /// <summary>Examples along the first axis of tensors, all of the same number of examples.</summary>
-public sealed class TensorSource : DataSource
+internal sealed class TensorSource : DataSource
 {
     private readonly TensorData[] _tensors;
     private readonly DataColumn[] _columns;
     private readonly IDisposable? _owner;
 
-    /// <summary>A source over tensors in memory.</summary>
-    /// <param name="tensors">By column name; at least one.</param>
-    /// <exception cref="DataFileException">There is none, one is a scalar or of texts, or their numbers of examples differ.</exception>
-    public TensorSource(IReadOnlyDictionary<string, TensorData> tensors) : this(tensors, "the tensors", null)
-    {
-    }
-
-    private TensorSource(IReadOnlyDictionary<string, TensorData> tensors, string name, IDisposable? owner)
+    /// <summary>A source over tensors.</summary>
+    /// <param name="tensors">By column name.</param>
+    /// <param name="name">What errors call them.</param>
+    /// <param name="owner">Disposed with the source; null for none.</param>
+    public TensorSource(IReadOnlyDictionary<string, TensorData> tensors, string name, IDisposable? owner)
     {
         ArgumentNullException.ThrowIfNull(tensors);
         var problems = new List<string>();
@@ -42,21 +38,6 @@ public sealed class TensorSource : DataSource
         _columns = [.. all.Select(t => new DataColumn(t.Key, t.Value.Type, [.. t.Value.Dimensions.Skip(1)]))];
         Count = counts[0];
     }
-
-    /// <summary>A safetensors file; its tensors are read when they are used.</summary>
-    /// <exception cref="FileAccessException">The file can't be read.</exception>
-    /// <exception cref="SafetensorsException">It is no safetensors file.</exception>
-    /// <exception cref="DataFileException">Its tensors are no examples.</exception>
-    public static TensorSource FromSafetensors(string path)
-    {
-        SafetensorsFile file = SafetensorsFile.Read(path);
-        return new TensorSource(file.Tensors, $"'{path}'", file);
-    }
-
-    /// <summary>NumPy's <c>.npz</c>, a column an array, or <c>.npy</c>, one column of the file's name.</summary>
-    /// <exception cref="FileAccessException">The file can't be read.</exception>
-    /// <exception cref="DataFileException">It breaks the format, or its arrays are no examples.</exception>
-    public static TensorSource FromNumpy(string path) => new(NumpyFile.Read(path), $"'{path}'", null);
 
     /// <inheritdoc/>
     public override long Count { get; }

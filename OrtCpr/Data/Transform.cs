@@ -7,6 +7,23 @@ namespace OrtCpr.Data;
 /// and example only.</summary>
 public abstract class Transform
 {
+    /// <summary>Multiplies: 1/255 (default) brings bytes into [0, 1].</summary>
+    /// <param name="factor">By what.</param>
+    public static Transform Scale(float factor = 1f / 255) => new Scale(factor);
+
+    /// <summary>(x − mean)/deviation for each channel of images [channels, height, width].</summary>
+    /// <param name="mean">One a channel.</param>
+    /// <param name="deviation">One a channel, above 0.</param>
+    public static Transform Normalize(ImmutableArray<float> mean, ImmutableArray<float> deviation) => new Normalize(mean, deviation);
+
+    /// <summary>Mirrors an image [channels, height, width] left to right half of the time.</summary>
+    public static Transform RandomHorizontalFlip() => new RandomHorizontalFlip();
+
+    /// <summary>Pads an image [channels, height, width] by its own reflection (the edge itself is not repeated) and cuts
+    /// out a random part of the first size.</summary>
+    /// <param name="padding">Pixels on each side, at least 0 and below height and width. Default 4.</param>
+    public static Transform RandomCrop(int padding = 4) => new RandomCrop(padding);
+
     /// <summary>Refuses examples of a shape that it is not made for.</summary>
     /// <param name="dimensions">Of one example.</param>
     /// <exception cref="OptionException">The shape does not fit, or an option is out of range.</exception>
@@ -29,7 +46,7 @@ public abstract class Transform
 
 /// <summary>Multiplies: 1/255 (default) brings bytes into [0, 1].</summary>
 /// <param name="factor">By what.</param>
-public sealed class Scale(float factor = 1f / 255) : Transform
+internal sealed class Scale(float factor) : Transform
 {
     /// <inheritdoc/>
     public override void Apply(Span<float> example, IReadOnlyList<long> dimensions, SplitMix64 random) =>
@@ -39,7 +56,7 @@ public sealed class Scale(float factor = 1f / 255) : Transform
 /// <summary>(x − mean)/deviation for each channel of an image.</summary>
 /// <param name="mean">One a channel.</param>
 /// <param name="deviation">One a channel, above 0.</param>
-public sealed class Normalize(ImmutableArray<float> mean, ImmutableArray<float> deviation) : Transform
+internal sealed class Normalize(ImmutableArray<float> mean, ImmutableArray<float> deviation) : Transform
 {
     /// <inheritdoc/>
     public override void Check(IReadOnlyList<long> dimensions)
@@ -66,7 +83,7 @@ public sealed class Normalize(ImmutableArray<float> mean, ImmutableArray<float> 
 }
 
 /// <summary>Mirrors an image left to right half of the time.</summary>
-public sealed class RandomHorizontalFlip : Transform
+internal sealed class RandomHorizontalFlip : Transform
 {
     /// <inheritdoc/>
     public override void Check(IReadOnlyList<long> dimensions) => Image(dimensions, nameof(RandomHorizontalFlip));
@@ -83,7 +100,7 @@ public sealed class RandomHorizontalFlip : Transform
 
 /// <summary>Pads an image by its own reflection (the edge itself is not repeated) and cuts out a random part of the first size.</summary>
 /// <param name="padding">Pixels on each side, at least 0 and below height and width.</param>
-public sealed class RandomCrop(int padding = 4) : Transform
+internal sealed class RandomCrop(int padding) : Transform
 {
     /// <inheritdoc/>
     public override void Check(IReadOnlyList<long> dimensions)

@@ -5,10 +5,17 @@ using OrtCpr.Graph;
 namespace OrtCpr;
 
 /// <summary>A device as <c>ortcpr devices</c> lists it.</summary>
-/// <param name="Name">What to give as <see cref="DriverOptions.Device"/>.</param>
-/// <param name="Available">Whether sessions can be made on it here and now.</param>
-/// <param name="Description">What it is, or why it is not there and what to do.</param>
-public sealed record DeviceInfo(string Name, bool Available, string Description);
+public sealed record DeviceInfo
+{
+    /// <summary>What to give as <see cref="DriverOptions.Device"/>.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Whether sessions can be made on it here and now.</summary>
+    public required bool Available { get; init; }
+
+    /// <summary>What it is, or why it is not there and what to do.</summary>
+    public required string Description { get; init; }
+}
 
 /// <summary>The devices that training can run on.</summary>
 /// <remarks>Thread-safe. A provider is a row of the table.</remarks>
@@ -70,21 +77,22 @@ public static class DeviceCatalog
 
     private static DeviceInfo Try(string name)
     {
+        DeviceInfo Info(bool available, string description) => new() { Name = name, Available = available, Description = description };
         try
         {
             using Device device = Open(name);
             using var copy = new IdentitySession(ElementType.Float, device.Configure);
-            return new DeviceInfo(name, true, device.IsHost
+            return Info(true, device.IsHost
                 ? $"{Environment.ProcessorCount} logical processors, ONNX Runtime {OrtEnv.Instance().GetVersionString()}, fused kernels"
                 : $"{device.Capabilities.Name} provider, standard operators");
         }
         catch (DeviceException error)
         {
-            return new DeviceInfo(name, false, error.Message);
+            return Info(false, error.Message);
         }
         catch (OnnxRuntimeException error)
         {
-            return new DeviceInfo(name, false, error.Message);
+            return Info(false, error.Message);
         }
     }
 

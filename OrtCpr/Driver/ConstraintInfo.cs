@@ -1,18 +1,27 @@
 namespace OrtCpr;
 
 /// <summary>Where a constrained parameter stands.</summary>
-/// <param name="Name">The parameter.</param>
-/// <param name="Lambda">Lagrange multiplier, at least 0.</param>
-/// <param name="Kappa">Bound on R; NaN while not set.</param>
-/// <param name="IsSet">Whether the bound is set.</param>
-/// <param name="EverActive">Whether λ has been above 0 after any step.</param>
-/// <param name="Samples">Samples of R that the inflection detector has taken.</param>
-public sealed record ConstraintInfo(string Name, double Lambda, double Kappa, bool IsSet, bool EverActive, long Samples);
+public sealed record ConstraintInfo
+{
+    /// <summary>The parameter.</summary>
+    public required string Name { get; init; }
 
-/// <summary>Where a constrained parameter stands, R included.</summary>
-/// <param name="Name">The parameter.</param>
-/// <param name="Lambda">Lagrange multiplier, at least 0.</param>
-/// <param name="Kappa">Bound on R; NaN while not set.</param>
-/// <param name="Measure">R of the parameter; for a bound per element R is still that of the whole.</param>
-/// <param name="IsSet">Whether the bound is set.</param>
-public sealed record ConstraintMeasure(string Name, double Lambda, double Kappa, double Measure, bool IsSet);
+    /// <summary>Lagrange multiplier, at least 0.</summary>
+    public required double Lambda { get; init; }
+
+    /// <summary>Bound on R; NaN while not set.</summary>
+    public required double Kappa { get; init; }
+
+    /// <summary>R of the parameter, as <see cref="OptimizerDriver.MeasureConstraints"/> found it; NaN where it was not
+    /// measured. For a bound per element R is still that of the whole.</summary>
+    public double Measure { get; init; } = double.NaN;
+
+    /// <summary>Whether the bound is set.</summary>
+    public required bool IsSet { get; init; }
+
+    /// <summary>Whether λ has been above 0 after any step.</summary>
+    public required bool EverActive { get; init; }
+
+    /// <summary>Samples of R that the inflection detector has taken.</summary>
+    public required long Samples { get; init; }
+}

@@ -5,7 +5,7 @@ namespace OrtCpr;
 
 public sealed partial class OptimizerDriver
 {
-    /// <summary>λ, κ and what the detector knows, a row a constrained parameter. Waits for the device.</summary>
+    /// <summary>λ, κ and what the detector knows, a row a constrained parameter; R is not measured. Waits for the device.</summary>
     public IReadOnlyList<ConstraintInfo> GetConstraints()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -15,21 +15,22 @@ public sealed partial class OptimizerDriver
             InfoOf(name, lambda[i], kappa[i], detector.AsSpan(i * DetectorState.Columns, DetectorState.Columns)))];
     }
 
-    /// <summary>λ, κ and R as they are, a row a constrained parameter. Reads each of them; waits for the device.</summary>
-    public IReadOnlyList<ConstraintMeasure> MeasureConstraints() => [.. GetConstraints().Select(c =>
+    /// <summary>As <see cref="GetConstraints"/>, with R of each parameter as it is now. Reads each of them; waits for the
+    /// device.</summary>
+    public IReadOnlyList<ConstraintInfo> MeasureConstraints() => [.. GetConstraints().Select(c =>
     {
         Regularizer regularizer = ConstraintOf(c.Name).Regularizer;
         TensorData value = Get(c.Name);
         double measure = value.Type == ElementType.Float ? regularizer.Measure(value.AsSpan<float>())
             : regularizer.Measure<double>(value.ToDoubles());
-        return new ConstraintMeasure(c.Name, c.Lambda, c.Kappa, measure, c.IsSet);
+        return c with { Measure = measure };
     })];
 
     /// <summary>Sets every bound that is not set yet to R of its matrix as it is now, as a warm start does after its step.</summary>
     /// <param name="which">Of the matrices under these constraints.</param>
     internal void SetMissingBounds(Predicate<ConstrainNorm> which)
     {
-        IReadOnlyList<ConstraintMeasure> rows = MeasureConstraints();
+        IReadOnlyList<ConstraintInfo> rows = MeasureConstraints();
         if (rows.Count == 0) return;
         double[] kappa = ReadRows("kappa"), detector = ReadRows("detector");
         for (int i = 0; i < rows.Count; i++)
@@ -66,8 +67,14 @@ public sealed partial class OptimizerDriver
     {
         double state = detector[DetectorState.StateColumn];
         bool isSet = state >= DetectorState.Set;
-        return new ConstraintInfo(
-            name, lambda, isSet ? kappa
-            : double.NaN, isSet, state >= DetectorState.EverActive, (long)detector[DetectorState.SamplesColumn]);
+        return new ConstraintInfo
+        {
+            Name = name,
+            Lambda = lambda,
+            Kappa = isSet ? kappa : double.NaN,
+            IsSet = isSet,
+            EverActive = state >= DetectorState.EverActive,
+            Samples = (long)detector[DetectorState.SamplesColumn],
+        };
     }
 }

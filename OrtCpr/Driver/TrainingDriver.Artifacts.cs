@@ -21,7 +21,7 @@ public sealed partial class TrainingDriver
     {
         ArgumentNullException.ThrowIfNull(folder);
         string evaluation = Path.Combine(folder, "eval_model.onnx");
-        return FromArtifacts(Path.Combine(folder, "training_model.onnx"), File.Exists(evaluation) ? evaluation
+        return FromArtifactFiles(Path.Combine(folder, "training_model.onnx"), File.Exists(evaluation) ? evaluation
             : null, Path.Combine(folder, "optimizer_model.onnx"), Path.Combine(folder, "checkpoint"), options);
     }
 
@@ -33,7 +33,7 @@ public sealed partial class TrainingDriver
     /// <param name="options">Threads, kernels, device.</param>
     /// <exception cref="Graph.OrtCprException">A file is missing or damaged, the files do not belong together, or an
     /// operator has no counterpart.</exception>
-    public static TrainingDriver FromArtifacts(string trainingModel, string? evaluationModel, string optimizerModel, string checkpoint,
+    public static TrainingDriver FromArtifactFiles(string trainingModel, string? evaluationModel, string optimizerModel, string checkpoint,
         DriverOptions? options = null)
     {
         var state = OrtCheckpoint.Load(checkpoint);

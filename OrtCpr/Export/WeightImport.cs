@@ -7,12 +7,21 @@ using OrtCpr.Graph.Onnx.Proto;
 namespace OrtCpr.Export;
 
 /// <summary>An initializer and the tensor that it was given.</summary>
-/// <param name="Initializer">Name in the model.</param>
-/// <param name="Source">Name in the file of weights; several, with commas between, where a recurrent operator holds
-/// directions or two biases in one.</param>
-/// <param name="How">What it was recognised by.</param>
-/// <param name="Transposed">Whether the model holds the transpose.</param>
-public sealed record ImportedWeight(string Initializer, string Source, string How, bool Transposed);
+public sealed record ImportedWeight
+{
+    /// <summary>Name in the model.</summary>
+    public required string Initializer { get; init; }
+
+    /// <summary>Name in the file of weights; several, with commas between, where a recurrent operator holds directions
+    /// or two biases in one.</summary>
+    public required string Source { get; init; }
+
+    /// <summary>What it was recognised by.</summary>
+    public required string How { get; init; }
+
+    /// <summary>Whether the model holds the transpose.</summary>
+    public bool Transposed { get; init; }
+}
 
 /// <summary>Puts the weights of a PyTorch state dict (as safetensors) into an exported model, whatever the exporter called them.</summary>
 public static class WeightImport

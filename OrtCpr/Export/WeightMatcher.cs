@@ -83,7 +83,12 @@ internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> init
         _open.Remove(match.Initializer);
         _unused.ExceptWith(match.Sources);
         Values[match.Initializer] = match.Value.ConvertTo(initializers[match.Initializer].Type);
-        _found.Add(new ImportedWeight(match.Initializer, string.Join(", ", match.Sources), "layer of its recurrent node", false));
+        _found.Add(new ImportedWeight
+        {
+            Initializer = match.Initializer,
+            Source = string.Join(", ", match.Sources),
+            How = "layer of its recurrent node",
+        });
     }
 
     private void Take(string initializer, string source, string how)
@@ -105,7 +110,7 @@ internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> init
                 && IsMultiplied(initializer)));
         Values[initializer] = TensorData.Create(there.Type, here.Dimensions, (transposed ? TensorTwins.Transpose(there) : there).Bytes)
             .ConvertTo(here.Type);
-        _found.Add(new ImportedWeight(initializer, source, how, transposed));
+        _found.Add(new ImportedWeight { Initializer = initializer, Source = source, How = how, Transposed = transposed });
     }
 
     private bool IsMultiplied(string initializer) =>

@@ -8,7 +8,7 @@ namespace OrtCpr.Logging;
 /// <remarks>Measuring R reads every constrained matrix. Nothing is written when no parameter is constrained.</remarks>
 /// <param name="path">The file; written over, but when a run is resumed.</param>
 /// <param name="every">Steps between two rows of a matrix, at least 1.</param>
-public sealed class ConstraintLog(string path, int every = 10) : TrainerCallback
+internal sealed class ConstraintLog(string path, int every) : TrainerCallback
 {
     private const string Head = "step,name,lambda,kappa,measure";
     private readonly int _every = every >= 1 ? every
@@ -34,7 +34,7 @@ public sealed class ConstraintLog(string path, int every = 10) : TrainerCallback
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(report);
         if (_file is null || report.Step % _every != 0) return;
-        foreach (ConstraintMeasure row in trainer.Driver.Optimizer.MeasureConstraints())
+        foreach (ConstraintInfo row in trainer.Driver.Optimizer.MeasureConstraints())
         {
             string kappa = row.IsSet ? row.Kappa.ToString("R", CultureInfo.InvariantCulture) : "";
             _file.Append(string.Create(

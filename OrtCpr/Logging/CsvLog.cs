@@ -8,7 +8,7 @@ namespace OrtCpr.Logging;
 /// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its
 /// columns are other ones.</param>
 /// <param name="every">Steps between two entries, at least 1.</param>
-public sealed class CsvLog(string path, int every = 10) : MetricsLog(every)
+internal sealed class CsvLog(string path, int every) : MetricsLog(every)
 {
     private string[] _columns = [];
     private LogFile? _file;

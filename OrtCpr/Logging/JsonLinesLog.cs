@@ -8,7 +8,7 @@ namespace OrtCpr.Logging;
 /// for NaN and infinities.</summary>
 /// <param name="path">The file; written over, but when a run is resumed.</param>
 /// <param name="every">Steps between two entries, at least 1.</param>
-public sealed class JsonLinesLog(string path, int every = 10) : MetricsLog(every)
+internal sealed class JsonLinesLog(string path, int every) : MetricsLog(every)
 {
     private LogFile? _file;
 

@@ -6,7 +6,7 @@ namespace OrtCpr.Logging;
 /// <summary>Figures of steps and evaluations as messages of an <see cref="ILogger"/>, level information.</summary>
 /// <param name="logger">Stays the caller's.</param>
 /// <param name="every">Steps between two messages, at least 1.</param>
-public sealed partial class LoggerLog(ILogger logger, int every = 100) : MetricsLog(every)
+internal sealed partial class LoggerLog(ILogger logger, int every) : MetricsLog(every)
 {
     /// <inheritdoc/>
     protected override void Begin(Trainer trainer, FitOptions options, long step)

@@ -1,19 +1,68 @@
+using Microsoft.Extensions.Logging;
 using OrtCpr.Graph;
 
 namespace OrtCpr.Logging;
 
 /// <summary>One line of a log: figures at a step.</summary>
-/// <param name="Step">Steps so far.</param>
-/// <param name="Epoch">Epoch, from 0.</param>
-/// <param name="Seconds">Since the fit began.</param>
-/// <param name="Values">Figures by name: <c>loss</c>, <c>learning_rate</c> and <c>active_constraints</c> of a step;
-/// <c>validation_loss</c> and <c>validation_…</c> of an evaluation.</param>
-public sealed record LogEntry(long Step, long Epoch, double Seconds, IReadOnlyList<(string Name, double Value)> Values);
+public sealed record LogEntry
+{
+    /// <summary>Steps so far.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Epoch, from 0.</summary>
+    public required long Epoch { get; init; }
+
+    /// <summary>Seconds since the fit began.</summary>
+    public required double Seconds { get; init; }
+
+    /// <summary>Figures by name: <c>loss</c>, <c>learning_rate</c> and <c>active_constraints</c> of a step;
+    /// <c>validation_loss</c> and <c>validation_…</c> of an evaluation.</summary>
+    public required IReadOnlyList<(string Name, double Value)> Values { get; init; }
+}
 
 /// <summary>Writes the figures of steps and evaluations somewhere. A log of a resumed run goes on after the step that was saved.</summary>
 /// <param name="every">Steps between two entries, at least 1; their losses are averaged.</param>
 public abstract class MetricsLog(int every) : TrainerCallback
 {
+    /// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints,
+    /// validation_loss, validation_…</c>; empty where an entry has no such figure.</summary>
+    /// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its
+    /// columns are other ones.</param>
+    /// <param name="every">Steps between two entries, at least 1. Default 10.</param>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    public static MetricsLog ToCsv(string path, int every = 10) => new CsvLog(path, every);
+
+    /// <summary>A file with one JSON object a line: <c>step</c>, <c>epoch</c>, <c>seconds</c> and the figures by name;
+    /// null for NaN and infinities.</summary>
+    /// <param name="path">The file; written over, but when a run is resumed.</param>
+    /// <param name="every">Steps between two entries, at least 1. Default 10.</param>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    public static MetricsLog ToJsonLines(string path, int every = 10) => new JsonLinesLog(path, every);
+
+    /// <summary>Figures for TensorBoard: <c>train/loss</c>, <c>train/learning_rate</c>, <c>validation/…</c>, and for each
+    /// constrained matrix <c>cpr_lambda/…</c>, <c>cpr_kappa/…</c>, <c>cpr_measure/…</c>.</summary>
+    /// <param name="folder">The run's folder; each sitting adds a file.</param>
+    /// <param name="every">Steps between two entries, at least 1. Default 10.</param>
+    /// <param name="constraints">Whether λ, κ and R of each matrix are written too; measuring R reads the matrix.
+    /// Default true.</param>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    public static MetricsLog ToTensorBoard(string folder, int every = 10, bool constraints = true) =>
+        new TensorBoardLog(folder, every, constraints);
+
+    /// <summary>Messages of an <see cref="ILogger"/>, level information; warnings of the fit are warnings there.</summary>
+    /// <param name="logger">Stays the caller's.</param>
+    /// <param name="every">Steps between two messages, at least 1. Default 100.</param>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    public static MetricsLog ToLogger(ILogger logger, int every = 100) => new LoggerLog(logger, every);
+
+    /// <summary>λ, κ and R over time: a CSV file with the columns <c>step, name, lambda, kappa, measure</c>, a row a
+    /// constrained matrix every few steps; κ is empty while it is not set.</summary>
+    /// <remarks>Measuring R reads every constrained matrix. Nothing is written when no parameter is constrained.</remarks>
+    /// <param name="path">The file; written over, but when a run is resumed.</param>
+    /// <param name="every">Steps between two rows of a matrix, at least 1. Default 10.</param>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    public static TrainerCallback ConstraintsToCsv(string path, int every = 10) => new ConstraintLog(path, every);
+
     private readonly int _every = every >= 1 ? every
         : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 1.");
     private WeightedMean _loss;
@@ -45,7 +94,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
         List<(string, double)> values = [("loss", _loss.Value), ("learning_rate", report.LearningRate)];
         if (optimizer.Plan.Constrained.Count > 0) values.Add(("active_constraints", optimizer.GetConstraints().Count(c => c.Lambda > 0)));
         (_loss, _last) = (default, null);
-        Write(new LogEntry(report.Step, report.Epoch, report.Elapsed.TotalSeconds, values));
+        Write(new LogEntry { Step = report.Step, Epoch = report.Epoch, Seconds = report.Elapsed.TotalSeconds, Values = values });
         WriteConstraints(trainer, report.Step);
     }
 
@@ -53,8 +102,13 @@ public abstract class MetricsLog(int every) : TrainerCallback
     public sealed override void OnEvaluated(Trainer trainer, EvaluationReport report, FitControl control)
     {
         ArgumentNullException.ThrowIfNull(report);
-        Write(new LogEntry(report.Step, report.Epoch, report.Elapsed.TotalSeconds,
-            [("validation_loss", report.Loss), .. report.Metrics.Select(m => ($"validation_{m.Key}", m.Value))]));
+        Write(new LogEntry
+        {
+            Step = report.Step,
+            Epoch = report.Epoch,
+            Seconds = report.Elapsed.TotalSeconds,
+            Values = [("validation_loss", report.Loss), .. report.Metrics.Select(m => ($"validation_{m.Key}", m.Value))],
+        });
     }
 
     /// <inheritdoc/>

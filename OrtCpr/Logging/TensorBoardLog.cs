@@ -10,7 +10,7 @@ namespace OrtCpr.Logging;
 /// <param name="every">Steps between two entries, at least 1.</param>
 /// <param name="constraints">Whether λ, κ and R of each matrix are written too; measuring R reads the matrix. Default true.</param>
 [SuppressMessage("Design", "CA1001", Justification = "OnFitEnd closes the file, and every fit calls it.")]
-public sealed class TensorBoardLog(string folder, int every = 10, bool constraints = true) : MetricsLog(every)
+internal sealed class TensorBoardLog(string folder, int every, bool constraints) : MetricsLog(every)
 {
     private const string Validation = "validation_";
     private TensorBoardWriter? _writer;
@@ -38,7 +38,7 @@ public sealed class TensorBoardLog(string folder, int every = 10, bool constrain
     private protected override void WriteConstraints(Trainer trainer, long step)
     {
         if (!constraints) return;
-        foreach (ConstraintMeasure row in trainer.Driver.Optimizer.MeasureConstraints())
+        foreach (ConstraintInfo row in trainer.Driver.Optimizer.MeasureConstraints())
         {
             _writer!.AddScalar($"cpr_lambda/{row.Name}", step, row.Lambda);
             if (row.IsSet) _writer.AddScalar($"cpr_kappa/{row.Name}", step, row.Kappa);

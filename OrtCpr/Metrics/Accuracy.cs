@@ -4,17 +4,10 @@ using OrtCpr.Graph;
 namespace OrtCpr.Metrics;
 
 /// <summary>Share of rows whose label is among the classes with the highest scores.</summary>
-/// <remarks>Scores and labels as <see cref="Graph.Losses.CrossEntropyLoss"/> takes them: [B, C], [B, T, C] or [B, C, …]
-/// with Int64 labels of that shape without the class axis. Of equal scores the lower class counts as the higher, as
-/// argmax has it; NaN counts as the lowest.</remarks>
-/// <param name="top">How many of the highest scores may hold the label, at least 1.</param>
-/// <param name="output">Model output with the scores; null for the first.</param>
-/// <param name="label">Label to compare with; null for the only one.</param>
-/// <param name="ignoreIndex">Rows with this label do not count.</param>
-public sealed class Accuracy(int top = 1, string? output = null, string? label = null, long ignoreIndex = -100) : Metric
+internal sealed class Accuracy(int top, string? output, string? label, long ignoreIndex) : Metric
 {
     private readonly int _top = top >= 1 ? top
-        : throw new OptionException($"{nameof(Accuracy)}: {nameof(top)} is {top}; expected at least 1.");
+        : throw new OptionException($"{nameof(Metric)}.{nameof(Accuracy)}: {nameof(top)} is {top}; expected at least 1.");
 
     /// <summary><c>accuracy</c>, or <c>top5</c> and the like.</summary>
     public override string Name => _top == 1 ? "accuracy" : $"top{_top}";

@@ -3,7 +3,7 @@ using OrtCpr.Graph;
 namespace OrtCpr.Metrics;
 
 /// <summary>e to the power of the mean loss, for a cross-entropy in nats. Lower is better.</summary>
-public sealed class Perplexity : Metric
+internal sealed class Perplexity : Metric
 {
     /// <summary><c>perplexity</c>.</summary>
     public override string Name => "perplexity";
@@ -19,9 +19,7 @@ public sealed class Perplexity : Metric
 }
 
 /// <summary>Mean of the squared differences between a model output and a label of the same shape. Lower is better.</summary>
-/// <param name="output">Model output; null for the first.</param>
-/// <param name="label">Label to compare with; null for the only one.</param>
-public sealed class MeanSquaredError(string? output = null, string? label = null) : Metric
+internal sealed class MeanSquaredError(string? output, string? label) : Metric
 {
     /// <summary><c>mse</c>.</summary>
     public override string Name => "mse";

@@ -17,6 +17,28 @@ public abstract class Metric
     /// <summary>Begins an evaluation.</summary>
     public abstract MetricSum Start();
 
+    /// <summary>Share of rows whose label is among the classes with the highest scores: <c>accuracy</c>, or <c>top5</c>
+    /// and the like.</summary>
+    /// <remarks>Scores and labels as <see cref="Graph.Losses.CrossEntropyLoss"/> takes them: [B, C], [B, T, C] or
+    /// [B, C, …] with Int64 labels of that shape without the class axis. Of equal scores the lower class counts as the
+    /// higher, as argmax has it; NaN counts as the lowest.</remarks>
+    /// <param name="top">How many of the highest scores may hold the label, at least 1. Default 1.</param>
+    /// <param name="output">Model output with the scores; null for the first. Default null.</param>
+    /// <param name="label">Label to compare with; null for the only one. Default null.</param>
+    /// <param name="ignoreIndex">Rows with this label do not count. Default -100.</param>
+    /// <exception cref="OptionException"><paramref name="top"/> is below 1.</exception>
+    public static Metric Accuracy(int top = 1, string? output = null, string? label = null, long ignoreIndex = -100) =>
+        new Accuracy(top, output, label, ignoreIndex);
+
+    /// <summary><c>perplexity</c>: e to the power of the mean loss, for a cross-entropy in nats. Lower is better.</summary>
+    public static Metric Perplexity() => new Perplexity();
+
+    /// <summary><c>mse</c>: mean of the squared differences between a model output and a label of the same shape. Lower
+    /// is better.</summary>
+    /// <param name="output">Model output; null for the first. Default null.</param>
+    /// <param name="label">Label to compare with; null for the only one. Default null.</param>
+    public static Metric MeanSquaredError(string? output = null, string? label = null) => new MeanSquaredError(output, label);
+
     /// <summary>A metric of one's own: a sum and its weight for each batch; the value is Σ sum / Σ weight.</summary>
     /// <param name="name">Name in reports.</param>
     /// <param name="measure">Sum and weight of one batch.</param>

@@ -7,7 +7,7 @@ namespace OrtCpr.Schedules;
 /// <param name="TotalSteps">Steps of the cycle after the warm-up, at least 2; after it the factor stays.</param>
 /// <param name="RisingShare">Share of the cycle that rises, in (0, 1). Default 0.3.</param>
 /// <param name="WarmupSteps">Steps of a warm-up in front of the cycle. Default 0.</param>
-public sealed record OneCycleSchedule(long TotalSteps, double RisingShare = 0.3, long WarmupSteps = 0) : Schedule(WarmupSteps)
+internal sealed record OneCycleSchedule(long TotalSteps, double RisingShare = 0.3, long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     /// <summary>Peak over start, at least 1. Default 25.</summary>
     public double StartDivisor { get; init; } = 25;
@@ -16,7 +16,7 @@ public sealed record OneCycleSchedule(long TotalSteps, double RisingShare = 0.3,
     public double EndDivisor { get; init; } = 1e4;
 
     /// <summary>Straight lines instead of half cosines. Default off.</summary>
-    public bool Linear { get; init; }
+    public new bool Linear { get; init; }
 
     internal override IEnumerable<string> Problems() =>
         [
@@ -45,7 +45,7 @@ public sealed record OneCycleSchedule(long TotalSteps, double RisingShare = 0.3,
 /// <param name="CycleFactor">Each cycle is that many times as long as the one before, at least 1. Default 1.</param>
 /// <param name="FinalFactor">Factor at the end of each cycle, at least 0. Default 0.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
-public sealed record CosineRestartsSchedule(long FirstCycle, int CycleFactor = 1, double FinalFactor = 0,
+internal sealed record CosineRestartsSchedule(long FirstCycle, int CycleFactor = 1, double FinalFactor = 0,
     long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     internal override IEnumerable<string> Problems() =>
@@ -69,7 +69,7 @@ public sealed record CosineRestartsSchedule(long FirstCycle, int CycleFactor = 1
 /// <param name="Schedules">At least one; each may have a warm-up of its own.</param>
 /// <param name="Milestones">Steps at which the second, third … begin: rising, one fewer than there are schedules.</param>
 /// <param name="WarmupSteps">Steps of a warm-up in front of all. Default 0.</param>
-public sealed record SequenceSchedule(ImmutableArray<Schedule> Schedules, ImmutableArray<long> Milestones,
+internal sealed record SequenceSchedule(ImmutableArray<Schedule> Schedules, ImmutableArray<long> Milestones,
     long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     /// <inheritdoc/>

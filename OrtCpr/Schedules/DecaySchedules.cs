@@ -5,7 +5,7 @@ namespace OrtCpr.Schedules;
 /// <summary>γ^step after the warm-up (PyTorch <c>ExponentialLR</c>).</summary>
 /// <param name="Gamma">Factor a step, above 0.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
-public sealed record ExponentialSchedule(double Gamma, long WarmupSteps = 0) : Schedule(WarmupSteps)
+internal sealed record ExponentialSchedule(double Gamma, long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     internal override IEnumerable<string> Problems() =>
         [.. base.Problems(), .. Unless(Gamma > 0 && double.IsFinite(Gamma), Gamma, nameof(Gamma), "a finite number above 0")];
@@ -17,7 +17,7 @@ public sealed record ExponentialSchedule(double Gamma, long WarmupSteps = 0) : S
 /// <param name="StepSize">Steps between two falls, at least 1.</param>
 /// <param name="Gamma">Factor of a fall, at least 0. Default 0.1.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
-public sealed record StepSchedule(long StepSize, double Gamma = 0.1, long WarmupSteps = 0) : Schedule(WarmupSteps)
+internal sealed record StepSchedule(long StepSize, double Gamma = 0.1, long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     internal override IEnumerable<string> Problems() =>
         [.. base.Problems(), .. AtLeast(1, StepSize, nameof(StepSize)), .. Factor(Gamma, nameof(Gamma))];
@@ -29,7 +29,7 @@ public sealed record StepSchedule(long StepSize, double Gamma = 0.1, long Warmup
 /// <param name="Milestones">Steps after the warm-up, rising, the first at least 1.</param>
 /// <param name="Gamma">Factor of a fall, at least 0. Default 0.1.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
-public sealed record MultiStepSchedule(ImmutableArray<long> Milestones, double Gamma = 0.1, long WarmupSteps = 0) : Schedule(WarmupSteps)
+internal sealed record MultiStepSchedule(ImmutableArray<long> Milestones, double Gamma = 0.1, long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     internal override IEnumerable<string> Problems() =>
         [.. base.Problems(), .. Rising(Milestones, nameof(Milestones)), .. Factor(Gamma, nameof(Gamma))];
@@ -46,7 +46,7 @@ public sealed record MultiStepSchedule(ImmutableArray<long> Milestones, double G
 /// <param name="Decay">Factor of a fall, in [0, 1). Default 0.1.</param>
 /// <param name="Patience">Reports without improvement that are forgiven, at least 0. Default 10.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
-public sealed record PlateauSchedule(double Decay = 0.1, int Patience = 10, long WarmupSteps = 0) : Schedule(WarmupSteps)
+internal sealed record PlateauSchedule(double Decay = 0.1, int Patience = 10, long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     /// <summary>A metric counts as better when it is larger. Default off: a loss.</summary>
     public bool Maximize { get; init; }

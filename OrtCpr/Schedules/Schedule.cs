@@ -4,9 +4,10 @@ using OrtCpr.Graph;
 namespace OrtCpr.Schedules;
 
 /// <summary>A factor on a learning rate, or on another scalar of a group, as a function of the optimizer step, counted from 0.</summary>
-/// <remarks>Immutable. Lengths and milestones count from the end of the warm-up, except <c>TotalSteps</c>, which counts
-/// it in. A schedule that learns something on the way (<see cref="PlateauSchedule"/>) gives a new one, so a checkpoint
-/// holds all of its state.</remarks>
+/// <remarks>Immutable; a static method makes each kind. Lengths and milestones count from the end of the warm-up, except
+/// <c>totalSteps</c> of <see cref="Linear"/>, <see cref="Cosine"/> and <see cref="Polynomial"/>, which counts it in. A
+/// schedule that learns something on the way (<see cref="Plateau"/>) gives a new one, so a checkpoint holds all of its
+/// state. Numbers out of range are refused by <see cref="Validate"/>, which the driver calls when a schedule is set.</remarks>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "schedule")]
 [JsonDerivedType(typeof(ConstantSchedule), "constant")]
 [JsonDerivedType(typeof(LinearSchedule), "linear")]
@@ -19,7 +20,7 @@ namespace OrtCpr.Schedules;
 [JsonDerivedType(typeof(CosineRestartsSchedule), "cosine_restarts")]
 [JsonDerivedType(typeof(PlateauSchedule), "plateau")]
 [JsonDerivedType(typeof(SequenceSchedule), "sequence")]
-public abstract record Schedule
+public abstract partial record Schedule
 {
     private protected Schedule(long warmupSteps) => WarmupSteps = warmupSteps;
 
@@ -37,7 +38,8 @@ public abstract record Schedule
 
     /// <summary>Checks every property.</summary>
     /// <exception cref="OptionException">Names all that are out of range.</exception>
-    public void Validate() => OptionException.ThrowIfAny($"{GetType().Name} has options out of range", [.. Problems()]);
+    public void Validate() => OptionException.ThrowIfAny(
+        $"{nameof(Schedule)}.{GetType().Name[..^nameof(Schedule).Length]} has options out of range", [.. Problems()]);
 
     internal virtual IEnumerable<string> Problems() => AtLeast(0, WarmupSteps, nameof(WarmupSteps));
 
@@ -57,7 +59,7 @@ public abstract record Schedule
 /// <param name="TotalSteps">Steps until the end, warm-up included; at least 1.</param>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
 /// <param name="FinalFactor">Factor at the end, at least 0. Default 0.</param>
-public abstract record EndingSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0) : Schedule(WarmupSteps)
+internal abstract record EndingSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0) : Schedule(WarmupSteps)
 {
     internal override IEnumerable<string> Problems() =>
         [.. base.Problems(), .. AtLeast(1, TotalSteps, nameof(TotalSteps)), .. Factor(FinalFactor, nameof(FinalFactor))];
@@ -74,28 +76,28 @@ public abstract record EndingSchedule(long TotalSteps, long WarmupSteps = 0, dou
 
 /// <summary>1 after the warm-up.</summary>
 /// <param name="WarmupSteps">Steps of the warm-up. Default 0.</param>
-public sealed record ConstantSchedule(long WarmupSteps = 0) : Schedule(WarmupSteps)
+internal sealed record ConstantSchedule(long WarmupSteps = 0) : Schedule(WarmupSteps)
 {
     private protected override double AfterWarmup(long step) => 1;
 }
 
 /// <summary>Falls in a line from 1 after the warm-up to the final factor.</summary>
 /// <remarks>With the default final factor the true meaning of ONNX Runtime's <c>RegisterLinearLRScheduler(warmup, total, …)</c>.</remarks>
-public sealed record LinearSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0) : EndingSchedule(TotalSteps, WarmupSteps,
-    FinalFactor)
+internal sealed record LinearSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0)
+    : EndingSchedule(TotalSteps, WarmupSteps, FinalFactor)
 {
     private protected override double Rest(double progress) => 1 - progress;
 }
 
 /// <summary>Falls along half a cosine from 1 after the warm-up to the final factor.</summary>
-public sealed record CosineSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0) : EndingSchedule(TotalSteps, WarmupSteps,
-    FinalFactor)
+internal sealed record CosineSchedule(long TotalSteps, long WarmupSteps = 0, double FinalFactor = 0)
+    : EndingSchedule(TotalSteps, WarmupSteps, FinalFactor)
 {
     private protected override double Rest(double progress) => (1 + Math.Cos(Math.PI * progress)) / 2;
 }
 
 /// <summary>Falls as a power of what is left, from 1 after the warm-up to the final factor (PyTorch <c>PolynomialLR</c>).</summary>
-public sealed record PolynomialSchedule(long TotalSteps, double Power = 1, long WarmupSteps = 0,
+internal sealed record PolynomialSchedule(long TotalSteps, double Power = 1, long WarmupSteps = 0,
     double FinalFactor = 0) : EndingSchedule(TotalSteps, WarmupSteps, FinalFactor)
 {
     internal override IEnumerable<string> Problems() =>

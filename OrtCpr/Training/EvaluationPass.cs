@@ -17,6 +17,12 @@ internal sealed class EvaluationPass(TrainingDriver driver, IReadOnlyList<Metric
         foreach ((_, MetricSum sum) in _sums) sum.Add(seen);
     }
 
-    public EvaluationReport Report(long epoch = -1, long step = 0, TimeSpan elapsed = default) =>
-        new(epoch, step, _loss.Value, _sums.ToDictionary(s => s.Name, s => s.Sum.Value, StringComparer.Ordinal), elapsed);
+    public EvaluationReport Report(long epoch = -1, long step = 0, TimeSpan elapsed = default) => new()
+    {
+        Epoch = epoch,
+        Step = step,
+        Loss = _loss.Value,
+        Metrics = _sums.ToDictionary(s => s.Name, s => s.Sum.Value, StringComparer.Ordinal),
+        Elapsed = elapsed,
+    };
 }

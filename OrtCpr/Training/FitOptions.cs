@@ -4,7 +4,7 @@ using OrtCpr.Metrics;
 
 namespace OrtCpr;
 
-/// <summary>How <see cref="Trainer.Fit(BatchSource, FitOptions?, CancellationToken)"/> goes through its batches.</summary>
+/// <summary>How <see cref="Trainer.Fit"/> goes through its batches.</summary>
 public sealed record FitOptions
 {
     /// <summary>Times that all batches are gone through, at least 1. Default 1.</summary>
@@ -17,7 +17,7 @@ public sealed record FitOptions
     public int GradientAccumulation { get; init; } = 1;
 
     /// <summary>What to evaluate on, as a rule a <see cref="Data.DataLoader"/>, its first epoch each time; <see
-    /// cref="BatchSource.From(Func{long, IEnumerable{Batch}}, long?)"/> makes one of any batches. Loss and metrics go
+    /// cref="BatchSource.From(Func{long, IEnumerable{Batch}})"/> makes one of any batches. Loss and metrics go
     /// to the callbacks, the loss to schedules that wait for a plateau. Default: none.</summary>
     public BatchSource? Validation { get; init; }
 

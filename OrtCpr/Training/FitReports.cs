@@ -1,23 +1,46 @@
 namespace OrtCpr;
 
 /// <summary>What an optimizer step came to.</summary>
-/// <param name="Epoch">Epoch, from 0.</param>
-/// <param name="Step">Steps of this fit so far.</param>
-/// <param name="Loss">Mean loss of the batches of this step.</param>
-/// <param name="LearningRate">Learning rate that the step has used in group 0.</param>
-/// <param name="Applied">False when a gradient was not finite and the step was skipped. On devices other than the CPU a
-/// loss that is not finite says so.</param>
-/// <param name="Elapsed">Since the fit began, earlier sittings of a resumed run included.</param>
-public sealed record StepReport(long Epoch, long Step, double Loss, double LearningRate, bool Applied, TimeSpan Elapsed);
+public sealed record StepReport
+{
+    /// <summary>Epoch, from 0.</summary>
+    public required long Epoch { get; init; }
+
+    /// <summary>Steps of this fit so far.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Mean loss of the batches of this step.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>Learning rate that the step has used in group 0.</summary>
+    public required double LearningRate { get; init; }
+
+    /// <summary>False when a gradient was not finite and the step was skipped. On devices other than the CPU a loss that
+    /// is not finite says so.</summary>
+    public required bool Applied { get; init; }
+
+    /// <summary>Time since the fit began, earlier sittings of a resumed run included.</summary>
+    public required TimeSpan Elapsed { get; init; }
+}
 
 /// <summary>What an epoch came to.</summary>
-/// <param name="Epoch">Epoch, from 0.</param>
-/// <param name="Step">Steps of this fit so far.</param>
-/// <param name="Loss">Mean training loss of the epoch, each batch weighted by its first dimension; skipped steps do not count.</param>
-/// <param name="Validation">The evaluation at its end; null when there was none.</param>
-/// <param name="Elapsed">Since the fit began, earlier sittings of a resumed run included.</param>
-public sealed record EpochReport(long Epoch, long Step, double Loss, EvaluationReport? Validation, TimeSpan Elapsed)
+public sealed record EpochReport
 {
+    /// <summary>Epoch, from 0.</summary>
+    public required long Epoch { get; init; }
+
+    /// <summary>Steps of this fit so far.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Mean training loss of the epoch, each batch weighted by its first dimension; skipped steps do not count.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>The evaluation at its end; null when there was none.</summary>
+    public EvaluationReport? Validation { get; init; }
+
+    /// <summary>Time since the fit began, earlier sittings of a resumed run included.</summary>
+    public required TimeSpan Elapsed { get; init; }
+
     /// <summary>Steps of the epoch that were skipped since a gradient was not finite.</summary>
     public long SkippedSteps { get; init; }
 
@@ -26,13 +49,23 @@ public sealed record EpochReport(long Epoch, long Step, double Loss, EvaluationR
 }
 
 /// <summary>What an evaluation came to.</summary>
-/// <param name="Epoch">Epoch, from 0; -1 outside of a fit.</param>
-/// <param name="Step">Steps of this fit so far.</param>
-/// <param name="Loss">Mean loss, each batch weighted by its first dimension; NaN without a batch.</param>
-/// <param name="Metrics">The figures of <see cref="FitOptions.Metrics"/> by name.</param>
-/// <param name="Elapsed">Since the fit began.</param>
-public sealed record EvaluationReport(long Epoch, long Step, double Loss, IReadOnlyDictionary<string, double> Metrics, TimeSpan Elapsed)
+public sealed record EvaluationReport
 {
+    /// <summary>Epoch, from 0; -1 outside of a fit.</summary>
+    public required long Epoch { get; init; }
+
+    /// <summary>Steps of this fit so far.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Mean loss, each batch weighted by its first dimension; NaN without a batch.</summary>
+    public required double Loss { get; init; }
+
+    /// <summary>The figures of <see cref="FitOptions.Metrics"/> by name.</summary>
+    public required IReadOnlyDictionary<string, double> Metrics { get; init; }
+
+    /// <summary>Time since the fit began.</summary>
+    public required TimeSpan Elapsed { get; init; }
+
     /// <summary>A figure by name: a metric's, or <c>loss</c>.</summary>
     /// <exception cref="DriverException">There is none.</exception>
     public double this[string name] => name == "loss" ? Loss : Metrics.TryGetValue(name, out double value) ? value
@@ -40,13 +73,23 @@ public sealed record EvaluationReport(long Epoch, long Step, double Loss, IReadO
 }
 
 /// <summary>What a fit came to.</summary>
-/// <param name="Epochs">A row an epoch.</param>
-/// <param name="Steps">Optimizer steps made, skipped ones included.</param>
-/// <param name="SkippedSteps">Steps that the driver has skipped so far since a gradient was not finite.</param>
-/// <param name="ConstraintSummary"><c>bounds set n/P, ever active m/P</c>.</param>
-/// <param name="Elapsed">Time it took.</param>
-public sealed record FitResult(IReadOnlyList<EpochReport> Epochs, long Steps, long SkippedSteps, string ConstraintSummary, TimeSpan Elapsed)
+public sealed record FitResult
 {
+    /// <summary>A row an epoch.</summary>
+    public required IReadOnlyList<EpochReport> Epochs { get; init; }
+
+    /// <summary>Optimizer steps made, skipped ones included.</summary>
+    public required long Steps { get; init; }
+
+    /// <summary>Steps that the driver has skipped so far since a gradient was not finite.</summary>
+    public required long SkippedSteps { get; init; }
+
+    /// <summary><c>bounds set n/P, ever active m/P</c>.</summary>
+    public required string ConstraintSummary { get; init; }
+
+    /// <summary>Time it took.</summary>
+    public required TimeSpan Elapsed { get; init; }
+
     /// <summary>What the fit was warned of before its first step, such as bounds that it is too short to find.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 }

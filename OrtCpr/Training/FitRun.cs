@@ -99,7 +99,15 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         if (_pending > 0) Step();
         if (options.Validation is not null && options.EvaluateEverySteps == 0 && options.EvaluatesAfter(Epoch)) Evaluate();
         EvaluationReport? validation = _evaluatedAt == _steps ? _lastEvaluation : null;
-        var report = new EpochReport(Epoch, _steps, _epochLoss.Value, validation, Elapsed) { SkippedSteps = _skipped };
+        var report = new EpochReport
+        {
+            Epoch = Epoch,
+            Step = _steps,
+            Loss = _epochLoss.Value,
+            Validation = validation,
+            Elapsed = Elapsed,
+            SkippedSteps = _skipped,
+        };
         _reports.Add(report);
         foreach (TrainerCallback callback in options.Callbacks) callback.OnEpochEnd(trainer, report, _control);
         if (options.Checkpoint is not CheckpointOptions checkpoint) return;
@@ -111,7 +119,15 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     public FitResult End()
     {
         cancellation.ThrowIfCancellationRequested();
-        return new(_reports, _steps, Optimizer.SkippedSteps, Optimizer.ConstraintSummary, Elapsed) { Warnings = _warnings };
+        return new()
+        {
+            Epochs = _reports,
+            Steps = _steps,
+            SkippedSteps = Optimizer.SkippedSteps,
+            ConstraintSummary = Optimizer.ConstraintSummary,
+            Elapsed = Elapsed,
+            Warnings = _warnings,
+        };
     }
 
     /// <summary>Keeps what the finished steps came to when the run was cancelled.</summary>
@@ -152,7 +168,15 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         Batch = _taken;
         if (applied) _epochLoss.Add(_pendingRows);
         else _skipped++;
-        var report = new StepReport(Epoch, _steps, _pendingLoss.Value, rate, applied, Elapsed);
+        var report = new StepReport
+        {
+            Epoch = Epoch,
+            Step = _steps,
+            Loss = _pendingLoss.Value,
+            LearningRate = rate,
+            Applied = applied,
+            Elapsed = Elapsed,
+        };
         (_pending, _pendingLoss, _pendingRows) = (0, default, default);
         _bounds?.After(_steps);
         options.Progress?.Report(report);

@@ -20,7 +20,8 @@ public sealed class Trainer
     /// <summary>The driver whose parameters are trained and evaluated.</summary>
     public TrainingDriver Driver { get; }
 
-    /// <summary>Trains over the batches of a source, as a rule a <see cref="Data.DataLoader"/>.</summary>
+    /// <summary>Trains over the batches of a source: a <see cref="Data.DataLoader"/>, or any batches by
+    /// <c>BatchSource.From</c>.</summary>
     /// <param name="source">The batches of each epoch. Where it knows their number, the length of the run is known too:
     /// callbacks tell the time left, and a bound that the run is too short to find by its inflection point is set after
     /// a fifth of it.</param>
@@ -36,22 +37,6 @@ public sealed class Trainer
         return Run((epoch, skip) => source.Batches(epoch, skip).ToAsyncEnumerable(), source, options, cancellation).GetAwaiter()
             .GetResult();
     }
-
-    /// <summary>Trains over batches that are enumerated anew each epoch; else as <see cref="Fit(BatchSource,
-    /// FitOptions?, CancellationToken)"/>.</summary>
-    public FitResult Fit(IEnumerable<Batch> batches, FitOptions? options = null, CancellationToken cancellation = default) =>
-        Fit(BatchSource.From(batches), options, cancellation);
-
-    /// <summary>Trains over the batches of each epoch, counted from 0; else as <see cref="Fit(BatchSource, FitOptions?,
-    /// CancellationToken)"/>.</summary>
-    public FitResult Fit(Func<long, IEnumerable<Batch>> epochs, FitOptions? options = null, CancellationToken cancellation = default) =>
-        Fit(BatchSource.From(epochs), options, cancellation);
-
-    /// <summary>Trains over the batches of each epoch, counted from 0, without the first few, those that a resumed run
-    /// has trained on; else as <see cref="Fit(BatchSource, FitOptions?, CancellationToken)"/>.</summary>
-    public FitResult Fit(Func<long, long, IEnumerable<Batch>> epochs, FitOptions? options = null,
-        CancellationToken cancellation = default) =>
-            Fit(BatchSource.From(epochs), options, cancellation);
 
     /// <summary>Trains over the batches of a source without holding the caller's thread: steps and callbacks run on
     /// threads of the pool, one after the other.</summary>
@@ -69,43 +54,17 @@ public sealed class Trainer
             Run((epoch, skip) => source.BatchesAsync(epoch, skip, cancellation), source, options, cancellation), CancellationToken.None);
     }
 
-    /// <summary>Trains over the batches of each epoch, counted from 0; else as
-    /// <see cref="FitAsync(BatchSource, FitOptions?, CancellationToken)"/>.</summary>
-    public Task<FitResult> FitAsync(Func<long, IAsyncEnumerable<Batch>> epochs, FitOptions? options = null,
-        CancellationToken cancellation = default) =>
-            FitAsync(BatchSource.From(epochs), options, cancellation);
-
-    /// <summary>Trains over the batches of each epoch, counted from 0, without the first few, those that a resumed run
-    /// has trained on; else as <see cref="FitAsync(BatchSource, FitOptions?, CancellationToken)"/>.</summary>
-    public Task<FitResult> FitAsync(Func<long, long, IAsyncEnumerable<Batch>> epochs, FitOptions? options = null,
-        CancellationToken cancellation = default) =>
-            FitAsync(BatchSource.From(epochs), options, cancellation);
-
     /// <summary>Mean loss and metrics over the first epoch of a source, each batch weighted by its first dimension.</summary>
     /// <param name="source">The model's inputs and the labels.</param>
-    /// <param name="metrics">Figures beside the loss.</param>
+    /// <param name="metrics">Figures beside the loss; null for none.</param>
     /// <param name="cancellation">Ends it between two batches.</param>
     /// <returns>The report, whose loss is NaN when there is no batch.</returns>
     /// <exception cref="DriverException">A batch does not fit the model, or outputs and labels do not fit a metric.</exception>
-    public EvaluationReport Evaluate(BatchSource source, IReadOnlyList<Metric> metrics, CancellationToken cancellation = default)
+    public EvaluationReport Evaluate(BatchSource source, IReadOnlyList<Metric>? metrics = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(source);
-        return Evaluate(source.Batches().ToAsyncEnumerable(), metrics, cancellation).GetAwaiter().GetResult();
+        return Evaluate(source.Batches().ToAsyncEnumerable(), metrics ?? [], cancellation).GetAwaiter().GetResult();
     }
-
-    /// <summary>Mean loss over the first epoch of a source, each batch weighted by its first dimension; NaN when there
-    /// is no batch.</summary>
-    /// <exception cref="DriverException">A batch does not fit the model.</exception>
-    public double Evaluate(BatchSource source, CancellationToken cancellation = default) => Evaluate(source, [], cancellation).Loss;
-
-    /// <summary>Mean loss and metrics over batches; else as <see cref="Evaluate(BatchSource, IReadOnlyList{Metric},
-    /// CancellationToken)"/>.</summary>
-    public EvaluationReport Evaluate(IEnumerable<Batch> batches, IReadOnlyList<Metric> metrics, CancellationToken cancellation = default) =>
-        Evaluate(BatchSource.From(batches), metrics, cancellation);
-
-    /// <summary>Mean loss over batches; else as <see cref="Evaluate(BatchSource, IReadOnlyList{Metric}, CancellationToken)"/>.</summary>
-    public double Evaluate(IEnumerable<Batch> batches, CancellationToken cancellation = default) =>
-        Evaluate(batches, [], cancellation).Loss;
 
     /// <summary>Mean loss and metrics over the first epoch of a source, without holding the caller's thread.</summary>
     /// <param name="source">The model's inputs and the labels.</param>
@@ -119,12 +78,6 @@ public sealed class Trainer
         ArgumentNullException.ThrowIfNull(source);
         return Task.Run(() => Evaluate(source.BatchesAsync(cancellation: cancellation), metrics ?? [], cancellation), cancellation);
     }
-
-    /// <summary>Mean loss over batches that come asynchronously, each weighted by its first dimension; NaN when there
-    /// is no batch.</summary>
-    /// <exception cref="DriverException">A batch does not fit the model.</exception>
-    public async Task<double> EvaluateAsync(IAsyncEnumerable<Batch> batches, CancellationToken cancellation = default) =>
-        (await EvaluateAsync(BatchSource.From(batches), null, cancellation).ConfigureAwait(false)).Loss;
 
     /// <summary>One output for each batch, in evaluation form; labels are not needed.</summary>
     /// <param name="batches">The model's inputs.</param>

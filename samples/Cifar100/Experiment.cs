@@ -15,7 +15,7 @@ internal static class Experiment
     private const int Evaluations = 10;
 
     // Means and deviations of the channels, as the authors' script has them.
-    private static readonly Normalize Normalization = new([0.4914f, 0.4822f, 0.4465f], [0.2023f, 0.1994f, 0.2010f]);
+    private static readonly Transform Normalization = Transform.Normalize([0.4914f, 0.4822f, 0.4465f], [0.2023f, 0.1994f, 0.2010f]);
 
     public static int Run(Settings settings, CancellationToken cancellation)
     {
@@ -40,7 +40,7 @@ internal static class Experiment
                 + $"the paper's)"));
         }
         string folder = Path.Combine(settings.OutputDir, settings.Name);
-        using CifarSource training = CifarSource.FromFolder(data, training: true), test = CifarSource.FromFolder(data, training: false);
+        using DataSource training = DataSource.FromCifar(data, training: true), test = DataSource.FromCifar(data, training: false);
         using TrainingDriver driver =
             TrainingDriver.Create(Path.Combine(AppContext.BaseDirectory, "resnet18_cifar100.onnx"), settings.ToTraining(),
             new DriverOptions { Threads = settings.Threads, Device = settings.Device });
@@ -52,8 +52,8 @@ internal static class Experiment
             Shuffle = train,
             Seed = settings.Seed,
             Transforms = ImmutableDictionary<string, ImmutableArray<Transform>>.Empty
-                .Add("image", train ? [new RandomCrop(4), new RandomHorizontalFlip(), new Scale(), Normalization]
-                    : [new Scale(), Normalization]),
+                .Add("image", train ? [Transform.RandomCrop(4), Transform.RandomHorizontalFlip(), Transform.Scale(), Normalization]
+                    : [Transform.Scale(), Normalization]),
         });
         DataLoader batches = Loader(training, true), held = Loader(test, false);
         long epochs = (settings.MaxTrainSteps + batches.BatchCount - 1) / batches.BatchCount;
@@ -65,11 +65,11 @@ internal static class Experiment
                 Epochs = epochs,
                 MaxSteps = settings.MaxTrainSteps,
                 Validation = held,
-                Metrics = [new Accuracy(), new Accuracy(5)],
+                Metrics = [Metric.Accuracy(), Metric.Accuracy(5)],
                 EvaluateEverySteps = settings.EvalInterval > 0 ? settings.EvalInterval : Math.Max(1, settings.MaxTrainSteps / Evaluations),
                 Checkpoint = new CheckpointOptions(folder) { Best = "accuracy", Resume = settings.Resume },
-                Callbacks = [ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), settings.LogInterval),
-                    new ConstraintLog(Path.Combine(folder, "constraints.csv"), settings.LogInterval)],
+                Callbacks = [ProgressBar.ToStandardError(), MetricsLog.ToCsv(Path.Combine(folder, "metrics.csv"), settings.LogInterval),
+                    MetricsLog.ConstraintsToCsv(Path.Combine(folder, "constraints.csv"), settings.LogInterval)],
             }, cancellation);
         }
         catch (OperationCanceledException)
@@ -78,7 +78,7 @@ internal static class Experiment
             return 130;
         }
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
-        EvaluationReport last = new Trainer(driver).Evaluate(held, [new Accuracy(), new Accuracy(5)], cancellation);
+        EvaluationReport last = new Trainer(driver).Evaluate(held, [Metric.Accuracy(), Metric.Accuracy(5)], cancellation);
         File.WriteAllText(Path.Combine(folder, "result.json"), JsonSerializer.Serialize(new Dictionary<string, object>
         {
             ["name"] = settings.Name,

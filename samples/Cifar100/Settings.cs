@@ -100,10 +100,10 @@ internal sealed record Settings
         },
     };
 
-    public Schedule LearningRate => new CosineSchedule(MaxTrainSteps, LrWarmupSteps, LrDecayFactor);
+    public Schedule LearningRate => Schedule.Cosine(MaxTrainSteps, LrWarmupSteps, LrDecayFactor);
 
-    public Schedule? Decay => !ScheduleWeightDecay ? null : WdScheduleType == "linear" ? new LinearSchedule(MaxTrainSteps, 0, WdScale)
-        : new CosineSchedule(MaxTrainSteps, 0, WdScale);
+    public Schedule? Decay => !ScheduleWeightDecay ? null : WdScheduleType == "linear" ? Schedule.Linear(MaxTrainSteps, 0, WdScale)
+        : Schedule.Cosine(MaxTrainSteps, 0, WdScale);
 
     private UpdateRule Rule()
     {

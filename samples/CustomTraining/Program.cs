@@ -30,8 +30,8 @@ TrainingOptions options = new()
 };
 using TrainingDriver driver = TrainingDriver.Create(Path.Combine(AppContext.BaseDirectory, "mlp.onnx"), options);
 Console.WriteLine(driver.Plan.Parameters);
-driver.SetSchedule(new CosineSchedule(Steps, WarmupSteps: 20), group: 0);
-driver.SetSchedule(new StepSchedule(100, 0.3), group: 1);
+driver.SetSchedule(Schedule.Cosine(Steps, warmupSteps: 20), group: 0);
+driver.SetSchedule(Schedule.Step(100, 0.3), group: 1);
 
 // First the head alone: the body keeps its weights, moments and bounds.
 driver.Optimizer.Freeze("layers.0.*", "layers.1.*");

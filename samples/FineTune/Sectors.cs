@@ -18,7 +18,7 @@ internal sealed class Sectors
 
     public DataSource Test { get; }
 
-    private static TensorSource Make(double turn, int count, long seed)
+    private static DataSource Make(double turn, int count, long seed)
     {
         float[] x = new float[count * Inputs];
         long[] labels = new long[count];
@@ -29,7 +29,7 @@ internal sealed class Sectors
             double angle = (Math.Atan2(x[(i * Inputs) + 1], x[i * Inputs]) / (2 * Math.PI)) + 1 + (turn / Classes);
             labels[i] = (long)(angle * Classes) % Classes;
         }
-        return new TensorSource(new Dictionary<string, TensorData>
+        return DataSource.FromTensors(new Dictionary<string, TensorData>
         {
             ["x"] = TensorData.From<float>(x, count, Inputs),
             ["labels"] = TensorData.From<long>(labels, count)

@@ -36,9 +36,10 @@ internal static class Stage
             Epochs = steps,
             MaxSteps = steps,
             Validation = held,
-            Metrics = [new Accuracy()],
+            Metrics = [Metric.Accuracy()],
             EvaluateEverySteps = 20,
-            Callbacks = [new CsvLog(Path.Combine(log, "metrics.csv"), 5), new ConstraintLog(Path.Combine(log, "constraints.csv"), 5)],
+            Callbacks = [MetricsLog.ToCsv(Path.Combine(log, "metrics.csv"), 5),
+                MetricsLog.ConstraintsToCsv(Path.Combine(log, "constraints.csv"), 5)],
         });
         driver.ExportModel(target);
         Console.WriteLine($"   {driver.Plan.Parameters.Trained.Count} parameters trained, {driver.Optimizer.ConstraintSummary}: "
@@ -51,6 +52,6 @@ internal static class Stage
         using TrainingDriver driver = TrainingDriver.Create(model, options: new DriverOptions { Threads = 1 });
         var loader = new DataLoader(task.Test, driver.Plan.BatchInputs,
             new DataLoaderOptions { BatchSize = 500, Shuffle = false, Prefetch = 0 });
-        return new Trainer(driver).Evaluate(loader, [new Accuracy()])["accuracy"];
+        return new Trainer(driver).Evaluate(loader, [Metric.Accuracy()])["accuracy"];
     }
 }

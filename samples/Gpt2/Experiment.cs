@@ -24,8 +24,8 @@ internal static class Experiment
                 + "--data_dir names token files.");
             if (!File.Exists(Path.Combine(data, "val.bin"))) GeneratedText.Write(data);
         }
-        using TokenSource training = TokenSource.FromFile(Path.Combine(data, "train.bin"), settings.SequenceLength),
-            validation = TokenSource.FromFile(Path.Combine(data, "val.bin"), settings.SequenceLength);
+        using DataSource training = DataSource.FromTokenFile(Path.Combine(data, "train.bin"), settings.SequenceLength),
+            validation = DataSource.FromTokenFile(Path.Combine(data, "val.bin"), settings.SequenceLength);
         var table = new ResultTable(Path.Combine(settings.Out, "results.csv"), settings.Resume);
         foreach (Recipe recipe in Recipes(settings))
         {
@@ -71,7 +71,7 @@ internal static class Experiment
     }
 
     // Validation perplexity at the end; null when it was cancelled.
-    private static double? Train(Settings settings, Recipe recipe, int seed, string folder, TokenSource training, TokenSource validation,
+    private static double? Train(Settings settings, Recipe recipe, int seed, string folder, DataSource training, DataSource validation,
         CancellationToken cancellation)
     {
         using TrainingDriver driver = TrainingDriver.Create(settings.Model, new TrainingOptions
@@ -80,8 +80,8 @@ internal static class Experiment
             Optimizer = new OptimizerOptions { Groups = [recipe.Rule], MaxGradientNorm = 1, TotalSteps = recipe.Steps },
             Parameters = new ParameterOptions { RegularizeEmbeddings = true },
         }, new DriverOptions { Threads = settings.Threads, Device = settings.Device });
-        driver.SetSchedule(new CosineSchedule(recipe.Steps, settings.Warmup * recipe.Steps / settings.Steps, 0.1));
-        DataLoader Loader(TokenSource source, bool shuffle) =>
+        driver.SetSchedule(Schedule.Cosine(recipe.Steps, settings.Warmup * recipe.Steps / settings.Steps, 0.1));
+        DataLoader Loader(DataSource source, bool shuffle) =>
             new(source, driver.Plan.BatchInputs,
             new DataLoaderOptions { BatchSize = settings.BatchSize, Shuffle = shuffle, Seed = seed, DropLast = shuffle });
         DataLoader batches = Loader(training, true), held = Loader(validation, false);
@@ -92,11 +92,11 @@ internal static class Experiment
                 Epochs = long.MaxValue / batches.BatchCount,
                 MaxSteps = recipe.Steps,
                 Validation = held,
-                Metrics = [new Perplexity()],
+                Metrics = [Metric.Perplexity()],
                 EvaluateEverySteps = Math.Max(1, recipe.Steps / 4),
                 Checkpoint = new CheckpointOptions(folder) { EverySteps = Math.Max(1, recipe.Steps / 4), Resume = settings.Resume },
-                Callbacks = [ProgressBar.ToStandardError(), new CsvLog(Path.Combine(folder, "metrics.csv"), 5),
-                    new ConstraintLog(Path.Combine(folder, "constraints.csv"), 5)],
+                Callbacks = [ProgressBar.ToStandardError(), MetricsLog.ToCsv(Path.Combine(folder, "metrics.csv"), 5),
+                    MetricsLog.ConstraintsToCsv(Path.Combine(folder, "constraints.csv"), 5)],
             }, cancellation);
         }
         catch (OperationCanceledException)
@@ -104,6 +104,6 @@ internal static class Experiment
             return null;
         }
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
-        return new Trainer(driver).Evaluate(held, [new Perplexity()], cancellation)["perplexity"];
+        return new Trainer(driver).Evaluate(held, [Metric.Perplexity()], cancellation)["perplexity"];
     }
 }

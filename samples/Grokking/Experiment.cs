@@ -66,7 +66,7 @@ internal static class Experiment
             recipe.ToTrainingOptions(seed, start.Weights, batches * settings.Epochs),
                 new DriverOptions { Threads = settings.Threads, Device = settings.Device });
         foreach (string warning in driver.Plan.Warnings) Console.Error.WriteLine($"warning: {warning}");
-        using TensorSource pairs = ModularAddition.Examples(settings.P, start.TrainingPairs),
+        using DataSource pairs = ModularAddition.Examples(settings.P, start.TrainingPairs),
             others = ModularAddition.Examples(settings.P, ModularAddition.Rest(settings.P, start.TrainingPairs));
         DataLoaderOptions all = new() { BatchSize = EvaluationBatch, Shuffle = false, Prefetch = 0 };
         DataLoader training =
@@ -79,7 +79,7 @@ internal static class Experiment
             {
                 Epochs = settings.Epochs,
                 Validation = held,
-                Metrics = [new Accuracy()],
+                Metrics = [Metric.Accuracy()],
                 EvaluateWhen = epoch => settings.EvaluatesAfter(epoch + 1),
                 Checkpoint = new CheckpointOptions(folder) { EveryEpochs = settings.SaveEvery, Resume = settings.Resume },
                 Progress = progress,

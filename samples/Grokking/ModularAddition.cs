@@ -16,11 +16,11 @@ internal static class ModularAddition
     }
 
     /// <summary>Pairs as examples: <c>tokens</c> [count, 3] and <c>labels</c> [count].</summary>
-    public static TensorSource Examples(int p, IReadOnlyList<int> pairs)
+    public static DataSource Examples(int p, IReadOnlyList<int> pairs)
     {
         long[] tokens = [.. pairs.SelectMany(pair => new long[] { pair / p, pair % p, p })],
             labels = [.. pairs.Select(pair => (long)((pair / p) + (pair % p)) % p)];
-        return new TensorSource(new Dictionary<string, TensorData>
+        return DataSource.FromTensors(new Dictionary<string, TensorData>
         {
             ["tokens"] = TensorData.From<long>(tokens, pairs.Count, 3),
             ["labels"] = TensorData.From<long>(labels, pairs.Count),

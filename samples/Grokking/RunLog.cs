@@ -69,10 +69,10 @@ internal sealed class RunLog(Settings settings, Recipe recipe, long seed, Journa
     public override void OnEvaluated(Trainer trainer, EvaluationReport report, FitControl control)
     {
         int epoch = (int)report.Epoch + 1;
-        EvaluationReport own = trainer.Evaluate(training, [new Accuracy()]);
+        EvaluationReport own = trainer.Evaluate(training, [Metric.Accuracy()]);
         journal.Epochs.Add(new EpochRow(recipe.Name, seed, epoch, own.Loss, own["accuracy"], report.Loss, report["accuracy"], _seconds)
             .ToString());
-        foreach (ConstraintMeasure row in trainer.Driver.Optimizer.MeasureConstraints())
+        foreach (ConstraintInfo row in trainer.Driver.Optimizer.MeasureConstraints())
             journal.Constraints.Add(new ConstraintRow(recipe.Name, seed, epoch, row.Name, row.Lambda, row.Kappa, row.Measure).ToString());
         control.StopRequested |= Milestones.Stands;
     }
