@@ -7,15 +7,16 @@ namespace OrtCpr.Logging;
 /// <param name="Epoch">Epoch, from 0.</param>
 /// <param name="Seconds">Since the fit began.</param>
 /// <param name="Values">Figures by name: <c>loss</c>, <c>learning_rate</c> and <c>active_constraints</c> of a step;
-/// <c>validation_loss</c> and <c>validation_…</c> of an evaluation.</param>
+/// <c>validation_loss</c> and <c>validation_…</c> of an evaluation, <c>NAME_loss</c> and <c>NAME_…</c> of each source
+/// of <see cref="FitOptions.AlsoEvaluate"/>.</param>
 public sealed record LogEntry(long Step, long Epoch, double Seconds, IReadOnlyList<(string Name, double Value)> Values);
 
 /// <summary>Writes the figures of steps and evaluations somewhere. A log of a resumed run goes on after the step that was saved.</summary>
-/// <param name="every">Steps between two entries, at least 1; their losses are averaged.</param>
+/// <param name="every">Steps between two entries; their losses are averaged. 0 for entries of evaluations alone.</param>
 public abstract class MetricsLog(int every) : TrainerCallback
 {
-    private readonly int _every = every >= 1 ? every
-        : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 1.");
+    private readonly int _every = every >= 0 ? every
+        : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 0.");
     private WeightedMean _loss;
     private StepReport? _last;
 
@@ -33,10 +34,14 @@ public abstract class MetricsLog(int every) : TrainerCallback
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(report);
+        if (!HasSteps) return;
         if (report.Applied) _loss.Add(report.Loss, 1);
         _last = report;
         if (report.Step % _every == 0) WriteSteps(trainer, report);
     }
+
+    /// <summary>Whether there are entries of steps.</summary>
+    private protected bool HasSteps => _every > 0;
 
     /// <summary>The steps since the entry before.</summary>
     private void WriteSteps(Trainer trainer, StepReport report)
@@ -54,8 +59,12 @@ public abstract class MetricsLog(int every) : TrainerCallback
     {
         ArgumentNullException.ThrowIfNull(report);
         Write(new LogEntry(report.Step, report.Epoch, report.Elapsed.TotalSeconds,
-            [("validation_loss", report.Loss), .. report.Metrics.Select(m => ($"validation_{m.Key}", m.Value))]));
+            [.. Figures("validation", report), .. report.Also.SelectMany(also => Figures(also.Key, also.Value))]));
+        if (!HasSteps) WriteConstraints(trainer, report.Step);
     }
+
+    private static IEnumerable<(string, double)> Figures(string source, EvaluationReport report) =>
+        report.Metrics.Select(m => ($"{source}_{m.Key}", m.Value)).Prepend(($"{source}_loss", report.Loss));
 
     /// <inheritdoc/>
     /// <remarks>Steps since the last entry get one of their own: a run shorter than the interval has one too.</remarks>

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace OrtCpr;
 
 /// <summary>What an optimizer step came to.</summary>
@@ -33,6 +35,9 @@ public sealed record EpochReport(long Epoch, long Step, double Loss, EvaluationR
 /// <param name="Elapsed">Since the fit began.</param>
 public sealed record EvaluationReport(long Epoch, long Step, double Loss, IReadOnlyDictionary<string, double> Metrics, TimeSpan Elapsed)
 {
+    /// <summary>The same of the sources of <see cref="FitOptions.AlsoEvaluate"/>, by name.</summary>
+    public IReadOnlyDictionary<string, EvaluationReport> Also { get; init; } = ImmutableDictionary<string, EvaluationReport>.Empty;
+
     /// <summary>A figure by name: a metric's, or <c>loss</c>.</summary>
     /// <exception cref="DriverException">There is none.</exception>
     public double this[string name] => name == "loss" ? Loss : Metrics.TryGetValue(name, out double value) ? value
@@ -49,4 +54,8 @@ public sealed record FitResult(IReadOnlyList<EpochReport> Epochs, long Steps, lo
 {
     /// <summary>What the fit was warned of before its first step, such as bounds that it is too short to find.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>Steps a second, earlier sittings of a resumed run included; evaluations, and what callbacks do with
+    /// them, take no part in it.</summary>
+    public double StepsPerSecond { get; init; }
 }
