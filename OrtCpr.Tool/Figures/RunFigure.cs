@@ -79,9 +79,9 @@ internal sealed class RunFigure
             }
         }
         plot.Axes.AutoScale();
-        // In a corner that the curves leave free: they fall or rise, and late on a logarithmic axis.
-        IReadOnlyList<(double Step, double Value)> shown = _runs[0].Values($"validation_{figures[0]}");
-        bool falls = shown.Count == 0 || shown[^1].Value < shown[0].Value;
+        // In a corner that the curves leave free: the one that moves most falls or rises, and late on a logarithmic axis.
+        bool falls = _runs.Select(r => r.Values($"validation_{figures[0]}")).Where(v => v.Count > 0)
+            .Select(v => v[^1].Value - v[0].Value).DefaultIfEmpty().MaxBy(Math.Abs) <= 0;
         plot.ShowLegend(_axis.IsLogarithmic ? falls ? Alignment.LowerLeft : Alignment.UpperLeft
             : falls ? Alignment.UpperRight : Alignment.LowerRight);
         return plot;
