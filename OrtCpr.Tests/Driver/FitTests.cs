@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
@@ -141,17 +142,86 @@ public sealed class FitTests
     }
 
     [TestMethod]
+    public void AFitThatACallbackHasEnded_IsOverWhenItIsResumed_AndKeepsItsRate()
+    {
+        using var folder = new TemporaryFolder();
+        using TrainingDriver driver = Create();
+        // Each evaluation takes so long that the rate of the steps alone is plainly another one.
+        var pause = TimeSpan.FromMilliseconds(300);
+        FitOptions Options(int patience) => new()
+        {
+            Epochs = 9,
+            Metrics = [Metric.Create("made", _ => (1, 1), higherIsBetter: false)],
+            Callbacks = [new EarlyStopping(patience, "made")],
+            Checkpoint = new CheckpointOptions(folder.FolderPath) { Resume = true },
+            Validation = BatchSource.From(_ =>
+            {
+                Thread.Sleep(pause);
+                return new[] { TestModels.Batch(2) }.AsEnumerable();
+            }),
+        };
+        FitResult ended = new Trainer(driver).Fit(Epochs, Options(2));
+        Assert.HasCount(3, ended.Epochs);
+        Assert.IsGreaterThan(15 / (ended.Elapsed - (2.5 * pause)).TotalSeconds, ended.StepsPerSecond, "evaluations do not count");
+        FitResult again = new Trainer(driver).Fit(Epochs, Options(2));
+        Assert.AreEqual((0, 15L), (again.Epochs.Count, again.Steps));
+        Assert.IsGreaterThan(15 / again.Elapsed.TotalSeconds, again.StepsPerSecond);
+        Assert.HasCount(2, new Trainer(driver).Fit(Epochs, Options(4)).Epochs, "with more patience it goes on");
+    }
+
+    [TestMethod]
+    public void FurtherSources_AreEvaluatedWithTheValidation()
+    {
+        using TrainingDriver driver = Create();
+        var reports = new List<EvaluationReport>();
+        BatchSource training = BatchSource.From(_ => Batches(0));
+        new Trainer(driver).Fit(Epochs, new FitOptions
+        {
+            Validation = BatchSource.From(_ => Batches(7)),
+            AlsoEvaluate = [("training", training)],
+            Metrics = [Metric.Accuracy()],
+            Callbacks = [new Seer(reports.Add)],
+        });
+        EvaluationReport own = new Trainer(driver).Evaluate(training, [Metric.Accuracy()]), also = reports.Single().Also["training"];
+        Assert.AreEqual((own.Loss, own["accuracy"]), (also.Loss, also["accuracy"]));
+        Assert.AreNotEqual(reports[0].Loss, also.Loss);
+    }
+
+    [TestMethod]
+    public void ACheckpointOfOtherSettings_IsRefused()
+    {
+        using var folder = new TemporaryFolder();
+        using TrainingDriver driver = Create();
+        FitOptions Options(long epochs, params (string Name, string Value)[] settings) => new()
+        {
+            Epochs = epochs,
+            Checkpoint = new CheckpointOptions(folder.FolderPath)
+            {
+                Resume = true,
+                Settings = settings.ToImmutableDictionary(s => s.Name, s => s.Value),
+            },
+        };
+        new Trainer(driver).Fit(Epochs, Options(1, ("rate", "0.1"), ("seed", "1")));
+        string message = Assert.ThrowsExactly<CheckpointException>(() =>
+            new Trainer(driver).Fit(Epochs, Options(2, ("rate", "0.2"), ("seed", "1"), ("width", "3")))).Message;
+        StringAssert.Contains(message, "rate is 0.2 here, 0.1 in the checkpoint; width is 3 here, not given in the checkpoint");
+        Assert.AreEqual(10, new Trainer(driver).Fit(Epochs, Options(2, ("seed", "1"))).Steps);
+    }
+
+    [TestMethod]
     public void OptionsOutOfRange_AreNamedAllAtOnce()
     {
         using TrainingDriver driver = Create();
         string message = Assert.ThrowsExactly<OptionException>(() => new Trainer(driver).Fit(Epochs, new FitOptions
         {
             EvaluateEverySteps = -1,
+            AlsoEvaluate = [("a b", BatchSource.From(Batches)), ("validation", BatchSource.From(Batches))],
             Metrics = [Metric.Accuracy(), Metric.Accuracy()],
             Checkpoint = new CheckpointOptions("") { EverySteps = -1, EveryEpochs = 0, Best = "speed" },
         })).Message;
         foreach (string part in new[] { "EvaluateEverySteps is -1", "several of the name 'accuracy'", "Folder is empty",
-            "EverySteps is -1", "EveryEpochs is 0", "there is no Validation", "Best is 'speed'; expected one of loss, accuracy" })
+            "EverySteps is -1", "EveryEpochs is 0", "there is no Validation whose",
+            "name 'a b'", "name 'validation'", "there is no Validation", "Best is 'speed'; expected one of loss, accuracy" })
         {
             StringAssert.Contains(message, part);
         }

@@ -79,8 +79,10 @@ public sealed class ExportPropertyTests
         ModelProto proto = ModelProto.Parser.ParseFrom(model);
         TensorPlaces places = TensorPlaces.Of(proto);
         foreach (FilePlace place in names.Select(n => places.Find(n)!))
-            place.Write(TensorData.Create(place.Type, place.Dimensions, new byte[place.Dimensions.Aggregate(1L, (n, d) => n * d) * 8
-                / (place.Type == ElementType.Float16 ? 4 : 2)]));
+        {
+            int size = place.Type.BitsPerElement() / 8;
+            place.Write(TensorData.Create(place.Type, place.Dimensions, new byte[place.Dimensions.Aggregate(1L, (n, d) => n * d) * size]));
+        }
         return proto.ToByteString();
     }
 

@@ -50,6 +50,36 @@ public sealed class LogTests
     }
 
     [TestMethod]
+    public void Logs_MayHaveEvaluationsAlone_OfFurtherSourcesToo()
+    {
+        using var folder = new TemporaryFolder();
+        using TrainingDriver driver = Create();
+        string path = folder["m.csv"], bounds = folder["constraints.csv"];
+        FitOptions options = Options(2, MetricsLog.ToCsv(path, 0), MetricsLog.ConstraintsToCsv(bounds, 0),
+            MetricsLog.ToTensorBoard(folder["board"], 0));
+        new Trainer(driver).Fit(BatchSource.From(Batches), options with { AlsoEvaluate = [("training", BatchSource.From(_ => Batches(0)))] });
+        string[] lines = File.ReadAllLines(path);
+        Assert.AreEqual("step,epoch,seconds,validation_loss,validation_accuracy,training_loss,training_accuracy", lines[0]);
+        CollectionAssert.AreEqual(new[] { "5", "10" }, lines.Skip(1).Select(l => l.Split(',')[0]).ToArray());
+        Assert.IsGreaterThan(0, double.Parse(lines[2].Split(',')[5], CultureInfo.InvariantCulture));
+        CollectionAssert.AreEqual(new[] { "5", "10" }, File.ReadAllLines(bounds).Skip(1).Select(l => l.Split(',')[0]).ToArray());
+        string board = Encoding.Latin1.GetString(File.ReadAllBytes(Directory.GetFiles(folder["board"]).Single()));
+        foreach (string tag in new[] { "validation/loss", "training/loss", "training/accuracy", "cpr_lambda/weight" })
+        {
+            StringAssert.Contains(board, tag);
+        }
+        Assert.DoesNotContain("train/", board);
+        Assert.ThrowsExactly<OptionException>(() => MetricsLog.ToCsv(path, -1));
+        Assert.ThrowsExactly<OptionException>(() => MetricsLog.ConstraintsToCsv(path, -1));
+        using TrainingDriver free = new(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions
+        {
+            Optimizer = new() { Groups = [UpdateRule.Adam(1e-2)] },
+        }), new DriverOptions { Threads = 1 });
+        new Trainer(free).Fit(BatchSource.From(Batches), Options(1, MetricsLog.ConstraintsToCsv(bounds)));
+        Assert.IsFalse(File.Exists(bounds), "bounds of an earlier run");
+    }
+
+    [TestMethod]
     public void ResumedLogs_GoOnBehindTheSavedStep_WithoutHalfLines()
     {
         using var folder = new TemporaryFolder();

@@ -71,6 +71,7 @@ public sealed class GrokkingCommandLineTests
     [DataRow("--reference_seed 1 --p 100", "leave out --p")]
     [DataRow("--seeds 1,1", "a seed is named twice")]
     [DataRow("--seed x", "'x' is no number")]
+    [DataRow("--seed 1.5", "'1.5' is no number; expected whole numbers")]
     [DataRow("--betas 1", "--betas has 1 numbers")]
     [DataRow("--optimizer adam --weight_decay 1", "adam has no weight decay")]
     [DataRow("--compare --optimizer adamw", "--compare chooses the optimizers itself; leave out --optimizer")]
@@ -87,7 +88,7 @@ public sealed class GrokkingCommandLineTests
     private static Settings Parse(string line)
     {
         Settings? found = null;
-        int code = CommandLine.Run(line.Split(' ', StringSplitOptions.RemoveEmptyEntries), (settings, _) =>
+        int code = Settings.Run(line.Split(' ', StringSplitOptions.RemoveEmptyEntries), (settings, _) =>
         {
             found = settings;
             return 0;
@@ -104,7 +105,8 @@ public sealed class GrokkingCommandLineTests
         Console.SetError(written);
         try
         {
-            return (CommandLine.Run(line.Split(' ', StringSplitOptions.RemoveEmptyEntries), Experiment.Run), written.ToString());
+            string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+            return (Settings.Run(words, (settings, cancellation) => Experiment.Run(settings, null, cancellation)), written.ToString());
         }
         finally
         {

@@ -155,6 +155,8 @@ public sealed class CommandTests
         Assert.IsTrue(File.Exists(folder["model.onnx"]));
         Assert.AreEqual(0, Run("plot", job, "--out", folder["a.png"]).ExitCode);
         Assert.IsGreaterThan(10_000, new FileInfo(folder["a.png"]).Length);
+        Assert.AreEqual(0, Run("plot", job, job, "--epochs", "--log-axis", "--out", folder["b.png"]).ExitCode);
+        Assert.IsGreaterThan(10_000, new FileInfo(folder["b.png"]).Length);
 
         // The config says everything; what stands in front of it goes before it.
         Assert.AreEqual(0, Run("train", "--config", Path.Combine(job, "run.json"), "--out", folder["again"]).ExitCode);

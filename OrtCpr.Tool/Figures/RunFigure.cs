@@ -1,104 +1,110 @@
+using System.Globalization;
 using ScottPlot;
 using ScottPlot.Plottables;
+using ScottPlot.TickGenerators;
 
 namespace OrtCpr.Tool.Figures;
 
-// A run as a picture: loss and the evaluations' figures on top, then a small panel a constrained matrix with R/κ and λ.
-internal static class RunFigure
+// What is drawn from left to right.
+internal sealed record StepAxis(bool InEpochs = false, bool IsLogarithmic = false)
 {
-    private const int Width = 1200, TopHeight = 380, SmallHeight = 180, PerRow = 4, MostMatrices = 48;
+    public string Label => InEpochs ? "epoch" : "step";
+
+    public double Of(RunLog run, double step)
+    {
+        double at = InEpochs ? step / run.StepsPerEpoch : step;
+        return IsLogarithmic ? Math.Log10(at) : at;
+    }
+}
+
+// Runs as a picture: loss and the evaluations' figures on top, then a small panel a constrained matrix with R/κ and λ, of the first run
+// that has any. The file is compiled into samples that draw as well.
+internal sealed class RunFigure
+{
+    private const int Width = 1200, TopHeight = 380, SmallHeight = 180, PerRow = 4, MostMatrices = 48, MostBesideOthers = 8;
     private static readonly Color[] Colors = [.. new ScottPlot.Palettes.Category10().Colors];
+    private readonly IReadOnlyList<RunLog> _runs;
+    private readonly StepAxis _axis;
+    private readonly string[] _names;
 
-    public static void Save(RunLog run, string path)
-    {
-        string[] figures = [.. run.Columns.Where(c => c.StartsWith("validation_", StringComparison.Ordinal) && c != "validation_loss"
-            && run.Values(c).Count > 0)];
-        var multiplot = new Multiplot();
-        var plots = new List<(Plot Plot, int Width)> { (Losses([run], run.Name), figures.Length > 0 ? 2 : 4) };
-        if (figures.Length > 0) plots.Add((Figures([run], figures), 2));
-        (string Matrix, double[] Steps, double[] Lambda, double[] Kappa, double[] Measure)[] shown =
-            [.. run.Constraints.Take(MostMatrices)];
-        foreach ((string matrix, double[] steps, double[] lambda, double[] kappa, double[] measure) in shown)
-        {
-            plots.Add((Bound(matrix, steps, lambda, kappa, measure), 1));
-        }
-        multiplot.Reset(plots[0].Plot);
-        foreach ((Plot plot, _) in plots.Skip(1)) multiplot.AddPlot(plot);
-        multiplot.Layout = new Grid(figures.Length > 0 ? 2 : 1);
-        Write(multiplot, path, TopHeight + (((shown.Length + PerRow - 1) / PerRow) * SmallHeight));
-    }
+    private RunFigure(IReadOnlyList<RunLog> runs, StepAxis axis) =>
+        (_runs, _axis, _names) = (runs, axis, [.. runs.Select(r => r.Name).Distinct()]);
 
-    public static void SaveComparison(IReadOnlyList<RunLog> runs, string path)
+    // Runs of the same name have the same colour, and the later ones are fainter.
+    public static void Save(IReadOnlyList<RunLog> runs, string path, StepAxis axis) => new RunFigure(runs, axis).Save(path);
+
+    private void Save(string path)
     {
-        string[] figures = [.. runs.SelectMany(r => r.Columns).Distinct()
+        string[] figures = [.. _runs.SelectMany(r => r.Columns).Distinct()
             .Where(c => c.StartsWith("validation_", StringComparison.Ordinal) && c != "validation_loss"
-            && runs.Any(r => r.Values(c).Count > 0))];
+                && _runs.Any(r => r.Values(c).Count > 0)).Select(c => c["validation_".Length..])];
+        List<Plot> plots = [Panel(["loss"], _runs.Count == 1 ? _runs[0].Name : "training (dotted) and validation")];
+        // In one picture for several runs there is room for the first figure.
+        if (figures.Length > 0) plots.Add(Panel(_runs.Count == 1 ? figures : figures[..1], ""));
+        int large = plots.Count;
+        if (_runs.FirstOrDefault(r => r.Constraints.Count > 0) is RunLog bounded
+            && (_runs.Count == 1 || bounded.Constraints.Count <= MostBesideOthers))
+        {
+            plots.AddRange(bounded.Constraints.Take(MostMatrices)
+                .Select(c => Bound(bounded, c.Matrix, c.Steps, c.Lambda, c.Kappa, c.Measure)));
+        }
         var multiplot = new Multiplot();
-        multiplot.Reset(Losses(runs, "training (dotted) and validation"));
-        if (figures.Length > 0) multiplot.AddPlot(Figures(runs, figures[..1]));
-        multiplot.Layout = new Grid(figures.Length > 0 ? 2 : 1);
-        Write(multiplot, path, TopHeight);
+        multiplot.Reset(plots[0]);
+        foreach (Plot plot in plots.Skip(1)) multiplot.AddPlot(plot);
+        multiplot.Layout = new Grid(large);
+        Write(multiplot, path, TopHeight + ((plots.Count - large + PerRow - 1) / PerRow * SmallHeight));
     }
 
-    private static Plot Losses(IReadOnlyList<RunLog> runs, string title)
+    // Figures of all runs: of the training examples, where they are logged, and of the validation.
+    private Plot Panel(string[] figures, string title)
     {
-        Plot plot = NewPlot(title, "loss");
-        string[] names = [.. runs.Select(r => r.Name).Distinct()];
-        foreach (RunLog run in runs)
+        Plot plot = NewPlot(title, string.Join(", ", figures));
+        bool isAlone = _runs.Count == 1 && figures.Length == 1;
+        foreach (RunLog run in _runs)
         {
-            Color color = Colors[Array.IndexOf(names, run.Name) % Colors.Length];
-            bool isFirst = ReferenceEquals(run, runs.First(r => r.Name == run.Name));
-            bool hasValidation = run.Values("validation_loss").Count > 0;
-            if (Line(plot, run.Values("loss"), runs.Count == 1 ? Colors[0] : color.WithAlpha(0.5)) is Scatter training)
+            bool isFirst = ReferenceEquals(run, _runs.First(r => r.Name == run.Name));
+            foreach ((int index, string figure) in figures.Index())
             {
-                training.LinePattern = runs.Count > 1 && hasValidation ? LinePattern.Dotted : LinePattern.Solid;
-                training.LegendText = runs.Count == 1 ? "training" : !hasValidation && isFirst ? run.Name : "";
-            }
-            if (Line(plot, run.Values("validation_loss"), runs.Count == 1 ? Colors[3] : color) is Scatter validation)
-            {
-                validation.LegendText = runs.Count == 1 ? "validation" : isFirst ? run.Name : "";
-            }
-        }
-        plot.Axes.AutoScale();
-        plot.ShowLegend(Alignment.UpperRight);
-        return plot;
-    }
-
-    private static Plot Figures(IReadOnlyList<RunLog> runs, string[] figures)
-    {
-        Plot plot = NewPlot("", string.Join(", ", figures.Select(f => f["validation_".Length..])));
-        string[] names = [.. runs.Select(r => r.Name).Distinct()];
-        foreach (RunLog run in runs)
-        {
-            for (int i = 0; i < figures.Length; i++)
-            {
-                Color color = Colors[(runs.Count == 1 ? i : Array.IndexOf(names, run.Name)) % Colors.Length];
-                if (Line(plot, run.Values(figures[i]), color) is Scatter line)
+                Color color = Colors[(_runs.Count == 1 ? index : Array.IndexOf(_names, run.Name)) % Colors.Length]
+                    .WithAlpha(isFirst ? 1 : 0.5);
+                string name = _runs.Count == 1 ? figure : isFirst ? run.Name : "";
+                bool hasValidation = run.Values($"validation_{figure}").Count > 0;
+                if (Line(plot, run, TrainingColumn(run, figure), isAlone ? Colors[0] : color) is Scatter training)
                 {
-                    line.LegendText = runs.Count == 1 ? figures[i]["validation_".Length..]
-                        : ReferenceEquals(run, runs.First(r => r.Name == run.Name)) ? run.Name : "";
+                    if (hasValidation && !isAlone) (training.LinePattern, training.LineWidth) = (LinePattern.Dotted, 1.5f);
+                    training.LegendText = isAlone ? "training" : hasValidation ? "" : name;
                 }
+                if (Line(plot, run, $"validation_{figure}", isAlone ? Colors[3] : color) is Scatter validation)
+                    validation.LegendText = isAlone ? "validation" : name;
             }
         }
         plot.Axes.AutoScale();
-        // In the corner that the curve leaves free.
-        IReadOnlyList<(double Step, double Value)> shown = runs[0].Values(figures[0]);
-        plot.ShowLegend(shown[^1].Value < shown[0].Value ? Alignment.UpperRight : Alignment.LowerRight);
+        // In a corner that the curves leave free: the one that moves most falls or rises, and late on a logarithmic axis.
+        bool falls = _runs.Select(r => r.Values($"validation_{figures[0]}")).Where(v => v.Count > 0)
+            .Select(v => v[^1].Value - v[0].Value).DefaultIfEmpty().MaxBy(Math.Abs) <= 0;
+        plot.ShowLegend(_axis.IsLogarithmic ? falls ? Alignment.LowerLeft : Alignment.UpperLeft
+            : falls ? Alignment.UpperRight : Alignment.LowerRight);
         return plot;
     }
+
+    // The loss of the steps, or else the figure of what is evaluated beside the validation.
+    private static string TrainingColumn(RunLog run, string figure) => run.Columns.Contains(figure) ? figure
+        : run.Columns.FirstOrDefault(c => c != $"validation_{figure}" && c.EndsWith($"_{figure}", StringComparison.Ordinal)) ?? "";
 
     // R/κ on the left axis with the bound at 1, λ on the right one. Before κ is set there is R alone, as a share of its last value.
-    private static Plot Bound(string matrix, double[] steps, double[] lambda, double[] kappa, double[] measure)
+    private Plot Bound(RunLog run, string matrix, double[] steps, double[] lambda, double[] kappa, double[] measure)
     {
         Plot plot = NewPlot("", "");
         string name = matrix.Length > 34 ? $"…{matrix[^33..]}" : matrix;
         plot.Title(name, 11);
+        if (_runs.Count > 1) plot.XLabel($"{_axis.Label}, {run.Name}");
+        double[] x = [.. steps.Select(s => _axis.Of(run, s))];
         double last = kappa.LastOrDefault(double.IsFinite, measure.Length > 0 ? measure[^1] : 1);
-        Scatter ratio = plot.Add.ScatterLine(steps, measure.Select((m, i) => m / (double.IsFinite(kappa[i]) ? kappa[i] : last)).ToArray(),
+        Scatter ratio = plot.Add.ScatterLine(x, measure.Select((m, i) => m / (double.IsFinite(kappa[i]) ? kappa[i] : last)).ToArray(),
             Colors[0]);
         ratio.LineWidth = 1.6f;
         plot.Add.HorizontalLine(1, 1, Colors[7], LinePattern.Dotted);
-        Scatter multiplier = plot.Add.ScatterLine(steps, lambda, Colors[3]);
+        Scatter multiplier = plot.Add.ScatterLine(x, lambda, Colors[3]);
         multiplier.LineWidth = 1.3f;
         multiplier.Axes.YAxis = plot.Axes.Right;
         plot.Axes.AutoScale();
@@ -115,23 +121,35 @@ internal static class RunFigure
         return plot;
     }
 
-    private static Scatter? Line(Plot plot, IReadOnlyList<(double Step, double Value)> values, Color color)
+    private Scatter? Line(Plot plot, RunLog run, string column, Color color)
     {
+        IReadOnlyList<(double Step, double Value)> values = run.Values(column);
         if (values.Count == 0) return null;
-        Scatter line = plot.Add.ScatterLine(values.Select(v => v.Step).ToArray(), values.Select(v => v.Value).ToArray(), color);
+        double[] x = [.. values.Select(v => _axis.Of(run, v.Step))], y = [.. values.Select(v => v.Value)];
+        Scatter line = plot.Add.ScatterLine(x, y, color);
         line.LineWidth = 2;
         if (values.Count == 1) line.MarkerSize = 7;
         return line;
     }
 
-    private static Plot NewPlot(string title, string axis)
+    private Plot NewPlot(string title, string axis)
     {
         var plot = new Plot();
         if (SkiaSharp.SKFontManager.Default.FontFamilies.Contains("DejaVu Sans")) plot.Font.Set("DejaVu Sans");
         if (title.Length > 0) plot.Title(title, 14);
         if (axis.Length > 0) plot.YLabel(axis, 12);
-        plot.XLabel("step", 11);
+        plot.XLabel(_axis.Label, 11);
         plot.Grid.MajorLineColor = Color.FromHex("#E4E4E4");
+        if (_axis.IsLogarithmic)
+        {
+            // Powers of ten with their numbers, and the lines between them.
+            plot.Axes.Bottom.TickGenerator = new NumericAutomatic
+            {
+                MinorTickGenerator = new LogMinorTickGenerator(),
+                IntegerTicksOnly = true,
+                LabelFormatter = x => Math.Pow(10, x).ToString("0", CultureInfo.InvariantCulture),
+            };
+        }
         return plot;
     }
 
@@ -145,7 +163,7 @@ internal static class RunFigure
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
-            throw new ToolException($"The picture '{path}' can't be written: {error.Message} What was trained is in its folder; draw it "
+            throw new FigureException($"The picture '{path}' can't be written: {error.Message} What was trained is in its folder; draw it "
                 + "again by ortcpr plot.");
         }
     }

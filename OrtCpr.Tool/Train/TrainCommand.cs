@@ -131,7 +131,7 @@ internal sealed class TrainCommand
         }
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
         if (r.GetValue(_lora) is not null) LoraAdapters.Merge(Path.Combine(folder, "model.onnx"), Path.Combine(folder, "merged.onnx"));
-        RunFigure.Save(RunLog.Read(folder), Path.Combine(folder, "plot.png"));
+        RunFigure.Save([RunLog.Read(folder)], Path.Combine(folder, "plot.png"), new StepAxis());
         Report(driver, result, folder);
         return result;
     }
@@ -189,7 +189,7 @@ internal sealed class TrainCommand
             }
         }
         Comparison.Write(runs);
-        RunFigure.SaveComparison(runs, Path.Combine(folder, "compare.png"));
+        RunFigure.Save(runs, Path.Combine(folder, "compare.png"), new StepAxis());
         Console.WriteLine($"picture: {Path.Combine(folder, "compare.png")}");
         return 0;
     }

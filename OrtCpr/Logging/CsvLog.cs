@@ -4,10 +4,11 @@ using OrtCpr.Graph;
 namespace OrtCpr.Logging;
 
 /// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints,
-/// validation_loss, validation_…</c>; empty where an entry has no such figure.</summary>
+/// validation_loss, validation_…</c>, and <c>NAME_loss, NAME_…</c> of each source of <see
+/// cref="FitOptions.AlsoEvaluate"/>; empty where an entry has no such figure.</summary>
 /// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its
 /// columns are other ones.</param>
-/// <param name="every">Steps between two entries, at least 1.</param>
+/// <param name="every">Steps between two entries; 0 for entries of evaluations alone, without the columns of steps.</param>
 internal sealed class CsvLog(string path, int every) : MetricsLog(every)
 {
     private string[] _columns = [];
@@ -18,8 +19,10 @@ internal sealed class CsvLog(string path, int every) : MetricsLog(every)
     protected override void Begin(Trainer trainer, FitOptions options, long step)
     {
         ArgumentNullException.ThrowIfNull(options);
-        _columns = ["loss", "learning_rate", "active_constraints", "validation_loss",
-            .. options.Metrics.Select(m => $"validation_{m.Name}")];
+        string[] ofSteps = HasSteps ? ["loss", "learning_rate", "active_constraints"] : [],
+            figures = [.. options.Metrics.Select(m => m.Name).Prepend("loss")];
+        _columns = [.. ofSteps, .. options.AlsoEvaluate.Select(s => s.Name).Prepend("validation")
+            .SelectMany(source => figures.Select(figure => $"{source}_{figure}"))];
         _file = LogFile.Open(path, string.Join(',', _columns.Prepend("seconds").Prepend("epoch").Prepend("step")), step, StepOf, message =>
             options.Warned?.Invoke(message));
     }

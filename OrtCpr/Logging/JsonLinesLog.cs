@@ -7,7 +7,7 @@ namespace OrtCpr.Logging;
 /// <summary>A file with one JSON object a line: <c>step</c>, <c>epoch</c>, <c>seconds</c> and the figures by name; null
 /// for NaN and infinities.</summary>
 /// <param name="path">The file; written over, but when a run is resumed.</param>
-/// <param name="every">Steps between two entries, at least 1.</param>
+/// <param name="every">Steps between two entries; 0 for evaluations alone.</param>
 internal sealed class JsonLinesLog(string path, int every) : MetricsLog(every)
 {
     private LogFile? _file;

@@ -5,7 +5,7 @@ namespace OrtCpr.Logging;
 
 /// <summary>Figures of steps and evaluations as messages of an <see cref="ILogger"/>, level information.</summary>
 /// <param name="logger">Stays the caller's.</param>
-/// <param name="every">Steps between two messages, at least 1.</param>
+/// <param name="every">Steps between two messages; 0 for evaluations alone.</param>
 internal sealed partial class LoggerLog(ILogger logger, int every) : MetricsLog(every)
 {
     /// <inheritdoc/>

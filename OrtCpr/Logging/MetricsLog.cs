@@ -16,55 +16,56 @@ public sealed record LogEntry
     public required double Seconds { get; init; }
 
     /// <summary>Figures by name: <c>loss</c>, <c>learning_rate</c> and <c>active_constraints</c> of a step;
-    /// <c>validation_loss</c> and <c>validation_…</c> of an evaluation.</summary>
+    /// <c>validation_loss</c> and <c>validation_…</c> of an evaluation, <c>NAME_loss</c> and <c>NAME_…</c> of each source
+    /// of <see cref="FitOptions.AlsoEvaluate"/>.</summary>
     public required IReadOnlyList<(string Name, double Value)> Values { get; init; }
 }
 
 /// <summary>Writes the figures of steps and evaluations somewhere. A log of a resumed run goes on after the step that was saved.</summary>
-/// <param name="every">Steps between two entries, at least 1; their losses are averaged.</param>
+/// <param name="every">Steps between two entries; their losses are averaged. 0 for entries of evaluations alone.</param>
 public abstract class MetricsLog(int every) : TrainerCallback
 {
     /// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints,
     /// validation_loss, validation_…</c>; empty where an entry has no such figure.</summary>
     /// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its
     /// columns are other ones.</param>
-    /// <param name="every">Steps between two entries, at least 1. Default 10.</param>
-    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    /// <param name="every">Steps between two entries; 0 for entries of evaluations alone. Default 10.</param>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 0.</exception>
     public static MetricsLog ToCsv(string path, int every = 10) => new CsvLog(path, every);
 
     /// <summary>A file with one JSON object a line: <c>step</c>, <c>epoch</c>, <c>seconds</c> and the figures by name;
     /// null for NaN and infinities.</summary>
     /// <param name="path">The file; written over, but when a run is resumed.</param>
-    /// <param name="every">Steps between two entries, at least 1. Default 10.</param>
-    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    /// <param name="every">Steps between two entries; 0 for entries of evaluations alone. Default 10.</param>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 0.</exception>
     public static MetricsLog ToJsonLines(string path, int every = 10) => new JsonLinesLog(path, every);
 
     /// <summary>Figures for TensorBoard: <c>train/loss</c>, <c>train/learning_rate</c>, <c>validation/…</c>, and for each
     /// constrained matrix <c>cpr_lambda/…</c>, <c>cpr_kappa/…</c>, <c>cpr_measure/…</c>.</summary>
     /// <param name="folder">The run's folder; each sitting adds a file.</param>
-    /// <param name="every">Steps between two entries, at least 1. Default 10.</param>
+    /// <param name="every">Steps between two entries; 0 for entries of evaluations alone. Default 10.</param>
     /// <param name="constraints">Whether λ, κ and R of each matrix are written too; measuring R reads the matrix.
     /// Default true.</param>
-    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 0.</exception>
     public static MetricsLog ToTensorBoard(string folder, int every = 10, bool constraints = true) =>
         new TensorBoardLog(folder, every, constraints);
 
     /// <summary>Messages of an <see cref="ILogger"/>, level information; warnings of the fit are warnings there.</summary>
     /// <param name="logger">Stays the caller's.</param>
-    /// <param name="every">Steps between two messages, at least 1. Default 100.</param>
-    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    /// <param name="every">Steps between two messages; 0 for evaluations alone. Default 100.</param>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 0.</exception>
     public static MetricsLog ToLogger(ILogger logger, int every = 100) => new LoggerLog(logger, every);
 
     /// <summary>λ, κ and R over time: a CSV file with the columns <c>step, name, lambda, kappa, measure</c>, a row a
-    /// constrained matrix every few steps; κ is empty while it is not set.</summary>
+    /// constrained matrix every few steps, or at each evaluation; κ is empty while it is not set.</summary>
     /// <remarks>Measuring R reads every constrained matrix. Nothing is written when no parameter is constrained.</remarks>
     /// <param name="path">The file; written over, but when a run is resumed.</param>
-    /// <param name="every">Steps between two rows of a matrix, at least 1. Default 10.</param>
-    /// <exception cref="OptionException"><paramref name="every"/> is below 1.</exception>
+    /// <param name="every">Steps between two rows of a matrix; 0 for a row at each evaluation. Default 10.</param>
+    /// <exception cref="OptionException"><paramref name="every"/> is below 0.</exception>
     public static TrainerCallback ConstraintsToCsv(string path, int every = 10) => new ConstraintLog(path, every);
 
-    private readonly int _every = every >= 1 ? every
-        : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 1.");
+    private readonly int _every = every >= 0 ? every
+        : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 0.");
     private WeightedMean _loss;
     private StepReport? _last;
 
@@ -82,10 +83,14 @@ public abstract class MetricsLog(int every) : TrainerCallback
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(report);
+        if (!HasSteps) return;
         if (report.Applied) _loss.Add(report.Loss, 1);
         _last = report;
         if (report.Step % _every == 0) WriteSteps(trainer, report);
     }
+
+    /// <summary>Whether there are entries of steps.</summary>
+    private protected bool HasSteps => _every > 0;
 
     /// <summary>The steps since the entry before.</summary>
     private void WriteSteps(Trainer trainer, StepReport report)
@@ -107,9 +112,13 @@ public abstract class MetricsLog(int every) : TrainerCallback
             Step = report.Step,
             Epoch = report.Epoch,
             Seconds = report.Elapsed.TotalSeconds,
-            Values = [("validation_loss", report.Loss), .. report.Metrics.Select(m => ($"validation_{m.Key}", m.Value))],
+            Values = [.. Figures("validation", report), .. report.Also.SelectMany(also => Figures(also.Key, also.Value))],
         });
+        if (!HasSteps) WriteConstraints(trainer, report.Step);
     }
+
+    private static IEnumerable<(string, double)> Figures(string source, EvaluationReport report) =>
+        report.Metrics.Select(m => ($"{source}_{m.Key}", m.Value)).Prepend(($"{source}_loss", report.Loss));
 
     /// <inheritdoc/>
     /// <remarks>Steps since the last entry get one of their own: a run shorter than the interval has one too.</remarks>

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace OrtCpr;
 
 /// <summary>Checkpoints of a fit: <c>checkpoint.safetensors</c>, the last one, and <c>best.safetensors</c>, that of the
@@ -18,6 +20,11 @@ public sealed record CheckpointOptions(string Folder)
     /// <summary>Whether to go on from <c>checkpoint.safetensors</c> where there is one. Default off: an old checkpoint
     /// is written over.</summary>
     public bool Resume { get; init; }
+
+    /// <summary>What decides the run, by name: a learning rate, a seed, the options of a command line. A checkpoint
+    /// keeps it, and one of other settings is refused when it is resumed, with every difference named; what the
+    /// checkpoint has besides does not count. Default: nothing.</summary>
+    public ImmutableDictionary<string, string> Settings { get; init; } = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal);
 
     /// <summary>Path of the last checkpoint.</summary>
     public string LastPath => Path.Combine(Folder, "checkpoint.safetensors");

@@ -21,6 +21,9 @@ public sealed class EarlyStopping(int patience, string monitor = "loss", double 
     public override string? State => string.Create(CultureInfo.InvariantCulture, $"{Best:R} {Waited}");
 
     /// <inheritdoc/>
+    public override bool IsOver => Waited >= patience;
+
+    /// <inheritdoc/>
     /// <exception cref="CheckpointException">It is damaged.</exception>
     public override void Restore(string state)
     {

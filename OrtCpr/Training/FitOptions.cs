@@ -21,6 +21,12 @@ public sealed record FitOptions
     /// to the callbacks, the loss to schedules that wait for a plateau. Default: none.</summary>
     public BatchSource? Validation { get; init; }
 
+    /// <summary>Further sources that each evaluation goes through after <see cref="Validation"/>, by names of letters,
+    /// digits and underscores: the training examples in whole, say. Loss and metrics of each are in <see
+    /// cref="EvaluationReport.Also"/> and in logs as <c>NAME_loss</c>, <c>NAME_…</c>; nothing waits for them. Default:
+    /// none.</summary>
+    public ImmutableArray<(string Name, BatchSource Source)> AlsoEvaluate { get; init; } = [];
+
     /// <summary>Figures of an evaluation beside the loss. Default: none.</summary>
     public ImmutableArray<Metric> Metrics { get; init; } = [];
 
@@ -81,9 +87,30 @@ public sealed record FitOptions
             problems.AddRange(Metrics.GroupBy(m => m.Name).Where(m => m.Count() > 1)
                 .Select(m => $"{nameof(Metrics)} has several of the name '{m.Key}'"));
         }
+        AddProblemsOfNames(problems);
         Checkpoint?.AddProblems(problems, this);
         if (EvaluateEvery < 1) problems.Add($"{nameof(EvaluateEvery)} is {EvaluateEvery}; expected at least 1");
         if (Callbacks.IsDefault) problems.Add($"{nameof(Callbacks)} is not set; expected a list, empty for none");
         OptionException.ThrowIfAny("The fit has options out of range", problems);
+    }
+
+    private void AddProblemsOfNames(List<string> problems)
+    {
+        if (AlsoEvaluate.IsDefault)
+        {
+            problems.Add($"{nameof(AlsoEvaluate)} is not set; expected a list, empty for none");
+            return;
+        }
+        if (AlsoEvaluate.Length > 0 && Validation is null)
+            problems.Add($"{nameof(AlsoEvaluate)} is given, but there is no {nameof(Validation)} whose evaluations it goes with");
+        foreach (IGrouping<string, string> name in AlsoEvaluate.Select(s => s.Name).GroupBy(n => n))
+        {
+            if (name.Count() > 1) problems.Add($"{nameof(AlsoEvaluate)} has several of the name '{name.Key}'");
+            if (name.Key.Length == 0 || name.Key == "validation" || name.Key.Any(c => !char.IsLetterOrDigit(c) && c != '_'))
+            {
+                problems.Add($"{nameof(AlsoEvaluate)} has the name '{name.Key}'; expected letters, digits and underscores, and another "
+                    + "name than 'validation'");
+            }
+        }
     }
 }

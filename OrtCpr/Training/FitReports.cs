@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace OrtCpr;
 
 /// <summary>What an optimizer step came to.</summary>
@@ -66,6 +68,9 @@ public sealed record EvaluationReport
     /// <summary>Time since the fit began.</summary>
     public required TimeSpan Elapsed { get; init; }
 
+    /// <summary>The same of the sources of <see cref="FitOptions.AlsoEvaluate"/>, by name.</summary>
+    public IReadOnlyDictionary<string, EvaluationReport> Also { get; init; } = ImmutableDictionary<string, EvaluationReport>.Empty;
+
     /// <summary>A figure by name: a metric's, or <c>loss</c>.</summary>
     /// <exception cref="DriverException">There is none.</exception>
     public double this[string name] => name == "loss" ? Loss : Metrics.TryGetValue(name, out double value) ? value
@@ -92,4 +97,8 @@ public sealed record FitResult
 
     /// <summary>What the fit was warned of before its first step, such as bounds that it is too short to find.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
+
+    /// <summary>Steps a second, earlier sittings of a resumed run included; evaluations, and what callbacks do with
+    /// them, take no part in it.</summary>
+    public double StepsPerSecond { get; init; }
 }

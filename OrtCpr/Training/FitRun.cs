@@ -12,7 +12,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly List<EpochReport> _reports = [];
     private readonly List<string> _warnings = [];
-    private TimeSpan _before;
+    private TimeSpan _before, _evaluating;
     /// <summary>Of the finished steps of the epoch, and of the batches of the step at hand: weighted by rows, and each
     /// batch alike.</summary>
     private WeightedMean _epochLoss, _pendingRows, _pendingLoss;
@@ -56,6 +56,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         }
         _bounds = ShortRunBounds.Of(Optimizer, _steps, options.TotalSteps);
         foreach (string warning in _bounds?.Warnings ?? []) Warn(warning);
+        // What a callback had ended is over when it is resumed.
+        _control.StopRequested = _steps > 0 && options.Callbacks.Any(c => c.IsOver);
     }
 
     /// <summary>Goes to the next epoch; false when there is none.</summary>
@@ -127,6 +129,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
             ConstraintSummary = Optimizer.ConstraintSummary,
             Elapsed = Elapsed,
             Warnings = _warnings,
+            StepsPerSecond = _steps / Math.Max(1e-9, (Elapsed - _evaluating).TotalSeconds),
         };
     }
 
@@ -192,15 +195,19 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
 
     private void Evaluate()
     {
-        var pass = new EvaluationPass(trainer.Driver, options.Metrics);
-        foreach (Batch batch in options.Validation!.Batches())
+        TimeSpan began = Elapsed;
+        EvaluationReport report = Evaluated(options.Validation!);
+        if (options.AlsoEvaluate.Length > 0)
         {
-            using (batch) pass.Take(batch);
+            report = report with
+            {
+                Also = options.AlsoEvaluate.ToDictionary(s => s.Name, s => Evaluated(s.Source), StringComparer.Ordinal),
+            };
         }
-        EvaluationReport report = pass.Report(Epoch, _steps, Elapsed);
         (_evaluatedAt, _lastEvaluation) = (_steps, report);
         Optimizer.ReportMetric(report.Loss);
         foreach (TrainerCallback callback in options.Callbacks) callback.OnEvaluated(trainer, report, _control);
+        _evaluating += Elapsed - began;
         if (options.Checkpoint is not { Best: string monitor } checkpoint
             || !Monitor.IsBetter(report[monitor], _best, Monitor.IsHigherBetter(options, monitor)))
         {
@@ -208,6 +215,16 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         }
         _best = report[monitor];
         Save(checkpoint.BestPath, isEpochOver: false);
+    }
+
+    private EvaluationReport Evaluated(BatchSource source)
+    {
+        var pass = new EvaluationPass(trainer.Driver, options.Metrics);
+        foreach (Batch batch in source.Batches())
+        {
+            using (batch) pass.Take(batch);
+        }
+        return pass.Report(Epoch, _steps, Elapsed);
     }
 
     private void Warn(string message)
@@ -219,12 +236,12 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     private void Save(string path, bool isEpochOver)
     {
         FileGuard.Write(path, () => Directory.CreateDirectory(options.Checkpoint!.Folder));
-        FitState state = new(_steps, isEpochOver ? default : _epochLoss, isEpochOver ? 0 : _skipped, Elapsed, _best);
+        FitState state = new(_steps, isEpochOver ? default : _epochLoss, isEpochOver ? 0 : _skipped, Elapsed, _evaluating, _best);
         TrainingCheckpoint.Save(trainer.Driver, path, new TrainingProgress
         {
             Epoch = isEpochOver ? Epoch + 1 : Epoch,
             Batch = isEpochOver ? 0 : Batch,
-            Extra = state.ToExtra(options.Callbacks),
+            Extra = state.ToExtra(options.Callbacks, options.Checkpoint!.Settings),
         });
     }
 
@@ -233,7 +250,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         // A job that was saved before its first step: a process killed there leaves no progress, and none is lost.
         if (!FitState.IsIn(progress.Extra) && Optimizer.Steps == 0) return;
         FitState state = FitState.Read(progress.Extra, path);
-        (_steps, _before, _best) = (state.Steps, state.Elapsed, state.Best);
+        FitState.CompareSettings(progress.Extra, options.Checkpoint!.Settings, path);
+        (_steps, _before, _evaluating, _best) = (state.Steps, state.Elapsed, state.Evaluating, state.Best);
         Epoch = progress.Epoch - 1;
         FitState.RestoreCallbacks(progress.Extra, options.Callbacks);
         if (progress.Batch == 0) return;

@@ -9,14 +9,17 @@ namespace OrtCpr;
 /// <param name="EpochLoss">Loss of the epoch that was broken off.</param>
 /// <param name="Skipped">Skipped steps of that epoch.</param>
 /// <param name="Elapsed">Time of all sittings.</param>
+/// <param name="Evaluating">The part of it that evaluations took.</param>
 /// <param name="Best">The best evaluation so far; NaN where there was none.</param>
-internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped, TimeSpan Elapsed, double Best)
+internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped, TimeSpan Elapsed, TimeSpan Evaluating,
+    double Best)
 {
     private const string StepsKey = "fit.steps", LossSumKey = "fit.loss_sum", LossWeightKey = "fit.loss_weight", SkippedKey = "fit.skipped",
-        SecondsKey = "fit.seconds", BestKey = "fit.best", CallbackKey = "fit.callback.";
+        SecondsKey = "fit.seconds", EvaluatingKey = "fit.evaluation_seconds", BestKey = "fit.best", CallbackKey = "fit.callback.",
+        SettingKey = "fit.setting.";
 
-    /// <summary>All of it as texts, with the state of the callbacks.</summary>
-    public Dictionary<string, string> ToExtra(ImmutableArray<TrainerCallback> callbacks)
+    /// <summary>All of it as texts, with the state of the callbacks and what decides the run.</summary>
+    public Dictionary<string, string> ToExtra(ImmutableArray<TrainerCallback> callbacks, ImmutableDictionary<string, string> settings)
     {
         var extra = new Dictionary<string, string>(StringComparer.Ordinal)
         {
@@ -25,13 +28,27 @@ internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped
             [LossWeightKey] = Text(EpochLoss.Weight),
             [SkippedKey] = Skipped.ToString(CultureInfo.InvariantCulture),
             [SecondsKey] = Text(Elapsed.TotalSeconds),
+            [EvaluatingKey] = Text(Evaluating.TotalSeconds),
             [BestKey] = Text(Best),
         };
         for (int i = 0; i < callbacks.Length; i++)
         {
             if (callbacks[i].State is string state) extra[KeyOf(callbacks, i)] = state;
         }
+        foreach ((string name, string value) in settings) extra[SettingKey + name] = value;
         return extra;
+    }
+
+    /// <summary>Refuses a checkpoint of a run that was decided by other settings.</summary>
+    /// <exception cref="CheckpointException">Names every difference.</exception>
+    public static void CompareSettings(IReadOnlyDictionary<string, string> extra, ImmutableDictionary<string, string> settings, string path)
+    {
+        string[] differences = [.. settings.OrderBy(s => s.Key, StringComparer.Ordinal)
+            .Select(s => (s.Key, Here: s.Value, There: extra.GetValueOrDefault(SettingKey + s.Key))).Where(s => s.Here != s.There)
+            .Select(s => $"{s.Key} is {s.Here} here, {s.There ?? "not given"} in the checkpoint")];
+        if (differences.Length == 0) return;
+        throw new CheckpointException($"Checkpoint '{path}' is of another run: {string.Join("; ", differences)}. Go on with the same "
+            + "settings, or name another folder.");
     }
 
     /// <summary>Whether a fit has written the checkpoint.</summary>
@@ -49,18 +66,23 @@ internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped
         var problems = new List<string>();
         double steps = Number(StepsKey), sum = Number(LossSumKey), weight = Number(LossWeightKey);
         double seconds = Number(SecondsKey), best = Number(BestKey);
-        // Checkpoints of before this entry came have none.
+        // Checkpoints of before these entries came have none.
         double skipped = extra.ContainsKey(SkippedKey) ? Number(SkippedKey) : 0;
+        double evaluating = extra.ContainsKey(EvaluatingKey) ? Number(EvaluatingKey) : 0;
         if (!(steps >= 0 && steps == Math.Floor(steps) && steps < long.MaxValue))
             problems.Add($"'{StepsKey}' is '{extra[StepsKey]}', expected a whole number of at least 0");
-        if (!(seconds >= 0 && seconds < TimeSpan.MaxValue.TotalSeconds))
-            problems.Add($"'{SecondsKey}' is '{extra.GetValueOrDefault(SecondsKey)}', expected seconds of at least 0");
+        foreach ((string key, double value) in new[] { (SecondsKey, seconds), (EvaluatingKey, evaluating) })
+        {
+            if (!(value >= 0 && value < TimeSpan.MaxValue.TotalSeconds))
+                problems.Add($"'{key}' is '{extra.GetValueOrDefault(key)}', expected seconds of at least 0");
+        }
         if (problems.Count > 0)
         {
             throw new CheckpointException($"The fit's progress in checkpoint '{path}' is damaged: {string.Join("; ", problems)}. "
                 + $"Go on from another checkpoint, or begin anew without {nameof(CheckpointOptions.Resume)}.");
         }
-        return new((long)steps, new WeightedMean { Sum = sum, Weight = weight }, (long)skipped, TimeSpan.FromSeconds(seconds), best);
+        return new((long)steps, new WeightedMean { Sum = sum, Weight = weight }, (long)skipped, TimeSpan.FromSeconds(seconds),
+            TimeSpan.FromSeconds(evaluating), best);
 
         double Number(string key)
         {

@@ -44,6 +44,11 @@ public abstract class TrainerCallback
     {
     }
 
+    /// <summary>Whether a run that is resumed is over, by what <see cref="Restore"/> has taken back: the reason for
+    /// which this callback ended it still holds. Asked after <see cref="OnFitBegin"/>. Default false, right for a
+    /// callback that ends a sitting only.</summary>
+    public virtual bool IsOver => false;
+
     /// <summary>After an epoch and its evaluation.</summary>
     public virtual void OnEpochEnd(Trainer trainer, EpochReport report, FitControl control)
     {

@@ -53,7 +53,7 @@ internal static class Experiment
         var recipes = new List<Recipe>();
         if (settings.Optimizers != "adamcpr")
         {
-            recipes.AddRange(settings.WeightDecays.Select(d =>
+            recipes.AddRange(settings.WeightDecay.Select(d =>
                 new Recipe(string.Create(CultureInfo.InvariantCulture, $"adamw-{d}"), UpdateRule.AdamW(settings.Lr, d, adam),
                 settings.Steps)));
         }
@@ -80,7 +80,7 @@ internal static class Experiment
             Optimizer = new OptimizerOptions { Groups = [recipe.Rule], MaxGradientNorm = 1, TotalSteps = recipe.Steps },
             Parameters = new ParameterOptions { RegularizeEmbeddings = true },
         }, new DriverOptions { Threads = settings.Threads, Device = settings.Device });
-        driver.SetSchedule(Schedule.Cosine(recipe.Steps, settings.Warmup * recipe.Steps / settings.Steps, 0.1));
+        driver.SetSchedule(Schedule.Cosine(recipe.Steps, settings.WarmupSteps * recipe.Steps / settings.Steps, 0.1));
         DataLoader Loader(DataSource source, bool shuffle) =>
             new(source, driver.Plan.BatchInputs,
             new DataLoaderOptions { BatchSize = settings.BatchSize, Shuffle = shuffle, Seed = seed, DropLast = shuffle });

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Samples;
 
 namespace Gpt2;
 
@@ -39,9 +40,8 @@ internal sealed class ResultTable
         output.WriteLine("| optimizer | steps | seeds | validation perplexity |\n|---|---:|---:|---:|");
         foreach (IGrouping<string, (string Name, int Seed, long Steps, double Perplexity)> group in _rows.GroupBy(r => r.Name))
         {
-            (double mean, double deviation) = Of(group.Key);
             output.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"| {group.Key} | {group.First().Steps} | {group.Count()} | {mean:F2} ± {deviation:F2} |"));
+                $"| {group.Key} | {group.First().Steps} | {group.Count()} | {Of(group.Key).ToString("F2")} |"));
         }
         string[] rivals = [.. _rows.Select(r => r.Name).Distinct().Where(n => n.StartsWith("adamw", StringComparison.Ordinal))];
         if (rivals.Length == 0) return;
@@ -56,7 +56,7 @@ internal sealed class ResultTable
     }
 
     // A difference counts when it is more than both deviations together.
-    private static string Verdict((double Mean, double Deviation) ours, (double Mean, double Deviation) theirs)
+    private static string Verdict(Spread ours, Spread theirs)
     {
         double difference = theirs.Mean - ours.Mean, noise = ours.Deviation + theirs.Deviation;
         string size = string.Create(CultureInfo.InvariantCulture, $"{Math.Abs(difference):F2} perplexity");
@@ -64,12 +64,7 @@ internal sealed class ResultTable
             : difference > 0 ? $"{size} better" : $"{size} WORSE";
     }
 
-    private (double Mean, double Deviation) Of(string name)
-    {
-        double[] values = [.. _rows.Where(r => r.Name == name).Select(r => r.Perplexity)];
-        double mean = values.Average();
-        return (mean, values.Length < 2 ? 0 : Math.Sqrt(values.Sum(v => (v - mean) * (v - mean)) / (values.Length - 1)));
-    }
+    private Spread Of(string name) => Spread.Of([.. _rows.Where(r => r.Name == name).Select(r => r.Perplexity)]);
 
     private void Save() =>
         File.WriteAllLines(_path,

@@ -1,107 +1,119 @@
+using System.Globalization;
 using OrtCpr;
 using OrtCpr.Data;
 using OrtCpr.Logging;
 using OrtCpr.Metrics;
+using OrtCpr.Tool.Figures;
 using Samples;
 
 namespace Grokking;
 
-/// <summary>All runs that a command line asks for, one after the other, with their common files.</summary>
+/// <summary>All runs that a command line asks for, one after the other, with their common picture and table.</summary>
 internal static class Experiment
 {
     private const int EvaluationBatch = 1024;
 
-    public static int Run(Settings settings, CancellationToken cancellation) => Run(settings, null, cancellation);
-
-    /// <summary>Makes the runs; gives the exit code.</summary>
-    /// <param name="settings">What the command line asks for.</param>
-    /// <param name="progress">Told of each step; null for nobody.</param>
-    /// <param name="cancellation">Ends the run at hand after its step; it is saved then.</param>
+    /// <summary>Gives the exit code; a cancellation ends the run at hand after its step, and it is saved then.</summary>
     public static int Run(Settings settings, IProgress<StepReport>? progress, CancellationToken cancellation)
     {
-        (Recipe Recipe, long Seed)[] runs = settings.Runs;
-        string[] checkpoints = [.. runs.Select(r => new CheckpointOptions(settings.FolderOf(r.Recipe, r.Seed)).LastPath)];
+        string[] checkpoints = [.. settings.Runs.Select(run => new CheckpointOptions(run.Folder).LastPath)];
         if (settings.Resume && !checkpoints.Any(File.Exists))
         {
             throw new SampleException($"There is nothing to resume: '{checkpoints[0]}' does not exist. Give the options and the folder of "
                 + "the run, or start without --resume.");
         }
-        var journal = new Journal(settings.Out);
-        journal.Open(settings.Resume);
         // A new experiment must never be resumed from an old one's state.
         foreach (string path in settings.Resume ? [] : checkpoints.Where(File.Exists)) File.Delete(path);
-        var summaries = new List<RunSummary>();
-        for (int i = 0; i < runs.Length; i++)
+        List<RunLog> logs = [];
+        List<RunSummary> summaries = [];
+        foreach (Run run in settings.Runs)
         {
-            (Recipe recipe, long seed) = runs[i];
-            RunSummary? summary = Train(settings, recipe, seed, journal, progress, cancellation);
-            Figure.Save(journal, runs[..(i + 1)], Path.Combine(settings.Out, "grokking.png"));
-            if (summary is null)
+            FitResult? result = Train(settings, run, progress, cancellation);
+            logs.Add(run.Log);
+            RunFigure.Save(logs, Path.Combine(settings.Out, "grokking.png"), new StepAxis(InEpochs: true, IsLogarithmic: true));
+            if (result is null)
             {
-                Console.WriteLine($"Stopped and saved in '{settings.FolderOf(recipe, seed)}'. The same command with --resume goes on.");
+                Console.WriteLine($"Stopped and saved in '{run.Folder}'. The same command with --resume goes on.");
                 return 130;
             }
-            Console.WriteLine(summary);
-            summaries.Add(summary);
+            summaries.Add(RunSummary.Of(run, result.StepsPerSecond));
+            Console.WriteLine(summaries[^1]);
         }
-        if (runs.Length > 1) Console.WriteLine($"\n{ComparisonTable.Of(summaries)}");
+        if (summaries.Count > 1) Console.WriteLine($"\n{RunSummary.Table(summaries)}");
         return 0;
     }
 
     // One run, from its first or last saved step to its end; null when it was cancelled.
-    private static RunSummary? Train(Settings settings, Recipe recipe, long seed, Journal journal, IProgress<StepReport>? progress,
-        CancellationToken cancellation)
+    private static FitResult? Train(Settings settings, Run run, IProgress<StepReport>? progress, CancellationToken cancellation)
     {
-        string folder = settings.FolderOf(recipe, seed), model = Path.Combine(folder, "model.onnx");
-        // A finished run of a comparison that goes on.
-        if (settings.Resume && File.Exists(model) && Milestones.Of(journal.EpochsOf(recipe.Name, seed)) is { Stands: true })
-        {
-            return Summary(journal, recipe, seed, settings);
-        }
         StartingPoint start = settings.FromReference
-            ? StartingPoint.Reference(Path.Combine(AppContext.BaseDirectory, "reference", "split.safetensors"), seed)
-            : StartingPoint.Drawn(settings.P, settings.TrainFraction, seed);
-        long batches = BatchesOf(settings, start.TrainingPairs.Length);
+            ? StartingPoint.Reference(Path.Combine(AppContext.BaseDirectory, "reference", "split.safetensors"), run.Seed)
+            : StartingPoint.Drawn(settings.P, settings.TrainFraction, run.Seed);
+        long steps = (start.TrainingPairs.Length + settings.BatchSize - 1) / settings.BatchSize * (long)settings.Epochs;
         using TrainingDriver driver = TrainingDriver.Create(Path.Combine(AppContext.BaseDirectory, "grokking.onnx"),
-            recipe.ToTrainingOptions(seed, start.Weights, batches * settings.Epochs),
-                new DriverOptions { Threads = settings.Threads, Device = settings.Device });
+            run.Recipe.ToTrainingOptions(run.Seed, start.Weights, steps),
+            new DriverOptions { Threads = settings.Threads, Device = settings.Device });
         foreach (string warning in driver.Plan.Warnings) Console.Error.WriteLine($"warning: {warning}");
         using DataSource pairs = ModularAddition.Examples(settings.P, start.TrainingPairs),
             others = ModularAddition.Examples(settings.P, ModularAddition.Rest(settings.P, start.TrainingPairs));
-        DataLoaderOptions all = new() { BatchSize = EvaluationBatch, Shuffle = false, Prefetch = 0 };
-        DataLoader training =
-            new(pairs, driver.Plan.BatchInputs, all with { BatchSize = settings.BatchSize, Order = epoch => start.Order((int)epoch + 1) });
-        DataLoader trained = new(pairs, driver.Plan.BatchInputs, all), held = new(others, driver.Plan.BatchInputs, all);
-        var log = new RunLog(settings, recipe, seed, journal, trained, batches);
+        DataLoaderOptions inOrder = new() { BatchSize = EvaluationBatch, Shuffle = false, Prefetch = 0 };
+        DataLoader Loader(DataSource source, DataLoaderOptions options) => new(source, driver.Plan.BatchInputs, options);
         try
         {
-            FitResult result = new Trainer(driver).Fit(training, new FitOptions
-            {
-                Epochs = settings.Epochs,
-                Validation = held,
-                Metrics = [Metric.Accuracy()],
-                EvaluateWhen = epoch => settings.EvaluatesAfter(epoch + 1),
-                Checkpoint = new CheckpointOptions(folder) { EveryEpochs = settings.SaveEvery, Resume = settings.Resume },
-                Progress = progress,
-                Callbacks = [ProgressBar.ToStandardError(), log],
-            }, cancellation);
+            FitResult result = new Trainer(driver).Fit(
+                Loader(pairs, inOrder with { BatchSize = settings.BatchSize, Order = epoch => start.Order((int)epoch + 1) }),
+                new FitOptions
+                {
+                    Epochs = settings.Epochs,
+                    Validation = Loader(others, inOrder),
+                    AlsoEvaluate = [("training", Loader(pairs, inOrder))],
+                    Metrics = [Metric.Accuracy()],
+                    EvaluateWhen = epoch => settings.EvaluatesAfter(epoch + 1),
+                    Checkpoint = new CheckpointOptions(run.Folder)
+                    {
+                        EveryEpochs = settings.SaveEvery,
+                        Resume = settings.Resume,
+                        Settings = RecordOptions.Texts(run.Recipe)
+                            .Add(settings.FromReference ? "--reference_seed" : "--seed", run.Seed.ToString(CultureInfo.InvariantCulture))
+                            .AddRange(RecordOptions.Texts(settings).Where(o => o.Key is "--p" or "--train_fraction" or "--batch_size")),
+                    },
+                    Progress = progress,
+                    Callbacks = [ProgressBar.ToStandardError(), MetricsLog.ToCsv(Path.Combine(run.Folder, "log.csv"), every: 0),
+                        MetricsLog.ConstraintsToCsv(Path.Combine(run.Folder, "constraints.csv"), every: 0), new StopWhenGrokked()],
+                }, cancellation);
+            driver.ExportModel(Path.Combine(run.Folder, "model.onnx"));
             if (driver.Optimizer.Plan.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
             if (result.SkippedSteps > 0) Console.WriteLine($"{result.SkippedSteps} steps were skipped: a gradient was not finite.");
+            return result;
         }
         catch (OperationCanceledException)
         {
             return null;
         }
-        driver.ExportModel(model);
-        return Summary(journal, recipe, seed, settings);
+    }
+}
+
+/// <summary>Ends a run once its validation accuracy has been at least 0.99 for ten epochs.</summary>
+internal sealed class StopWhenGrokked : TrainerCallback
+{
+    private const int Epochs = 10;
+    private long _since = -1, _epoch;
+
+    public override bool IsOver => _since >= 0 && _epoch - _since + 1 >= Epochs;
+
+    public override string State => string.Create(CultureInfo.InvariantCulture, $"{_since} {_epoch}");
+
+    public override void Restore(string state)
+    {
+        long[] numbers = [.. state.Split(' ').Select(n => long.Parse(n, CultureInfo.InvariantCulture))];
+        (_since, _epoch) = (numbers[0], numbers[1]);
     }
 
-    private static long BatchesOf(Settings settings, int examples) => (examples + settings.BatchSize - 1) / settings.BatchSize;
-
-    private static RunSummary Summary(Journal journal, Recipe recipe, long seed, Settings settings)
+    public override void OnEvaluated(Trainer trainer, EvaluationReport report, FitControl control)
     {
-        EpochRow last = journal.EpochsOf(recipe.Name, seed)[^1];
-        long steps = last.Epoch * BatchesOf(settings, ModularAddition.TrainingCount(settings.P, settings.TrainFraction));
-        return new RunSummary(recipe.Name, seed, Milestones.Of(journal.EpochsOf(recipe.Name, seed)), steps / Math.Max(1e-9, last.Seconds));
+        _epoch = report.Epoch;
+        if (report["accuracy"] < 0.99) _since = -1;
+        else if (_since < 0) _since = _epoch;
+        control.StopRequested |= IsOver;
     }
 }

@@ -3,6 +3,7 @@ using System.Globalization;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Parameters;
+using Samples;
 
 namespace Grokking;
 
@@ -11,37 +12,26 @@ internal sealed record Recipe
 {
     private const double DefaultFactor = 0.8;
 
-    /// <summary><c>adamcpr</c>, <c>adamw</c>, or <c>adam</c>, which is adamw without decay.</summary>
+    [Option("adamcpr, adamw, or adam, which is adamw without decay", Choices = "adamcpr adamw adam")]
     public string Optimizer { get; init; } = "adamcpr";
-
-    public double Lr { get; init; } = 1e-3;
-
-    public double Beta1 { get; init; } = 0.9;
-
-    public double Beta2 { get; init; } = 0.98;
-
-    public double WeightDecay { get; init; } = 0.1;
-
-    /// <summary>Factor of the rescaling; 0 for none.</summary>
-    public double RescaleAlpha { get; init; }
-
-    public Regularizer RegFunction { get; init; } = Regularizer.L2;
-
-    /// <summary>One of <see cref="Bound.Methods"/>.</summary>
-    public string KappaInitMethod { get; init; } = "dependent";
-
-    /// <summary>Null for the default of the method: 0.8 of the first R for dependent, 1000 steps for warm_start.</summary>
+    [Option("learning rate, constant")] public double Lr { get; init; } = 1e-3;
+    [Option("Adam")] public double Beta1 { get; init; } = 0.9;
+    [Option("Adam")] public double Beta2 { get; init; } = 0.98;
+    [Option("both at once", Count = 2)]
+    public ImmutableArray<double> Betas { get => [Beta1, Beta2]; init => (Beta1, Beta2) = (value[0], value[1]); }
+    [Option("of adamw")] public double WeightDecay { get; init; } = 0.1;
+    [Option("multiply the weights by this once and keep their total norm; 0: off")] public double RescaleAlpha { get; init; }
+    [Option("measure that is bounded: l2, l1, std or huber")] public Regularizer RegFunction { get; init; } = Regularizer.L2;
+    [Option("where bounds come from: uniform, dependent, warm_start or inflection_point",
+        Choices = "uniform dependent depended warm_start inflection_point")]
+    public string KappaInitMethod { get; init => field = value == "depended" ? "dependent" : value; } = "dependent";
+    [Option("uniform: the bound; dependent: factor on the first R (default 0.8); warm_start: steps (default 1000)")]
     public double? KappaInitParam { get; init; }
-
-    public double KappaUpdate { get; init; } = 1;
-
-    public long RegStepSize { get; init; } = 200;
-
-    public double RegEmaDecay { get; init; }
-
-    public bool RegEmbedding { get; init; } = true;
-
-    public bool RegByLr { get; init; }
+    [Option("rate of the multipliers")] public double KappaUpdate { get; init; } = 1;
+    [Option("inflection_point: steps between samples")] public long RegStepSize { get; init; } = 200;
+    [Option("inflection_point: decay of the average over samples")] public double RegEmaDecay { get; init; }
+    [Option("bound or decay embeddings too")] public bool RegEmbedding { get; init; } = true;
+    [Option("multiply the constraint's step by the learning rate")] public bool RegByLr { get; init; }
 
     /// <summary>What <c>--compare</c> runs, in the order of its table.</summary>
     public static readonly ImmutableArray<Recipe> Compared =
@@ -80,10 +70,7 @@ internal sealed record Recipe
         }
     }
 
-    /// <summary>The same for the library.</summary>
-    /// <param name="seed">Of the first weights.</param>
-    /// <param name="weights">First weights where they are given.</param>
-    /// <param name="steps">Steps of the run, by which bounds out of reach are refused.</param>
+    /// <summary>The same for the library. By the steps of the run bounds out of reach are refused.</summary>
     public TrainingOptions ToTrainingOptions(long seed, ImmutableDictionary<string, TensorData> weights, long? steps = null)
     {
         ScaleByAdam adam = new() { Beta1 = Beta1, Beta2 = Beta2 };
@@ -99,14 +86,10 @@ internal sealed record Recipe
             "adamw" when WeightDecay > 0 => UpdateRule.AdamW(Lr, WeightDecay, adam),
             _ => UpdateRule.Adam(Lr, adam),
         };
+        RescaleWeights? rescaling = RescaleAlpha > 0 ? new RescaleWeights(RescaleAlpha) : null;
         return new TrainingOptions
         {
-            Optimizer = new OptimizerOptions
-            {
-                Groups = [rule],
-                Rescaling = RescaleAlpha > 0 ? new RescaleWeights(RescaleAlpha) : null,
-                TotalSteps = steps
-            },
+            Optimizer = new OptimizerOptions { Groups = [rule], Rescaling = rescaling, TotalSteps = steps },
             Parameters = new ParameterOptions { RegularizeEmbeddings = RegEmbedding },
             Seed = seed,
             InitialParameters = weights,
@@ -114,9 +97,6 @@ internal sealed record Recipe
     }
 
     // As short as it can be, but with a decimal place where the number is small: 0.1, 1.0, 1000.
-    private static string Number(double value)
-    {
-        string exact = value.ToString("R", CultureInfo.InvariantCulture);
-        return value < 10 && value == Math.Floor(value) ? $"{exact}.0" : exact;
-    }
+    private static string Number(double value) =>
+        value.ToString(value < 10 && value == Math.Floor(value) ? "F1" : "R", CultureInfo.InvariantCulture);
 }

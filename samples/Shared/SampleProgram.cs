@@ -21,9 +21,6 @@ internal static class SampleProgram
         }
     }
 
-    public static Option<T> Option<T>(string name, string text, T value) =>
-        new($"--{name}") { Description = text, DefaultValueFactory = _ => value };
-
     private static string Whole(RootCommand root, string word)
     {
         string name = word.Split('=')[0];
