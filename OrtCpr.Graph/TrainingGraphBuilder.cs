@@ -54,22 +54,23 @@ public static class TrainingGraphBuilder
     /// <summary><c>drawn</c>: weights that the file only describes.</summary>
     internal static TrainingPlan Build(ModelFile file, TrainingOptions options, IReadOnlyDictionary<string, TensorData> drawn)
     {
-        IReadOnlyList<string> changed =
-        [
-            .. RuntimeTrial.Run(file),
-            .. SeparateStatistics.Run(file.Proto, n => TrainingMode.Trains(n, options.BatchNormalization)),
-        ];
-        if (changed.Count > 0) file.Reread();
+        file.Mended(SeparateStatistics.Run(file.Proto, n => TrainingMode.Trains(n, options.BatchNormalization)));
         OnnxModel model = RegulariseModel.Run(file, drawn, options.Rules);
-        IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model) : [];
         ShapeInference known = InlineBranches.InferAndRun(model);
+        if (RuntimeTrial.Run(file, model.Graph) is { Count: > 0 } mended)
+        {
+            file.Mended(mended);
+            return Build(file, options, drawn);
+        }
+        IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model) : [];
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
         AttachedLoss loss = AttachedLoss.To(model, known, options.Loss);
         ParameterTable parameters =
             new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer,
                 model.Graph.Initializers.Where(i => i.Place is not null)).Run();
         RefuseUntrainable(parameters);
-        List<string> warnings = [.. file.Repairs, .. changed, .. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters)];
+        List<string> warnings =
+            [.. file.Repairs, .. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters)];
         GraphChecker.Check(model, "loss");
 
         ForwardGraph forward =

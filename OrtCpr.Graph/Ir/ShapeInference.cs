@@ -13,8 +13,11 @@ internal sealed class ShapeInference
     {
         if (value is null) return null;
         if (_integers.TryGetValue(value, out SymbolicInt?[]? known)) return known;
-        if (value.Data is { Type: ElementType.Int64 or ElementType.Int32 or ElementType.Bool, ElementCount: <= 256 } data && data.Dimensions.Count <= 1)
+        if (value.Data is { Type: ElementType.Int64 or ElementType.Int32 or ElementType.Bool, ElementCount: <= 256 } data
+            && data.Dimensions.Count <= 1)
+        {
             return _integers[value] = [.. data.ToInt64s().Select(SymbolicInt.Of)];
+        }
         return null;
     }
 

@@ -28,8 +28,12 @@ internal sealed partial class ModelFile : IDisposable
     /// <summary>The places of the file that may hold parameters.</summary>
     internal TensorPlaces Places => _places ??= TensorPlaces.Of(Proto);
 
-    /// <summary>After <see cref="Proto"/> was changed.</summary>
-    internal void Reread() => _places = null;
+    /// <summary>Notes what was changed in <see cref="Proto"/>.</summary>
+    internal void Mended(IReadOnlyList<string> told)
+    {
+        Repairs = [.. Repairs, .. told];
+        _places = null;
+    }
 
     /// <summary>Where external data are looked for; null for a model from memory without a folder.</summary>
     internal ExternalDataFolder? Folder { get; }

@@ -54,8 +54,8 @@ internal static class ModelRepair
                 if (live?.G is not null && dead?.G is not null && !dead.G.Equals(live.G))
                 {
                     dead.G = live.G.Clone();
-                    told.Add($"{dead.Name} of If node '{ModelTensors.NameOf(node)}' is never taken and ONNX Runtime does not accept it; it is "
-                        + $"a copy of {live.Name} now, in the exported model too.");
+                    told.Add($"{dead.Name} of If node '{ModelTensors.NameOf(node)}' is never taken and ONNX Runtime does not accept it; it "
+                        + $"is a copy of {live.Name} now, in the exported model too.");
                 }
             }
             foreach (GraphProto body in node.Attribute.Where(a => a.G is not null).Select(a => a.G)) ReplaceDeadBranches(body, known, told);

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Onnx.Proto;
 
@@ -17,25 +18,26 @@ internal static class RuntimeTrial
     /// <summary>Weights that count for nothing here need not be copied into a session.</summary>
     private const long LargestWhole = 1L << 30;
 
-    /// <returns>What had to be changed in the file, for the user.</returns>
+    /// <summary>A session's time grows faster than its nodes, so a long graph is shown in parts.</summary>
+    private const int PartNodes = 400;
+
+    /// <summary>Tries the file; mends what can be mended in it.</summary>
+    /// <param name="file">The model.</param>
+    /// <param name="inferred">The same model after shape inference: types of what goes from part to part.</param>
+    /// <returns>What was changed in the file, which has to be read again then.</returns>
     /// <exception cref="ModelFormatException">ONNX Runtime does not take the model, for its reason.</exception>
-    public static IReadOnlyList<string> Run(ModelFile file)
+    public static IReadOnlyList<string> Run(ModelFile file, OnnxGraph inferred)
     {
         if (file.Proto.OpsetImport.Any(o => o.Domain is "" or "ai.onnx" && o.Version < FirstOpset)) return [];
-        if (Refusal(Skeleton(file)) is null) return [];
-        IReadOnlyList<string> replaced = ModelRepair.ReplaceDeadBranches(file.Proto);
-        if (replaced.Count > 0)
-        {
-            file.Reread();
-            if (Refusal(Skeleton(file)) is null) return replaced;
-        }
-        // Some operators ask for weights that are constant.
+        if (Parts(file, inferred).All(part => Refusal(part) is null)) return [];
+        if (ModelRepair.ReplaceDeadBranches(file.Proto) is { Count: > 0 } replaced) return replaced;
+        // Some operators ask for weights that are constant, and some say less of a part than of the whole.
         if (Whole(file) is ModelProto whole && Refusal(whole) is string reason)
         {
             throw new ModelFormatException(
                 $"ONNX Runtime does not run the model '{file.Name}' as it is: {reason} Export it again, or check it with onnx.checker.");
         }
-        return replaced;
+        return [];
     }
 
     private static string? Refusal(ModelProto model)
@@ -63,26 +65,56 @@ internal static class RuntimeTrial
         }
     }
 
-    /// <summary>The model, its big weights inputs of known shape.</summary>
-    private static ModelProto Skeleton(ModelFile file)
+    /// <summary>Pieces of the model, their big weights and what other pieces make inputs of known type.</summary>
+    private static IEnumerable<ModelProto> Parts(ModelFile file, OnnxGraph inferred)
+    {
+        GraphProto from = file.Proto.Graph;
+        var types = new Dictionary<string, ValueInfoProto>(StringComparer.Ordinal);
+        foreach (Value value in inferred.Nodes.SelectMany(n => n.Outputs).OfType<Value>())
+        {
+            if (value.Type != ElementType.Undefined && value.Shape is not null)
+                types[value.Name] = new ValueInfoProto { Name = value.Name, Type = GraphWriter.TensorType(value.Type, value.Shape) };
+        }
+        NodeProto[][] parts = [.. from.Node.Chunk(PartNodes)];
+        string[][] read = [.. parts.Select(p => p.SelectMany(Read).Distinct().ToArray())];
+        HashSet<string>[] made = [.. parts.Select(p => p.SelectMany(n => n.Output).ToHashSet(StringComparer.Ordinal))];
+        var all = made.SelectMany(m => m).ToHashSet(StringComparer.Ordinal);
+        // Half-precision values are inferred as their float32 masters, and a sequence has no type to hand over.
+        bool whole = parts.Length == 1 || inferred.Initializers.Any(i => i.Place is FilePlace place && place.Type != i.Type)
+            || Enumerable.Range(0, parts.Length).Any(i =>
+                read[i].Any(r => all.Contains(r) && !made[i].Contains(r) && !types.ContainsKey(r)));
+        if (whole)
+        {
+            yield return Skeleton(file, from.Node, from.Node.SelectMany(Read).ToHashSet(StringComparer.Ordinal), [], from.Output);
+            yield break;
+        }
+        for (int i = 0; i < parts.Length; i++)
+        {
+            HashSet<string> needed = [.. read[i]];
+            yield return Skeleton(file, parts[i], needed, needed.Where(r => all.Contains(r) && !made[i].Contains(r)).Select(r => types[r]),
+                made[i].Where(m => m.Length > 0).Select(m => new ValueInfoProto { Name = m }));
+        }
+    }
+
+    private static IEnumerable<string> Read(NodeProto node) => node.Input.Concat(node.Attribute.Where(a => a.G is not null)
+        .SelectMany(a => a.G.Node.SelectMany(Read).Concat(a.G.Output.Select(o => o.Name)))).Where(name => name.Length > 0);
+
+    private static ModelProto Skeleton(ModelFile file, IEnumerable<NodeProto> nodes, HashSet<string> read,
+        IEnumerable<ValueInfoProto> handed, IEnumerable<ValueInfoProto> outputs)
     {
         ModelProto model = file.Proto.WithoutGraph();
-        GraphProto from = file.Proto.Graph;
-        var graph = new GraphProto { Name = from.Name };
-        graph.Node.AddRange(from.Node);
+        GraphProto from = file.Proto.Graph, graph = new() { Name = from.Name };
+        graph.Node.AddRange(nodes);
         graph.Input.AddRange(from.Input);
-        graph.Output.AddRange(from.Output);
-        graph.ValueInfo.AddRange(from.ValueInfo);
-        graph.SparseInitializer.AddRange(from.SparseInitializer);
+        graph.Input.AddRange(handed);
+        graph.Output.AddRange(outputs);
+        graph.SparseInitializer.AddRange(from.SparseInitializer.Where(s => read.Contains(s.Values?.Name ?? "")));
         var inputs = from.Input.Select(i => i.Name).ToHashSet(StringComparer.Ordinal);
-        foreach (TensorProto tensor in from.Initializer)
+        foreach (TensorProto tensor in from.Initializer.Where(t => read.Contains(t.Name)))
         {
-            if (tensor.Dims.Aggregate(1L, (n, d) => n * d) <= KeptElements && !ExternalDataReference.IsExternal(tensor))
-            {
-                graph.Initializer.Add(tensor);
-                continue;
-            }
-            if (!inputs.Contains(tensor.Name)) graph.Input.Add(Declared(tensor));
+            bool small = tensor.Dims.Aggregate(1L, (n, d) => n * d) <= KeptElements;
+            if (small && !ExternalDataReference.IsExternal(tensor)) graph.Initializer.Add(tensor);
+            else if (!inputs.Contains(tensor.Name)) graph.Input.Add(Declared(tensor));
         }
         model.Graph = graph;
         model.Functions.AddRange(file.Proto.Functions);
@@ -92,7 +124,7 @@ internal static class RuntimeTrial
     private static ValueInfoProto Declared(TensorProto tensor) => new()
     {
         Name = tensor.Name,
-        Type = GraphWriter.TensorType((ElementType)tensor.DataType, Ir.Shape.Of([.. tensor.Dims])),
+        Type = GraphWriter.TensorType((ElementType)tensor.DataType, Shape.Of([.. tensor.Dims])),
     };
 
     /// <summary>The model with all of its weights inline; null where they are too many, or not there.</summary>

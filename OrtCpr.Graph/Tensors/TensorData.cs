@@ -167,7 +167,8 @@ public sealed class TensorData
         ReadOnlySpan<uint> bits = MemoryMarshal.Cast<byte, uint>(Bytes.Span);
         Vector<uint> mask = new(0x7F800000), lanes = Vector<uint>.Zero;
         int i = 0;
-        for (; i + Vector<uint>.Count <= bits.Length; i += Vector<uint>.Count) lanes = Vector.Max(lanes, new Vector<uint>(bits[i..]) & mask);
+        for (; i + Vector<uint>.Count <= bits.Length; i += Vector<uint>.Count)
+            lanes = Vector.Max(lanes, new Vector<uint>(bits[i..]) & mask);
         uint largest = 0;
         for (int lane = 0; lane < Vector<uint>.Count; lane++) largest = Math.Max(largest, lanes[lane]);
         for (; i < bits.Length; i++) largest = Math.Max(largest, bits[i] & 0x7F800000);

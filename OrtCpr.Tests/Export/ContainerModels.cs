@@ -113,7 +113,7 @@ internal static class ContainerModels
         Layers(m.Graph, Initializer);
         foreach (TensorProto tensor in m.Graph.Initializer)
         {
-            var info = new ValueInfoProto { Name = tensor.Name, Type = new TypeProto { TensorType = new() { ElemType = 1, Shape = new() } } };
+            ValueInfoProto info = Scalar(tensor.Name, 1);
             foreach (long d in tensor.Dims) info.Type.TensorType.Shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimValue = d });
             m.Graph.Input.Add(info);
         }
@@ -217,15 +217,15 @@ internal static class ContainerModels
         foreach (string name in new[] { "first", "second" })
         {
             var body = new GraphProto { Name = name };
-            body.Input.Add(new ValueInfoProto { Name = "i", Type = new TypeProto { TensorType = new() { ElemType = 7, Shape = new() } } });
-            body.Input.Add(new ValueInfoProto { Name = "go", Type = new TypeProto { TensorType = new() { ElemType = 9, Shape = new() } } });
+            body.Input.Add(Scalar("i", 7));
+            body.Input.Add(Scalar("go", 9));
             body.Input.Add(Tensor("state", 4));
             hold(body, "W", [4, 4]);
             hold(body, "b", [4]);
             Dense(body, "state", "W", "b", "sum");
             body.Node.Add(Op("Tanh", ["sum"], "next"));
             body.Node.Add(Op("Identity", ["go"], "going"));
-            body.Output.Add(new ValueInfoProto { Name = "going", Type = new TypeProto { TensorType = new() { ElemType = 9, Shape = new() } } });
+            body.Output.Add(Scalar("going", 9));
             body.Output.Add(Tensor("next", 4));
             g.Node.Add(Op("Loop", ["two", "", before], name, new AttributeProto { Name = "body", Type = GraphType, G = body }));
             before = name;
@@ -243,7 +243,8 @@ internal static class ContainerModels
         Initializer(body, "b", [5]);
         Dense(body, "row", "W", "b", "out_row");
         body.Output.Add(Vector("out_row", 5));
-        m.Graph.Node.Add(Op("Scan", ["x"], "s", Int("num_scan_inputs", 1), new AttributeProto { Name = "body", Type = GraphType, G = body }));
+        m.Graph.Node.Add(Op("Scan", ["x"], "s", Int("num_scan_inputs", 1),
+            new AttributeProto { Name = "body", Type = GraphType, G = body }));
         Tail(m.Graph);
     }
 
@@ -293,6 +294,9 @@ internal static class ContainerModels
 
     private static AttributeProto Int(string name, long value) =>
         new() { Name = name, Type = AttributeProto.Types.AttributeType.Int, I = value };
+
+    private static ValueInfoProto Scalar(string name, int type) =>
+        new() { Name = name, Type = new TypeProto { TensorType = new() { ElemType = type, Shape = new() } } };
 
     private static ValueInfoProto Tensor(string name, long width)
     {

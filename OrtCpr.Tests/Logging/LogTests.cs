@@ -57,7 +57,8 @@ public sealed class LogTests
         string path = folder["m.csv"], bounds = folder["constraints.csv"];
         FitOptions options = Options(2, MetricsLog.ToCsv(path, 0), MetricsLog.ConstraintsToCsv(bounds, 0),
             MetricsLog.ToTensorBoard(folder["board"], 0));
-        new Trainer(driver).Fit(BatchSource.From(Batches), options with { AlsoEvaluate = [("training", BatchSource.From(_ => Batches(0)))] });
+        new Trainer(driver).Fit(BatchSource.From(Batches),
+            options with { AlsoEvaluate = [("training", BatchSource.From(_ => Batches(0)))] });
         string[] lines = File.ReadAllLines(path);
         Assert.AreEqual("step,epoch,seconds,validation_loss,validation_accuracy,training_loss,training_accuracy", lines[0]);
         CollectionAssert.AreEqual(new[] { "5", "10" }, lines.Skip(1).Select(l => l.Split(',')[0]).ToArray());
