@@ -45,6 +45,7 @@ internal sealed class ShapeInference
 
     private void VisitUnchecked(Node node)
     {
+        ImpliedRanks.Apply(node);
         if (ShapeRules.Infer(node, this) is { } shapes)
         {
             for (int i = 0; i < Math.Min(shapes.Length, node.Outputs.Count); i++)
