@@ -45,12 +45,20 @@ public static class TrainingGraphBuilder
         (OnnxModel model, HashSet<Value> literals) = RegulariseModel.Run(file, drawn, options.Rules);
         IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model, literals) : [];
         ShapeInference known = InferShapes.Run(model);
+        string? fixedBatch = null;
+        if (options.FreeBatch)
+        {
+            FreeBatch.Result freed = FreeBatch.Run(model, literals, options.BatchAxes);
+            fixedBatch = freed.Warning;
+            if (freed.Model is not null) (model, literals, known) = (freed.Model, freed.Literals, InferShapes.Again(freed.Model));
+        }
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
         AttachedLoss loss = AttachedLoss.To(model, known, options.Loss, literals);
         ParameterTable parameters =
             new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer, literals).Run();
         RefuseUntrainable(parameters);
         List<string> warnings = [.. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters, literals)];
+        if (fixedBatch is not null) warnings.Add(fixedBatch);
         GraphChecker.Check(model, "loss");
 
         ForwardGraph forward =
@@ -88,6 +96,8 @@ public static class TrainingGraphBuilder
             InitialStatistics = statistics,
             NodeCounts = (training.ForwardNodes, training.Model.Graph.Nodes.Count),
             Warnings = warnings,
+            FixedBatch = fixedBatch,
+            BatchAxes = options.BatchAxes,
             DrawnWeights = drawn,
             DropoutSeed = forward.DropoutKey is null ? null : options.Seed,
         };

@@ -65,8 +65,8 @@ internal sealed class ParameterUses
         }
     }
 
-    public bool IsRunningStatistic(Value p) =>
-        Readers(p).Count > 0 && Readers(p).All(n => n.Is("BatchNormalization") && (n.In(3) == p || n.In(4) == p));
+    public bool IsRunningStatistic(Value p) => Readers(p).Count > 0
+        && Uses(p).All(u => u.Node.Is("BatchNormalization") && (u.Node.In(3) == u.Through || u.Node.In(4) == u.Through));
 
     /// <summary>Only as an operand that sets an operator up: Resize, Clip bounds, Dropout ratio, Pow
     /// exponent.</summary>
