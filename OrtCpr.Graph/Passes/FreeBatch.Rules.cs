@@ -144,6 +144,12 @@ internal sealed partial class FreeBatch
     private void Slice(GraphBuilder g, Node node)
     {
         if (node.In(0) is not Value x || AxisOf(x) is not int at) return;
+        if (_singles.Contains(node.Outputs[0]!))
+        {
+            node.OpType = "Identity";
+            while (node.Inputs.Count > 1) node.Inputs.RemoveAt(1);
+            return;
+        }
         if (_known.Constants(node.In(1)) is not long[] starts || _known.Constants(node.In(2)) is not long[] ends) return;
         long[]? axes = node.In(3) is null ? [.. Enumerable.Range(0, starts.Length).Select(i => (long)i)] : _known.Constants(node.In(3));
         int k = axes is null ? -1 : Array.FindIndex(axes, a => x.Shape!.Axis(a) == at);
@@ -248,20 +254,25 @@ internal sealed partial class FreeBatch
     {
         if (!value.Shape![axis].SurelyEquals(_fixed))
             throw new Refusal(node, $"reads '{value.Name}' {value.Shape}, whose axis {axis} meets the batch");
-        if (value.Data is not TensorData data) return g.Op("Slice", [value, g.Ints(0), g.Ints(1), g.Ints(axis)]);
+        if (value.Data is not TensorData data)
+        {
+            Value row = g.Op("Slice", [value, g.Ints(0), g.Ints(1), g.Ints(axis)]);
+            _singles.Add(row);
+            return row;
+        }
         long rows = data.Dimensions[axis];
         int block = data.Bytes.Length / (int)data.Dimensions.Take(axis + 1).Aggregate(1L, (p, d) => p * d);
         byte[] first = new byte[data.Bytes.Length / rows];
         ReadOnlySpan<byte> bytes = data.Bytes.Span;
         for (int i = 0; i < first.Length / block; i++)
         {
-            ReadOnlySpan<byte> row = bytes.Slice(i * block * (int)rows, block);
+            ReadOnlySpan<byte> start = bytes.Slice(i * block * (int)rows, block);
             for (int r = 1; r < rows; r++)
             {
-                if (!row.SequenceEqual(bytes.Slice(((i * (int)rows) + r) * block, block)))
+                if (!start.SequenceEqual(bytes.Slice(((i * (int)rows) + r) * block, block)))
                     throw new Refusal(node, $"reads the constant '{value.Name}' {value.Shape}, which has other numbers for each example");
             }
-            row.CopyTo(first.AsSpan(i * block));
+            start.CopyTo(first.AsSpan(i * block));
         }
         long[] dims = [.. data.Dimensions];
         dims[axis] = 1;

@@ -26,6 +26,10 @@ internal sealed partial class FreeBatch
     /// <summary>Values that depend on the examples and have the batch in no dimension any more, with the node that took
     /// it.</summary>
     private readonly Dictionary<Value, Node> _lost = [];
+
+    /// <summary>Slices of one row that were written for values which, a round later, may turn out to go with the
+    /// batch.</summary>
+    private readonly HashSet<Value> _singles = [];
     private readonly Dictionary<(OnnxGraph Graph, Value Value, int Axis), Value> _widened = [];
     private (Value Input, int Axis) _source;
     private bool _rewritten;

@@ -59,7 +59,7 @@ public sealed class OnnxTestDataTests
     public void ModelsThatTrain_AreTold()
     {
         string folder = Folder();
-        int trained = 0;
+        int trained = 0, differentiated = 0;
         string[] models = Models(folder);
         var reasons = new List<string>();
         foreach (string path in models)
@@ -74,11 +74,56 @@ public sealed class OnnxTestDataTests
                 problem = error.Message;
             }
             if (problem is null) trained++;
+            else if (problem.Contains("no trained parameter", StringComparison.Ordinal) && IsDifferentiated(path)) differentiated++;
             else reasons.Add($"{Path.GetRelativePath(folder, path)}: {problem.Split('\n')[0]}");
         }
         foreach (string reason in reasons) TestContext.WriteLine(reason);
-        TestContext.WriteLine($"{trained} of {models.Length} models train.");
+        TestContext.WriteLine($"{trained} of {models.Length} models train; {differentiated} have no parameters and give gradients of their inputs.");
         Assert.IsGreaterThan(0, trained);
+    }
+
+    [TestMethod]
+    public void FixedBatchesThatAreFreed_AreTold()
+    {
+        string folder = Folder();
+        int freed = 0, fixedOnes = 0;
+        foreach (string path in Models(folder))
+        {
+            try
+            {
+                ModelFile file = ModelFile.Load(path);
+                (OnnxModel model, HashSet<Value> literals) = RegulariseModel.Run(file, new Dictionary<string, TensorData>());
+                InferShapes.Run(model);
+                FreeBatch.Result result = FreeBatch.Run(model, literals, new Dictionary<string, int>());
+                if (result.Size is null) continue;
+                fixedOnes++;
+                if (result.Model is not null) freed++;
+                else TestContext.WriteLine($"{Path.GetRelativePath(folder, path)}: {result.Problem}");
+            }
+            catch (OrtCprException)
+            {
+                // Told by the test above.
+            }
+        }
+        TestContext.WriteLine($"{freed} of {fixedOnes} fixed batches are freed.");
+        Assert.IsGreaterThan(0, freed);
+    }
+
+    private static bool IsDifferentiated(string path)
+    {
+        ModelFile file = ModelFile.Load(path);
+        OnnxGraph graph = RegulariseModel.Run(file, new Dictionary<string, TensorData>()).Item1.Graph;
+        try
+        {
+            GradientModel model = GradientModel.Build(path, [.. graph.Outputs.Where(o => o.Type.IsFloating()).Select(o => o.Name)],
+                [.. graph.Inputs.Where(i => i.Type.IsFloating()).Select(i => i.Name)]);
+            using InferenceSession session = RuleCheck.Open(model.ToBytes());
+            return model.Gradients.Count > 0;
+        }
+        catch (OrtCprException)
+        {
+            return false;
+        }
     }
 
     /// <summary>The greatest relative difference of an output; null where inputs or outputs are no numbers.</summary>
