@@ -42,8 +42,8 @@ public sealed record TrainingOptions
     public ImmutableArray<NamePattern> Recompute { get; init; } = [];
 
     /// <summary>Trains a model that was exported with a fixed batch on batches of any size. Default on.</summary>
-    /// <remarks>Constants that hold the fixed size are written anew for training, evaluation and prediction; the export keeps them unless it
-    /// is asked otherwise. Where that is not proved to be the same model, the batch stays fixed, and
+    /// <remarks>Constants that hold the fixed size are written anew for training, evaluation and prediction; the export keeps them unless
+    /// it is asked otherwise. Where that is not proved to be the same model, the batch stays fixed, and
     /// <see cref="TrainingPlan.Warnings"/> tell the node that is in the way.</remarks>
     public bool FreeBatch { get; init; } = true;
 

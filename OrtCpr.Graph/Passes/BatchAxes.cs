@@ -17,7 +17,8 @@ internal sealed record BatchAxes(long Size, IReadOnlyDictionary<string, int> Axe
             .Select(g => $"'{g.Key}' has no axis {g.Value}")];
         if (problems.Length > 0)
         {
-            throw new OptionException($"{nameof(TrainingOptions.BatchAxes)} do not fit the model: {string.Join("; ", problems)}. Its inputs: "
+            throw new OptionException(
+                $"{nameof(TrainingOptions.BatchAxes)} do not fit the model: {string.Join("; ", problems)}. Its inputs: "
                 + $"{string.Join(", ", graph.Inputs.Select(i => i.ToString()))}.");
         }
         long? size = null;
@@ -28,7 +29,7 @@ internal sealed record BatchAxes(long Size, IReadOnlyDictionary<string, int> Axe
             if (given.TryGetValue(input.Name, out int chosen))
             {
                 if (chosen < 0) continue;
-                if (shape[chosen].Known is not long known) return null;
+                if (chosen >= shape.Rank || shape[chosen].Known is not long known) return null;
                 size ??= known;
                 axes[input.Name] = chosen;
                 continue;

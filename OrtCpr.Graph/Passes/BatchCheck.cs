@@ -23,14 +23,16 @@ internal static class BatchCheck
     /// <param name="choice">Its batch.</param>
     /// <param name="symbol">The batch's symbol in the freed model.</param>
     /// <param name="stride">Elements from one example to the next, of a value of the freed model.</param>
-    public static string? FirstDifference(OnnxModel original, OnnxModel freed, BatchAxes choice, string symbol, Func<Value, SymbolicInt?> stride)
+    public static string? FirstDifference(OnnxModel original, OnnxModel freed, BatchAxes choice, string symbol,
+        Func<Value, SymbolicInt?> stride)
     {
         if (original.Graph.Nodes.Any(OperatorTraits.Draws) || original.Graph.Inputs.Any(i => i.Type is ElementType.Undefined
             or ElementType.String or ElementType.Float16 or ElementType.BFloat16))
         {
             return null;
         }
-        string[] outputs = [.. freed.Graph.Outputs.Where(o => stride(o) is not null && o.Producer is not null).Select(o => o.Name).Distinct()];
+        string[] outputs = [.. freed.Graph.Outputs.Where(o => stride(o) is not null && o.Producer is not null).Select(o => o.Name)
+            .Distinct()];
         if (outputs.Length == 0) return null;
         Dictionary<string, SymbolicInt> strides = Strides(freed, stride);
         string? different = Compare(original, freed, choice, symbol, outputs, strides);
@@ -59,9 +61,11 @@ internal static class BatchCheck
             sizes[dim.ToString()] = OtherSize;
         var random = new Random(1);
         Dictionary<string, TensorData> first = Feeds(original.Graph, sizes, random), second = Feeds(original.Graph, sizes, random);
-        Dictionary<string, TensorData> both = original.Graph.Inputs.ToDictionary(i => i.Name, i => !choice.Axes.TryGetValue(i.Name, out int axis)
+        Dictionary<string, TensorData> both = original.Graph.Inputs.ToDictionary(i => i.Name,
+            i => !choice.Axes.TryGetValue(i.Name, out int axis)
             ? first[i.Name] : Joined(first[i.Name], second[i.Name], axis), StringComparer.Ordinal);
-        foreach (Value shared in original.Graph.Inputs.Where(i => !choice.Axes.ContainsKey(i.Name))) second[shared.Name] = first[shared.Name];
+        foreach (Value shared in original.Graph.Inputs.Where(i => !choice.Axes.ContainsKey(i.Name)))
+            second[shared.Name] = first[shared.Name];
         TensorData[] one, two, together;
         try
         {
@@ -98,7 +102,8 @@ internal static class BatchCheck
         {
             long[] dims = [.. (input.Shape ?? Shape.Scalar).Select(d => d.Size?.Evaluate(sizes) ?? OtherSize)];
             long count = dims.Aggregate(1L, (p, d) => p * d);
-            double[] values = [.. Enumerable.Range(0, (int)count).Select(_ => input.Type.IsFloating() ? (random.NextDouble() * 2) - 1 : random.Next(2))];
+            double[] values = [.. Enumerable.Range(0, (int)count).Select(_ => input.Type.IsFloating() ? (random.NextDouble() * 2) - 1
+                : random.Next(2))];
             feeds[input.Name] = NumberTensors.Of(input.Type, values, dims);
         }
         return feeds;
@@ -145,11 +150,13 @@ internal static class BatchCheck
             _outputs = outputs;
             OnnxModel copy = GraphCopier.Copy(model).Model;
             TrainingMode.ToEvaluation(copy);
-            Dictionary<string, Value> values = copy.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().ToDictionary(v => v.Name, StringComparer.Ordinal);
+            Dictionary<string, Value> values = copy.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().ToDictionary(v => v.Name,
+                StringComparer.Ordinal);
             copy.Graph.Outputs.Clear();
             foreach (string output in outputs) copy.Graph.Outputs.Add(values[output]);
             RemoveDeadNodes.Run(copy.Graph);
-            _weights = WeightsToInputs.Run(copy, copy.Graph.Initializers.Where(i => i.Data!.ElementCount > KeptElements && i.Type.IsFloating())
+            _weights = WeightsToInputs.Run(copy, copy.Graph.Initializers.Where(i => i.Data!.ElementCount > KeptElements
+                && i.Type.IsFloating())
                 .Select(i => i.Name).ToList());
             using var options = new SessionOptions
             {
@@ -172,7 +179,8 @@ internal static class BatchCheck
                     System.Buffers.MemoryHandle pin = data.Bytes.Pin();
                     pins.Add(pin);
                     values.Add(OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance,
-                        (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)data.Type, [.. data.Dimensions], (nint)pin.Pointer, data.Bytes.Length));
+                        (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)data.Type, [.. data.Dimensions], (nint)pin.Pointer,
+                            data.Bytes.Length));
                 }
                 using var run = new RunOptions();
                 using IDisposableReadOnlyCollection<OrtValue> results = _session.Run(run, names, values, _outputs);

@@ -33,13 +33,16 @@ internal sealed partial class FreeBatch
             case "MatMul": Contract(g, node, 2); return;
             case "Gemm": Gemm(g, node); return;
             case "Gather": RefuseAlong(node, node.Int("axis", 0), "picks examples of the batch"); return;
-            case "CumSum": RefuseAlong(node, _known.Constants(node.In(1)) is [long along] ? along : 0, "adds the examples of a batch up"); return;
+            case "CumSum":
+                RefuseAlong(node, _known.Constants(node.In(1)) is [long along] ? along : 0, "adds the examples of a batch up");
+                return;
             default: break;
         }
         if (node.Has(Trait.Broadcast)) Broadcast(g, node, 0);
         else if (node.Has(Trait.Reduces)) Reduce(node);
         else if (OverAxis.Contains(node.OpType))
-            RefuseAlong(node, node.Int("axis", node.OpType.StartsWith("Arg", StringComparison.Ordinal) ? 0 : -1), "goes over the examples of a batch");
+            RefuseAlong(node, node.Int("axis", node.OpType.StartsWith("Arg", StringComparison.Ordinal) ? 0 : -1),
+                "goes over the examples of a batch");
         else if (node.Is("LayerNormalization")) LayerNormalization(node);
         else if (OverImages.Contains(node.OpType) && node.In(0) is Value x && AxisOf(x) is > 0 and int at)
             throw new Refusal(node, $"has the batch on axis {at} of '{x.Name}' {x.Shape}, where its channels or pixels are");
@@ -75,10 +78,12 @@ internal sealed partial class FreeBatch
         {
             return;
         }
-        int[] places = [.. Candidates(old, stride)], own = [.. places.Where(j => old[j].SurelyEquals(_fixed) && Behind(old, j).Equals(stride))];
+        int[] places = [.. Candidates(old, stride)];
+        int[] own = [.. places.Where(j => old[j].SurelyEquals(_fixed) && Behind(old, j).Equals(stride))];
         if (places.Length == 0)
         {
-            throw new Refusal(node, $"has the constant shape [{string.Join(',', target.Select(t => t!.ToString()))}], in which the batch of "
+            throw new Refusal(node,
+                $"has the constant shape [{string.Join(',', target.Select(t => t!.ToString()))}], in which the batch of "
                 + $"'{x.Name}' {x.Shape} has no dimension");
         }
         // A dimension of its own, where it was before if it can; else together with the features of another.
@@ -119,7 +124,8 @@ internal sealed partial class FreeBatch
         if (node.In(1) is null)
         {
             if (single) throw new Refusal(node, $"takes the batch's dimension off '{x.Name}' {x.Shape}");
-            node.Inputs.Add(g.Ints([.. Enumerable.Range(0, x.Shape!.Rank).Where(i => i != at && x.Shape[i].Known == 1).Select(i => (long)i)]));
+            int[] ones = [.. Enumerable.Range(0, x.Shape!.Rank).Where(i => i != at && x.Shape[i].Known == 1)];
+            node.Inputs.Add(g.Ints([.. ones.Select(i => (long)i)]));
         }
         else if (_known.Constants(node.In(1)) is long[] axes && axes.Any(a => x.Shape!.Axis(a) == at))
         {
@@ -197,7 +203,10 @@ internal sealed partial class FreeBatch
     {
         if (node.In(0) is not Value x || AxisOf(x) is not int at) return;
         if (at != 1 || !x.Shape![1].SurelyEquals(_batch))
-            throw new Refusal(node, $"has the batch on axis {at} of '{x.Name}' {x.Shape}; it belongs on axis 1");
+        {
+            throw new Refusal(node, $"has the batch on axis {at} of '{x.Name}' {x.Shape}; it belongs on axis 1")
+            { TimeFirst = at == 0 && _source.Axis == 0 };
+        }
         foreach ((int input, int axis) in new[] { (4, 0), (5, 1), (6, 1) })
         {
             if (input == 6 && !node.Is("LSTM")) continue;

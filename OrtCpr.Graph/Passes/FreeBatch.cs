@@ -56,8 +56,8 @@ internal sealed partial class FreeBatch
     {
         /// <summary>The problem for the user, with the way out.</summary>
         public string? Warning => Problem is null ? null
-            : $"The model has a fixed batch of {Size}, and keeps it: {Problem}. Train it with batches of {Size}, several a step (on the command "
-            + $"line --batch-size {Size} --accumulation N), or export it with a free batch.";
+            : $"The model has a fixed batch of {Size}, and keeps it: {Problem}. Train it with batches of {Size}, several a step (on the "
+            + $"command line --batch-size {Size} --accumulation N), or export it with a free batch.";
     }
 
     /// <summary>Tries on a copy.</summary>
@@ -67,6 +67,18 @@ internal sealed partial class FreeBatch
     public static Result Run(OnnxModel model, HashSet<Value> literals, IReadOnlyDictionary<string, int> axes)
     {
         if (BatchAxes.Of(model.Graph, axes) is not { } choice) return new Result(null, literals, null, null);
+        Result result = Run(model, literals, choice, out bool timeFirst);
+        // A recurrent layer tells that the time comes first.
+        string first = choice.Axes.First().Key;
+        if (!timeFirst || axes.Count > 0 || model.Graph.Inputs.First(i => i.Name == first).Shape!.Rank < 2) return result;
+        var second = new Dictionary<string, int>(StringComparer.Ordinal) { [first] = 1 };
+        return BatchAxes.Of(model.Graph, second) is { } other && Run(model, literals, other, out _) is { Model: not null } found ? found
+            : result;
+    }
+
+    private static Result Run(OnnxModel model, HashSet<Value> literals, BatchAxes choice, out bool timeFirst)
+    {
+        timeFirst = false;
         (OnnxModel copy, IReadOnlyDictionary<Value, Value> map) = GraphCopier.Copy(model);
         var copied = literals.Select(l => map.GetValueOrDefault(l)).OfType<Value>().ToHashSet();
         var pass = new FreeBatch(copy, copied, choice.Size);
@@ -79,6 +91,7 @@ internal sealed partial class FreeBatch
         }
         catch (Refusal refusal)
         {
+            timeFirst = refusal.TimeFirst;
             return new Result(null, literals, choice.Size, refusal.Message);
         }
         catch (ModelFormatException error)
@@ -93,6 +106,9 @@ internal sealed partial class FreeBatch
         public Refusal(Node node, string reason) : this($"node {node.Label} {reason}")
         {
         }
+
+        /// <summary>Whether a recurrent layer has the time where the batch was taken to be.</summary>
+        public bool TimeFirst { get; init; }
     }
 
     private void Remember(OnnxGraph graph)
@@ -198,7 +214,8 @@ internal sealed partial class FreeBatch
             if (AxisOf(output) is not int axis || _inner.ContainsKey(output)) return;
             SymbolicInt? times = SymbolicInt.Exact(output.Shape![axis].Size!, _batch);
             if (times is null || times.Constant == 1) return;
-            Value? like = node.Inputs.FirstOrDefault(i => i is not null && AxisOf(i) is int a && i.Shape![a].SurelyEquals(output.Shape[axis]));
+            Value? like = node.Inputs.FirstOrDefault(i => i is not null && AxisOf(i) is int a
+                && i.Shape![a].SurelyEquals(output.Shape[axis]));
             SymbolicInt? whole = node.Inputs.OfType<Value>().Select(Stride).FirstOrDefault(s => s is not null);
             _inner[output] = OperatorTraits.Has(node, Trait.View) && whole is not null
                 && SymbolicInt.Exact(whole, Behind(output.Shape, axis)) is SymbolicInt inner
@@ -258,8 +275,9 @@ internal sealed partial class FreeBatch
             {
                 Value after = node.Graph("body").Outputs[i + firstOutput];
                 if (AxisOf(after) is not int axis || node.In(i + firstInput) is not Value start || Depends(start)) continue;
-                if (after.Shape![axis].SurelyEquals(_batch) && CanWiden(start, axis)) node.Inputs[i + firstInput] = Widen(g, node, start, axis);
-                else throw new Refusal(node, $"starts its state '{start.Name}' with another batch than it goes on with");
+                if (!after.Shape![axis].SurelyEquals(_batch) || !CanWiden(start, axis))
+                    throw new Refusal(node, $"starts its state '{start.Name}' with another batch than it goes on with");
+                node.Inputs[i + firstInput] = Widen(g, node, start, axis);
                 again = true;
             }
             if (!again) return;

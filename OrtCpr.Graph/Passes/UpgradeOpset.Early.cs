@@ -200,7 +200,8 @@ internal static partial class UpgradeOpset
     {
         if (node.In(input) is not Value value || value.Type == ElementType.Int64) return;
         node.Inputs[input] = value.Data is TensorData data
-            ? u.Constant($"{node.Outputs[0]!.Name}/{value.Name}", NumberTensors.Of(ElementType.Int64, data.ToDoubles(), [.. data.Dimensions])) : ToInt64(node, u, value);
+            ? u.Constant($"{node.Outputs[0]!.Name}/{value.Name}", NumberTensors.Of(ElementType.Int64, data.ToDoubles(),
+                [.. data.Dimensions])) : ToInt64(node, u, value);
     }
 
     private static Value ToInt64(Node node, Upgrade u, Value value)

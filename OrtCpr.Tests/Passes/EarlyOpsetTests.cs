@@ -15,12 +15,14 @@ namespace OrtCpr.Tests.Passes;
 public sealed class EarlyOpsetTests
 {
     /// <summary>An old operator and its definition.</summary>
-    internal sealed record Early(string Op, int Opset, Feed?[] Inputs, (string Name, object Value)[] Attributes, Func<GraphBuilder, Term[], Value[]> Is)
+    internal sealed record Early(string Op, int Opset, Feed?[] Inputs, (string Name, object Value)[] Attributes,
+        Func<GraphBuilder, Term[], Value[]> Is)
     {
         /// <summary>Whether the model tells the shapes of its inputs.</summary>
         public bool Shaped { get; init; } = true;
 
-        public override string ToString() => $"{Op} opset {Opset} ({string.Join(", ", Inputs.Select(i => i is null ? "none" : $"[{string.Join(',', i.Shape)}]"))}; "
+        public override string ToString() =>
+            $"{Op} opset {Opset} ({string.Join(", ", Inputs.Select(i => i is null ? "none" : $"[{string.Join(',', i.Shape)}]"))}; "
             + $"{string.Join(", ", Attributes.Select(a => a.Name))}){(Shaped ? "" : " without shapes")}";
     }
 
@@ -77,7 +79,8 @@ public sealed class EarlyOpsetTests
         Row("PRelu", 6, [X(2, 3, 4), X(3)], (g, x) => g.Op("PRelu", [x[0], g.Reshape(x[1], 3, 1)])) with { Shaped = false },
         Row("BatchNormalization", 1, [X(2, 3, 4), X(3), X(3), Fixed(X(3)), Fixed(Positive(3))], (g, x) => Normalized(g, x, 1, 3, 1),
             ("is_test", 1), Consumed),
-        Row("BatchNormalization", 8, [X(2, 3, 4), X(3, 4), X(3, 4), Fixed(X(3, 4)), Fixed(Positive(3, 4))], (g, x) => Normalized(g, x, 1, 3, 4),
+        Row("BatchNormalization", 8, [X(2, 3, 4), X(3, 4), X(3, 4), Fixed(X(3, 4)), Fixed(Positive(3, 4))], (g, x) => Normalized(g, x, 1,
+            3, 4),
             ("spatial", 0)),
         Row("BatchNormalization", 6, [X(2, 3), X(3), X(3), Fixed(X(3)), Fixed(Positive(3))], (g, x) => Normalized(g, x, 1, 3),
             ("spatial", 0), ("is_test", 1)),
@@ -86,7 +89,8 @@ public sealed class EarlyOpsetTests
         Row("Cast", 5, [X(2, 3)], (g, x) => g.Op("Cast", [x[0]], ("to", (long)ElementType.Int32)), ("to", "INT32")),
         Row("Concat", 3, [X(2, 3), X(2, 4)], (g, x) => g.Op("Concat", [x[0], x[1]], ("axis", 1))),
         Row("ConstantFill", 8, [X(2, 3)], (g, x) => x[0] * 0 + 1.5, ("value", 1.5f)),
-        Row("ConstantFill", 8, [Fed(Ints(2, 3))], (g, x) => g.Op("Expand", [g.Int(4), x[0]]), ("value", 4f), ("dtype", 7), ("input_as_shape", 1)),
+        Row("ConstantFill", 8, [Fed(Ints(2, 3))], (g, x) => g.Op("Expand", [g.Int(4), x[0]]), ("value", 4f), ("dtype", 7),
+            ("input_as_shape", 1)),
         Row("ConstantFill", 8, [], (g, x) => g.Op("Expand", [g.Scalar(2, ElementType.Float), g.Ints(2, 2, 1)]), ("value", 2f),
             ("shape", new long[] { 2, 2 }), ("extra_shape", new long[] { 1 })),
         Row("GivenTensorFill", 8, [], (g, x) => g.Reshape(g.Constant(TensorData.From<float>([1, 2, 3, 4], 4)), 2, 2),
@@ -99,23 +103,28 @@ public sealed class EarlyOpsetTests
         Row("LpPool", 1, [X(2, 3, 4)], (g, x) => g.Op("ReduceL1", [x[0], g.Ints(2)]), ("p", 1f), ("kernel_shape", new long[] { 4 })),
         Row("MeanVarianceNormalization", 8, [X(2, 3, 4, 5)], (g, x) => Scored(g, x[0], 2, 3)),
         Row("MeanVarianceNormalization", 8, [X(2, 3, 4, 5)], (g, x) => Scored(g, x[0], 1, 2, 3), ("across_channels", 1)),
-        Row("MeanVarianceNormalization", 8, [X(2, 3, 4, 5)], (g, x) => x[0] - g.Op("ReduceMean", [x[0], g.Ints(2, 3)]), ("normalize_variance", 0)),
+        Row("MeanVarianceNormalization", 8, [X(2, 3, 4, 5)], (g, x) => x[0] - g.Op("ReduceMean", [x[0], g.Ints(2, 3)]),
+            ("normalize_variance", 0)),
         Row("Pad", 1, [X(3, 2)], (g, x) => g.Op("Concat", [x[0] * 0 + 2.5, x[0]], ("axis", 1)), ("paddings", new long[] { 0, 2, 0, 0 }),
             ("value", 2.5f)),
         Row("Reshape", 4, [X(2, 3, 4)], (g, x) => g.Op("Flatten", [x[0]]), ("shape", new long[] { 0, -1 })),
         Row("Reshape", 1, [X(2, 3, 4)], (g, x) => g.Op("Flatten", [x[0]], ("axis", 0)), ("shape", new long[] { 1, 24 }), Consumed),
-        Row("RNN", 6, [X(4, 2, 3), X(1, 5, 3), X(1, 5, 5)], (g, x) => g.Op("RNN", [x[0], x[1], x[2]], ("hidden_size", 5)), ("hidden_size", 5),
+        Row("RNN", 6, [X(4, 2, 3), X(1, 5, 3), X(1, 5, 5)], (g, x) => g.Op("RNN", [x[0], x[1], x[2]], ("hidden_size", 5)), ("hidden_size",
+            5),
             ("output_sequence", 1)),
-        Row("GRU", 1, [X(4, 2, 3), X(1, 15, 3), X(1, 15, 5)], (g, x) => g.Op("GRU", [x[0], x[1], x[2]], ("hidden_size", 5)), ("hidden_size", 5),
+        Row("GRU", 1, [X(4, 2, 3), X(1, 15, 3), X(1, 15, 5)], (g, x) => g.Op("GRU", [x[0], x[1], x[2]], ("hidden_size", 5)),
+            ("hidden_size", 5),
             ("output_sequence", 1)),
-        Row("LSTM", 6, [X(4, 2, 3), X(1, 20, 3), X(1, 20, 5)], (g, x) => g.Op("LSTM", [x[0], x[1], x[2]], ("hidden_size", 5)), ("hidden_size", 5),
+        Row("LSTM", 6, [X(4, 2, 3), X(1, 20, 3), X(1, 20, 5)], (g, x) => g.Op("LSTM", [x[0], x[1], x[2]], ("hidden_size", 5)),
+            ("hidden_size", 5),
             ("output_sequence", 1)),
         new("Split", 1, [X(2, 5), Fixed(Exactly([2], 2, 3))], [("axis", 1)],
             (g, x) => [.. g.Ops("Split", 2, [x[0], g.Ints(2, 3)], ("axis", 1)).Select(t => t.Value)]),
         new("Split", 2, [X(2, 5)], [("axis", 1), ("split", new long[] { 2, 3 })],
             (g, x) => [.. g.Ops("Split", 2, [x[0], g.Ints(2, 3)], ("axis", 1)).Select(t => t.Value)]),
         Row("Tile", 5, [X(2, 3), Fixed(Exactly([1], 3)), Fixed(Exactly([1], 1))], (g, x) => g.Op("Tile", [x[0], g.Ints(1, 3)])),
-        Row("Upsample", 6, [X(1, 2, 3, 2)], (g, x) => Twice(g, Twice(g, x[0], 2), 3), ("height_scale", 2f), ("width_scale", 2f), ("mode", "nearest")),
+        Row("Upsample", 6, [X(1, 2, 3, 2)], (g, x) => Twice(g, Twice(g, x[0], 2), 3), ("height_scale", 2f), ("width_scale", 2f), ("mode",
+            "nearest")),
         Row("Upsample", 7, [X(1, 2, 3, 2)], (g, x) => Twice(g, Twice(g, x[0], 2), 3), ("scales", new float[] { 1, 1, 2, 2 })),
         Row("Slice", 1, [X(4, 5)], (g, x) => g.Op("Slice", [x[0], g.Ints(1, 0), g.Ints(3, 4), g.Ints(0, 1)]),
             ("starts", new long[] { 1, 0 }), ("ends", new long[] { 3, -1 })),
@@ -150,7 +159,8 @@ public sealed class EarlyOpsetTests
         (byte[] today, string[] outputs) = RuleCheck.Write(definition, dynamic: false, ElementType.Float);
         (OnnxModel raised, _) = RegulariseModel.Run(ModelFile.Load(Old(row, outputs)), new Dictionary<string, TensorData>());
         using InferenceSession right = RuleCheck.Open(today), found = RuleCheck.Open(GraphWriter.ToBytes(raised));
-        Dictionary<string, TensorData> expected = RuleCheck.Evaluate(right, feeds, outputs), actual = RuleCheck.Evaluate(found, feeds, outputs);
+        Dictionary<string, TensorData> expected = RuleCheck.Evaluate(right, feeds, outputs), actual = RuleCheck.Evaluate(found, feeds,
+            outputs);
         foreach (string output in outputs)
         {
             Assert.AreEqual(expected[output].Type, actual[output].Type, $"{output} of {name}");
@@ -219,9 +229,11 @@ public sealed class EarlyOpsetTests
         // A running sum over the time, for each example: state [2], elements [2].
         OnnxModel model = OnnxModel.Create("scan", 8);
         model.IrVersion = 3;
-        Value start = model.Graph.AddInput("start", ElementType.Float, Shape.Of(3, 2)), x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(3, 4, 2));
+        Value start = model.Graph.AddInput("start", ElementType.Float, Shape.Of(3, 2)), x = model.Graph.AddInput("x", ElementType.Float,
+            Shape.Of(3, 4, 2));
         var body = new OnnxGraph("step", model.Names);
-        Value state = body.AddInput("state", ElementType.Float, Shape.Of(2)), element = body.AddInput("element", ElementType.Float, Shape.Of(2));
+        Value state = body.AddInput("state", ElementType.Float, Shape.Of(2)), element = body.AddInput("element", ElementType.Float,
+            Shape.Of(2));
         var add = new Node("", "Add", "add");
         add.Inputs.Add(state);
         add.Inputs.Add(element);
@@ -244,7 +256,8 @@ public sealed class EarlyOpsetTests
         scan.Set("body", body).Set("num_scan_inputs", 1).Set("directions", new long[] { 1 });
         model.Graph.Nodes.Add(scan);
         (OnnxModel raised, _) = RegulariseModel.Run(ModelFile.Load(GraphWriter.ToBytes(model)), new Dictionary<string, TensorData>());
-        float[] first = [.. Enumerable.Range(0, 6).Select(i => i * 0.5f)], elements = [.. Enumerable.Range(0, 24).Select(i => (float)(i % 7))];
+        float[] first = [.. Enumerable.Range(0, 6).Select(i => i * 0.5f)], elements = [.. Enumerable.Range(0, 24).Select(i =>
+            (float)(i % 7))];
         using InferenceSession session = RuleCheck.Open(GraphWriter.ToBytes(raised));
         Dictionary<string, TensorData> results = RuleCheck.Evaluate(session, new Dictionary<string, TensorData>(StringComparer.Ordinal)
         { ["start"] = TensorData.From<float>(first, 3, 2), ["x"] = TensorData.From<float>(elements, 3, 4, 2) }, ["last", "all"]);

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
@@ -23,12 +24,14 @@ public sealed class FreeBatchTests
     }
 
     private static Value Head(GraphBuilder g, Value features, int width) =>
-        g.Op("Gemm", [features, TestModels.Weight(g.Graph, "head.weight", 3, width), TestModels.Weight(g.Graph, "head.bias", 3)], ("transB", 1));
+        g.Op("Gemm", [features, TestModels.Weight(g.Graph, "head.weight", 3, width), TestModels.Weight(g.Graph, "head.bias", 3)],
+            ("transB", 1));
 
     private static Value Attention(GraphBuilder g, Term x, long batch)
     {
         // x [batch, 5, 8] in 2 heads of 4.
-        Value Heads(string name) => g.Op("Transpose", [g.Reshape(g.Op("MatMul", [x, TestModels.Weight(g.Graph, name, 8, 8)]), batch, 5, 2, 4)],
+        Value Heads(string name) => g.Op("Transpose", [g.Reshape(g.Op("MatMul", [x, TestModels.Weight(g.Graph, name, 8, 8)]), batch, 5, 2,
+            4)],
             ("perm", new long[] { 0, 2, 1, 3 }));
         Value scores = g.Op("MatMul", [Heads("query"), g.Op("Transpose", [Heads("keys")], ("perm", new long[] { 0, 1, 3, 2 }))]);
         Value mixed = g.Op("MatMul", [g.Op("Softmax", [scores], ("axis", -1)), Heads("values")]);
@@ -41,7 +44,8 @@ public sealed class FreeBatchTests
         // x [batch, 5, 4] to the time first, two directions of 3.
         Value time = g.Op("Transpose", [x], ("perm", new long[] { 1, 0, 2 }));
         Value zero = g.Op("Constant", [], ("value", TensorData.From<float>(new float[2 * batch * 3], 2, batch, 3)));
-        Term[] y = g.Ops("LSTM", 3, [time, TestModels.Weight(g.Graph, "W", 2, 12, 4), TestModels.Weight(g.Graph, "R", 2, 12, 3), null, null, zero,
+        Term[] y = g.Ops("LSTM", 3, [time, TestModels.Weight(g.Graph, "W", 2, 12, 4), TestModels.Weight(g.Graph, "R", 2, 12, 3), null,
+            null, zero,
             zero], ("hidden_size", 3), ("direction", "bidirectional"));
         Value last = g.Reshape(g.Op("Transpose", [y[1]], ("perm", new long[] { 1, 0, 2 })), batch, 6);
         return Head(g, last, 6);
@@ -76,13 +80,15 @@ public sealed class FreeBatchTests
         Value weight = TestModels.Weight(g.Graph, "recurrent", 4, 4);
         var body = new OnnxGraph("step", g.Graph.Names);
         var b = new GraphBuilder(body);
-        Value state = body.AddInput("state", ElementType.Float, Shape.Of(batch, 4)), element = body.AddInput("element", ElementType.Float, Shape.Of(batch, 4));
+        Value state = body.AddInput("state", ElementType.Float, Shape.Of(batch, 4)), element = body.AddInput("element", ElementType.Float,
+            Shape.Of(batch, 4));
         Value flat = b.Reshape(b.Op("Add", [b.Op("MatMul", [state, weight]), element]), batch, 4);
         Value next = b.Op("Tanh", [flat]);
         body.Outputs.Add(next);
         body.Outputs.Add(b.Identity(next));
         Value zero = g.Op("Constant", [], ("value", TensorData.From<float>(new float[batch * 4], batch, 4)));
-        Term[] results = g.Ops("Scan", 2, [zero, g.Op("Transpose", [x], ("perm", new long[] { 1, 0, 2 }))], ("body", body), ("num_scan_inputs", 1));
+        Term[] results = g.Ops("Scan", 2, [zero, g.Op("Transpose", [x], ("perm", new long[] { 1, 0, 2 }))], ("body", body),
+            ("num_scan_inputs", 1));
         return Head(g, g.Op("Add", [results[0], g.Op("ReduceMean", [results[1], g.Ints(0)], ("keepdims", 0))]), 4);
     }
 
@@ -110,7 +116,8 @@ public sealed class FreeBatchTests
 
     private static Value Flat(GraphBuilder g, Term x, long batch) => Head(g, g.Reshape(x, batch, -1), 20);
 
-    private static readonly Dictionary<string, (long[] Dims, Func<GraphBuilder, Term, long, Value> Body)> Bodies = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, (long[] Dims, Func<GraphBuilder, Term, long, Value> Body)> Bodies =
+        new(StringComparer.Ordinal)
     {
         ["flat"] = ([5, 4], Flat),
         ["convolution"] = ([2, 6, 6], Convolution),
@@ -132,7 +139,8 @@ public sealed class FreeBatchTests
         float[] x = [.. Enumerable.Range(0, size * each).Select(_ => (float)((random.NextDouble() * 2) - 1))];
         long[] labels = [.. Enumerable.Range(0, size).Select(_ => (long)random.Next(3))];
         take = Math.Min(take, size - from);
-        return new Batch().Add("x", x[(from * each)..((from + take) * each)], [take, .. rest]).Add("labels", labels[from..(from + take)], take);
+        return new Batch().Add("x", x[(from * each)..((from + take) * each)], [take, .. rest]).Add("labels", labels[from..(from + take)],
+            take);
     }
 
     private static TrainingDriver Driver(byte[] model, bool free = true) => new(TrainingGraphBuilder.Build(model, new TrainingOptions
@@ -141,7 +149,8 @@ public sealed class FreeBatchTests
         FreeBatch = free,
     }), new DriverOptions { Threads = 1 });
 
-    public static IEnumerable<object[]> Cases => Bodies.Keys.SelectMany(name => new[] { 1L, 4L }.Select(batch => new object[] { name, batch }));
+    public static IEnumerable<object[]> Cases =>
+        Bodies.Keys.SelectMany(name => new[] { 1L, 4L }.Select(batch => new object[] { name, batch }));
 
     [TestMethod]
     [DynamicData(nameof(Cases))]
@@ -257,6 +266,24 @@ public sealed class FreeBatchTests
     }
 
     [TestMethod]
+    public void TheLastShortBatchOfAnEpoch_IsTrained_AndResumedAfter()
+    {
+        IEnumerable<Batch> Epoch(long epoch) => new[] { 4, 4, 2 }.Select((size, i) => Batch(size, [5, 4], (int)(10 * epoch) + i));
+        FitOptions Options(int epochs, string? folder) => new()
+        {
+            Epochs = epochs,
+            Validation = BatchSource.From(_ => Epoch(99)),
+            Checkpoint = folder is null ? null : new CheckpointOptions(folder) { Resume = true },
+        };
+        using var folder = new TemporaryFolder();
+        using TrainingDriver whole = Driver(Fixed("flat", 4)), first = Driver(Fixed("flat", 4)), second = Driver(Fixed("flat", 4));
+        new Trainer(whole).Fit(Epoch, Options(2, null));
+        new Trainer(first).Fit(Epoch, Options(1, folder.FolderPath));
+        new Trainer(second).Fit(Epoch, Options(2, folder.FolderPath));
+        CollectionAssert.AreEqual(whole.ToBuffer().ToDoubles(), second.ToBuffer().ToDoubles());
+    }
+
+    [TestMethod]
     public void WithoutTheOption_TheBatchStaysFixed()
     {
         using TrainingDriver driver = Driver(Fixed("flat", 4), free: false);
@@ -278,13 +305,30 @@ public sealed class FreeBatchTests
     {
         OnnxModel model = OnnxModel.Create("states", 18);
         var g = new GraphBuilder(model.Graph);
-        Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(1, 5, 4)), h = model.Graph.AddInput("h", ElementType.Float, Shape.Of(2, 1, 3));
+        Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(1, 5, 4)), h = model.Graph.AddInput("h", ElementType.Float,
+            Shape.Of(2, 1, 3));
         Term[] y = g.Ops("GRU", 2, [g.Op("Transpose", [x], ("perm", new long[] { 1, 0, 2 })), TestModels.Weight(model.Graph, "W", 2, 9, 4),
             TestModels.Weight(model.Graph, "R", 2, 9, 3), null, null, h], ("hidden_size", 3), ("direction", "bidirectional"));
-        model.Graph.Outputs.Add(g.Named(Head(g, g.Reshape(g.Op("Transpose", [y[1]], ("perm", new long[] { 1, 0, 2 })), 1, 6), 6), "logits"));
+        model.Graph.Outputs.Add(g.Named(Head(g, g.Reshape(g.Op("Transpose", [y[1]], ("perm", new long[] { 1, 0, 2 })), 1, 6), 6),
+            "logits"));
         using TrainingDriver driver = Driver(GraphWriter.ToBytes(model));
         Assert.IsEmpty(driver.Plan.Warnings, string.Join("\n", driver.Plan.Warnings));
         using Batch batch = Batch(6, [5, 4]).Add("h", new float[2 * 6 * 3], 2, 6, 3);
+        Assert.IsTrue(double.IsFinite(driver.Step(batch)));
+    }
+
+    [TestMethod]
+    public void ARecurrentLayerTells_ThatTheTimeComesFirst()
+    {
+        OnnxModel model = OnnxModel.Create("time_first", 18);
+        var g = new GraphBuilder(model.Graph);
+        Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(5, 1, 4));
+        Term[] y = g.Ops("GRU", 2, [x, TestModels.Weight(model.Graph, "W", 1, 9, 4), TestModels.Weight(model.Graph, "R", 1, 9, 3)],
+            ("hidden_size", 3));
+        model.Graph.Outputs.Add(g.Named(Head(g, g.Reshape(y[1], 1, 3), 3), "logits"));
+        using TrainingDriver driver = Driver(GraphWriter.ToBytes(model));
+        CollectionAssert.AreEqual(new[] { "5", "batch", "4" }, driver.Plan.BatchInputs[0].Dimensions!.ToArray());
+        using Batch batch = new Batch().Add("x", new float[5 * 6 * 4], 5, 6, 4).Add("labels", new long[6], 6);
         Assert.IsTrue(double.IsFinite(driver.Step(batch)));
     }
 
@@ -297,7 +341,8 @@ public sealed class FreeBatchTests
         var g = new GraphBuilder(model.Graph);
         Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(1, 5, 4));
         Value product = g.Op("MatMul", [g.Reshape(x, 1, 20), TestModels.Weight(model.Graph, "W", 20, 3)]);
-        model.Graph.Outputs.Add(g.Named(g.Op("Add", [product, TestModels.Weight(model.Graph, "b", 3)], ("broadcast", 1), ("axis", 1)), "logits"));
+        model.Graph.Outputs.Add(g.Named(g.Op("Add", [product, TestModels.Weight(model.Graph, "b", 3)], ("broadcast", 1), ("axis", 1)),
+            "logits"));
         using TrainingDriver driver = Driver(GraphWriter.ToBytes(model));
         double first = 0, last = 0;
         for (int step = 0; step < 20; step++)

@@ -78,7 +78,8 @@ public sealed class OnnxTestDataTests
             else reasons.Add($"{Path.GetRelativePath(folder, path)}: {problem.Split('\n')[0]}");
         }
         foreach (string reason in reasons) TestContext.WriteLine(reason);
-        TestContext.WriteLine($"{trained} of {models.Length} models train; {differentiated} have no parameters and give gradients of their inputs.");
+        TestContext.WriteLine(
+            $"{trained} of {models.Length} models train; {differentiated} have no parameters and give gradients of their inputs.");
         Assert.IsGreaterThan(0, trained);
     }
 
@@ -134,9 +135,14 @@ public sealed class OnnxTestDataTests
         if (file.Proto.OpsetImport.Any(o => o.Domain == "ai.onnx.preview.training")) return null;
         (OnnxModel model, _) = RegulariseModel.Run(file, new Dictionary<string, TensorData>());
         TensorData?[] inputs = Read(data, "input_*.pb"), outputs = Read(data, "output_*.pb");
-        if (inputs.Concat(outputs).Any(t => t is null || t.Type == ElementType.String) || inputs.Length > model.Graph.Inputs.Count) return null;
+        if (inputs.Concat(outputs).Any(t => t is null || t.Type == ElementType.String)
+            || inputs.Length > model.Graph.Inputs.Count)
+        {
+            return null;
+        }
         if (model.Graph.Inputs.Concat(model.Graph.Outputs).Any(v => v.Type is ElementType.Undefined or ElementType.String)) return null;
-        Dictionary<string, TensorData> feeds = model.Graph.Inputs.Zip(inputs).ToDictionary(p => p.First.Name, p => p.Second!, StringComparer.Ordinal);
+        Dictionary<string, TensorData> feeds = model.Graph.Inputs.Zip(inputs).ToDictionary(p => p.First.Name, p => p.Second!,
+            StringComparer.Ordinal);
         string[] names = [.. model.Graph.Outputs.Select(o => o.Name)];
         using InferenceSession session = RuleCheck.Open(GraphWriter.ToBytes(model));
         Dictionary<string, TensorData> results = RuleCheck.Evaluate(session, feeds, names);

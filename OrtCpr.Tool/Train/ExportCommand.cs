@@ -14,8 +14,8 @@ internal static class ExportCommand
         Option<string> target = new("--out") { Description = "The model.", DefaultValueFactory = _ => "model.onnx" };
         Option<bool> free = new("--free-batch")
         {
-            Description = "Write a model that came with a fixed batch for batches of any size; where constants held the size, with opset 18 or "
-                + "later.",
+            Description = "Write a model that came with a fixed batch for batches of any size; where constants held the size, with "
+                + "opset 18 or later.",
         };
         Command command = new("export",
             "Writes the trained model of a run.\n\nExample:\n  ortcpr export trained --checkpoint trained/best.safetensors --out "

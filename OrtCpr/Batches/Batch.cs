@@ -163,6 +163,7 @@ public sealed class Batch : IDisposable
         foreach (string extra in _tensors.Keys.Where(k => expected.All(e => e.Name != k)))
             problems.Add($"'{extra}' is not an input; inputs are {string.Join(", ", expected)}");
         if (problems.Count == 0) return;
-        throw new DriverException($"The batch does not fit the model: {string.Join("; ", problems)}.{(sizes && why is not null ? $" {why}" : "")}");
+        throw new DriverException(
+            $"The batch does not fit the model: {string.Join("; ", problems)}.{(sizes && why is not null ? $" {why}" : "")}");
     }
 }
