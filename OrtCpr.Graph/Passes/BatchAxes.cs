@@ -21,6 +21,8 @@ internal sealed record BatchAxes(long Size, IReadOnlyDictionary<string, int> Axe
                 $"{nameof(TrainingOptions.BatchAxes)} do not fit the model: {string.Join("; ", problems)}. Its inputs: "
                 + $"{string.Join(", ", graph.Inputs.Select(i => i.ToString()))}.");
         }
+        // Sparse tensors and sequences keep what the file says of them.
+        if (graph.Inputs.Any(i => i.Type == ElementType.Undefined)) return null;
         long? size = null;
         var axes = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach (Value input in graph.Inputs.OrderBy(i => given.ContainsKey(i.Name) ? 0 : 1))
