@@ -41,12 +41,13 @@ internal sealed partial class FreeBatch
         if (node.Has(Trait.Broadcast)) Broadcast(g, node, 0);
         else if (node.Has(Trait.Reduces)) Reduce(node);
         else if (OverAxis.Contains(node.OpType))
-            RefuseAlong(node, node.Int("axis", node.OpType.StartsWith("Arg", StringComparison.Ordinal) ? 0 : -1),
-                "goes over the examples of a batch");
+            RefuseAlong(node, node.Int("axis", IsArg(node) ? 0 : -1), "goes over the examples of a batch");
         else if (node.Is("LayerNormalization")) LayerNormalization(node);
         else if (OverImages.Contains(node.OpType) && node.In(0) is Value x && AxisOf(x) is > 0 and int at)
             throw new Refusal(node, $"has the batch on axis {at} of '{x.Name}' {x.Shape}, where its channels or pixels are");
     }
+
+    private static bool IsArg(Node node) => node.OpType is "ArgMax" or "ArgMin";
 
     private void RefuseAlong(Node node, long axis, string what)
     {

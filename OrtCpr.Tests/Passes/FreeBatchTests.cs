@@ -1,5 +1,4 @@
 using Microsoft.ML.OnnxRuntime;
-using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
@@ -95,15 +94,15 @@ public sealed class FreeBatchTests
     private static Value Branched(GraphBuilder g, Term x, long batch)
     {
         Value mean = g.Op("ReduceMean", [TestModels.Constant(g.Graph, "switch", 1, 2), g.Ints(0)], ("keepdims", 0));
-        OnnxGraph Body(string name, string function)
+        OnnxGraph Branch(string name, string function)
         {
             var body = new OnnxGraph(name, g.Graph.Names);
             var b = new GraphBuilder(body);
             body.Outputs.Add(b.Reshape(b.Op(function, [x]), batch, 20));
             return body;
         }
-        Value either = g.Op("If", [g.Op("Greater", [mean, g.Scalar(0, ElementType.Float)])], ("then_branch", Body("then", "Tanh")),
-            ("else_branch", Body("else", "Sigmoid")));
+        Value either = g.Op("If", [g.Op("Greater", [mean, g.Scalar(0, ElementType.Float)])], ("then_branch", Branch("then", "Tanh")),
+            ("else_branch", Branch("else", "Sigmoid")));
         return Head(g, either, 20);
     }
 
@@ -116,21 +115,22 @@ public sealed class FreeBatchTests
 
     private static Value Flat(GraphBuilder g, Term x, long batch) => Head(g, g.Reshape(x, batch, -1), 20);
 
-    private static readonly Dictionary<string, (long[] Dims, Func<GraphBuilder, Term, long, Value> Body)> Bodies =
-        new(StringComparer.Ordinal)
+    private sealed record Body(long[] Dims, Func<GraphBuilder, Term, long, Value> Write);
+
+    private static readonly Dictionary<string, Body> Bodies = new(StringComparer.Ordinal)
     {
-        ["flat"] = ([5, 4], Flat),
-        ["convolution"] = ([2, 6, 6], Convolution),
-        ["attention"] = ([5, 8], Attention),
-        ["recurrent"] = ([5, 4], Recurrent),
-        ["tokens"] = ([5, 4], Tokens),
-        ["sliced"] = ([5, 4], Sliced),
-        ["scanned"] = ([5, 4], Scanned),
-        ["branched"] = ([5, 4], Branched),
-        ["resized"] = ([2, 6, 6], Resized),
+        ["flat"] = new([5, 4], Flat),
+        ["convolution"] = new([2, 6, 6], Convolution),
+        ["attention"] = new([5, 8], Attention),
+        ["recurrent"] = new([5, 4], Recurrent),
+        ["tokens"] = new([5, 4], Tokens),
+        ["sliced"] = new([5, 4], Sliced),
+        ["scanned"] = new([5, 4], Scanned),
+        ["branched"] = new([5, 4], Branched),
+        ["resized"] = new([2, 6, 6], Resized),
     };
 
-    private static byte[] Fixed(string name, long batch) => Model(batch, Bodies[name].Dims, (g, x) => Bodies[name].Body(g, x, batch));
+    private static byte[] Fixed(string name, long batch) => Model(batch, Bodies[name].Dims, (g, x) => Bodies[name].Write(g, x, batch));
 
     private static Batch Batch(int size, long[] rest, int seed = 1, int from = 0, int take = int.MaxValue)
     {
