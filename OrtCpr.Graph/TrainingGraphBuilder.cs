@@ -62,6 +62,8 @@ public static class TrainingGraphBuilder
             file.Mended(mended);
             return Build(file, options, drawn);
         }
+        FreeBatch.Result? freed = options.FreeBatch ? FreeBatch.Run(model, options.BatchAxes) : null;
+        if (freed?.Model is OnnxModel free) (model, known) = (free, InferShapes.Again(free));
         IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model) : [];
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
         AttachedLoss loss = AttachedLoss.To(model, known, options.Loss);
@@ -71,6 +73,8 @@ public static class TrainingGraphBuilder
         RefuseUntrainable(parameters);
         List<string> warnings =
             [.. file.Repairs, .. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters)];
+        string? fixedBatch = freed?.Warning;
+        if (fixedBatch is not null) warnings.Add(fixedBatch);
         GraphChecker.Check(model, "loss");
 
         ForwardGraph forward =
@@ -109,6 +113,8 @@ public static class TrainingGraphBuilder
             InitialStatistics = statistics,
             NodeCounts = (training.ForwardNodes, training.Model.Graph.Nodes.Count),
             Warnings = warnings,
+            FixedBatch = fixedBatch,
+            BatchAxes = options.BatchAxes,
             DrawnWeights = drawn,
             DropoutSeed = forward.DropoutKey is null ? null : options.Seed,
         };

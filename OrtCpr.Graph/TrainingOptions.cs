@@ -41,6 +41,16 @@ public sealed record TrainingOptions
     /// block whose results come back into it, is an <see cref="OptionException"/>. For the CPU and CUDA.</remarks>
     public ImmutableArray<NamePattern> Recompute { get; init; } = [];
 
+    /// <summary>Trains a model that was exported with a fixed batch on batches of any size. Default on.</summary>
+    /// <remarks>Constants that hold the fixed size are written anew for training, evaluation and prediction; the export keeps them unless
+    /// it is asked otherwise. Where that is not proved to be the same model, the batch stays fixed, and
+    /// <see cref="TrainingPlan.Warnings"/> tell the node that is in the way.</remarks>
+    public bool FreeBatch { get; init; } = true;
+
+    /// <summary>The axis of the batch in inputs of the model where the graph's own answer is not wanted; a negative one for an input that
+    /// has none. Default: the first axis, or, where that has another size than that of the first input, the second.</summary>
+    public ImmutableDictionary<string, int> BatchAxes { get; init; } = ImmutableDictionary.Create<string, int>(StringComparer.Ordinal);
+
     /// <summary>Gradient rules. Default: the built-in table.</summary>
     public GradientRules Rules { get; init; } = GradientRules.Default;
 

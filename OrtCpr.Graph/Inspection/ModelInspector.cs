@@ -89,6 +89,15 @@ internal static class ModelInspector
         foreach (Dim dim in graph.Inputs.SelectMany(i => i.Shape ?? Shape.Scalar).Where(d => d.Known is null && d.Size is not null))
             given[dim.ToString()] = sizes?.GetValueOrDefault(dim.ToString()) is > 0 and long n ? n : 1;
         TrainingPlan? graphs = Build(file, graph, parameters, drawn, out string? problem, out TimeSpan time);
+        // A batch that the build has freed counts as the size that it had, unless the user gives one.
+        foreach ((Value input, BatchInput fed) in graph.Inputs.Zip(graphs?.BatchInputs ?? []))
+        {
+            for (int i = 0; i < (input.Shape?.Rank ?? 0); i++)
+            {
+                if (input.Shape![i].Known is long known && fed.Dimensions?[i] is string dim && dim != $"{known}")
+                    given[dim] = sizes?.GetValueOrDefault(dim) is > 0 and long n ? n : known;
+            }
+        }
         return new ModelReport
         {
             Inputs = [.. graph.Inputs.Select(Describe)],

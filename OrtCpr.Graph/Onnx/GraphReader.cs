@@ -27,6 +27,8 @@ internal sealed class GraphReader
         {
             model.Opsets[opset.Domain == "ai.onnx" ? "" : opset.Domain] = opset.Version;
         }
+        // Only files before IR 3 get so far without an opset, and mean the first.
+        model.Opsets.TryAdd("", 1);
         foreach (FunctionProto function in file.Proto.Functions) model.Functions.Add(reader.Function(function));
         if (reader._problems.Count > 0)
         {

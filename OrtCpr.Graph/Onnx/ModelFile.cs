@@ -9,7 +9,10 @@ namespace OrtCpr.Graph.Onnx;
 /// <remarks>Not checked here: names, cycles, types of the graph. Owner of <see cref="Folder"/>; disposing is optional, see there.</remarks>
 internal sealed partial class ModelFile : IDisposable
 {
-    private const int MinIrVersion = 3, MaxIrVersion = 13, MinOpset = 9, MaxOpset = 26;
+    private const int MinIrVersion = 1, MaxIrVersion = 13, MinOpset = 1, MaxOpset = 26;
+
+    /// <summary>The first IR version with <c>opset_import</c>.</summary>
+    private const int OpsetsFromIr = 3;
 
     private TensorPlaces? _places;
 
@@ -155,6 +158,8 @@ internal sealed partial class ModelFile : IDisposable
             yield return $"ir_version: expected {MinIrVersion} to {MaxIrVersion}; found {(model.HasIrVersion ? model.IrVersion : "none")}.";
         }
         long[] opsets = [.. model.OpsetImport.Where(opset => opset.Domain is "" or "ai.onnx").Select(opset => opset.Version).Distinct()];
+        // Files before IR 3 import no opset, which means the first.
+        if (opsets.Length == 0 && model.IrVersion < OpsetsFromIr) yield break;
         if (opsets.Length != 1)
         {
             yield return $"opset_import of ai.onnx: expected one version from {MinOpset} to {MaxOpset}; found " +

@@ -23,7 +23,7 @@ internal static class InferBodies
 
     /// <summary>What ONNX Runtime leaves open: a state of a loop has the shape that all its iterations agree
     /// on.</summary>
-    private static Shape? FromBody(Node node, int index)
+    internal static Shape? FromBody(Node node, int index)
     {
         OnnxGraph first = node.Subgraphs.First();
         if (node.Is("If"))
@@ -53,7 +53,7 @@ internal static class InferBodies
     }
 
     /// <summary>States as they come in, and slices of the scanned tensors.</summary>
-    private static void TypeScanInputs(Node node, OnnxGraph body)
+    internal static void TypeScanInputs(Node node, OnnxGraph body)
     {
         int scanned = (int)node.Int("num_scan_inputs", 0), states = body.Inputs.Count - scanned;
         long[]? axes = node.Ints("scan_input_axes");
@@ -70,7 +70,7 @@ internal static class InferBodies
         }
     }
 
-    private static void TypeLoopInputs(Node node, OnnxGraph body)
+    internal static void TypeLoopInputs(Node node, OnnxGraph body)
     {
         State(body.Inputs[0], ElementType.Int64, Shape.Scalar);
         State(body.Inputs[1], ElementType.Bool, Shape.Scalar);

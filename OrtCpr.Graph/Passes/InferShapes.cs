@@ -66,7 +66,7 @@ internal static class InferShapes
     }
 
     /// <summary>Some nodes as a model of their own, on the same values.</summary>
-    private static OnnxModel Part(OnnxModel model, IReadOnlyList<Node> nodes)
+    internal static OnnxModel Part(OnnxModel model, IReadOnlyList<Node> nodes)
     {
         var part = new OnnxModel(new OnnxGraph(model.Graph.Name, new NameAuthority())) { IrVersion = model.IrVersion };
         foreach ((string domain, long version) in model.Opsets) part.Opsets[domain] = version;

@@ -28,7 +28,9 @@ internal static class RuntimeTrial
     /// <exception cref="ModelFormatException">ONNX Runtime does not take the model, for its reason.</exception>
     public static IReadOnlyList<string> Run(ModelFile file, OnnxGraph inferred)
     {
-        if (file.Proto.OpsetImport.Any(o => o.Domain is "" or "ai.onnx" && o.Version < FirstOpset)) return [];
+        // Files before IR 3 import no opset, which means the first.
+        OperatorSetIdProto? opset = file.Proto.OpsetImport.FirstOrDefault(o => o.Domain is "" or "ai.onnx");
+        if (opset is null || opset.Version < FirstOpset) return [];
         if (Parts(file, inferred).All(part => Refusal(part) is null)) return [];
         if (ModelRepair.ReplaceDeadBranches(file.Proto) is { Count: > 0 } replaced) return replaced;
         // Some operators ask for weights that are constant, and some say less of a part than of the whole.

@@ -127,6 +127,8 @@ internal static class TrainingMode
     /// <summary>running ← momentum·running + (1 − momentum)·batch (ONNX's sense of momentum).</summary>
     private static Value Update(GraphBuilder g, Value running, Value batch, float momentum, List<RunningStatistic> statistics)
     {
+        // Statistics of each pixel (opset 7 and 8) are laid in one row in front of the node.
+        if (running.Producer is { OpType: "Reshape" } view && view.In(0) is { IsInitializer: true } whole) running = whole;
         if (!running.IsInitializer)
         {
             throw new UnsupportedGradientException(

@@ -2,12 +2,15 @@ using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Graph.Passes;
 
-/// <summary>Raises models of opset 9 to 17 to 18, so that rules and bodies have one form of each operator. A row is one
+/// <summary>Raises models of opset 1 to 17 to 18, so that rules and bodies have one form of each operator. A row is one
 /// change of one operator: it applies to models below <c>Since</c> and writes the newer form. Rows beyond the target
 /// only write down a default that changes then, and leave the model's opset alone.</summary>
 internal static partial class UpgradeOpset
 {
     public const int Target = 18;
+
+    /// <summary>Below this opset changes need ranks.</summary>
+    private const int RanksFrom = 7;
 
     /// <summary>Gone: from that version on there is no such operator.</summary>
     private sealed record Row(string OpType, int Since, Action<Node, Upgrade> Apply, bool Gone = false);
@@ -18,8 +21,10 @@ internal static partial class UpgradeOpset
     /// <summary>Operators that no graph has after this pass.</summary>
     public static IEnumerable<string> Gone => Table.Where(r => r.Gone).Select(r => r.OpType);
 
-    private static readonly Row[] Table =
+    /// <summary>In the order of their versions: a row reads what the ones before it wrote.</summary>
+    private static Row[] Table { get; } =
     [
+        .. Early,
         new("Affine", 10, (n, u) => Affine(n, u, n.Float("alpha", 1), n.Float("beta", 0)), Gone: true),
         new("BatchNormalization", 14, BatchNormalization),
         new("Clip", 11, (n, u) => ScalarInputs(n, u, ("min", 1), ("max", 2))),
@@ -61,21 +66,23 @@ internal static partial class UpgradeOpset
     public static void Run(OnnxModel model)
     {
         int opset = model.Opset;
-        Dictionary<string, Row[]> rows = Table.Where(r => opset < r.Since).GroupBy(r => r.OpType)
+        Dictionary<string, Row[]> rows = Table.Where(r => opset < r.Since).OrderBy(r => r.Since).GroupBy(r => r.OpType)
             .ToDictionary(r => r.Key, r => r.ToArray(), StringComparer.Ordinal);
-        Raise(model.Graph, rows);
+        KnownRanks? ranks = opset < RanksFrom ? new KnownRanks() : null;
+        Raise(model.Graph, rows, ranks);
+        ranks?.Forget();
         if (opset >= Target) return;
         model.Opsets[""] = Target;
         model.IrVersion = Math.Max(model.IrVersion, 8);
     }
 
-    private static void Raise(OnnxGraph graph, Dictionary<string, Row[]> rows)
+    private static void Raise(OnnxGraph graph, Dictionary<string, Row[]> rows, KnownRanks? ranks)
     {
         var upgrade = new Upgrade(graph);
         var pieces = new Dictionary<Node, IReadOnlyList<Node>>();
         foreach (Node node in graph.Nodes)
         {
-            foreach (OnnxGraph body in node.Subgraphs) Raise(body, rows);
+            foreach (OnnxGraph body in node.Subgraphs) Raise(body, rows, ranks);
             upgrade.Nodes.Clear();
             upgrade.After.Clear();
             if (node.Domain.Length == 0 && rows.TryGetValue(node.OpType, out Row[]? changes))
@@ -83,8 +90,34 @@ internal static partial class UpgradeOpset
                 foreach (Row row in changes) row.Apply(node, upgrade);
             }
             if (upgrade.Nodes.Count + upgrade.After.Count > 0) pieces[node] = [.. upgrade.Nodes, node, .. upgrade.After];
+            ranks?.Visit(pieces.GetValueOrDefault(node) ?? [node]);
         }
         graph.Splice(pieces);
+    }
+
+    /// <summary>Shapes by our own rules as far as the sweep has come, for the changes that take a rank. They are taken
+    /// back in the end, so that the inference proper starts from what the file says.</summary>
+    private sealed class KnownRanks
+    {
+        private readonly ShapeInference _known = new();
+        private readonly List<(Value Value, ElementType Type, Shape? Shape)> _before = [];
+
+        public void Visit(IEnumerable<Node> nodes)
+        {
+            foreach (Node node in nodes)
+            {
+                foreach (Value? output in node.Outputs)
+                {
+                    if (output is not null) _before.Add((output, output.Type, output.Shape));
+                }
+                _known.Visit(node);
+            }
+        }
+
+        public void Forget()
+        {
+            foreach ((Value value, ElementType type, Shape? shape) in _before) (value.Type, value.Shape) = (type, shape);
+        }
     }
 
     /// <summary>Where an upgrade puts what it adds: constants into the graph, nodes before or after the one it
@@ -171,7 +204,7 @@ internal static partial class UpgradeOpset
     private static void Dropout(Node node, Upgrade u)
     {
         ScalarInputs(node, u, ("ratio", 1));
-        if (node.Outputs.Count < 2 || node.Outputs[1] is not Value mask) return;
+        if (node.Outputs.Count < 2 || node.Outputs[1] is not Value mask || node.In(2) is not null) return;
         node.Outputs.RemoveAt(1);
         Value shape = u.NewValue($"{mask.Name}/shape", mask);
         shape.Type = ElementType.Int64;

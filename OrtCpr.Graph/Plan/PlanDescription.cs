@@ -27,6 +27,10 @@ internal sealed record PlanDescription
 
     public IReadOnlyList<TiedParameter> Tied { get; init; } = [];
 
+    public string? FixedBatch { get; init; }
+
+    public IReadOnlyDictionary<string, int> BatchAxes { get; init; } = new Dictionary<string, int>();
+
     public int ForwardNodes { get; init; }
 
     public int TotalNodes { get; init; }
@@ -48,6 +52,8 @@ internal sealed record PlanDescription
         Parameters = plan.Parameters.All,
         DropoutSeed = plan.DropoutSeed,
         Tied = plan.Tied,
+        FixedBatch = plan.FixedBatch,
+        BatchAxes = plan.BatchAxes,
         ForwardNodes = plan.NodeCounts.Forward,
         TotalNodes = plan.NodeCounts.Total,
         Type = plan.Type,
@@ -78,6 +84,8 @@ internal sealed record PlanDescription
             LossOutput = LossOutput,
             DropoutSeed = DropoutSeed,
             Tied = Tied,
+            FixedBatch = FixedBatch,
+            BatchAxes = BatchAxes ?? new Dictionary<string, int>(),
             BatchInputs = BatchInputs,
             ModelOutputs = ModelOutputs,
             Parameters = new ParameterTable(Parameters),

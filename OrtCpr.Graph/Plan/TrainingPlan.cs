@@ -67,6 +67,12 @@ public sealed class TrainingPlan
     /// <summary>What the user should know, such as parameters that the loss does not reach.</summary>
     public IReadOnlyList<string> Warnings { get; init; } = [];
 
+    /// <summary>Why the batch stays at the size that the model was exported with; null where it is free.</summary>
+    internal string? FixedBatch { get; init; }
+
+    /// <summary>The user's word on where inputs have the batch.</summary>
+    internal IReadOnlyDictionary<string, int> BatchAxes { get; init; } = new Dictionary<string, int>();
+
     /// <summary>Nodes of the training graph: forward with loss, and all.</summary>
     internal (int Forward, int Total) NodeCounts { get; init; }
 

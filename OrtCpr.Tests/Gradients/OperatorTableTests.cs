@@ -57,7 +57,7 @@ public sealed class OperatorTableTests
         text.Append("# Operators\n\n");
         text.Append(
             "Which operators OrtCpr differentiates, made by a test from the rule tables. Versions are those in force at opsets 9 to 26; "
-            + "models below 18 are raised to\n18 first. *rule*: a row of the gradient table; *by decomposition*: "
+            + "models below 18, from 1 on, are raised to\n18 first. *rule*: a row of the gradient table; *by decomposition*: "
             + "written out in operators with rules where a gradient passes; *by opset upgrade*: replaced\nby a newer operator; *zero*: "
             + "nothing passes by nature; *refused*: an `UnsupportedGradientException` tells the ways out. "
             + "The last but one column is what the\nretired ONNX Runtime Training 1.19.2 had.\n\n");

@@ -101,7 +101,9 @@ public sealed class UpgradeOpsetTests
     [TestMethod]
     public void EveryRow_HasATest()
     {
-        string[] missing = [.. UpgradeOpset.Changes.Where(c => !Rows.Any(r => r.Op == c.OpType && r.Opset < c.Since))
+        string[] refused = ["ATen", "Embedding", "FC", "GRUUnit", "LoopIndexTensor", "Scan"];
+        string[] missing = [.. UpgradeOpset.Changes.Where(c => !Rows.Any(r => r.Op == c.OpType && r.Opset < c.Since)
+            && !EarlyOpsetTests.Rows.Any(r => r.Op == c.OpType && r.Opset < c.Since) && !refused.Contains(c.OpType))
             .Select(c => $"{c.OpType} {c.Since}")];
         Assert.IsEmpty(missing, string.Join(", ", missing));
     }

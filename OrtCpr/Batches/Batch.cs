@@ -114,10 +114,11 @@ public sealed class Batch : IDisposable
         return batch;
     }
 
-    /// <summary>All problems at once, before anything changes.</summary>
-    internal void Check(IReadOnlyList<BatchInput> expected, bool withLabels = true)
+    /// <summary>All problems at once, before anything changes. <c>why</c>: what to tell where a size is not the fixed one.</summary>
+    internal void Check(IReadOnlyList<BatchInput> expected, bool withLabels = true, string? why = null)
     {
         var problems = new List<string>();
+        bool sizes = false;
         var symbols = new Dictionary<string, (long Size, string Input)>(StringComparer.Ordinal);
         foreach (BatchInput input in expected)
         {
@@ -149,7 +150,9 @@ public sealed class Batch : IDisposable
                 if (dim == "?") continue;
                 if (long.TryParse(dim, System.Globalization.CultureInfo.InvariantCulture, out long known))
                 {
-                    if (known != size) problems.Add($"expected {input}, found {found}: dimension {i} must be {known}");
+                    if (known == size) continue;
+                    problems.Add($"expected {input}, found {found}: dimension {i} must be {known}");
+                    sizes = true;
                 }
                 else if (!symbols.TryAdd(dim, (size, input.Name)) && symbols[dim].Size != size)
                 {
@@ -159,6 +162,8 @@ public sealed class Batch : IDisposable
         }
         foreach (string extra in _tensors.Keys.Where(k => expected.All(e => e.Name != k)))
             problems.Add($"'{extra}' is not an input; inputs are {string.Join(", ", expected)}");
-        if (problems.Count > 0) throw new DriverException($"The batch does not fit the model: {string.Join("; ", problems)}.");
+        if (problems.Count == 0) return;
+        throw new DriverException(
+            $"The batch does not fit the model: {string.Join("; ", problems)}.{(sizes && why is not null ? $" {why}" : "")}");
     }
 }

@@ -102,7 +102,7 @@ public sealed partial class TrainingDriver : IDisposable
     {
         ArgumentNullException.ThrowIfNull(batch);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        batch.Check(Plan.BatchInputs);
+        batch.Check(Plan.BatchInputs, why: Plan.FixedBatch);
         BatchSessions.Entry entry = (_resetPending ? _training : Accumulation()).For(batch);
         _last = entry.Binding!;
         foreach ((string name, OrtValue value) in batch.Tensors)
@@ -147,7 +147,7 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        batch.Check(Plan.BatchInputs);
+        batch.Check(Plan.BatchInputs, why: Plan.FixedBatch);
         RefuseUnknownOutputs(outputs);
         _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null);
         string[] names = [Plan.LossOutput, .. outputs.Where(o => o != Plan.LossOutput).Distinct()];
@@ -164,7 +164,7 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        batch.Check(Plan.BatchInputs, withLabels: false);
+        batch.Check(Plan.BatchInputs, withLabels: false, Plan.FixedBatch);
         RefuseUnknownOutputs(outputs);
         _prediction ??= NewSessions(PredictionGraph.Of(Plan), "prediction", null);
         string[] names = outputs.Count == 0 ? [.. Plan.ModelOutputs] : [.. outputs.Distinct()];
@@ -259,20 +259,36 @@ public sealed partial class TrainingDriver : IDisposable
     /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is
     /// larger than 1.5 GB.</param>
     /// <exception cref="FileAccessException">The file can't be written.</exception>
-    public void ExportModel(string path)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        InferenceModel.Save(Plan, Optimizer.Store, path);
-    }
+    public void ExportModel(string path) => ExportModel(path, freeBatch: false);
 
     /// <summary>Writes the trained model to a stream, weights inline.</summary>
     /// <param name="stream">Left open.</param>
     /// <exception cref="ModelFormatException">The model is larger than 2 GiB: export it to a path.</exception>
-    public void ExportModel(Stream stream)
+    public void ExportModel(Stream stream) => ExportModel(stream, freeBatch: false);
+
+    /// <summary>Writes the trained model, with the batch as it came or free.</summary>
+    /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is
+    /// larger than 1.5 GB.</param>
+    /// <param name="freeBatch">Whether a model with a fixed batch is written for batches of any size: its shapes have a
+    /// symbol there, and where constants held the size the graph is written as it was trained, with opset 18 or later.</param>
+    /// <exception cref="FileAccessException">The file can't be written.</exception>
+    /// <exception cref="OptionException">The batch cannot be freed; the message names the node.</exception>
+    public void ExportModel(string path, bool freeBatch)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        InferenceModel.Save(Plan, Optimizer.Store, path, freeBatch);
+    }
+
+    /// <summary>Writes the trained model to a stream, weights inline.</summary>
+    /// <param name="stream">Left open.</param>
+    /// <param name="freeBatch">Whether a model with a fixed batch is written for batches of any size, as for a path.</param>
+    /// <exception cref="ModelFormatException">The model is larger than 2 GiB: export it to a path.</exception>
+    /// <exception cref="OptionException">The batch cannot be freed; the message names the node.</exception>
+    public void ExportModel(Stream stream, bool freeBatch)
     {
         ArgumentNullException.ThrowIfNull(stream);
         ObjectDisposedException.ThrowIf(_disposed, this);
-        InferenceModel.Save(Plan, Optimizer.Store, stream);
+        InferenceModel.Save(Plan, Optimizer.Store, stream, freeBatch);
     }
 
     /// <inheritdoc/>

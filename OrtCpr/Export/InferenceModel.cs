@@ -10,17 +10,22 @@ namespace OrtCpr.Export;
 /// the old ones and training-only forms switched off. Everything else in it stays as it was.</summary>
 internal static class InferenceModel
 {
-    public static void Save(TrainingPlan graphs, TensorStore store, string path)
+    public static void Save(TrainingPlan graphs, TensorStore store, string path, bool freeBatch)
     {
         ModelProto model = Trained(graphs, store, out Dictionary<string, TensorData> values);
+        if (freeBatch) model = FreeBatchModel.Of(graphs, model, values);
         ModelFile.Save(model, path, initializers: values, source: graphs.Source.Folder);
     }
 
+    /// <summary>The first opset without the attribute <c>is_test</c>.</summary>
+    private const int IsTestUntil = 7;
+
     /// <summary>Everything inline; references to external data of tensors that were not trained stay as they
     /// are.</summary>
-    public static void Save(TrainingPlan graphs, TensorStore store, Stream stream)
+    public static void Save(TrainingPlan graphs, TensorStore store, Stream stream, bool freeBatch)
     {
         ModelProto model = Trained(graphs, store, out Dictionary<string, TensorData> values);
+        if (freeBatch) model = FreeBatchModel.Of(graphs, model, values);
         ModelFile.Save(model, stream, values);
     }
 
@@ -46,11 +51,11 @@ internal static class InferenceModel
             if (places.Find(name) is not null) values.TryAdd(name, drawn);
         }
         model.TrainingInfo.Clear();
-        ToInference(model.Graph);
+        ToInference(model.Graph, model.OpsetImport.FirstOrDefault(o => o.Domain is "" or "ai.onnx")?.Version ?? 1);
         return model;
     }
 
-    private static void ToInference(GraphProto graph)
+    private static void ToInference(GraphProto graph, long opset)
     {
         var trainingModes = new HashSet<string>(StringComparer.Ordinal);
         var statistics = new List<NodeProto>();
@@ -73,7 +78,12 @@ internal static class InferenceModel
                         { OpType = "Identity", Input = { node.Input[i % 2 == 1 ? 3 : 4] }, Output = { node.Output[i] } });
                     }
                 }
+                if (node.Output.Count > 1) MarkTest(node, opset);
                 while (node.Output.Count > 1) node.Output.RemoveAt(1);
+            }
+            else if (node.OpType == "Dropout" && opset < IsTestUntil)
+            {
+                MarkTest(node, opset);
             }
             else if (node.OpType == "Dropout" && node.Input.Count > 2)
             {
@@ -82,11 +92,20 @@ internal static class InferenceModel
             }
             foreach (AttributeProto attribute in node.Attribute)
             {
-                if (attribute.G is not null) ToInference(attribute.G);
+                if (attribute.G is not null) ToInference(attribute.G, opset);
             }
         }
         for (int i = 0; i < statistics.Count; i++) graph.Node.Insert(i, statistics[i]);
         RemoveUnread(graph, trainingModes);
+    }
+
+    /// <summary>Below opset 7 an attribute says that a node is not training.</summary>
+    private static void MarkTest(NodeProto node, long opset)
+    {
+        if (opset >= IsTestUntil) return;
+        AttributeProto? flag = node.Attribute.FirstOrDefault(a => a.Name == "is_test");
+        if (flag is null) node.Attribute.Add(flag = new AttributeProto { Name = "is_test", Type = AttributeProto.Types.AttributeType.Int });
+        flag.I = 1;
     }
 
     /// <summary>The flag of a Dropout and the constant that fed it have no reader any more.</summary>
