@@ -46,7 +46,7 @@ public static class TrainingGraphBuilder
         IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model, literals) : [];
         ShapeInference known = InferShapes.Run(model);
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
-        AttachedLoss loss = AttachedLoss.To(model, known, options.Loss, literals);
+        AttachedLoss loss = AttachedLoss.To(model, known, options.Loss, literals, () => NamesIn(file, drawn));
         ParameterTable parameters =
             new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer, literals).Run();
         RefuseUntrainable(parameters);
@@ -54,12 +54,14 @@ public static class TrainingGraphBuilder
         GraphChecker.Check(model, "loss");
 
         ForwardGraph forward =
-            ForwardGraph.Of(model, loss.Value, options, [.. options.TrainingOutputs.Distinct().Select(n => FindOutput(modelOutputs, n))]);
+            ForwardGraph.Of(model, loss.Value, options,
+                [loss.Figures, .. loss.Weight is null ? Array.Empty<Value>() : [loss.Weight],
+                    .. options.TrainingOutputs.Distinct().Select(n => FindOutput(modelOutputs, n))]);
         string[] trained = [.. parameters.Trained.Select(p => p.Name)];
         Dictionary<string, TensorData> initial = WeightsToInputs.Run(forward.Model, trained);
         StartFrom(options.InitialParameters, initial);
         DifferentiatedGraph training = DifferentiatedGraph.Of(forward.Model, loss.Value.Name, parameters, options);
-        AccumulationGraph accumulation = AccumulationGraph.Of(training.Model, training.Gradients);
+        AccumulationGraph accumulation = AccumulationGraph.Of(training.Model, training.Gradients, training.Seed, loss.Weight?.Name);
         (OnnxModel evaluation, Dictionary<string, TensorData> statistics) = ToEvaluation(model, trained, forward.Statistics);
 
         ParameterSpec[] specs = [
@@ -67,7 +69,7 @@ public static class TrainingGraphBuilder
         var slots = new PlanSlots(trained.Concat(forward.Statistics.Select(s => s.Name)));
         OptimizerGraph optimizer = new OptimizerGraphBuilder(specs, options.Optimizer, forward.Statistics, slots).Build();
         AddUses(slots, trained, training, accumulation, evaluation, statistics, initial);
-        AddLoss(slots, loss.Value.Name, specs[0].Type, forward.DropoutKey?.Name);
+        AddLoss(slots, loss, accumulation, specs[0].Type, forward.DropoutKey?.Name);
         warnings.AddRange(ConstraintWarnings(parameters, options.Optimizer));
         return new TrainingPlan(slots.All, () => file)
         {
@@ -80,6 +82,9 @@ public static class TrainingGraphBuilder
             Optimizer = optimizer.Options,
             Type = optimizer.Type,
             LossOutput = loss.Value.Name,
+            LossTerms = loss.Terms,
+            LossIsSum = loss.IsSum,
+            LossTermsDivideDifferently = loss.IsMixed,
             BatchInputs = [.. modelInputs.Select(i => Describe(i, false)), .. loss.Labels.Select(l => Describe(l, true))],
             ModelOutputs = [.. modelOutputs.Select(o => o.Name)],
             Parameters = parameters,
@@ -122,10 +127,22 @@ public static class TrainingGraphBuilder
         });
     }
 
-    private static void AddLoss(PlanSlots slots, string loss, ElementType type, string? dropoutKey)
+    private static void AddLoss(
+        PlanSlots slots, AttachedLoss loss, AccumulationGraph accumulation, ElementType type, string? dropoutKey)
     {
-        slots.Add(new TensorSlot(loss, TensorRole.Loss, null, type, [])
-        { Uses = [new(PlanGraph.Training, null, loss), new(PlanGraph.Accumulation, null, loss)] });
+        TensorUse[] Written(string name) => [new(PlanGraph.Training, null, name), new(PlanGraph.Accumulation, null, name)];
+        slots.Add(new TensorSlot(loss.Value.Name, TensorRole.Loss, null, type, []) { Uses = Written(loss.Value.Name) });
+        slots.Add(new TensorSlot(loss.Figures.Name, TensorRole.LossFigures, null, type, [2 * loss.Terms.Count])
+        {
+            Uses = [.. Written(loss.Figures.Name), new(PlanGraph.Evaluation, null, loss.Figures.Name)],
+        });
+        if (loss.Weight is Value weight)
+        {
+            slots.Add(new TensorSlot(weight.Name, TensorRole.LossWeight, null, type, [2])
+            {
+                Uses = [new(PlanGraph.Training, null, weight.Name), accumulation.Weight!],
+            });
+        }
         if (dropoutKey is null) return;
         slots.Add(new TensorSlot(dropoutKey, TensorRole.DropoutKey, null, ElementType.Int32, [DropoutMasks.KeyLength])
         {
@@ -162,6 +179,10 @@ public static class TrainingGraphBuilder
 
     private static IEnumerable<string> Unreached(ParameterTable parameters) => parameters.All
         .Where(p => p.Reason == "no path to the loss").Select(p => $"Parameter '{p.Name}' has no path to the loss and is not trained.");
+
+    /// <summary>Names of the tensors of the file's main graph, before any pass.</summary>
+    private static HashSet<string> NamesIn(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn) =>
+        [.. GraphReader.Read(file, drawn).Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().Select(v => v.Name)];
 
     private static Value FindOutput(Value[] outputs, string name) => outputs.FirstOrDefault(o => o.Name == name)
         ?? throw new OptionException($"{nameof(TrainingOptions.TrainingOutputs)} names '{name}', which is no output of the model. "

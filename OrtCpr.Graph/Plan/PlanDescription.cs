@@ -17,6 +17,12 @@ internal sealed record PlanDescription
 
     public string LossOutput { get; init; } = "";
 
+    public IReadOnlyList<LossTerm> LossTerms { get; init; } = [];
+
+    public bool LossIsSum { get; init; }
+
+    public bool LossTermsDivideDifferently { get; init; }
+
     public IReadOnlyList<BatchInput> BatchInputs { get; init; } = [];
 
     public IReadOnlyList<string> ModelOutputs { get; init; } = [];
@@ -43,6 +49,9 @@ internal sealed record PlanDescription
     {
         FormatVersion = Version,
         LossOutput = plan.LossOutput,
+        LossTerms = plan.LossTerms,
+        LossIsSum = plan.LossIsSum,
+        LossTermsDivideDifferently = plan.LossTermsDivideDifferently,
         BatchInputs = plan.BatchInputs,
         ModelOutputs = plan.ModelOutputs,
         Parameters = plan.Parameters.All,
@@ -76,6 +85,9 @@ internal sealed record PlanDescription
             Optimizer = Optimizer,
             Type = Type,
             LossOutput = LossOutput,
+            LossTerms = LossTerms,
+            LossIsSum = LossIsSum,
+            LossTermsDivideDifferently = LossTermsDivideDifferently,
             DropoutSeed = DropoutSeed,
             Tied = Tied,
             BatchInputs = BatchInputs,

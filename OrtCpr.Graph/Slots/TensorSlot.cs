@@ -50,6 +50,12 @@ internal enum TensorRole
 
     /// <summary>Whether a training step overwrites the gradients instead of adding to them.</summary>
     ResetFlag,
+
+    /// <summary>The value of each term of the loss in the last training step, then what each divides by.</summary>
+    LossFigures,
+
+    /// <summary>What the loss of the first micro-batch divides by, and the sum of that over all micro-batches so far.</summary>
+    LossWeight,
 }
 
 /// <summary>A graph of a training job.</summary>

@@ -21,6 +21,7 @@ public sealed partial class TrainingDriver : IDisposable
     private BatchSessions? _evaluation;
     private BatchSessions? _prediction;
     private readonly string _loss = "";
+    private readonly string? _figures, _weight;
     private OrtIoBinding? _last;
     private Dictionary<string, string>? _evaluated;
     private bool _resetPending = true;
@@ -43,6 +44,8 @@ public sealed partial class TrainingDriver : IDisposable
                 if (plan.Find(TensorRole.PendingStatistic, name) is TensorSlot pending) Optimizer.Store.Write(pending.Key, value);
             }
             _loss = plan.Find(TensorRole.Loss)!.Key;
+            _figures = plan.Find(TensorRole.LossFigures)?.Key;
+            _weight = plan.Find(TensorRole.LossWeight)?.Key;
             _training = NewSessions(plan.Training, "training", PlanGraph.Training);
         }
         catch
@@ -89,7 +92,8 @@ public sealed partial class TrainingDriver : IDisposable
     }
 
     /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see
-    /// cref="LazyResetGrad"/> (and the first time), else add to them.</summary>
+    /// cref="LazyResetGrad"/> (and the first time), else add to them, weighted by what the loss divides by: A batches together give A times
+    /// the gradient that one batch of them all would give.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
     /// <param name="readLoss">Whether to read the loss and return it. On a device other than the CPU it saves a copy not
     /// to; ONNX Runtime waits for the device at the end of each run in either case. <see cref="Loss"/> has it later.
@@ -103,6 +107,7 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs);
+        LabelCheck.Run(batch, Plan.LossTerms);
         BatchSessions.Entry entry = (_resetPending ? _training : Accumulation()).For(batch);
         _last = entry.Binding!;
         foreach ((string name, OrtValue value) in batch.Tensors)
@@ -119,6 +124,22 @@ public sealed partial class TrainingDriver : IDisposable
 
     /// <summary>Loss of the last TrainStep; NaN before the first. Reading it waits for the device.</summary>
     public double Loss => AccumulatedSteps == 0 ? double.NaN : Optimizer.Store.Number(_loss);
+
+    /// <summary>The values of the loss's terms in the last TrainStep, then what each divides by; empty where the plan does not tell.</summary>
+    internal IReadOnlyList<double> LossFigures => _figures is null ? []
+        : [.. Enumerable.Range(0, 2 * Plan.LossTerms.Count).Select(i => Optimizer.Store.Number(_figures, i))];
+
+    /// <summary>What makes the mean of the accumulated gradients, each counted once, their mean weighted by what the loss divides
+    /// by.</summary>
+    private double AccumulationFactor
+    {
+        get
+        {
+            if (_weight is null || AccumulatedSteps < 2) return 1;
+            double sum = Optimizer.Store.Number(_weight, 1);
+            return sum == 0 ? 1 : AccumulatedSteps * Optimizer.Store.Number(_weight, 0) / sum;
+        }
+    }
 
     /// <summary>A copy of a model output in the last TrainStep; it must be one of <see cref="TrainingOptions.TrainingOutputs"/>.</summary>
     /// <exception cref="DriverException">It is not, or no TrainStep has run.</exception>
@@ -140,7 +161,8 @@ public sealed partial class TrainingDriver : IDisposable
 
     /// <summary>Loss and model outputs of one batch in evaluation form. Nothing changes.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
-    /// <param name="outputs">Names of model outputs to compute beside the loss; none by default.</param>
+    /// <param name="outputs">Names of model outputs, and of tensors that the loss takes, to compute beside the loss; none by
+    /// default.</param>
     /// <exception cref="DriverException">The batch does not fit, or an output does not exist.</exception>
     public Evaluation EvalStep(Batch batch, params IReadOnlyList<string> outputs)
     {
@@ -148,11 +170,15 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs);
-        RefuseUnknownOutputs(outputs);
+        LabelCheck.Run(batch, Plan.LossTerms);
+        RefuseUnknownOutputs(outputs, [.. Plan.ModelOutputs, .. Plan.LossTerms.Select(t => t.Output).OfType<string>()]);
         _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null);
-        string[] names = [Plan.LossOutput, .. outputs.Where(o => o != Plan.LossOutput).Distinct()];
+        string? figures = Plan.Find(TensorRole.LossFigures)?.UseIn(PlanGraph.Evaluation)?.Output;
+        string[] first = figures is null ? [Plan.LossOutput] : [Plan.LossOutput, figures];
+        string[] names = [.. first, .. outputs.Where(o => o != Plan.LossOutput).Distinct()];
         IDisposableReadOnlyCollection<OrtValue> results = RunFree(_evaluation, batch, names, "evaluation");
-        return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0]);
+        return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0],
+            figures is null ? [] : Device.ReadOnHost(results[1]).ToDoubles());
     }
 
     /// <summary>Model outputs of one batch in evaluation form, without labels. Nothing changes.</summary>
@@ -165,29 +191,37 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs, withLabels: false);
-        RefuseUnknownOutputs(outputs);
+        RefuseUnknownOutputs(outputs, Plan.ModelOutputs);
         _prediction ??= NewSessions(PredictionGraph.Of(Plan), "prediction", null);
         string[] names = outputs.Count == 0 ? [.. Plan.ModelOutputs] : [.. outputs.Distinct()];
         return new Prediction(names, RunFree(_prediction, batch, names, "prediction"));
     }
 
     /// <summary>One optimizer step from the gradients in the buffers; commits running statistics with it.</summary>
-    /// <param name="gradientScale">Multiplies the gradients: 1/A for the mean of A accumulated batches. Default 1: their sum.</param>
+    /// <param name="gradientScale">Multiplies the gradients: 1/A for A accumulated batches, which gives the step of one batch of them all,
+    /// of whatever sizes they are. Default 1: A times that, or the sum where the loss is a sum.</param>
     /// <returns>False when a gradient was not finite and the step was skipped; nothing has changed then.</returns>
     /// <exception cref="DriverException">No TrainStep has run yet.</exception>
     public bool OptimizerStep(double gradientScale = 1)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (AccumulatedSteps == 0) throw new DriverException("There are no gradients yet. Call TrainStep before OptimizerStep.");
-        return Optimizer.Step(gradientScale);
+        return Optimizer.Step(gradientScale * AccumulationFactor);
     }
 
     /// <summary>Makes the next TrainStep overwrite the gradients instead of adding to them.</summary>
     public void LazyResetGrad() => _resetPending = true;
 
-    /// <summary>A copy of a parameter's gradient, as accumulated so far.</summary>
+    /// <summary>A copy of a parameter's gradient, as accumulated so far: of A batches, A times that of one batch of them all.</summary>
     /// <exception cref="DriverException">There is no such parameter.</exception>
-    public TensorData GetGradient(string parameter) => Optimizer.GetGradient(parameter);
+    public TensorData GetGradient(string parameter)
+    {
+        TensorData gradient = Optimizer.GetGradient(parameter);
+        double factor = AccumulationFactor;
+        if (factor == 1) return gradient;
+        double[] scaled = [.. gradient.ToDoubles().Select(d => d * factor)];
+        return TensorData.From<double>(scaled, [.. gradient.Dimensions]).ConvertTo(gradient.Type);
+    }
 
     /// <summary>A copy of a parameter or running statistic.</summary>
     /// <exception cref="DriverException">There is no such tensor.</exception>
@@ -322,9 +356,9 @@ public sealed partial class TrainingDriver : IDisposable
             binding.BindOutputToDevice(output, Device.Host);
     }
 
-    private void RefuseUnknownOutputs(IReadOnlyList<string> outputs)
+    private void RefuseUnknownOutputs(IReadOnlyList<string> outputs, IReadOnlyList<string> known)
     {
-        string[] unknown = [.. outputs.Where(o => !Plan.ModelOutputs.Contains(o)).Select(o => $"'{o}'")];
+        string[] unknown = [.. outputs.Where(o => !known.Contains(o)).Select(o => $"'{o}'")];
         if (unknown.Length > 0)
         {
             throw new DriverException(

@@ -4,7 +4,8 @@ using OrtCpr.Graph;
 namespace OrtCpr.Logging;
 
 /// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints,
-/// validation_loss, validation_…</c>; empty where an entry has no such figure.</summary>
+/// validation_loss, validation_…</c>, with <c>loss.…</c> behind <c>loss</c> for each term of a sum of losses; empty where an entry has no
+/// such figure.</summary>
 /// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its
 /// columns are other ones.</param>
 /// <param name="every">Steps between two entries, at least 1.</param>
@@ -18,7 +19,9 @@ public sealed class CsvLog(string path, int every = 10) : MetricsLog(every)
     protected override void Begin(Trainer trainer, FitOptions options, long step)
     {
         ArgumentNullException.ThrowIfNull(options);
-        _columns = ["loss", "learning_rate", "active_constraints", "validation_loss",
+        ArgumentNullException.ThrowIfNull(trainer);
+        string[] terms = trainer.Driver.Plan.LossTerms is { Count: > 1 } several ? [.. several.Select(t => TermColumn(t.Name))] : [];
+        _columns = ["loss", .. terms, "learning_rate", "active_constraints", "validation_loss", .. terms.Select(t => $"validation_{t}"),
             .. options.Metrics.Select(m => $"validation_{m.Name}")];
         _file = LogFile.Open(path, string.Join(',', _columns.Prepend("seconds").Prepend("epoch").Prepend("step")), step, StepOf, message =>
             options.Warned?.Invoke(message));

@@ -6,8 +6,8 @@ namespace OrtCpr.Logging;
 /// <param name="Step">Steps so far.</param>
 /// <param name="Epoch">Epoch, from 0.</param>
 /// <param name="Seconds">Since the fit began.</param>
-/// <param name="Values">Figures by name: <c>loss</c>, <c>learning_rate</c> and <c>active_constraints</c> of a step;
-/// <c>validation_loss</c> and <c>validation_…</c> of an evaluation.</param>
+/// <param name="Values">Figures by name: <c>loss</c>, <c>loss.…</c> of each term of a sum of losses, <c>learning_rate</c> and
+/// <c>active_constraints</c> of a step; <c>validation_loss</c>, <c>validation_loss.…</c> and <c>validation_…</c> of an evaluation.</param>
 public sealed record LogEntry(long Step, long Epoch, double Seconds, IReadOnlyList<(string Name, double Value)> Values);
 
 /// <summary>Writes the figures of steps and evaluations somewhere. A log of a resumed run goes on after the step that was saved.</summary>
@@ -17,6 +17,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
     private readonly int _every = every >= 1 ? every
         : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 1.");
     private WeightedMean _loss;
+    private readonly Dictionary<string, WeightedMean> _terms = new(StringComparer.Ordinal);
     private StepReport? _last;
 
     /// <inheritdoc/>
@@ -25,6 +26,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(options);
         (_loss, _last) = (default, null);
+        _terms.Clear();
         Begin(trainer, options, step);
     }
 
@@ -33,7 +35,16 @@ public abstract class MetricsLog(int every) : TrainerCallback
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(report);
-        if (report.Applied) _loss.Add(report.Loss, 1);
+        if (report.Applied)
+        {
+            _loss.Add(report.Loss, 1);
+            foreach ((string name, double value) in report.LossTerms)
+            {
+                WeightedMean term = _terms.GetValueOrDefault(name);
+                term.Add(value, 1);
+                _terms[name] = term;
+            }
+        }
         _last = report;
         if (report.Step % _every == 0) WriteSteps(trainer, report);
     }
@@ -42,9 +53,11 @@ public abstract class MetricsLog(int every) : TrainerCallback
     private void WriteSteps(Trainer trainer, StepReport report)
     {
         OptimizerDriver optimizer = trainer.Driver.Optimizer;
-        List<(string, double)> values = [("loss", _loss.Value), ("learning_rate", report.LearningRate)];
+        List<(string, double)> values =
+            [("loss", _loss.Value), .. _terms.Select(t => (TermColumn(t.Key), t.Value.Value)), ("learning_rate", report.LearningRate)];
         if (optimizer.Plan.Constrained.Count > 0) values.Add(("active_constraints", optimizer.GetConstraints().Count(c => c.Lambda > 0)));
         (_loss, _last) = (default, null);
+        _terms.Clear();
         Write(new LogEntry(report.Step, report.Epoch, report.Elapsed.TotalSeconds, values));
         WriteConstraints(trainer, report.Step);
     }
@@ -54,7 +67,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
     {
         ArgumentNullException.ThrowIfNull(report);
         Write(new LogEntry(report.Step, report.Epoch, report.Elapsed.TotalSeconds,
-            [("validation_loss", report.Loss), .. report.Metrics.Select(m => ($"validation_{m.Key}", m.Value))]));
+            [("validation_loss", report.Loss), .. report.LossTerms.Select(t => ($"validation_{TermColumn(t.Key)}", t.Value)), .. report.Metrics.Select(m => ($"validation_{m.Key}", m.Value))]));
     }
 
     /// <inheritdoc/>
@@ -70,6 +83,9 @@ public abstract class MetricsLog(int every) : TrainerCallback
             End();
         }
     }
+
+    /// <summary>The name of a term's figure.</summary>
+    private protected static string TermColumn(string term) => $"loss.{term}";
 
     /// <summary>Opens what is written to.</summary>
     /// <param name="trainer">The trainer, with the driver that it steps.</param>

@@ -15,12 +15,12 @@ public sealed class Perplexity : Metric
     public override IReadOnlyList<string?> Outputs => [];
 
     /// <inheritdoc/>
-    public override MetricSum Start() => new WeightedSum(b => (b.Loss * b.Rows, b.Rows), Math.Exp);
+    public override MetricSum Start() => new WeightedSum(b => (b.Loss * b.LossWeight, b.LossWeight), Math.Exp);
 }
 
 /// <summary>Mean of the squared differences between a model output and a label of the same shape. Lower is better.</summary>
-/// <param name="output">Model output; null for the first.</param>
-/// <param name="label">Label to compare with; null for the only one.</param>
+/// <param name="output">Model output; null for the one that the loss takes.</param>
+/// <param name="label">Label to compare with; null for the one that goes with the output.</param>
 public sealed class MeanSquaredError(string? output = null, string? label = null) : Metric
 {
     /// <summary><c>mse</c>.</summary>
@@ -31,6 +31,12 @@ public sealed class MeanSquaredError(string? output = null, string? label = null
 
     /// <inheritdoc/>
     public override IReadOnlyList<string?> Outputs => [output];
+
+    internal override MetricKind Kind => MetricKind.Elements;
+
+    internal override string? Problem(MetricSource source) => source.Output(output)?.Shape is Graph.Ir.Shape found
+        && source.Label(label) is { Dimensions: IReadOnlyList<string> expected } given && found.Rank != expected.Count
+        ? $"output '{source.OutputName(output)}' has shape {found}, label {given} another rank; expected the same shape" : null;
 
     /// <inheritdoc/>
     public override MetricSum Start() => new WeightedSum(Measure);

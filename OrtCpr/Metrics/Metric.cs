@@ -11,8 +11,14 @@ public abstract class Metric
     /// <summary>Whether a higher value is a better one. Default true.</summary>
     public virtual bool HigherIsBetter => true;
 
-    /// <summary>Model outputs that it reads; null stands for the model's first. Default: that one.</summary>
+    /// <summary>Model outputs that it reads; null stands for the one that the loss takes. Default: that one.</summary>
     public virtual IReadOnlyList<string?> Outputs => [null];
+
+    /// <summary>What it compares: of a sum of losses it reads the first term of that kind.</summary>
+    internal virtual MetricKind Kind => MetricKind.Any;
+
+    /// <summary>What does not fit, as far as that is known before the first batch; null for nothing.</summary>
+    internal virtual string? Problem(MetricSource source) => null;
 
     /// <summary>Begins an evaluation.</summary>
     public abstract MetricSum Start();
@@ -21,7 +27,7 @@ public abstract class Metric
     /// <param name="name">Name in reports.</param>
     /// <param name="measure">Sum and weight of one batch.</param>
     /// <param name="higherIsBetter">Whether a higher value is a better one.</param>
-    /// <param name="outputs">Model outputs that it reads; null or nothing for the model's first.</param>
+    /// <param name="outputs">Model outputs that it reads; null or nothing for the one that the loss takes.</param>
     public static Metric Create(string name, Func<MetricBatch, (double Sum, double Weight)> measure, bool higherIsBetter = true,
         params IReadOnlyList<string?> outputs)
     {
@@ -74,10 +80,10 @@ public sealed class MetricBatch
 {
     private readonly Batch _batch;
     private readonly Evaluation _evaluation;
-    private readonly TrainingPlan _graphs;
+    private readonly MetricSource _source;
 
-    internal MetricBatch(TrainingPlan graphs, Batch batch, Evaluation evaluation) =>
-        (_graphs, _batch, _evaluation) = (graphs, batch, evaluation);
+    internal MetricBatch(MetricSource source, Batch batch, Evaluation evaluation) =>
+        (_source, _batch, _evaluation) = (source, batch, evaluation);
 
     /// <summary>Loss of the batch.</summary>
     public double Loss => _evaluation.Loss;
@@ -85,24 +91,30 @@ public sealed class MetricBatch
     /// <summary>First dimension of the batch: the number of examples, as a rule.</summary>
     public long Rows => _batch.Rows;
 
+    /// <summary>What the loss of the batch counts in a mean over batches: what it divides by, such as the labels that count; the number of
+    /// examples for sums.</summary>
+    public double LossWeight => _source.Plan.WeightOfBatch(_evaluation.LossFigures, Rows);
+
+    internal MetricSource Source => _source;
+
     /// <summary>A copy of a model output that the metric named.</summary>
-    /// <param name="name">The output; null for the model's first.</param>
+    /// <param name="name">The output; null for the one that the loss takes, of a sum of losses that of the first.</param>
     /// <exception cref="DriverException">The metric has not named it in <see cref="Metric.Outputs"/>.</exception>
-    public TensorData Output(string? name = null) => Devices.Device.ReadOnHost(_evaluation[name ?? _graphs.ModelOutputs[0]]);
+    public TensorData Output(string? name = null) => Devices.Device.ReadOnHost(_evaluation[_source.OutputName(name)]);
 
     /// <summary>A copy of a label or an input of the batch.</summary>
-    /// <param name="name">Its name; null for the only label of the loss.</param>
+    /// <param name="name">Its name; null for the label that goes with the output of the loss.</param>
     /// <exception cref="DriverException">There is no such entry, or not exactly one label.</exception>
     public TensorData Label(string? name = null)
     {
-        string[] labels = [.. _graphs.BatchInputs.Where(i => i.IsLabel).Select(i => i.Name)];
-        if (name is null && labels.Length != 1)
+        if (_source.LabelName(name) is not string label)
         {
+            string[] labels = [.. _source.Plan.BatchInputs.Where(i => i.IsLabel).Select(i => i.Name)];
             throw new DriverException(
                 $"The loss has {labels.Length} labels ({string.Join(", ", labels)}); name the one that the metric compares with.");
         }
-        return _batch.Tensors.TryGetValue(name ?? labels[0], out Microsoft.ML.OnnxRuntime.OrtValue? value)
+        return _batch.Tensors.TryGetValue(label, out Microsoft.ML.OnnxRuntime.OrtValue? value)
             ? Devices.Device.ReadOnHost(value)
-            : throw new DriverException($"The batch has no entry '{name}'; it has {string.Join(", ", _batch.Tensors.Keys)}.");
+            : throw new DriverException($"The batch has no entry '{label}'; it has {string.Join(", ", _batch.Tensors.Keys)}.");
     }
 }

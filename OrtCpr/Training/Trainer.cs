@@ -81,7 +81,8 @@ public sealed class Trainer
         CancellationToken cancellation = default) =>
             FitAsync(BatchSource.From(epochs), options, cancellation);
 
-    /// <summary>Mean loss and metrics over the first epoch of a source, each batch weighted by its first dimension.</summary>
+    /// <summary>Mean loss and metrics over the first epoch of a source, as one batch of them all would have it: each batch weighted
+    /// by what its loss divides by.</summary>
     /// <param name="source">The model's inputs and the labels.</param>
     /// <param name="metrics">Figures beside the loss.</param>
     /// <param name="cancellation">Ends it between two batches.</param>
@@ -93,7 +94,7 @@ public sealed class Trainer
         return Evaluate(source.Batches().ToAsyncEnumerable(), metrics, cancellation).GetAwaiter().GetResult();
     }
 
-    /// <summary>Mean loss over the first epoch of a source, each batch weighted by its first dimension; NaN when there
+    /// <summary>Mean loss over the first epoch of a source, as one batch of them all would have it; NaN when there
     /// is no batch.</summary>
     /// <exception cref="DriverException">A batch does not fit the model.</exception>
     public double Evaluate(BatchSource source, CancellationToken cancellation = default) => Evaluate(source, [], cancellation).Loss;
@@ -120,7 +121,7 @@ public sealed class Trainer
         return Task.Run(() => Evaluate(source.BatchesAsync(cancellation: cancellation), metrics ?? [], cancellation), cancellation);
     }
 
-    /// <summary>Mean loss over batches that come asynchronously, each weighted by its first dimension; NaN when there
+    /// <summary>Mean loss over batches that come asynchronously, as one batch of them all would have it; NaN when there
     /// is no batch.</summary>
     /// <exception cref="DriverException">A batch does not fit the model.</exception>
     public async Task<double> EvaluateAsync(IAsyncEnumerable<Batch> batches, CancellationToken cancellation = default) =>
