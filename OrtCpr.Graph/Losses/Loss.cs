@@ -1,5 +1,6 @@
 using System.Text;
 using OrtCpr.Graph.Ir;
+using static System.FormattableString;
 
 namespace OrtCpr.Graph.Losses;
 
@@ -60,6 +61,15 @@ public abstract record Loss
 
     private protected static IEnumerable<string> Empty(string name, string value) =>
         string.IsNullOrEmpty(value) ? [$"{name} is empty"] : [];
+
+    private protected static IEnumerable<string> NotFinite(string name, double value) =>
+        double.IsFinite(value) ? [] : [Invariant($"{name} is {value}; expected a finite number")];
+
+    private protected static IEnumerable<string> NotPositive(string name, double value) =>
+        value > 0 && double.IsFinite(value) ? [] : [Invariant($"{name} is {value}; expected a finite number above 0")];
+
+    private protected static IEnumerable<string> BelowZero(string name, double value) =>
+        value >= 0 && double.IsFinite(value) ? [] : [Invariant($"{name} is {value}; expected a finite number of at least 0")];
 }
 
 /// <summary>An output of the model is the loss itself: a floating scalar, or a tensor whose elements are summed or averaged.</summary>

@@ -1,6 +1,5 @@
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Operators;
-using static System.FormattableString;
 
 namespace OrtCpr.Graph.Losses;
 
@@ -21,8 +20,10 @@ public abstract record ElementLoss(Reduction Reduction = Reduction.Mean) : Loss
         GraphBuilder g = context.G;
         Term output = Taken(context, context.FindFloating(Output));
         Term target = context.Label(TargetName, output.Type, output.Shape!);
-        return LossValue.Of(g, Each(g, output, target), Reduction, target);
+        return Reduced(g, Each(g, output, target), target);
     }
+
+    private protected virtual LossValue Reduced(GraphBuilder g, Term each, Term target) => LossValue.Of(g, each, Reduction, target);
 
     /// <summary>The tensor that the loss takes in place of the output.</summary>
     private protected virtual Term Taken(LossContext context, Term output) => output;
@@ -63,8 +64,7 @@ public sealed record HuberLoss(double Delta = 1, Reduction Reduction = Reduction
     }
 
     internal override IEnumerable<string> Problems() =>
-        [.. base.Problems(), .. Delta > 0 && double.IsFinite(Delta) ? Array.Empty<string>()
-            : [Invariant($"{nameof(Delta)} is {Delta}; expected a finite number above 0")]];
+        [.. base.Problems(), .. NotPositive(nameof(Delta), Delta)];
 }
 
 /// <summary>Binary cross-entropy of probabilities from logits, in the form that neither overflows nor cancels (PyTorch
@@ -88,8 +88,7 @@ public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : E
     }
 
     internal override IEnumerable<string> Problems() =>
-        [.. base.Problems(), .. PositiveWeight > 0 && double.IsFinite(PositiveWeight) ? Array.Empty<string>()
-            : [Invariant($"{nameof(PositiveWeight)} is {PositiveWeight}; expected a finite number above 0")]];
+        [.. base.Problems(), .. NotPositive(nameof(PositiveWeight), PositiveWeight)];
 }
 
 /// <summary>Binary cross-entropy of probabilities (PyTorch <c>BCELoss</c>): −y·log p − (1 − y)·log(1 − p), each logarithm at least −100, with
