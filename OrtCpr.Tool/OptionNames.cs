@@ -93,7 +93,8 @@ internal static partial class OptionNames
     [GeneratedRegex("""
         '[^'\n]*'|"[^"\n]*"
         |(?<!\w)(?<kind>CrossEntropyLoss|NllLoss|BceLoss|BceWithLogitsLoss|OutputLoss)(?:\ \(\w+\))?(?!\w)
-        |(?<![\w.])(?<type>(?:FitOptions\.)?(?:\w+Options|Loss|ClassLoss|GradientRules|ConstrainNorm|UpdateRule|Bound|FitOptions\.Checkpoint))
+        |(?<![\w.])(?<type>(?:FitOptions\.)?(?:\w+Options|Loss|ClassLoss|GradientRules|ConstrainNorm|UpdateRule|Bound
+            |FitOptions\.Checkpoint))
             \.(?<member>[A-Z]\w*)(?:\(\))?
         |(?<![\w.])(?<member>LabelName|TargetName|ClassAxis|ClassWeights|IgnoreIndex|LabelSmoothing|TrainOnly|TieEqual|GradientAccumulation
             |MaxSteps|EvaluateEverySteps|EverySteps|BatchSize|DropLast|MaxGradientNorm|KappaInitParam|KappaInitMethod|KappaUpdate

@@ -20,6 +20,9 @@ internal enum Activation
 /// <param name="Views">The nodes between it and the output, the last one first.</param>
 internal sealed record OutputActivation(string Kind, Value Input, Value Result, int Axis, IReadOnlyList<Node> Views)
 {
+    /// <summary>Writes the tensor in front where the graph does not have it as one.</summary>
+    public Func<GraphBuilder, Value>? Logits { get; init; }
+
     public bool IsSoftmax => Kind.EndsWith("Softmax", StringComparison.Ordinal);
 
     public Activation Gives => Kind.StartsWith("Log", StringComparison.Ordinal) ? Activation.Logarithms : Activation.Probabilities;
@@ -35,7 +38,7 @@ internal sealed record OutputActivation(string Kind, Value Input, Value Result, 
     /// <summary>The tensor in front, in the form of the output.</summary>
     public Term InForm(GraphBuilder g)
     {
-        Value value = Input;
+        Value value = Logits?.Invoke(g) ?? Input;
         foreach (Node view in Views.Reverse())
         {
             Term copy = g.Op(view.QualifiedType, [value, .. view.Inputs.Skip(1)], [.. view.Attributes.Select(a => (a.Key, a.Value))]);
@@ -65,6 +68,7 @@ internal static class Activations
                 long axis = node.Int("axis", -1);
                 return new((logarithm ? "Log" : "") + node.OpType, node.Inputs[0]!, value, (int)(axis < 0 ? axis + rank : axis), views);
             }
+            if (!logarithm && TwoClasses(node, value) is OutputActivation pair) return pair with { Views = views };
             if (Written(node) is (string kind, Value input, int along) && !logarithm)
                 return new(kind, input, value, along, views);
             if (node.OpType == "Log" && !logarithm) logarithm = true;
@@ -80,11 +84,7 @@ internal static class Activations
         if (node.Is("Reciprocal") && OnePlusExp(node.Inputs[0]!) is Value negated) return ("Sigmoid", negated, 0);
         if (!node.Is("Div")) return null;
         Value above = node.Inputs[0]!, below = node.Inputs[1]!;
-        if (above.Data is { ElementCount: 1 } one && one.Type.IsFloating() && one.ToDoubles()[0] == 1
-            && OnePlusExp(below) is Value input)
-        {
-            return ("Sigmoid", input, 0);
-        }
+        if (IsOne(above) && OnePlusExp(below) is Value input) return ("Sigmoid", input, 0);
         if (above.Producer is not Node exp || !exp.Is("Exp") || below.Producer is not Node sum || !sum.Is("ReduceSum")
             || sum.Inputs[0] != above || sum.Int("keepdims", 1) == 0 || above.Shape is not Shape shape
             || (sum.In(1)?.ConstantIntegers ?? sum.Ints("axes")) is not [long axis])
@@ -94,12 +94,29 @@ internal static class Activations
         return ("Softmax", exp.Inputs[0]!, shape.Axis(axis));
     }
 
+    /// <summary>[1 − p, p] of p = Sigmoid(z), as scikit-learn's classifiers of two classes end: the Softmax of [0, z].</summary>
+    private static OutputActivation? TwoClasses(Node node, Value result)
+    {
+        if (!node.Is("Concat") || node.Inputs is not [{ Producer: Node sub }, Value positive] || !sub.Is("Sub") || sub.Inputs[1] != positive
+            || !IsOne(sub.Inputs[0]!) || positive.Producer is not Node sigmoid || !sigmoid.Is("Sigmoid") || result.Shape is not Shape shape)
+        {
+            return null;
+        }
+        Value z = sigmoid.Inputs[0]!;
+        int axis = shape.Axis(node.Int("axis", 0));
+        return z.Shape is not Shape own || own.Rank != shape.Rank || own[axis].Known != 1 ? null
+            : new("two-class Softmax", z, result, axis, [])
+            { Logits = g => GraphBuilder.Like(g.Concat(axis, g.Filled(0, z), z), result) };
+    }
+
+    private static bool IsOne(Value value) => value.Data is { ElementCount: 1 } one && one.Type.IsFloating() && one.ToDoubles()[0] == 1;
+
     /// <summary>x of 1 + exp(−x).</summary>
     private static Value? OnePlusExp(Value value)
     {
         if (value.Producer is not Node add || !add.Is("Add")) return null;
         Value? exp = add.Inputs.FirstOrDefault(i => i?.Producer?.Is("Exp") == true);
-        Value? one = add.Inputs.FirstOrDefault(i => i?.Data is { ElementCount: 1 } d && d.Type.IsFloating() && d.ToDoubles()[0] == 1);
+        Value? one = add.Inputs.FirstOrDefault(i => i is not null && IsOne(i));
         return one is not null && exp?.Producer!.Inputs[0]?.Producer is Node neg && neg.Is("Neg") ? neg.Inputs[0] : null;
     }
 

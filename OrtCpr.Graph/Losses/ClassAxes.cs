@@ -54,8 +54,9 @@ internal static class ClassAxes
         if (Only(second.Known is not null, final.Known is not null) is int byNumber) return byNumber;
         if (second.Known is not null && !sameSize) return 1;
         throw new OptionException(
-            $"{loss.Kind} takes output '{scores.Name}' of shape {shape}, in which axis 1 and axis {last} may both have the classes. Say which "
-            + $"one does by {nameof(ClassLoss.ClassAxis)}: 1 for scores [batch, classes, …] as in PyTorch, -1 for [batch, …, classes].");
+            $"{loss.Kind} takes output '{scores.Name}' of shape {shape}, in which axis 1 and axis {last} may both have the classes. Say "
+            + $"which one does by {nameof(ClassLoss.ClassAxis)}: 1 for scores [batch, classes, …] as in PyTorch, -1 for "
+            + "[batch, …, classes].");
     }
 
     /// <summary>Whether labels have the sizes of scores without an axis, as far as is known.</summary>
@@ -102,7 +103,8 @@ internal static class ClassAxes
                 return Enumerable.Range(0, node.Inputs.Count).Select(Next).FirstOrDefault(a => a is not null)
                     ?? node.Inputs.OfType<Value>().Select(i => AlongOne(i, shape)).FirstOrDefault(a => a is not null);
             default:
-                return OperatorTraits.Has(op, Trait.Unary | Trait.KeepsShape) || op is "Dropout" or "Clip" or "Slice" or "Pad" ? Next(0) : null;
+                return OperatorTraits.Has(op, Trait.Unary | Trait.KeepsShape) || op is "Dropout" or "Clip" or "Slice" or "Pad"
+                    ? Next(0) : null;
         }
     }
 

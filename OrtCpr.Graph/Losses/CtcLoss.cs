@@ -1,5 +1,4 @@
 using OrtCpr.Graph.Ir;
-using OrtCpr.Graph.Operators;
 using static System.FormattableString;
 
 namespace OrtCpr.Graph.Losses;

@@ -1,6 +1,5 @@
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Operators;
-using static System.FormattableString;
 
 namespace OrtCpr.Graph.Losses;
 
@@ -35,7 +34,8 @@ public sealed record KlDivergenceLoss(Reduction Reduction = Reduction.Mean) : El
     }
 
     internal override IEnumerable<string> Problems() => [.. base.Problems(),
-        .. BatchMean && Reduction == Reduction.Sum ? [$"{nameof(BatchMean)} is on, but {nameof(Reduction)} is a sum"] : Array.Empty<string>()];
+        .. BatchMean && Reduction == Reduction.Sum ? [$"{nameof(BatchMean)} is on, but {nameof(Reduction)} is a sum"]
+            : Array.Empty<string>()];
 }
 
 /// <summary>Negative log-likelihood of targets under a normal distribution with a mean and a variance: ½·(log v + (x − y)²/v), v being the
@@ -92,7 +92,8 @@ public sealed record DiceLoss(Reduction Reduction = Reduction.Mean) : ElementLos
     {
         Term output = context.FindFloating(Output);
         return output.Shape!.Rank >= 2 ? base.Attach(context) : throw new OptionException(
-            $"{Kind} takes output '{output.Name}' of shape {output.Shape}; expected rank 2 or more ([batch, places], [batch, classes, …]).");
+            $"{Kind} takes output '{output.Name}' of shape {output.Shape}; expected rank 2 or more ([batch, places] or "
+            + "[batch, classes, …]).");
     }
 
     private protected override Term Taken(LossContext context, Term output) =>

@@ -69,8 +69,8 @@ public sealed class LossContext
         if (_tensors.TryGetValue(name, out Value? tensor)) return tensor;
         string near = NearNames.Text(name, _tensors.Keys);
         throw new OptionException(_namesInFile().Contains(name)
-            ? $"The loss takes '{name}', a tensor of the file that is gone when the loss is attached: a constant that was folded, or a part "
-                + $"of an operator that was written in another form. Name a tensor in front of it or behind it.{near} "
+            ? $"The loss takes '{name}', a tensor of the file that is gone when the loss is attached: a constant that was folded, or a "
+                + $"part of an operator that was written in another form. Name a tensor in front of it or behind it.{near} "
                 + $"Outputs of the model: {Names(_outputs)}."
             : $"The loss takes output '{name}', which the model does not have. Its outputs: {Names(_outputs)}. "
                 + $"Any other tensor of its main graph may be named too.{near}");

@@ -70,7 +70,8 @@ public sealed record HuberLoss(double Delta = 1, Reduction Reduction = Reduction
 /// <summary>Binary cross-entropy of probabilities from logits, in the form that neither overflows nor cancels (PyTorch
 /// <c>BCEWithLogitsLoss</c>).</summary>
 /// <remarks>Where the output is a Sigmoid of the model, the loss takes the tensor in front of it, with a warning; a loss of the
-/// probabilities is <see cref="BceLoss"/>. (1 − y)·x + (1 + (w − 1)·y)·(log(1 + exp(−|x|)) + max(−x, 0)), w being <see cref="PositiveWeight"/>.</remarks>
+/// probabilities is <see cref="BceLoss"/>.
+/// (1 − y)·x + (1 + (w − 1)·y)·(log(1 + exp(−|x|)) + max(−x, 0)), w being <see cref="PositiveWeight"/>.</remarks>
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
 public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
 {
@@ -91,8 +92,8 @@ public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : E
         [.. base.Problems(), .. NotPositive(nameof(PositiveWeight), PositiveWeight)];
 }
 
-/// <summary>Binary cross-entropy of probabilities (PyTorch <c>BCELoss</c>): −y·log p − (1 − y)·log(1 − p), each logarithm at least −100, with
-/// gradient 0 below.</summary>
+/// <summary>Binary cross-entropy of probabilities (PyTorch <c>BCELoss</c>): −y·log p − (1 − y)·log(1 − p), each logarithm at least −100,
+/// with gradient 0 below.</summary>
 /// <remarks>From logits <see cref="BceWithLogitsLoss"/> is more exact.</remarks>
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
 public sealed record BceLoss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)

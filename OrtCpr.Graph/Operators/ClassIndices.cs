@@ -7,8 +7,8 @@ internal static class ClassIndices
 {
     private const double LowestLogarithm = -100;
 
-    /// <summary>Labels, with a class that there is not in the place of negative ones: gathering stops there as it does for labels beyond the
-    /// last class.</summary>
+    /// <summary>Labels, with a class that there is not in the place of negative ones: gathering stops there as it does for labels beyond
+    /// the last class.</summary>
     /// <param name="g">Where it is written.</param>
     /// <param name="scores">[N, C].</param>
     /// <param name="labels">[N].</param>

@@ -37,7 +37,7 @@ public sealed class ActivationTests
             Math.Log(X.Skip(r * 3).Take(3).Sum(v => Math.Exp(v))) - X[(r * 3) + (int)Labels[r]])];
         foreach ((string name, Func<GraphBuilder, Value, Value> end) in Softmaxes)
         {
-            using TrainingDriver driver = Driver(Ending(end), new CrossEntropyLoss());
+            using TrainingDriver driver = Created(Ending(end), new CrossEntropyLoss());
             using Batch batch = new Batch().Add("x", X, 2, 3).Add("labels", Labels, 2);
             Assert.AreEqual(rows.Average(), driver.TrainStep(batch), 1e-6, name);
             string warning = driver.Plan.Warnings.Single();
@@ -51,10 +51,25 @@ public sealed class ActivationTests
                 Assert.AreEqual(expected, gradient[c], 1e-6);
             }
         }
-        using TrainingDriver named = Driver(Ending((g, z) => g.Softmax(z, 1)), new CrossEntropyLoss { Output = "y" });
+        using TrainingDriver named = Created(Ending((g, z) => g.Softmax(z, 1)), new CrossEntropyLoss { Output = "y" });
         StringAssert.Contains(named.Plan.Warnings.Single(), "is the Softmax of 'z'");
-        using TrainingDriver front = Driver(Ending((g, z) => g.Softmax(z, 1)), new CrossEntropyLoss { Output = "z" });
+        using TrainingDriver front = Created(Ending((g, z) => g.Softmax(z, 1)), new CrossEntropyLoss { Output = "z" });
         Assert.IsEmpty(front.Plan.Warnings);
+    }
+
+    // [1 − p, p] is the Softmax of [0, z].
+    [TestMethod]
+    public void CrossEntropy_OfTwoClassesFromOneSigmoid()
+    {
+        byte[] model = Of(new Shape(Symbol("N"), 1), (g, z) =>
+        {
+            Term p = g.Sigmoid(z);
+            return [("y", g.Concat(1, 1 - p, p))];
+        }, 1);
+        using TrainingDriver driver = Created(model, new CrossEntropyLoss());
+        using Batch batch = new Batch().Add("x", [2f, -1], 2, 1).Add("labels", [1L, 0], 2);
+        Assert.AreEqual((Math.Log(1 + Math.Exp(-2)) + Math.Log(1 + Math.Exp(-1))) / 2, driver.TrainStep(batch), 1e-6);
+        Assert.IsTrue(driver.Plan.Warnings.Any(w => w.Contains("two-class Softmax of 'z'", StringComparison.Ordinal)));
     }
 
     // The same loss, asked for on the probabilities or their logarithms.
@@ -65,13 +80,13 @@ public sealed class ActivationTests
             Math.Log(X.Skip(r * 3).Take(3).Sum(v => Math.Exp(v))) - X[(r * 3) + (int)Labels[r]]);
         foreach ((string name, Func<GraphBuilder, Value, Value> end) in Softmaxes)
         {
-            using TrainingDriver driver = Driver(Ending(end), new NllLoss());
+            using TrainingDriver driver = Created(Ending(end), new NllLoss());
             using Batch batch = new Batch().Add("x", X, 2, 3).Add("labels", Labels, 2);
             Assert.AreEqual(expected, driver.TrainStep(batch), 1e-6, name);
             Assert.IsEmpty(driver.Plan.Warnings);
         }
         // PyTorch's own sense: minus the score of the label.
-        using TrainingDriver plain = Driver(Ending((g, z) => g.Identity(z)), new NllLoss());
+        using TrainingDriver plain = Created(Ending((g, z) => g.Identity(z)), new NllLoss());
         using Batch scores = new Batch().Add("x", X, 2, 3).Add("labels", Labels, 2);
         Assert.AreEqual(-(0.5 + 2) / 2, plain.TrainStep(scores), 1e-6);
         CollectionAssert.AreEqual(new[] { -0.5, 0, -0.5 }, plain.GetGradient("b").ToDoubles());
@@ -92,10 +107,11 @@ public sealed class ActivationTests
         {
             foreach (Loss loss in new Loss[] { new BceWithLogitsLoss(), new BceLoss() })
             {
-                using TrainingDriver driver = Driver(Ending(end), loss);
+                using TrainingDriver driver = Created(Ending(end), loss);
                 using Batch batch = new Batch().Add("x", X, 2, 3).Add("target", targets, 2, 3);
                 Assert.AreEqual(expected, driver.TrainStep(batch), 1e-6);
-                Assert.AreEqual(loss is BceLoss ? 0 : 1, driver.Plan.Warnings.Count(w => w.Contains("in place of 'y'", StringComparison.Ordinal)));
+                Assert.AreEqual(loss is BceLoss ? 0 : 1,
+                    driver.Plan.Warnings.Count(w => w.Contains("in place of 'y'", StringComparison.Ordinal)));
             }
         }
     }
@@ -104,16 +120,16 @@ public sealed class ActivationTests
     public void LossesThatDoNotBelongToTheActivation()
     {
         string Refusal(Func<GraphBuilder, Value, Value> end, Loss loss) =>
-            Assert.ThrowsExactly<OptionException>(() => Driver(Ending(end), loss)).Message;
+            Assert.ThrowsExactly<OptionException>(() => Created(Ending(end), loss)).Message;
         StringAssert.Contains(Refusal((g, z) => g.Softmax(z, 1), new BceWithLogitsLoss()), "take CrossEntropyLoss (cross_entropy)");
-        using TrainingDriver sigmoid = Driver(Ending((g, z) => g.Sigmoid(z)), new CrossEntropyLoss());
+        using TrainingDriver sigmoid = Created(Ending((g, z) => g.Sigmoid(z)), new CrossEntropyLoss());
         StringAssert.Contains(sigmoid.Plan.Warnings.Single(), "bce_with_logits");
         byte[] one = Of(new Shape(Symbol("N"), 1), (g, z) => [("y", g.Sigmoid(z))], 1);
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Driver(one, new CrossEntropyLoss())).Message, "has one class");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Created(one, new CrossEntropyLoss())).Message, "has one class");
         // A Softmax over the batch is none over the classes.
-        using TrainingDriver other = Driver(Ending((g, z) => g.Softmax(z, 0)), new CrossEntropyLoss());
+        using TrainingDriver other = Created(Ending((g, z) => g.Softmax(z, 0)), new CrossEntropyLoss());
         StringAssert.Contains(other.Plan.Warnings.Single(), "not along axis 1");
-        using TrainingDriver mse = Driver(Ending((g, z) => g.Softmax(z, 1)), new MseLoss());
+        using TrainingDriver mse = Created(Ending((g, z) => g.Softmax(z, 1)), new MseLoss());
         Assert.IsEmpty(mse.Plan.Warnings);
     }
 }

@@ -1,3 +1,4 @@
+using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Losses;
 
@@ -22,7 +23,7 @@ public sealed class IgnoredLabelTests
     [DataRow(false)]
     public void EvaluatedLoss_DoesNotDependOnTheSizeOfTheBatch(bool kernels)
     {
-        using TrainingDriver driver = LossModels.Driver(LossModels.Biased(), new CrossEntropyLoss(), kernels);
+        using TrainingDriver driver = LossModels.Created(LossModels.Biased(), new CrossEntropyLoss(), kernels);
         double expected = (Math.Log(Math.Exp(5) + 2) - 5 + (2 * Math.Log(3))) / 3;
         Assert.AreEqual(0.73687, expected, 5e-6);
         foreach (int size in new[] { 4, 2, 1 }) Assert.AreEqual(expected, new Trainer(driver).Evaluate(Batches(size)), 1e-6, $"{size}");
@@ -37,8 +38,8 @@ public sealed class IgnoredLabelTests
     [TestMethod]
     public void EvaluatedSums_AreAdded_AndClassWeightsWeigh()
     {
-        using TrainingDriver sum = LossModels.Driver(LossModels.Biased(), new CrossEntropyLoss { Reduction = Reduction.Sum });
-        using TrainingDriver weighted = LossModels.Driver(LossModels.Biased(), new CrossEntropyLoss { ClassWeights = [1, 2, 4] });
+        using TrainingDriver sum = LossModels.Created(LossModels.Biased(), new CrossEntropyLoss { Reduction = Reduction.Sum });
+        using TrainingDriver weighted = LossModels.Created(LossModels.Biased(), new CrossEntropyLoss { ClassWeights = [1, 2, 4] });
         double first = Math.Log(Math.Exp(5) + 2) - 5, other = Math.Log(3);
         foreach (int size in new[] { 4, 2, 1 })
         {
@@ -62,7 +63,7 @@ public sealed class IgnoredLabelTests
             "sum" => new CrossEntropyLoss { Reduction = Reduction.Sum },
             _ => new CrossEntropyLoss(),
         };
-        using TrainingDriver whole = LossModels.Driver(LossModels.Biased(), loss), parts = LossModels.Driver(LossModels.Biased(), loss);
+        using TrainingDriver whole = LossModels.Created(LossModels.Biased(), loss), parts = LossModels.Created(LossModels.Biased(), loss);
         using Batch all = Rows(0, 4), one = Rows(0, 1), rest = Rows(1, 3);
         whole.TrainStep(all);
         double[] expected = whole.GetGradient("b").ToDoubles();
@@ -74,7 +75,7 @@ public sealed class IgnoredLabelTests
         parts.OptimizerStep(scale);
         AreNear(whole.GetParameter("b").ToDoubles(), parts.GetParameter("b").ToDoubles());
 
-        using TrainingDriver fitted = LossModels.Driver(LossModels.Biased(), loss);
+        using TrainingDriver fitted = LossModels.Created(LossModels.Biased(), loss);
         var steps = new List<double>();
         var progress = new Reports(r => steps.Add(r.Loss));
         new Trainer(fitted).Fit([Rows(0, 1), Rows(1, 3)], new FitOptions { GradientAccumulation = 2, Progress = progress });
@@ -86,8 +87,8 @@ public sealed class IgnoredLabelTests
     [TestMethod]
     public void Accumulation_WithBatchesInWhichNothingCounts()
     {
-        using TrainingDriver whole = LossModels.Driver(LossModels.Biased(), new CrossEntropyLoss());
-        using TrainingDriver parts = LossModels.Driver(LossModels.Biased(), new CrossEntropyLoss());
+        using TrainingDriver whole = LossModels.Created(LossModels.Biased(), new CrossEntropyLoss());
+        using TrainingDriver parts = LossModels.Created(LossModels.Biased(), new CrossEntropyLoss());
         long[] labels = [-100, 2, 1, -100];
         using Batch all = Rows(0, 4, labels: labels);
         whole.TrainStep(all);
@@ -102,8 +103,8 @@ public sealed class IgnoredLabelTests
     [TestMethod]
     public void Accumulation_OfUnequalElements_IsOneBatch()
     {
-        using TrainingDriver whole = LossModels.Driver(LossModels.Biased(), new MseLoss()),
-            parts = LossModels.Driver(LossModels.Biased(), new MseLoss());
+        using TrainingDriver whole = LossModels.Created(LossModels.Biased(), new MseLoss()),
+            parts = LossModels.Created(LossModels.Biased(), new MseLoss());
         Batch Part(int first, int count) => new Batch().Add("x", X.AsSpan(first * 3, count * 3).ToArray(), count, 3)
             .Add("target", Enumerable.Range(first * 3, count * 3).Select(i => (float)i).ToArray(), count, 3);
         using Batch all = Part(0, 4), one = Part(0, 1), rest = Part(1, 3);
@@ -134,7 +135,7 @@ public sealed class IgnoredLabelTests
             foreach (float bad in new[] { float.NegativeInfinity, float.NaN, float.PositiveInfinity })
             {
                 float[] x = [0.3f, -0.2f, 0.1f, 0, 0.5f, 1, bad, 0, bad];
-                using TrainingDriver driver = LossModels.Driver(LossModels.Biased(3, type), loss, kernels);
+                using TrainingDriver driver = LossModels.Created(LossModels.Biased(3, type), loss, kernels);
                 using Batch clean = new Batch().Add("x", TensorData.From<float>(x[..6], 2, 3).ConvertTo(type)).Add("labels", [0L, 2], 2);
                 using Batch with = new Batch().Add("x", TensorData.From<float>(x, 3, 3).ConvertTo(type)).Add("labels", [0L, 2, -100], 3);
                 double expected = driver.TrainStep(clean);
@@ -156,7 +157,7 @@ public sealed class IgnoredLabelTests
     [TestMethod]
     public void WeightedMean_OfZeroLogits()
     {
-        using TrainingDriver driver = LossModels.Driver(LossModels.Biased(), new CrossEntropyLoss { ClassWeights = [1, 2, 4] });
+        using TrainingDriver driver = LossModels.Created(LossModels.Biased(), new CrossEntropyLoss { ClassWeights = [1, 2, 4] });
         using Batch batch = new Batch().Add("x", new float[9], 3, 3).Add("labels", [0L, 2, -100], 3);
         Assert.AreEqual(1.0986, driver.TrainStep(batch), 1e-4);
     }
@@ -176,7 +177,7 @@ public sealed class IgnoredLabelTests
         {
             foreach (ElementType type in new[] { ElementType.Float, ElementType.Double })
             {
-                using TrainingDriver driver = LossModels.Driver(LossModels.Biased(3, type), loss, kernels);
+                using TrainingDriver driver = LossModels.Created(LossModels.Biased(3, type), loss, kernels);
                 using Batch batch = new Batch().Add("x", LossModels.Zeros(type, 2, 3)).Add("labels", [0L, label], 2);
                 string message = Assert.ThrowsExactly<DriverException>(() => driver.TrainStep(batch)).Message;
                 StringAssert.Contains(message, $"found {label} at position 1");
@@ -184,14 +185,13 @@ public sealed class IgnoredLabelTests
                 Assert.ThrowsExactly<DriverException>(() => driver.EvalStep(batch));
                 foreach (byte[] graph in new[] { driver.Plan.TrainingToBytes(), driver.Plan.EvaluationToBytes() })
                 {
-                    using var quiet =
-                        new Microsoft.ML.OnnxRuntime.SessionOptions { LogSeverityLevel = Microsoft.ML.OnnxRuntime.OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
-                    using var session = new Microsoft.ML.OnnxRuntime.InferenceSession(graph, quiet);
+                    using var quiet = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
+                    using var session = new InferenceSession(graph, quiet);
                     var inputs = batch.Tensors.ToDictionary(t => t.Key, t => t.Value);
-                    using var options = new Microsoft.ML.OnnxRuntime.RunOptions();
+                    using var options = new RunOptions();
                     using Batch bias = new Batch().Add("b", LossModels.Zeros(type, 3));
                     inputs["b"] = bias.Tensors["b"];
-                    Assert.Throws<Microsoft.ML.OnnxRuntime.OnnxRuntimeException>(() =>
+                    Assert.Throws<OnnxRuntimeException>(() =>
                         session.Run(options, inputs, session.OutputNames));
                 }
             }

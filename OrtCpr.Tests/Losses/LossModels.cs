@@ -35,7 +35,7 @@ internal static class LossModels
     public static TensorData Zeros(ElementType type, params long[] dims) =>
         TensorData.From<float>(new float[dims.Aggregate(1L, (n, d) => n * d)], dims).ConvertTo(type);
 
-    public static TrainingDriver Driver(byte[] model, OrtCpr.Graph.Losses.Loss loss, bool kernels = true) => new(
+    public static TrainingDriver Created(byte[] model, OrtCpr.Graph.Losses.Loss loss, bool kernels = true) => new(
         TrainingGraphBuilder.Build(model, new TrainingOptions
         {
             Loss = loss,

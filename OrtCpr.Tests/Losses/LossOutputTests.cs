@@ -29,7 +29,7 @@ public sealed class LossOutputTests
     [TestMethod]
     public void AnyTensorOfTheGraph_MayBeTheOutput()
     {
-        using TrainingDriver driver = Driver(Of(new Shape(Symbol("N"), 3),
+        using TrainingDriver driver = Created(Of(new Shape(Symbol("N"), 3),
             (g, z) => [("y", g.ReduceMean(g.Op("Relu", [z]), true, 1))], 3), new MseLoss { Output = "z" });
         using Batch batch = new Batch().Add("x", [1f, 2, 3], 1, 3).Add("target", [0f, 0, 0], 1, 3);
         Assert.AreEqual(14 / 3.0, driver.TrainStep(batch), 1e-6);
@@ -47,9 +47,12 @@ public sealed class LossOutputTests
     public void UnknownNames_AreRefused_WithNamesLikeThem()
     {
         string message = Assert.ThrowsExactly<OptionException>(() =>
-            Driver(TwoOutputs(), new CrossEntropyLoss { Output = "logit" })).Message;
-        foreach (string part in new[] { "output 'logit', which the model does not have", "Its outputs: 'aux' Float", "Names like it: 'logits'" })
+            Created(TwoOutputs(), new CrossEntropyLoss { Output = "logit" })).Message;
+        foreach (string part in new[]
+            { "output 'logit', which the model does not have", "Its outputs: 'aux' Float", "Names like it: 'logits'" })
+        {
             StringAssert.Contains(message, part);
+        }
         byte[] folded = Make((g, graph) =>
         {
             Value x = graph.AddInput("x", ElementType.Float, new Shape(Symbol("N"), 3));
@@ -57,18 +60,19 @@ public sealed class LossOutputTests
             Term shape = g.Named(g.Op("Shape", [b]), "size");
             return [("y", g.Add(x, b) * g.Cast(g.Named(g.Mul(shape, g.Ints(1)), "gone"), ElementType.Float))];
         });
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Driver(folded, new MseLoss { Output = "gone" })).Message, "gone");
+        StringAssert.Contains(
+            Assert.ThrowsExactly<OptionException>(() => Created(folded, new MseLoss { Output = "gone" })).Message, "gone");
     }
 
     [TestMethod]
     public void Metrics_ReadTheOutputOfTheLoss()
     {
-        using TrainingDriver driver = Driver(TwoOutputs(), new CrossEntropyLoss { Output = "logits" });
+        using TrainingDriver driver = Created(TwoOutputs(), new CrossEntropyLoss { Output = "logits" });
         Batch Make() => new Batch().Add("x", [1f, 0, 0, 0, 1, 0, 0, 0, 1], 3, 3).Add("labels", [0L, 1, 2], 3);
         Assert.AreEqual(1, new Trainer(driver).Evaluate([Make()], [new Accuracy()])["accuracy"]);
         Assert.AreEqual(0, new Trainer(driver).Evaluate([Make()], [new Accuracy(output: "aux")])["accuracy"]);
         // An integer output in front is nobody's business.
-        using TrainingDriver integers = Driver(TwoOutputs(ElementType.Int64), new CrossEntropyLoss { Output = "logits" });
+        using TrainingDriver integers = Created(TwoOutputs(ElementType.Int64), new CrossEntropyLoss { Output = "logits" });
         Assert.AreEqual(1, new Trainer(integers).Evaluate([Make()], [new Accuracy()])["accuracy"]);
         // What does not fit is refused before the first step.
         string message = Assert.ThrowsExactly<OptionException>(() => new Trainer(integers).Fit([Make()], new FitOptions
@@ -77,8 +81,9 @@ public sealed class LossOutputTests
             Metrics = [new Accuracy(output: "aux")],
         })).Message;
         StringAssert.Contains(message, "Metric 'accuracy' does not fit the model: output 'aux' is Int64");
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => new Trainer(driver).Evaluate([Make()], [new Accuracy(output: "no")]))
-            .Message, "reads output 'no', which the model does not have");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() =>
+            new Trainer(driver).Evaluate([Make()], [new Accuracy(output: "no")])).Message,
+            "reads output 'no', which the model does not have");
         Assert.AreEqual(0, driver.Optimizer.Steps);
     }
 
@@ -86,7 +91,7 @@ public sealed class LossOutputTests
     public void Metrics_OfASum_ReadTheTermThatFits()
     {
         var loss = new WeightedSumLoss((new MseLoss { Output = "aux" }, 0.5), (new CrossEntropyLoss { Output = "logits" }, 1));
-        using TrainingDriver driver = Driver(TwoOutputs(), loss);
+        using TrainingDriver driver = Created(TwoOutputs(), loss);
         Batch Make() => new Batch().Add("x", [1f, 0, 0, 0, 1, 0], 2, 3).Add("labels", [0L, 1], 2).Add("target", new float[6], 2, 3);
         EvaluationReport report = new Trainer(driver).Evaluate([Make()], [new Accuracy(), new MeanSquaredError()]);
         Assert.AreEqual(1, report["accuracy"]);
@@ -108,7 +113,7 @@ public sealed class LossOutputTests
     public void TwoLosses_OfOneTarget_AreRefused_UnlessTheyTakeOneOutput()
     {
         string Refusal(Loss first, Loss second) => Assert.ThrowsExactly<OptionException>(() =>
-            Driver(TwoTargets(), new WeightedSumLoss((first, 1), (second, 1)))).Message;
+            Created(TwoTargets(), new WeightedSumLoss((first, 1), (second, 1)))).Message;
         foreach (string other in new[] { "c", "e" })
         {
             string message = Refusal(new MseLoss { Output = "a" }, new L1Loss { Output = other });
@@ -118,15 +123,16 @@ public sealed class LossOutputTests
         // Another shape or type under one name is wrong, whoever gave the name.
         StringAssert.Contains(Refusal(new MseLoss { Output = "a", TargetName = "t" }, new MseLoss { Output = "c", TargetName = "t" }),
             "two losses name 't'");
-        StringAssert.Contains(Refusal(new MseLoss { Output = "a", TargetName = "t" }, new CrossEntropyLoss { Output = "a", LabelName = "t" }),
+        StringAssert.Contains(
+            Refusal(new MseLoss { Output = "a", TargetName = "t" }, new CrossEntropyLoss { Output = "a", LabelName = "t" }),
             "two losses name 't'");
-        using TrainingDriver own = Driver(TwoTargets(),
+        using TrainingDriver own = Created(TwoTargets(),
             new WeightedSumLoss((new MseLoss { Output = "a" }, 1), (new MseLoss { Output = "c", TargetName = "sum" }, 1)));
         CollectionAssert.AreEqual(new[] { "target", "sum" },
             own.Plan.BatchInputs.Where(i => i.IsLabel).Select(i => i.Name).ToArray());
         CollectionAssert.AreEqual(new[] { "mse.target", "mse.sum" }, own.Plan.LossTerms.Select(t => t.Name).ToArray());
         // Meant: one name, given twice, for two outputs that agree.
-        using TrainingDriver shared = Driver(TwoTargets(),
+        using TrainingDriver shared = Created(TwoTargets(),
             new WeightedSumLoss((new MseLoss { Output = "a", TargetName = "t" }, 1), (new MseLoss { Output = "e", TargetName = "t" }, 1)));
         Assert.HasCount(2, shared.Plan.BatchInputs);
     }
@@ -137,7 +143,7 @@ public sealed class LossOutputTests
         Dim n = Symbol("N");
         int? AxisOf(byte[] model, CrossEntropyLoss? loss = null)
         {
-            using TrainingDriver driver = Driver(model, loss ?? new CrossEntropyLoss());
+            using TrainingDriver driver = Created(model, loss ?? new CrossEntropyLoss());
             return driver.Plan.LossTerms[0].ClassAxis;
         }
         // As PyTorch has it where nothing else is known and the sizes differ.
@@ -145,7 +151,7 @@ public sealed class LossOutputTests
         Assert.AreEqual(1, AxisOf(Of(new Shape(n, 3, 4, 5), (g, z) => [("y", g.Op("Relu", [z]))], 1)));
         // Three classes and three places: asked.
         byte[] square = Of(new Shape(n, 3, 3), (g, z) => [("y", g.Op("Relu", [z]))], 1);
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Driver(square, new CrossEntropyLoss())).Message, "ClassAxis");
+        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => Created(square, new CrossEntropyLoss())).Message, "ClassAxis");
         Assert.AreEqual(1, AxisOf(square, new CrossEntropyLoss { ClassAxis = 1 }));
         Assert.AreEqual(2, AxisOf(square, new CrossEntropyLoss { ClassAxis = -1 }));
         // Tokens: a product with a weight makes the last axis; behind a transposition it is the second.
@@ -166,7 +172,7 @@ public sealed class LossOutputTests
     [TestMethod]
     public void ClassAxisOne_GivesTheValueOfPyTorch()
     {
-        using TrainingDriver driver = Driver(Of(new Shape(Symbol("N"), 3, 3), (g, z) => [("y", g.Op("Relu", [z]))], 1),
+        using TrainingDriver driver = Created(Of(new Shape(Symbol("N"), 3, 3), (g, z) => [("y", g.Op("Relu", [z]))], 1),
             new CrossEntropyLoss { ClassAxis = 1 });
         using Batch batch = new Batch().Add("x", [0f, 1, 2, 3, 4, 5, 6, 7, 8], 1, 3, 3).Add("labels", [0L, 1, 2], 1, 3);
         double log = Math.Log(1 + Math.Exp(-3) + Math.Exp(-6));

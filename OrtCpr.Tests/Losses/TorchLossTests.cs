@@ -6,8 +6,8 @@ using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Tests.Losses;
 
-/// <summary>Values and gradients of losses in float64 against libtorch 2.10 (TorchSharp 0.107), <c>Data/losses/torch-losses.json</c>; focal,
-/// hinge, Dice, InfoNCE and Gaussian NLL there are their formulas in torch's operators. Numbers are sin(a·i + b).</summary>
+/// <summary>Values and gradients of losses in float64 against libtorch 2.10 (TorchSharp 0.107), <c>Data/losses/torch-losses.json</c>;
+/// focal, hinge, Dice, InfoNCE and Gaussian NLL there are their formulas in torch's operators. Numbers are sin(a·i + b).</summary>
 [TestClass]
 public sealed class TorchLossTests
 {
@@ -78,8 +78,8 @@ public sealed class TorchLossTests
         yield return new("ctc", new CtcLoss { Reduction = r, InputLengthName = "input_lengths" }, [times],
             [("labels", Longs([1, 2, -1, 3, 3, 1, 99, 0, 0], 3, 3)), ("label_lengths", Longs([2, 3, 0], 3)),
                 ("input_lengths", Longs([6, 5, 4], 3))]);
-        yield return new("ctc_zero_infinity", new CtcLoss { Reduction = r, InputLengthName = "input_lengths", ZeroInfinity = true }, [times],
-            [("labels", Longs([1, 2, 1, 3, 3, 3, 2, 2, 1], 3, 3)), ("label_lengths", Longs([3, 3, 3], 3)),
+        yield return new("ctc_zero_infinity", new CtcLoss { Reduction = r, InputLengthName = "input_lengths", ZeroInfinity = true },
+            [times], [("labels", Longs([1, 2, 1, 3, 3, 3, 2, 2, 1], 3, 3)), ("label_lengths", Longs([3, 3, 3], 3)),
                 ("input_lengths", Longs([6, 4, 4], 3))]);
         yield return new("focal", new FocalLoss { Gamma = 1.5, Reduction = r }, [rows], [whole]);
         yield return new("binary_focal", new BinaryFocalLoss(r), [elements], [Target(1, 0, 1, 0, 0, 1)]);
@@ -133,7 +133,8 @@ public sealed class TorchLossTests
             int i = 0;
             foreach (JsonElement gradient in Expected[key].GetProperty("gradients").EnumerateArray())
             {
-                double[] found = driver.GetGradient($"t{i}").ToDoubles(), wanted = [.. gradient.EnumerateArray().Select(e => e.GetDouble())];
+                double[] found = driver.GetGradient($"t{i}").ToDoubles();
+                double[] wanted = [.. gradient.EnumerateArray().Select(e => e.GetDouble())];
                 for (int j = 0; j < wanted.Length; j++)
                 {
                     if (!(Math.Abs(found[j] - wanted[j]) < 1e-10)) failures.Add($"{key}: d t{i}[{j}] {found[j]} for {wanted[j]}");

@@ -81,8 +81,11 @@ internal sealed class FitSettings
     public FitOptions Read(ParseResult r, string folder, BatchSource? validation, bool resume)
     {
         int every = r.GetValue(_log);
-        var callbacks = new List<TrainerCallback> { new ProgressBar(Console.Error, !Console.IsErrorRedirected), new CsvLog(Path.Combine(folder, "metrics.csv"), every),
-            new ConstraintLog(Path.Combine(folder, "constraints.csv"), every) };
+        var callbacks = new List<TrainerCallback>
+        {
+            new ProgressBar(Console.Error, !Console.IsErrorRedirected), new CsvLog(Path.Combine(folder, "metrics.csv"), every),
+            new ConstraintLog(Path.Combine(folder, "constraints.csv"), every),
+        };
         if (r.GetValue(_json)) callbacks.Add(new JsonLinesLog(Path.Combine(folder, "metrics.jsonl"), every));
         if (r.GetValue(_board)) callbacks.Add(new TensorBoardLog(Path.Combine(folder, "tensorboard"), every));
         if (r.GetValue(_patience) > 0) callbacks.Add(new EarlyStopping(r.GetValue(_patience), r.GetValue(_monitor)!));

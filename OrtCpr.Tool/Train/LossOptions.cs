@@ -27,7 +27,8 @@ internal sealed class LossOptions
         new("--ignore-label") { Description = "Losses of classes: the label that does not count.", DefaultValueFactory = _ => -100 };
     private readonly Option<int?> _axis = new("--class-axis")
     {
-        Description = "Losses of classes: axis of the classes, 1 for [batch, classes, …], -1 for the last; by default what the model tells.",
+        Description = "Losses of classes: axis of the classes, 1 for [batch, classes, …], -1 for the last; by default what the "
+            + "model tells.",
     };
 
     public void AddTo(Command command)

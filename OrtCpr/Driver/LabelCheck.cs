@@ -28,11 +28,11 @@ internal static class LabelCheck
                 if ((ulong)labels[i] >= classes && labels[i] != ignored) wrong.Add($"{labels[i]} at position {i}");
             }
             if (wrong.Count == 0) continue;
+            string highest = term.Classes is long n ? $"{n - 1}" : "the number of classes less 1";
             throw new DriverException(
-                $"The batch does not fit the loss: labels '{name}' of {term.Name} must be 0 to "
-                + $"{(term.Classes is long n ? $"{n - 1}" : "the number of classes less 1")}, or {ignored} for rows that do not count; found "
-                + $"{string.Join(", ", wrong)}{(wrong.Count == MostListed ? " …" : "")}. Number the classes from 0, or name another ignored "
-                + "label (IgnoreIndex).");
+                $"The batch does not fit the loss: labels '{name}' of {term.Name} must be 0 to {highest}, or {ignored} for rows "
+                + $"that do not count; found {string.Join(", ", wrong)}{(wrong.Count == MostListed ? " …" : "")}. Number the classes from "
+                + "0, or name another ignored label (IgnoreIndex).");
         }
     }
 

@@ -125,22 +125,6 @@ public sealed partial class TrainingDriver : IDisposable
     /// <summary>Loss of the last TrainStep; NaN before the first. Reading it waits for the device.</summary>
     public double Loss => AccumulatedSteps == 0 ? double.NaN : Optimizer.Store.Number(_loss);
 
-    /// <summary>The values of the loss's terms in the last TrainStep, then what each divides by; empty where the plan does not tell.</summary>
-    internal IReadOnlyList<double> LossFigures => _figures is null ? []
-        : [.. Enumerable.Range(0, 2 * Plan.LossTerms.Count).Select(i => Optimizer.Store.Number(_figures, i))];
-
-    /// <summary>What makes the mean of the accumulated gradients, each counted once, their mean weighted by what the loss divides
-    /// by.</summary>
-    private double AccumulationFactor
-    {
-        get
-        {
-            if (_weight is null || AccumulatedSteps < 2) return 1;
-            double sum = Optimizer.Store.Number(_weight, 1);
-            return sum == 0 ? 1 : AccumulatedSteps * Optimizer.Store.Number(_weight, 0) / sum;
-        }
-    }
-
     /// <summary>A copy of a model output in the last TrainStep; it must be one of <see cref="TrainingOptions.TrainingOutputs"/>.</summary>
     /// <exception cref="DriverException">It is not, or no TrainStep has run.</exception>
     public TensorData GetOutput(string name)
@@ -211,17 +195,6 @@ public sealed partial class TrainingDriver : IDisposable
 
     /// <summary>Makes the next TrainStep overwrite the gradients instead of adding to them.</summary>
     public void LazyResetGrad() => _resetPending = true;
-
-    /// <summary>A copy of a parameter's gradient, as accumulated so far: of A batches, A times that of one batch of them all.</summary>
-    /// <exception cref="DriverException">There is no such parameter.</exception>
-    public TensorData GetGradient(string parameter)
-    {
-        TensorData gradient = Optimizer.GetGradient(parameter);
-        double factor = AccumulationFactor;
-        if (factor == 1) return gradient;
-        double[] scaled = [.. gradient.ToDoubles().Select(d => d * factor)];
-        return TensorData.From<double>(scaled, [.. gradient.Dimensions]).ConvertTo(gradient.Type);
-    }
 
     /// <summary>A copy of a parameter or running statistic.</summary>
     /// <exception cref="DriverException">There is no such tensor.</exception>

@@ -67,7 +67,8 @@ public abstract class MetricsLog(int every) : TrainerCallback
     {
         ArgumentNullException.ThrowIfNull(report);
         Write(new LogEntry(report.Step, report.Epoch, report.Elapsed.TotalSeconds,
-            [("validation_loss", report.Loss), .. report.LossTerms.Select(t => ($"validation_{TermColumn(t.Key)}", t.Value)), .. report.Metrics.Select(m => ($"validation_{m.Key}", m.Value))]));
+            [("validation_loss", report.Loss), .. report.LossTerms.Select(t => ($"validation_{TermColumn(t.Key)}", t.Value)),
+                .. report.Metrics.Select(m => ($"validation_{m.Key}", m.Value))]));
     }
 
     /// <inheritdoc/>

@@ -10,8 +10,8 @@ namespace OrtCpr;
 /// <param name="Elapsed">Since the fit began, earlier sittings of a resumed run included.</param>
 public sealed record StepReport(long Epoch, long Step, double Loss, double LearningRate, bool Applied, TimeSpan Elapsed)
 {
-    /// <summary>The losses that the loss is a sum of, before their factors, by name: <c>mse</c>, or <c>mse.boxes</c> where there are several
-    /// of a kind. Empty for a loss that is no sum.</summary>
+    /// <summary>The losses that the loss is a sum of, before their factors, by name: <c>mse</c>, or <c>mse.boxes</c> where there are
+    /// several of a kind. Empty for a loss that is no sum.</summary>
     public IReadOnlyDictionary<string, double> LossTerms { get; init; } = new Dictionary<string, double>();
 }
 

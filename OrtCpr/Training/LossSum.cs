@@ -22,7 +22,8 @@ internal sealed class LossSum
 
     /// <summary>The terms by name; empty where there is one alone.</summary>
     public IReadOnlyDictionary<string, double> Terms => _terms.Count < 2 ? new Dictionary<string, double>()
-        : _terms.Select((t, i) => (t.Name, Value: _any ? Of(i) : double.NaN)).ToDictionary(t => t.Name, t => t.Value, StringComparer.Ordinal);
+        : _terms.Select((t, i) => (t.Name, Value: _any ? Of(i) : double.NaN))
+            .ToDictionary(t => t.Name, t => t.Value, StringComparer.Ordinal);
 
     /// <summary>Adds a batch.</summary>
     /// <param name="loss">Its loss.</param>
