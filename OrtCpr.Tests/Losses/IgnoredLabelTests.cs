@@ -136,7 +136,7 @@ public sealed class IgnoredLabelTests
             {
                 float[] x = [0.3f, -0.2f, 0.1f, 0, 0.5f, 1, bad, 0, bad];
                 using TrainingDriver driver = LossModels.Created(LossModels.Biased(3, type), loss, kernels);
-                using Batch clean = new Batch().Add("x", TensorData.From<float>(x[..6], 2, 3).ConvertTo(type)).Add("labels", [0L, 2], 2);
+                using Batch clean = new Batch().Add("x", TensorData.From<float>([.. x.Take(6)], 2, 3).ConvertTo(type)).Add("labels", [0L, 2], 2);
                 using Batch with = new Batch().Add("x", TensorData.From<float>(x, 3, 3).ConvertTo(type)).Add("labels", [0L, 2, -100], 3);
                 double expected = driver.TrainStep(clean);
                 double[] gradient = driver.GetGradient("b").ToDoubles();
