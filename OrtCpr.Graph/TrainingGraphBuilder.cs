@@ -83,6 +83,7 @@ public static class TrainingGraphBuilder
             Type = optimizer.Type,
             LossOutput = loss.Value.Name,
             LossTerms = loss.Terms,
+            LossFigures = loss.Figures.Name,
             LossIsSum = loss.IsSum,
             LossTermsDivideDifferently = loss.IsMixed,
             BatchInputs = [.. modelInputs.Select(i => Describe(i, false)), .. loss.Labels.Select(l => Describe(l, true))],
@@ -132,15 +133,15 @@ public static class TrainingGraphBuilder
     {
         TensorUse[] Written(string name) => [new(PlanGraph.Training, null, name), new(PlanGraph.Accumulation, null, name)];
         slots.Add(new TensorSlot(loss.Value.Name, TensorRole.Loss, null, type, []) { Uses = Written(loss.Value.Name) });
-        slots.Add(new TensorSlot(loss.Figures.Name, TensorRole.LossFigures, null, type, [2 * loss.Terms.Count])
-        {
-            Uses = [.. Written(loss.Figures.Name), new(PlanGraph.Evaluation, null, loss.Figures.Name)],
-        });
         if (loss.Weight is Value weight)
         {
             slots.Add(new TensorSlot(weight.Name, TensorRole.LossWeight, null, type, [2])
             {
                 Uses = [new(PlanGraph.Training, null, weight.Name), accumulation.Weight!],
+            });
+            slots.Add(new TensorSlot(accumulation.Weigh!, TensorRole.WeighBatches, null, ElementType.Bool, [1])
+            {
+                Uses = [new(PlanGraph.Accumulation, accumulation.Weigh)],
             });
         }
         if (dropoutKey is null) return;

@@ -52,7 +52,8 @@ internal static class ClassAxes
         if (byModel == 1 || (byModel == last && !sameSize)) return byModel.Value;
         if (ByInputs(shape, context) is int byInputs && !sameSize) return byInputs;
         if (Only(second.Known is not null, final.Known is not null) is int byNumber) return byNumber;
-        if (second.Known is not null && !sameSize) return 1;
+        // Images and volumes have channels second unless the model says otherwise; three axes are tokens as often as signals.
+        if (shape.Rank > 3 || (second.Known is not null && !sameSize)) return 1;
         throw new OptionException(
             $"{loss.Kind} takes output '{scores.Name}' of shape {shape}, in which axis 1 and axis {last} may both have the classes. Say "
             + $"which one does by {nameof(ClassLoss.ClassAxis)}: 1 for scores [batch, classes, …] as in PyTorch, -1 for "

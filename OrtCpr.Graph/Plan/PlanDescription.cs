@@ -19,6 +19,8 @@ internal sealed record PlanDescription
 
     public IReadOnlyList<LossTerm> LossTerms { get; init; } = [];
 
+    public string? LossFigures { get; init; }
+
     public bool LossIsSum { get; init; }
 
     public bool LossTermsDivideDifferently { get; init; }
@@ -50,6 +52,7 @@ internal sealed record PlanDescription
         FormatVersion = Version,
         LossOutput = plan.LossOutput,
         LossTerms = plan.LossTerms,
+        LossFigures = plan.LossFigures,
         LossIsSum = plan.LossIsSum,
         LossTermsDivideDifferently = plan.LossTermsDivideDifferently,
         BatchInputs = plan.BatchInputs,
@@ -86,6 +89,7 @@ internal sealed record PlanDescription
             Type = Type,
             LossOutput = LossOutput,
             LossTerms = LossTerms,
+            LossFigures = LossFigures,
             LossIsSum = LossIsSum,
             LossTermsDivideDifferently = LossTermsDivideDifferently,
             DropoutSeed = DropoutSeed,

@@ -48,6 +48,10 @@ public sealed class TrainingPlan
     /// <summary>The losses that the loss is the sum of, or the only one. Empty for artifacts that others have made.</summary>
     internal IReadOnlyList<LossTerm> LossTerms { get; init; } = [];
 
+    /// <summary>The output of the training graphs and the evaluation graph with the value of each term, then what each divides by; null for
+    /// artifacts that others have made.</summary>
+    internal string? LossFigures { get; init; }
+
     /// <summary>True where the loss divides by nothing, so that the loss of several batches is the sum of theirs.</summary>
     internal bool LossIsSum { get; init; }
 

@@ -65,6 +65,7 @@ public sealed class IgnoredLabelTests
         };
         using TrainingDriver whole = LossModels.Created(LossModels.Biased(), loss), parts = LossModels.Created(LossModels.Biased(), loss);
         using Batch all = Rows(0, 4), one = Rows(0, 1), rest = Rows(1, 3);
+        parts.WeighBatches = true;
         whole.TrainStep(all);
         double[] expected = whole.GetGradient("b").ToDoubles();
         parts.TrainStep(one);
@@ -89,6 +90,7 @@ public sealed class IgnoredLabelTests
     {
         using TrainingDriver whole = LossModels.Created(LossModels.Biased(), new CrossEntropyLoss());
         using TrainingDriver parts = LossModels.Created(LossModels.Biased(), new CrossEntropyLoss());
+        parts.WeighBatches = true;
         long[] labels = [-100, 2, 1, -100];
         using Batch all = Rows(0, 4, labels: labels);
         whole.TrainStep(all);
@@ -107,6 +109,7 @@ public sealed class IgnoredLabelTests
             parts = LossModels.Created(LossModels.Biased(), new MseLoss());
         Batch Part(int first, int count) => new Batch().Add("x", X.AsSpan(first * 3, count * 3).ToArray(), count, 3)
             .Add("target", Enumerable.Range(first * 3, count * 3).Select(i => (float)i).ToArray(), count, 3);
+        parts.WeighBatches = true;
         using Batch all = Part(0, 4), one = Part(0, 1), rest = Part(1, 3);
         double loss = whole.TrainStep(all);
         parts.TrainStep(one);
@@ -136,7 +139,8 @@ public sealed class IgnoredLabelTests
             {
                 float[] x = [0.3f, -0.2f, 0.1f, 0, 0.5f, 1, bad, 0, bad];
                 using TrainingDriver driver = LossModels.Created(LossModels.Biased(3, type), loss, kernels);
-                using Batch clean = new Batch().Add("x", TensorData.From<float>([.. x.Take(6)], 2, 3).ConvertTo(type)).Add("labels", [0L, 2], 2);
+                using Batch clean = new Batch().Add("x", TensorData.From<float>([.. x.Take(6)], 2, 3).ConvertTo(type))
+                    .Add("labels", [0L, 2], 2);
                 using Batch with = new Batch().Add("x", TensorData.From<float>(x, 3, 3).ConvertTo(type)).Add("labels", [0L, 2, -100], 3);
                 double expected = driver.TrainStep(clean);
                 double[] gradient = driver.GetGradient("b").ToDoubles();

@@ -75,13 +75,13 @@ public sealed class LossOutputTests
         using TrainingDriver integers = Created(TwoOutputs(ElementType.Int64), new CrossEntropyLoss { Output = "logits" });
         Assert.AreEqual(1, new Trainer(integers).Evaluate([Make()], [new Accuracy()])["accuracy"]);
         // What does not fit is refused before the first step.
-        string message = Assert.ThrowsExactly<OptionException>(() => new Trainer(integers).Fit([Make()], new FitOptions
+        string message = Assert.ThrowsExactly<DriverException>(() => new Trainer(integers).Fit([Make()], new FitOptions
         {
             Validation = BatchSource.From(_ => [Make()]),
             Metrics = [new Accuracy(output: "aux")],
         })).Message;
         StringAssert.Contains(message, "Metric 'accuracy' does not fit the model: output 'aux' is Int64");
-        StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() =>
+        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() =>
             new Trainer(driver).Evaluate([Make()], [new Accuracy(output: "no")])).Message,
             "reads output 'no', which the model does not have");
         Assert.AreEqual(0, driver.Optimizer.Steps);

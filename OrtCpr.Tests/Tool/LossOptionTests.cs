@@ -162,7 +162,7 @@ public sealed partial class LossOptionTests
         StringAssert.Contains(Train("--output", "probabilities"), "name another ignored label (--ignore-label)");
         StringAssert.Contains(Train("--loss", "mse@aux", "--loss", "l1@hidden"), "two losses name 'target'");
         StringAssert.Contains(Train("--loss", "mse@aux", "--loss", "l1@hidden"), "by --loss KIND:LABELS");
-        StringAssert.Contains(Train("--output", "probabilities", "--train-only", "nothing"), "--train");
+        StringAssert.Contains(Train("--output", "probabilities", "--train-only", "nothing"), "match no parameter");
         StringAssert.Contains(Train("--output", "probabilities", "--dropout", "never"), "--dropout 'never' is not known");
         StringAssert.Contains(Train("--output", "probabilities", "--set", "rate=fast"), "'fast' is no value of input 'rate' Float[]");
         StringAssert.Contains(Train("--output", "probabilities", "--set", "speed=1"), "there is no input 'speed'");

@@ -3,14 +3,14 @@ using OrtCpr.Graph;
 
 namespace OrtCpr;
 
-/// <summary>Class labels of a batch before they go to a device, where gathering beyond the classes may read anything.</summary>
+/// <summary>Class labels of a batch. On the CPU the graph stops at labels beyond the classes, and this tells which they are; on other
+/// devices gathering may read anything, and they are refused before.</summary>
 internal static class LabelCheck
 {
     private const int MostListed = 5;
 
-    /// <summary>Refuses labels outside of the classes that are not the ignored one.</summary>
-    /// <exception cref="DriverException">Names the first of them.</exception>
-    public static void Run(Batch batch, IReadOnlyList<LossTerm> terms)
+    /// <summary>Labels outside of the classes that are not the ignored one, as a sentence; null for none.</summary>
+    public static string? Problem(Batch batch, IReadOnlyList<LossTerm> terms)
     {
         foreach (LossTerm term in terms)
         {
@@ -29,11 +29,11 @@ internal static class LabelCheck
             }
             if (wrong.Count == 0) continue;
             string highest = term.Classes is long n ? $"{n - 1}" : "the number of classes less 1";
-            throw new DriverException(
-                $"The batch does not fit the loss: labels '{name}' of {term.Name} must be 0 to {highest}, or {ignored} for rows "
+            return $"Labels '{name}' of {term.Name} must be 0 to {highest}, or {ignored} for rows "
                 + $"that do not count; found {string.Join(", ", wrong)}{(wrong.Count == MostListed ? " …" : "")}. Number the classes from "
-                + "0, or name another ignored label (IgnoreIndex).");
+                + "0, or name another ignored label (IgnoreIndex).";
         }
+        return null;
     }
 
     private static bool IsOnHost(OrtValue value) => value.GetTensorMemoryInfo().GetDeviceType() == OrtMemoryInfoDeviceType.CPU;

@@ -4,7 +4,13 @@ namespace OrtCpr;
 
 public sealed partial class TrainingDriver
 {
-    /// <summary>A copy of a parameter's gradient, as accumulated so far: of A batches, A times that of one batch of them all.</summary>
+    /// <summary>Whether accumulated batches count by what the loss divides by, such as the labels that count: then the gradients of A
+    /// batches together are A times that of one batch of them all. <see cref="Trainer"/> turns it on while it fits. Default off: gradients
+    /// add up as they are, as in ONNX Runtime's training session.</summary>
+    /// <remarks>To be changed before the first batch of a step. A loss that is a sum has nothing to weigh by, and adds up.</remarks>
+    public bool WeighBatches { get; set; }
+
+    /// <summary>A copy of a parameter's gradient, as accumulated so far.</summary>
     /// <exception cref="DriverException">There is no such parameter.</exception>
     public TensorData GetGradient(string parameter)
     {
@@ -17,8 +23,7 @@ public sealed partial class TrainingDriver
 
     /// <summary>The values of the loss's terms in the last TrainStep, then what each divides by; empty where the plan does not
     /// tell.</summary>
-    internal IReadOnlyList<double> LossFigures => _figures is null ? []
-        : [.. Enumerable.Range(0, 2 * Plan.LossTerms.Count).Select(i => Optimizer.Store.Number(_figures, i))];
+    internal IReadOnlyList<double> LossFigures => _figures is null ? [] : Devices.Device.ReadOnHost(_figures).ToDoubles();
 
     /// <summary>What makes the mean of the accumulated gradients, each counted once, their mean weighted by what the loss divides
     /// by.</summary>
@@ -26,7 +31,7 @@ public sealed partial class TrainingDriver
     {
         get
         {
-            if (_weight is null || AccumulatedSteps < 2) return 1;
+            if (_weight is null || !WeighBatches || AccumulatedSteps < 2) return 1;
             double sum = Optimizer.Store.Number(_weight, 1);
             return sum == 0 ? 1 : AccumulatedSteps * Optimizer.Store.Number(_weight, 0) / sum;
         }

@@ -21,7 +21,8 @@ public sealed partial class TrainingDriver : IDisposable
     private BatchSessions? _evaluation;
     private BatchSessions? _prediction;
     private readonly string _loss = "";
-    private readonly string? _figures, _weight;
+    private readonly string? _weight, _weigh;
+    private readonly OrtValue? _figures;
     private OrtIoBinding? _last;
     private Dictionary<string, string>? _evaluated;
     private bool _resetPending = true;
@@ -44,8 +45,9 @@ public sealed partial class TrainingDriver : IDisposable
                 if (plan.Find(TensorRole.PendingStatistic, name) is TensorSlot pending) Optimizer.Store.Write(pending.Key, value);
             }
             _loss = plan.Find(TensorRole.Loss)!.Key;
-            _figures = plan.Find(TensorRole.LossFigures)?.Key;
+            if (plan.LossFigures is not null) _figures = Device.AllocateOnHost(plan.Type, [2 * plan.LossTerms.Count]);
             _weight = plan.Find(TensorRole.LossWeight)?.Key;
+            _weigh = plan.Find(TensorRole.WeighBatches)?.Key;
             _training = NewSessions(plan.Training, "training", PlanGraph.Training);
         }
         catch
@@ -92,8 +94,7 @@ public sealed partial class TrainingDriver : IDisposable
     }
 
     /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see
-    /// cref="LazyResetGrad"/> (and the first time), else add to them, weighted by what the loss divides by: A batches together give A times
-    /// the gradient that one batch of them all would give.</summary>
+    /// cref="LazyResetGrad"/> (and the first time), else add to them; how is said by <see cref="WeighBatches"/>.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
     /// <param name="readLoss">Whether to read the loss and return it. On a device other than the CPU it saves a copy not
     /// to; ONNX Runtime waits for the device at the end of each run in either case. <see cref="Loss"/> has it later.
@@ -107,7 +108,7 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs);
-        LabelCheck.Run(batch, Plan.LossTerms);
+        RefuseLabels(batch);
         BatchSessions.Entry entry = (_resetPending ? _training : Accumulation()).For(batch);
         _last = entry.Binding!;
         foreach ((string name, OrtValue value) in batch.Tensors)
@@ -115,8 +116,9 @@ public sealed partial class TrainingDriver : IDisposable
             if (entry.Session.Inputs.Contains(name)) _last.BindInput(name, value);
         }
         SetDropoutKey();
+        if (_weigh is not null) Optimizer.Store.SetInput(_weigh, 0, WeighBatches);
         Optimizer.Store.Flush();
-        RunTraining(entry.Session, _last);
+        RunTraining(entry.Session, _last, batch);
         AccumulatedSteps = _resetPending ? 1 : AccumulatedSteps + 1;
         _resetPending = false;
         return readLoss ? Loss : double.NaN;
@@ -154,10 +156,10 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs);
-        LabelCheck.Run(batch, Plan.LossTerms);
+        RefuseLabels(batch);
         RefuseUnknownOutputs(outputs, [.. Plan.ModelOutputs, .. Plan.LossTerms.Select(t => t.Output).OfType<string>()]);
         _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null);
-        string? figures = Plan.Find(TensorRole.LossFigures)?.UseIn(PlanGraph.Evaluation)?.Output;
+        string? figures = Plan.LossFigures;
         string[] first = figures is null ? [Plan.LossOutput] : [Plan.LossOutput, figures];
         string[] names = [.. first, .. outputs.Where(o => o != Plan.LossOutput).Distinct()];
         IDisposableReadOnlyCollection<OrtValue> results = RunFree(_evaluation, batch, names, "evaluation");
@@ -182,8 +184,8 @@ public sealed partial class TrainingDriver : IDisposable
     }
 
     /// <summary>One optimizer step from the gradients in the buffers; commits running statistics with it.</summary>
-    /// <param name="gradientScale">Multiplies the gradients: 1/A for A accumulated batches, which gives the step of one batch of them all,
-    /// of whatever sizes they are. Default 1: A times that, or the sum where the loss is a sum.</param>
+    /// <param name="gradientScale">Multiplies the gradients: 1/A for the mean of A accumulated batches (of one batch of them all with
+    /// <see cref="WeighBatches"/>). Default 1: their sum.</param>
     /// <returns>False when a gradient was not finite and the step was skipped; nothing has changed then.</returns>
     /// <exception cref="DriverException">No TrainStep has run yet.</exception>
     public bool OptimizerStep(double gradientScale = 1)
@@ -291,6 +293,7 @@ public sealed partial class TrainingDriver : IDisposable
         _accumulation?.Dispose();
         _evaluation?.Dispose();
         _prediction?.Dispose();
+        _figures?.Dispose();
         Optimizer?.Dispose();
     }
 
@@ -326,7 +329,10 @@ public sealed partial class TrainingDriver : IDisposable
         HashSet<string> kept = [.. Plan.Slots.SelectMany(s => s.Uses).Where(u => u.Graph == graph && u.Output is not null)
             .Select(u => u.Output!)];
         foreach (string output in session.Session.OutputNames.Where(o => !kept.Contains(o)))
-            binding.BindOutputToDevice(output, Device.Host);
+        {
+            if (output == Plan.LossFigures) binding.BindOutput(output, _figures!);
+            else binding.BindOutputToDevice(output, Device.Host);
+        }
     }
 
     private void RefuseUnknownOutputs(IReadOnlyList<string> outputs, IReadOnlyList<string> known)
@@ -356,13 +362,13 @@ public sealed partial class TrainingDriver : IDisposable
         }
         catch (OnnxRuntimeException error)
         {
-            throw Failed(what, error);
+            throw Failed(what, error, batch);
         }
     }
 
     /// <summary>A run that fails may have written some gradients and pending statistics: they are not to be
     /// used.</summary>
-    private void RunTraining(GraphSession session, OrtIoBinding binding)
+    private void RunTraining(GraphSession session, OrtIoBinding binding, Batch batch)
     {
         try
         {
@@ -372,12 +378,19 @@ public sealed partial class TrainingDriver : IDisposable
         {
             ForgetGradients();
             Optimizer.RestorePendingStatistics();
-            throw Failed("training", error);
+            throw Failed("training", error, batch);
         }
     }
 
-    private static DriverException Failed(string graph, OnnxRuntimeException error) =>
+    /// <summary>Where the graph would not stop at labels beyond the classes.</summary>
+    private void RefuseLabels(Batch batch)
+    {
+        if (!Optimizer.Device.IsHost && LabelCheck.Problem(batch, Plan.LossTerms) is string problem)
+            throw new DriverException($"The batch does not fit the loss. {problem}");
+    }
+
+    private DriverException Failed(string graph, OnnxRuntimeException error, Batch batch) =>
         new(
             $"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond "
-            + "its table or a label beyond the classes.", error);
+            + $"its table or a label beyond the classes. {LabelCheck.Problem(batch, Plan.LossTerms)}".TrimEnd(), error);
 }

@@ -38,7 +38,7 @@ internal sealed class MetricSource
     }
 
     /// <summary>Resolves a metric's names.</summary>
-    /// <exception cref="OptionException">The job does not have them, or they do not fit the metric.</exception>
+    /// <exception cref="DriverException">The job does not have them, or they do not fit the metric.</exception>
     public static MetricSource Of(TrainingPlan plan, Metric metric)
     {
         var source = new MetricSource(plan, metric);
@@ -46,12 +46,12 @@ internal sealed class MetricSource
         string[] unknown = [.. source.Outputs.Where(o => !known.Contains(o)).Select(o => $"'{o}'")];
         if (unknown.Length > 0)
         {
-            throw new OptionException(
+            throw new DriverException(
                 $"Metric '{metric.Name}' reads output {string.Join(", ", unknown)}, which the model does not have; it has "
                 + $"{string.Join(", ", known.Distinct())}.");
         }
         if (metric.Problem(source) is string problem)
-            throw new OptionException($"Metric '{metric.Name}' does not fit the model: {problem}.");
+            throw new DriverException($"Metric '{metric.Name}' does not fit the model: {problem}.");
         return source;
     }
 

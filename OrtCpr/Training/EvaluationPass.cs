@@ -10,7 +10,7 @@ internal sealed class EvaluationPass
     private readonly string[] _outputs;
     private readonly LossSum _loss;
 
-    /// <exception cref="Graph.OptionException">A metric reads what the model does not have, or what does not fit it.</exception>
+    /// <exception cref="DriverException">A metric reads what the model does not have, or what does not fit it.</exception>
     public EvaluationPass(TrainingDriver driver, IReadOnlyList<Metric> metrics)
     {
         _driver = driver;

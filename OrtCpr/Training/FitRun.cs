@@ -88,6 +88,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
             if (_pending == 0)
             {
                 cancellation.ThrowIfCancellationRequested();
+                // Only while it fits: whoever steps the driver by hand has what the driver says.
+                trainer.Driver.WeighBatches = true;
                 trainer.Driver.LazyResetGrad();
             }
             double loss = trainer.Driver.TrainStep(batch);
@@ -156,6 +158,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         double rate = Optimizer.GetLearningRate();
         double loss = _pendingLoss.Value;
         bool applied = trainer.Driver.OptimizerStep(Optimizer.Plan.LossIsSum ? 1 : 1.0 / _pending);
+        trainer.Driver.WeighBatches = false;
         // Other devices than the CPU don't tell whether the guard has skipped the step; the loss does as a rule.
         applied &= double.IsFinite(loss) || !Optimizer.Plan.Optimizer.NonFiniteGuard;
         _steps++;
