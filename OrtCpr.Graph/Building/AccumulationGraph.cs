@@ -6,8 +6,8 @@ namespace OrtCpr.Graph.Building;
 /// <summary>The training graph with gradients added to buffers: buffer ← reset ? gradient : buffer + gradient.</summary>
 /// <remarks>Where the loss divides by something, the gradient of a batch may count by that (<c>weigh_batches</c>): it is multiplied by w /
 /// first, w being what the loss of this batch divides by and first that of the first batch (1 where that is 0). With equal batches the
-/// factor is 1. The sum of all w is kept beside first, in <c>loss_weight</c> = [first, sum]: buffer · first / sum is the gradient of the loss
-/// of all batches together. Wanted names follow ONNX Runtime's training artifacts: <c>p_grad.accumulation.buffer</c>,
+/// factor is 1. The sum of all w is kept beside first, in <c>loss_weight</c> = [first, sum]: buffer · first / sum is the gradient of the
+/// loss of all batches together. Wanted names follow ONNX Runtime's training artifacts: <c>p_grad.accumulation.buffer</c>,
 /// <c>lazy_reset_grad</c>.</remarks>
 /// <param name="Model">The graph.</param>
 /// <param name="Uses">Buffer and sum of each parameter's gradient, by the parameter's name.</param>
