@@ -66,7 +66,7 @@ public static class TrainingGraphBuilder
         if (freed?.Model is OnnxModel free) (model, known) = (free, InferShapes.Again(free));
         IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model) : [];
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
-        AttachedLoss loss = AttachedLoss.To(model, known, options.Loss);
+        AttachedLoss loss = AttachedLoss.To(model, known, options.Loss, () => NamesIn(file, drawn));
         ParameterTable parameters =
             new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer,
                 model.Graph.Initializers.Where(i => i.Place is not null)).Run();
@@ -78,13 +78,15 @@ public static class TrainingGraphBuilder
         GraphChecker.Check(model, "loss");
 
         ForwardGraph forward =
-            ForwardGraph.Of(model, loss.Value, options, [.. options.TrainingOutputs.Distinct().Select(n => FindOutput(modelOutputs, n))]);
+            ForwardGraph.Of(model, loss.Value, options,
+                [loss.Figures, .. loss.Weight is null ? Array.Empty<Value>() : [loss.Weight],
+                    .. options.TrainingOutputs.Distinct().Select(n => FindOutput(modelOutputs, n))]);
         string[] trained = [.. parameters.Trained.Select(p => p.Name)];
         Dictionary<string, TensorData> initial = WeightsToInputs.Run(forward.Model, trained);
         StartFrom(options.InitialParameters, initial);
         RefuseNotFinite(parameters, initial);
         DifferentiatedGraph training = DifferentiatedGraph.Of(forward.Model, loss.Value.Name, parameters, options);
-        AccumulationGraph accumulation = AccumulationGraph.Of(training.Model, training.Gradients);
+        AccumulationGraph accumulation = AccumulationGraph.Of(training.Model, training.Gradients, training.Seed, loss.Weight?.Name);
         (OnnxModel evaluation, Dictionary<string, TensorData> statistics) = ToEvaluation(model, trained, forward.Statistics);
 
         ParameterSpec[] specs = [
@@ -92,7 +94,7 @@ public static class TrainingGraphBuilder
         var slots = new PlanSlots(trained.Concat(forward.Statistics.Select(s => s.Name)));
         OptimizerGraph optimizer = new OptimizerGraphBuilder(specs, options.Optimizer, forward.Statistics, slots).Build();
         AddUses(slots, trained, training, accumulation, evaluation, statistics, initial);
-        AddLoss(slots, loss.Value.Name, specs[0].Type, forward.DropoutKey?.Name);
+        AddLoss(slots, loss, accumulation, specs[0].Type, forward.DropoutKey?.Name);
         warnings.AddRange(ConstraintWarnings(parameters, options.Optimizer));
         return new TrainingPlan(slots.All, () => file)
         {
@@ -105,6 +107,10 @@ public static class TrainingGraphBuilder
             Optimizer = optimizer.Options,
             Type = optimizer.Type,
             LossOutput = loss.Value.Name,
+            LossTerms = loss.Terms,
+            LossFigures = loss.Figures.Name,
+            LossIsSum = loss.IsSum,
+            LossTermsDivideDifferently = loss.IsMixed,
             BatchInputs = [.. modelInputs.Select(i => Describe(i, false)), .. loss.Labels.Select(l => Describe(l, true))],
             ModelOutputs = [.. modelOutputs.Select(o => o.Name)],
             Parameters = parameters,
@@ -154,10 +160,22 @@ public static class TrainingGraphBuilder
         });
     }
 
-    private static void AddLoss(PlanSlots slots, string loss, ElementType type, string? dropoutKey)
+    private static void AddLoss(
+        PlanSlots slots, AttachedLoss loss, AccumulationGraph accumulation, ElementType type, string? dropoutKey)
     {
-        slots.Add(new TensorSlot(loss, TensorRole.Loss, null, type, [])
-        { Uses = [new(PlanGraph.Training, null, loss), new(PlanGraph.Accumulation, null, loss)] });
+        TensorUse[] Written(string name) => [new(PlanGraph.Training, null, name), new(PlanGraph.Accumulation, null, name)];
+        slots.Add(new TensorSlot(loss.Value.Name, TensorRole.Loss, null, type, []) { Uses = Written(loss.Value.Name) });
+        if (loss.Weight is Value weight)
+        {
+            slots.Add(new TensorSlot(weight.Name, TensorRole.LossWeight, null, type, [2])
+            {
+                Uses = [new(PlanGraph.Training, null, weight.Name), accumulation.Weight!],
+            });
+            slots.Add(new TensorSlot(accumulation.Weigh!, TensorRole.WeighBatches, null, ElementType.Bool, [1])
+            {
+                Uses = [new(PlanGraph.Accumulation, accumulation.Weigh)],
+            });
+        }
         if (dropoutKey is null) return;
         slots.Add(new TensorSlot(dropoutKey, TensorRole.DropoutKey, null, ElementType.Int32, [DropoutMasks.KeyLength])
         {
@@ -197,6 +215,10 @@ public static class TrainingGraphBuilder
         .Select(p => p.Reason == GradientReach.NoPath ? $"Parameter '{p.Name}' has no path to the loss and is not trained."
             : $"Parameter '{p.Name}' is not trained: {p.Reason[(GradientReach.NoPath.Length + 2)..]}. Straight through "
                 + "(GradientRules.StraightThrough, --straight-through) lets Round, Floor and Ceil pass it.");
+
+    /// <summary>Names of the tensors of the file's main graph, before any pass.</summary>
+    private static HashSet<string> NamesIn(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn) =>
+        [.. GraphReader.Read(file, drawn).Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().Select(v => v.Name)];
 
     private static Value FindOutput(Value[] outputs, string name) => outputs.FirstOrDefault(o => o.Name == name)
         ?? throw new OptionException($"{nameof(TrainingOptions.TrainingOutputs)} names '{name}', which is no output of the model. "

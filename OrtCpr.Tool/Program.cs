@@ -17,15 +17,18 @@ Command[] commands =
 ];
 foreach (Command command in commands) root.Add(command);
 // Underscores and dashes are equal in the names of options.
+// Messages of the library name members of its options; here they name ours.
+TextWriter error = Console.Error;
+Console.SetError(OptionNames.Writer(error));
 string[] words = [.. args.Select(a => a.StartsWith("--", StringComparison.Ordinal) ? Dashed(a) : a)];
 try
 {
     // Mistakes of the user are ours to print, in one line and without a stack trace.
     return root.Parse(RunConfig.Expand(root, words)).Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
-catch (OrtCprException error)
+catch (OrtCprException mistake)
 {
-    Console.Error.WriteLine(error.Message);
+    Console.Error.WriteLine(mistake.Message);
     return 1;
 }
 catch (OperationCanceledException)
@@ -34,11 +37,15 @@ catch (OperationCanceledException)
     return 130;
 }
 #pragma warning disable CA1031 // Whatever is left is a mistake of ours, and nobody should have to read a stack trace for it.
-catch (Exception error)
+catch (Exception mistake)
 #pragma warning restore CA1031
 {
-    UnexpectedError.Report(error, args);
+    UnexpectedError.Report(mistake, args);
     return 70;
+}
+finally
+{
+    Console.SetError(error);
 }
 
 static string Dashed(string option)

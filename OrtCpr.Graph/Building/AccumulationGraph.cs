@@ -4,11 +4,19 @@ using OrtCpr.Graph.Passes;
 namespace OrtCpr.Graph.Building;
 
 /// <summary>The training graph with gradients added to buffers: buffer ← reset ? gradient : buffer + gradient.</summary>
-/// <remarks>Wanted names follow ONNX Runtime's training artifacts: <c>p_grad.accumulation.buffer</c>, <c>lazy_reset_grad</c>.</remarks>
+/// <remarks>Where the loss divides by something, the gradient of a batch may count by that (<c>weigh_batches</c>): it is multiplied by w /
+/// first, w being what the loss of this batch divides by and first that of the first batch (1 where that is 0). With equal batches the
+/// factor is 1. The sum of all w is kept beside first, in <c>loss_weight</c> = [first, sum]: buffer · first / sum is the gradient of the
+/// loss of all batches together. Wanted names follow ONNX Runtime's training artifacts: <c>p_grad.accumulation.buffer</c>,
+/// <c>lazy_reset_grad</c>.</remarks>
 /// <param name="Model">The graph.</param>
 /// <param name="Uses">Buffer and sum of each parameter's gradient, by the parameter's name.</param>
 /// <param name="Reset">The flag input.</param>
-internal sealed record AccumulationGraph(OnnxModel Model, IReadOnlyDictionary<string, TensorUse> Uses, string Reset)
+/// <param name="Weight">Buffer and result of the weights; null where all batches count alike.</param>
+/// <param name="Weigh">The input that says whether gradients are weighed; null where all batches count alike.</param>
+internal sealed record AccumulationGraph(
+    OnnxModel Model, IReadOnlyDictionary<string, TensorUse> Uses, string Reset, TensorUse? Weight = null,
+    string? Weigh = null)
 {
     /// <summary>Wanted name of the flag.</summary>
     public const string ResetFlag = "lazy_reset_grad";
@@ -19,7 +27,10 @@ internal sealed record AccumulationGraph(OnnxModel Model, IReadOnlyDictionary<st
     /// <summary>Copies a training graph.</summary>
     /// <param name="training">The graph.</param>
     /// <param name="gradients">The output with the gradient of each parameter.</param>
-    public static AccumulationGraph Of(OnnxModel training, IReadOnlyDictionary<string, string> gradients)
+    /// <param name="seed">The initializer that stands for the gradient of the loss.</param>
+    /// <param name="weight">The output [first, w] of the training graph; null where all batches count alike.</param>
+    public static AccumulationGraph Of(OnnxModel training, IReadOnlyDictionary<string, string> gradients, string? seed = null,
+        string? weight = null)
     {
         OnnxModel model = GraphCopier.Copy(training).Model;
         OnnxGraph graph = model.Graph;
@@ -31,6 +42,8 @@ internal sealed record AccumulationGraph(OnnxModel Model, IReadOnlyDictionary<st
                 .Select(p => (p.Key, p.Gradient, graph.AddInput(BufferOf(p.Gradient.Name), p.Gradient.Type, p.Gradient.Shape))),
         ];
         Value reset = graph.AddInput(ResetFlag, ElementType.Bool, Shape.Of(1));
+        Value? weigh = weight is null ? null : graph.AddInput("weigh_batches", ElementType.Bool, Shape.Of(1));
+        TensorUse? weights = weight is null ? null : WeighGradient(graph, outputs[weight], reset, weigh!, seed!);
         var uses = new Dictionary<string, TensorUse>(StringComparer.Ordinal);
         foreach ((string parameter, Value gradient, Value buffer) in all)
         {
@@ -46,7 +59,30 @@ internal sealed record AccumulationGraph(OnnxModel Model, IReadOnlyDictionary<st
         }
         graph.Outputs.RemoveAll(all.Select(p => p.Gradient).ToHashSet().Contains);
         GraphChecker.Check(model, "accumulate");
-        InPlaceRule.Check(model, [.. uses.Values.Select(u => (u.Input!, u.Output!))]);
-        return new AccumulationGraph(model, uses, reset.Name);
+        InPlaceRule.Check(model, [.. uses.Values.Append(weights).OfType<TensorUse>().Select(u => (u.Input!, u.Output!))]);
+        return new AccumulationGraph(model, uses, reset.Name, weights, weigh?.Name);
+    }
+
+    /// <summary>[first, sum] ← reset ? [first of this batch, w] : [first, sum] + [0, w]; the gradient of the loss ← w / first,
+    /// or 1.</summary>
+    private static TensorUse WeighGradient(OnnxGraph graph, Value own, Value reset, Value weigh, string seed)
+    {
+        List<Node> nodes = [];
+        var g = new GraphBuilder(graph, sink: nodes) { Scope = own.Name };
+        string name = own.Name;
+        Value buffer = graph.AddInput($"{name}.buffer", own.Type, own.Shape);
+        Term w = g.Slice(own, [1], [2], [0]);
+        Term kept = g.Where(reset, own, buffer + g.Op("Mul", [own, g.Constant(GraphBuilder.FloatVector(own.Type, 0, 1))]));
+        graph.Outputs.Remove(own);
+        graph.Outputs.Add(GraphBuilder.Like(g.Named(kept, $"{name}.sum"), own));
+        Term factor = g.Squeeze(g.Where(weigh, w / g.Slice(kept, [0], [1], [0]), 1), 0);
+        Value one = graph.Initializers.First(i => i.Name == seed);
+        GraphBuilder.Like(factor, one);
+        graph.ReplaceReaders(one, factor);
+        graph.Initializers.Remove(one);
+        // Right behind the weight: whatever reads the gradient of the loss is behind that, or is moved there.
+        graph.Nodes.InsertRange(graph.Nodes.IndexOf(own.Producer!) + 1, nodes);
+        graph.Sort();
+        return new TensorUse(PlanGraph.Accumulation, buffer.Name, kept.Name);
     }
 }

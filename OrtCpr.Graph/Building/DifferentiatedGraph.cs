@@ -11,7 +11,8 @@ namespace OrtCpr.Graph.Building;
 /// <param name="Model">The graph.</param>
 /// <param name="Gradients">The output with the gradient of each parameter, by the parameter's name.</param>
 /// <param name="ForwardNodes">How many nodes the forward graph has.</param>
-internal sealed record DifferentiatedGraph(OnnxModel Model, IReadOnlyDictionary<string, string> Gradients, int ForwardNodes)
+/// <param name="Seed">The initializer that stands for the gradient of the loss: 1.</param>
+internal sealed record DifferentiatedGraph(OnnxModel Model, IReadOnlyDictionary<string, string> Gradients, int ForwardNodes, string Seed)
 {
     /// <summary>Differentiates in place.</summary>
     public static DifferentiatedGraph Of(OnnxModel model, string lossName, ParameterTable parameters, TrainingOptions options)
@@ -30,7 +31,9 @@ internal sealed record DifferentiatedGraph(OnnxModel Model, IReadOnlyDictionary<
         var builder = new GraphBuilder(graph, known);
         var backward = new BackwardPass(graph, builder, options.Rules);
         var parametersOfGraph = sources.Values.ToHashSet();
-        var seeds = new Dictionary<Value, Value> { [loss] = builder.Scalar(1, loss.Type) };
+        // A constant of its own, in whose place accumulation puts the weight of a batch.
+        Value seed = graph.AddInitializer("loss_gradient", GraphBuilder.ScalarData(1, loss.Type));
+        var seeds = new Dictionary<Value, Value> { [loss] = seed };
         IReadOnlyDictionary<Value, Value> gradients = backward.Run(seeds, parametersOfGraph);
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (ParameterInfo p in parameters.Trained)
@@ -41,11 +44,14 @@ internal sealed record DifferentiatedGraph(OnnxModel Model, IReadOnlyDictionary<
             names[p.Name] = builder.AddOutput(gradient, OptimizerGraphBuilder.GradientOf(p.Name), source).Name;
         }
         RecomputeActivations.Run(graph, builder, backward.ForwardNodes, parametersOfGraph, backward.Totals, options.Recompute);
+        // What is an output is not made one with other constants that are 1.
+        graph.Outputs.Add(seed);
         MergeEqualNodes.Run(graph);
+        graph.Outputs.Remove(seed);
         RemoveDeadNodes.Run(graph);
         EarlyGradients.Run(graph);
         OperatorTable.Attach(model);
         GraphChecker.Check(model, "differentiate");
-        return new DifferentiatedGraph(model, names, forward);
+        return new DifferentiatedGraph(model, names, forward, seed.Name);
     }
 }

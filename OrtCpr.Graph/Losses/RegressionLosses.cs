@@ -1,5 +1,5 @@
 using OrtCpr.Graph.Ir;
-using static System.FormattableString;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Graph.Losses;
 
@@ -13,17 +13,24 @@ public abstract record ElementLoss(Reduction Reduction) : Loss
     /// <inheritdoc/>
     public override IReadOnlyList<string> Labels => [TargetName];
 
-    internal override Value Attach(LossContext context)
+    internal override string LabelProperty => nameof(TargetName);
+
+    internal override LossValue Attach(LossContext context)
     {
         GraphBuilder g = context.G;
-        Term output = context.FindFloating(Output);
-        Term each = Each(g, output, context.Label(TargetName, output.Type, output.Shape!));
-        return Reduction == Reduction.Mean ? context.G.ReduceMean(each, false) : context.G.ReduceSum(each, false);
+        Term output = Taken(context, context.FindFloating(Output));
+        Term target = context.Label(TargetName, output.Type, output.Shape!);
+        return Reduced(g, Each(g, output, target), target);
     }
+
+    private protected virtual LossValue Reduced(GraphBuilder g, Term each, Term target) => LossValue.Of(g, each, Reduction, target);
+
+    /// <summary>The tensor that the loss takes in place of the output.</summary>
+    private protected virtual Term Taken(LossContext context, Term output) => output;
 
     private protected abstract Term Each(GraphBuilder g, Term output, Term target);
 
-    internal override IEnumerable<string> Problems() => string.IsNullOrEmpty(TargetName) ? [$"{nameof(TargetName)} is empty"] : [];
+    internal override IEnumerable<string> Problems() => Empty(nameof(TargetName), TargetName);
 }
 
 /// <summary>Squared error (PyTorch <c>MSELoss</c>).</summary>
@@ -57,18 +64,21 @@ public sealed record HuberLoss(double Delta = 1, Reduction Reduction = Reduction
     }
 
     internal override IEnumerable<string> Problems() =>
-        [.. base.Problems(), .. Delta > 0 && double.IsFinite(Delta) ? Array.Empty<string>()
-            : [Invariant($"{nameof(Delta)} is {Delta}; expected a finite number above 0")]];
+        [.. base.Problems(), .. NotPositive(nameof(Delta), Delta)];
 }
 
 /// <summary>Binary cross-entropy of probabilities from logits, in the form that neither overflows nor cancels (PyTorch
 /// <c>BCEWithLogitsLoss</c>).</summary>
-/// <remarks>(1 − y)·x + (1 + (w − 1)·y)·(log(1 + exp(−|x|)) + max(−x, 0)), w being <see cref="PositiveWeight"/>.</remarks>
+/// <remarks>Where the output is a Sigmoid of the model, the loss takes the tensor in front of it, with a warning; a loss of the
+/// probabilities is <see cref="BceLoss"/>.
+/// (1 − y)·x + (1 + (w − 1)·y)·(log(1 + exp(−|x|)) + max(−x, 0)), w being <see cref="PositiveWeight"/>.</remarks>
 /// <param name="Reduction">Mean over all elements (default) or sum.</param>
 public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
 {
     /// <summary>Weight of the positive class, above 0. Default 1.</summary>
     public double PositiveWeight { get; init; } = 1;
+
+    private protected override Term Taken(LossContext context, Term output) => Activations.InFrontOf(context, output, this);
 
     private protected override Term Each(GraphBuilder g, Term output, Term target)
     {
@@ -79,6 +89,15 @@ public sealed record BceWithLogitsLoss(Reduction Reduction = Reduction.Mean) : E
     }
 
     internal override IEnumerable<string> Problems() =>
-        [.. base.Problems(), .. PositiveWeight > 0 && double.IsFinite(PositiveWeight) ? Array.Empty<string>()
-            : [Invariant($"{nameof(PositiveWeight)} is {PositiveWeight}; expected a finite number above 0")]];
+        [.. base.Problems(), .. NotPositive(nameof(PositiveWeight), PositiveWeight)];
+}
+
+/// <summary>Binary cross-entropy of probabilities (PyTorch <c>BCELoss</c>): −y·log p − (1 − y)·log(1 − p), each logarithm at least −100,
+/// with gradient 0 below.</summary>
+/// <remarks>From logits <see cref="BceWithLogitsLoss"/> is more exact.</remarks>
+/// <param name="Reduction">Mean over all elements (default) or sum.</param>
+public sealed record BceLoss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
+{
+    private protected override Term Each(GraphBuilder g, Term output, Term target) =>
+        -(target * ClassIndices.LogarithmOf(g, output) + (1 - target) * ClassIndices.LogarithmOf(g, 1 - output));
 }

@@ -4,7 +4,8 @@ namespace OrtCpr.Graph.Operators;
 
 /// <summary>
 /// Cross-entropy of rows of logits [N, C] with class indices [N], without log-probabilities in memory: the logarithm of each row's sum is
-/// enough for the backward pass. Labels must lie in the row.
+/// enough for the backward pass. Labels must lie in the row; others stop the run, in the kernels as in the bodies. Where dy is 0 the
+/// gradient is 0, whatever the row holds.
 /// </summary>
 internal static class CrossEntropy
 {
@@ -33,7 +34,7 @@ internal static class CrossEntropy
         Body = (g, x) =>
         {
             Term column = g.Unsqueeze(x["dy"], 1);
-            Term soft = g.Exp(x["logits"] - g.Unsqueeze(x["log_sums"], 1)) * column;
+            Term soft = Soft(g, x["logits"], x["log_sums"], column);
             return [ScatterAdd(g, soft, x["labels"], -column)];
         },
     };
@@ -69,7 +70,7 @@ internal static class CrossEntropy
         {
             Term logits = x["logits"], column = g.Unsqueeze(x["dy"], 1), share = column * x.Float("smoothing", logits);
             Term classes = g.Op("CastLike", [g.Op("Shape", [logits], ("start", 1), ("end", 2)), logits]);
-            Term soft = g.Exp(logits - g.Unsqueeze(x["log_sums"], 1)) * column;
+            Term soft = Soft(g, logits, x["log_sums"], column);
             return [ScatterAdd(g, soft - share / classes, x["labels"], share - column)];
         },
     };
@@ -86,11 +87,14 @@ internal static class CrossEntropy
     {
         Term highest = g.Reduce("ReduceMax", logits, true, 1);
         Term sum = g.Squeeze(g.Log(g.ReduceSum(g.Exp(logits - highest), true, 1)) + highest, 1);
-        Term picked = g.Squeeze(g.Op("GatherElements", [logits, g.Unsqueeze(labels, 1)], ("axis", 1)), 1);
-        return [sum - picked, sum];
+        return [sum - ClassIndices.Pick(g, logits, labels), sum];
     }
 
+    /// <summary>exp(z − log Σ exp z)·dy; 0 where dy is 0, since the row may be NaN or infinite there.</summary>
+    private static Term Soft(GraphBuilder g, Term logits, Term logSums, Term column) =>
+        g.Where(g.Equal(column, 0), 0, g.Exp(logits - g.Unsqueeze(logSums, 1)) * column);
+
     /// <summary>Adds a number a row at the row's label.</summary>
-    private static Term ScatterAdd(GraphBuilder g, Value rows, Value labels, Value column) =>
-        g.Op("ScatterElements", [rows, g.Unsqueeze(labels, 1), column], ("axis", 1), ("reduction", "add"));
+    private static Term ScatterAdd(GraphBuilder g, Term rows, Term labels, Value column) =>
+        g.Op("ScatterElements", [rows, g.Unsqueeze(ClassIndices.Checked(g, rows, labels), 1), column], ("axis", 1), ("reduction", "add"));
 }

@@ -138,7 +138,8 @@ public static class GenuineArtifacts
         OnnxModel model = Prepared(graphs.Evaluation);
         Reorder(model.Graph, graphs, Parameters(graphs).All, model.Graph.Inputs.ToDictionary(i => i.Name, StringComparer.Ordinal));
         Value loss = model.Graph.Outputs.First(o => o.Name == graphs.LossOutput);
-        model.Graph.Outputs.Remove(loss);
+        // Figures and tensors that the loss takes are the driver's affair.
+        model.Graph.Outputs.RemoveAll(o => o == loss || !graphs.ModelOutputs.Contains(o.Name));
         model.Graph.Outputs.Insert(0, loss);
         return Finished(model, "genuine evaluation graph");
     }

@@ -17,6 +17,14 @@ internal sealed record PlanDescription
 
     public string LossOutput { get; init; } = "";
 
+    public IReadOnlyList<LossTerm> LossTerms { get; init; } = [];
+
+    public string? LossFigures { get; init; }
+
+    public bool LossIsSum { get; init; }
+
+    public bool LossTermsDivideDifferently { get; init; }
+
     public IReadOnlyList<BatchInput> BatchInputs { get; init; } = [];
 
     public IReadOnlyList<string> ModelOutputs { get; init; } = [];
@@ -47,6 +55,10 @@ internal sealed record PlanDescription
     {
         FormatVersion = Version,
         LossOutput = plan.LossOutput,
+        LossTerms = plan.LossTerms,
+        LossFigures = plan.LossFigures,
+        LossIsSum = plan.LossIsSum,
+        LossTermsDivideDifferently = plan.LossTermsDivideDifferently,
         BatchInputs = plan.BatchInputs,
         ModelOutputs = plan.ModelOutputs,
         Parameters = plan.Parameters.All,
@@ -82,6 +94,10 @@ internal sealed record PlanDescription
             Optimizer = Optimizer,
             Type = Type,
             LossOutput = LossOutput,
+            LossTerms = LossTerms,
+            LossFigures = LossFigures,
+            LossIsSum = LossIsSum,
+            LossTermsDivideDifferently = LossTermsDivideDifferently,
             DropoutSeed = DropoutSeed,
             Tied = Tied,
             FixedBatch = FixedBatch,

@@ -45,6 +45,25 @@ public sealed class TrainingPlan
     /// <summary>Name of the loss output in all graphs; a scalar. Empty in a plan of the optimizer alone.</summary>
     public string LossOutput { get; init; } = "";
 
+    /// <summary>The losses that the loss is the sum of, or the only one. Empty for artifacts that others have made.</summary>
+    internal IReadOnlyList<LossTerm> LossTerms { get; init; } = [];
+
+    /// <summary>The output of the training graphs and the evaluation graph with the value of each term, then what each divides by; null for
+    /// artifacts that others have made.</summary>
+    internal string? LossFigures { get; init; }
+
+    /// <summary>True where the loss divides by nothing, so that the loss of several batches is the sum of theirs.</summary>
+    internal bool LossIsSum { get; init; }
+
+    /// <summary>True where the loss is a sum of losses whose weights of a batch differ.</summary>
+    internal bool LossTermsDivideDifferently { get; init; }
+
+    /// <summary>What a batch counts in a mean over batches: what its loss divides by, where that is one number; else its rows.</summary>
+    /// <param name="figures">The terms' values, then what each divides by.</param>
+    /// <param name="rows">First dimension of the batch.</param>
+    internal double WeightOfBatch(IReadOnlyList<double> figures, long rows) =>
+        LossTerms is [{ IsSum: false }] ? figures[1] : rows;
+
     /// <summary>What a batch consists of: the model's inputs, then the loss's labels.</summary>
     public IReadOnlyList<BatchInput> BatchInputs { get; init; } = [];
 

@@ -50,6 +50,12 @@ internal enum TensorRole
 
     /// <summary>Whether a training step overwrites the gradients instead of adding to them.</summary>
     ResetFlag,
+
+    /// <summary>What the loss of the first micro-batch divides by, and the sum of that over all micro-batches so far.</summary>
+    LossWeight,
+
+    /// <summary>Whether an accumulated gradient counts by what its loss divides by.</summary>
+    WeighBatches,
 }
 
 /// <summary>A graph of a training job.</summary>
@@ -105,7 +111,7 @@ internal sealed record TensorSlot(string Key, TensorRole Role, string? Owner, El
     /// <summary>True for a small tensor that the host writes before a run.</summary>
     [JsonIgnore]
     public bool IsHostInput => Role is TensorRole.GroupScalar or TensorRole.GradientScale or TensorRole.GradientPresent
-        or TensorRole.DropoutKey or TensorRole.ResetFlag;
+        or TensorRole.DropoutKey or TensorRole.ResetFlag or TensorRole.WeighBatches;
 
     /// <summary>True for what a checkpoint holds.</summary>
     [JsonIgnore]

@@ -87,7 +87,8 @@ public sealed class LossTests
     public void CrossEntropy_ClassesLast_OverTokens()
     {
         long[] labels = [0, 2, 3, -100, 1, 1];
-        Check(new CrossEntropyLoss(), [2, 3, 4], "labels", Labels(labels, 2, 3), CrossEntropy(4, labels, (r, c) => (r * 4) + c));
+        Check(new CrossEntropyLoss { ClassAxis = -1 }, [2, 3, 4], "labels", Labels(labels, 2, 3),
+            CrossEntropy(4, labels, (r, c) => (r * 4) + c));
     }
 
     [TestMethod]

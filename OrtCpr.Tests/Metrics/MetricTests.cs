@@ -44,7 +44,8 @@ public sealed class MetricTests
     {
         // [B, T, C] with classes last, and [B, C, H, W] with classes second.
         Assert.AreEqual(0.75,
-            Measure(Metric.Accuracy(), null, [0, 1, 1, 0, 1, 0, 0, 1], [2, 2, 2], b => b.Add("labels", new long[] { 1, 0, 0, 0 }, 2, 2)));
+            Measure(Metric.Accuracy(), new CrossEntropyLoss { ClassAxis = -1 }, [0, 1, 1, 0, 1, 0, 0, 1], [2, 2, 2],
+                b => b.Add("labels", new long[] { 1, 0, 0, 0 }, 2, 2)));
         Assert.AreEqual(0.5,
             Measure(Metric.Accuracy(), null, [0, 1, 1, 0], [1, 2, 1, 2], b => b.Add("labels", new long[] { 1, 1 }, 1, 1, 2)));
     }

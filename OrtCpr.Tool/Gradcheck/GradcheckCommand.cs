@@ -17,7 +17,7 @@ internal static class GradcheckCommand
         Option<string> loss =
             new("--loss")
             {
-                Description = $"One of {string.Join(", ", JobOptions.Losses.Keys)}.",
+                Description = $"One of {LossText.Kinds}, written {LossText.Grammar}.",
                 DefaultValueFactory = _ =>
             "cross_entropy"
             };
@@ -58,7 +58,7 @@ internal static class GradcheckCommand
             r.GetValue(model)!,
             new TrainingOptions
             {
-                Loss = RuleOptions.Choose(JobOptions.Losses, r.GetValue(loss)!, "--loss")(r.GetValue(output)),
+                Loss = LossText.Parse([r.GetValue(loss)!], new LossDefaults { Output = r.GetValue(output) }),
                 Parameters = new ParameterOptions { TrainOnly = [.. (r.GetValue(parameters) ?? []).Select(NamePattern.FromString)] },
                 // The loss must be one function: no masks that change from step to step.
                 Dropout = DropoutMode.Inference,

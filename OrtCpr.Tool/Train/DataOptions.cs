@@ -42,20 +42,28 @@ internal sealed class DataOptions
         new("--mean") { Description = "Images: means of the channels that are subtracted.", AllowMultipleArgumentsPerToken = true };
     private readonly Option<double[]> _deviation =
         new("--std") { Description = "Images: deviations of the channels that are divided by.", AllowMultipleArgumentsPerToken = true };
+    private readonly Option<bool> _dropLast =
+        new("--drop-last") { Description = "Leaves out the last batch of an epoch where it is not full; it is kept by default." };
+    private readonly Option<string[]> _set =
+        new("--set") { Description = "INPUT=VALUE, as sr=16000: an input of the model that is the same for every batch." };
     private readonly Option<bool> _keepOrder = new("--no-shuffle") { Description = "Keeps the order of the data." };
 
     public void AddTo(Command command, bool training)
     {
         command.Add(_data);
-        if (training) foreach (Option option in new Option[] { _validation, _split, _augment, _keepOrder }) command.Add(option);
+        if (training) foreach (Option option in new Option[] { _validation, _split, _augment, _dropLast, _keepOrder }) command.Add(option);
         foreach (Option option in new Option[] { _columns, _label, _features, _categorical, _length, _stride, _width, _tokenizer, _size,
-            _scale, _mean, _deviation })
+            _set, _scale, _mean, _deviation })
         {
             command.Add(option);
         }
     }
 
     public int BatchSize(ParseResult r) => r.GetValue(_size);
+
+    // Batches of an epoch of training.
+    public long BatchCount(ParseResult r, long examples) =>
+        r.GetValue(_dropLast) ? examples / BatchSize(r) : (examples + BatchSize(r) - 1) / BatchSize(r);
 
     // The data to train on, and those to evaluate on where there are any. seed: of the split.
     public (DataSource Training, DataSource? Validation) Open(ParseResult r, long seed)
@@ -111,6 +119,8 @@ internal sealed class DataOptions
             BatchSize = r.GetValue(_size),
             Seed = seed,
             Shuffle = training && !r.GetValue(_keepOrder),
+            DropLast = training && r.GetValue(_dropLast),
+            Constants = InputValues.Parse(r.GetValue(_set) ?? [], inputs),
             Columns = Pairs(r),
             Transforms = Transforms(r, source, training),
         });

@@ -1,38 +1,40 @@
 using System.CommandLine;
 using OrtCpr.Graph;
-using OrtCpr.Graph.Losses;
+using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Parameters;
+using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Tool.Train;
 
 // The options of every command that builds a job: loss, optimizer, parameters. Names are those of the paper's scripts.
 internal sealed class JobOptions
 {
-    internal static readonly Dictionary<string, Func<string?, Loss>> Losses = new(StringComparer.Ordinal)
-    {
-        ["cross_entropy"] = output => new CrossEntropyLoss { Output = output },
-        ["mse"] = output => new MseLoss { Output = output },
-        ["l1"] = output => new L1Loss { Output = output },
-        ["huber"] = output => new HuberLoss { Output = output },
-        ["bce_with_logits"] = output => new BceWithLogitsLoss { Output = output },
-        ["output"] = output => new OutputLoss { Output = output },
-    };
-
-    private readonly Option<string> _loss =
-        new("--loss") { Description = $"One of {string.Join(", ", Losses.Keys)}.", DefaultValueFactory = _ => "cross_entropy" };
-    private readonly Option<string?> _output =
-        new("--output") { Description = "The model output that the loss takes; needed where there are several." };
+    private readonly LossOptions _loss = new();
     private readonly RuleOptions _rule = new("adamcpr");
     private readonly Option<double> _beta1 =
         new("--beta1") { Description = "Decay of Adam's first moment.", DefaultValueFactory = _ => 0.9 };
     private readonly Option<double> _beta2 =
         new("--beta2") { Description = "Decay of Adam's second moment.", DefaultValueFactory = _ => 0.999 };
-    private readonly Option<double> _smoothing =
-        new("--label-smoothing") { Description = "cross_entropy: share of the target that is spread over the classes." };
     private readonly Option<double> _clip = new("--max-grad-norm") { Description = "Clips the gradients' global norm; 0 for no clipping." };
     private readonly Option<string[]> _freeze =
         new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
+    private readonly Option<string[]> _train =
+        new("--train") { Description = "Names of parameters that are trained even where the model suggests a constant; as --freeze." };
+    private readonly Option<string[]> _trainOnly =
+        new("--train-only") { Description = "Trains these parameters and no others; as --freeze." };
+    private readonly Option<string> _normalization = new("--batch-normalization")
+    {
+        Description = "Batch normalisation while training: as-exported, training (statistics of the batch), inference (stored ones).",
+        DefaultValueFactory = _ => "as-exported",
+    };
+    private readonly Option<string> _dropout = new("--dropout")
+    {
+        Description = "Dropout while training: as-exported, training (all nodes drop), inference (none does).",
+        DefaultValueFactory = _ => "as-exported",
+    };
+    private readonly Option<bool> _straight =
+        new("--straight-through") { Description = "Lets rounding pass gradients as if it were not there." };
     private readonly Option<bool> _embeddings = new("--reg-embedding") { Description = "Constrains embedding tables too." };
     private readonly Option<bool> _tie =
         new("--tie") { Description = "Trains initializers with equal or transposed numbers as one parameter." };
@@ -47,10 +49,10 @@ internal sealed class JobOptions
 
     public void AddTo(Command command)
     {
-        command.Add(_loss);
-        command.Add(_output);
+        _loss.AddTo(command);
         _rule.AddTo(command);
-        foreach (Option option in new Option[] { _beta1, _beta2, _smoothing, _clip, _freeze, _embeddings, _tie, _recompute, _seed })
+        foreach (Option option in new Option[] { _beta1, _beta2, _clip, _freeze, _train, _trainOnly, _normalization, _dropout, _straight,
+            _embeddings, _tie, _recompute, _seed })
         {
             command.Add(option);
         }
@@ -62,14 +64,17 @@ internal sealed class JobOptions
     // optimizer, seed: in place of the words', where several runs are compared.
     public TrainingOptions Read(ParseResult r, long? steps, string? optimizer = null, int? seed = null) => new()
     {
-        Loss = RuleOptions.Choose(Losses, r.GetValue(_loss)!, "--loss")(r.GetValue(_output)) is CrossEntropyLoss entropy
-            ? entropy with { LabelSmoothing = r.GetValue(_smoothing) }
-            : Losses[r.GetValue(_loss)!.Replace('-', '_').ToLowerInvariant()](r.GetValue(_output)),
+        Loss = _loss.Read(r),
+        BatchNormalization = Mode<BatchNormalizationMode>(r.GetValue(_normalization)!, "--batch-normalization"),
+        Dropout = Mode<DropoutMode>(r.GetValue(_dropout)!, "--dropout"),
+        Rules = r.GetValue(_straight) ? GradientRules.Default.StraightThrough() : GradientRules.Default,
         Seed = seed ?? r.GetValue(_seed),
         Recompute = [.. (r.GetValue(_recompute) ?? []).Select(NamePattern.FromString)],
         Parameters = new ParameterOptions
         {
             Freeze = [.. (r.GetValue(_freeze) ?? []).Select(NamePattern.FromString)],
+            Train = [.. (r.GetValue(_train) ?? []).Select(NamePattern.FromString)],
+            TrainOnly = [.. (r.GetValue(_trainOnly) ?? []).Select(NamePattern.FromString)],
             RegularizeEmbeddings = r.GetValue(_embeddings),
             TieEqual = r.GetValue(_tie)
         },
@@ -81,4 +86,11 @@ internal sealed class JobOptions
             TotalSteps = steps
         },
     };
+
+    // What the loss is, in the words of the command line.
+    public string LossOf(ParseResult r) => _loss.Text(r);
+
+    private static T Mode<T>(string text, string option) where T : struct, Enum =>
+        RuleOptions.Choose(Enum.GetValues<T>().ToDictionary(v => v.ToString() == "AsExported" ? "as_exported"
+            : v.ToString().ToLowerInvariant(), v => v, StringComparer.Ordinal), text, option);
 }

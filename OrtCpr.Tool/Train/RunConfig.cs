@@ -86,8 +86,12 @@ internal static class RunConfig
         foreach (Option option in r.CommandResult.Command.Options.Where(o => o.Name is not ("--help" or "--version" or "--resume")))
         {
             OptionResult? found = r.GetResult(option);
-            string[] texts = found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : DefaultOf(option) is object value
-                ? [Plain(value)] : [];
+            string[] texts = found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : DefaultOf(option) switch
+            {
+                null => [],
+                string[] list => list,
+                object value => [Plain(value)],
+            };
             bool isFlag = option.ValueType == typeof(bool);
             JsonNode? node = option.ValueType.IsArray ? new JsonArray([.. texts.Select(t => (JsonNode?)t)])
                 : isFlag ? (texts.Length > 0 ? string.Equals(texts[0], "true", StringComparison.OrdinalIgnoreCase) : found

@@ -97,7 +97,7 @@ internal sealed class TrainCommand
         CancellationToken cancellation)
     {
         // Batches are known only when the graphs are, and the graphs want to know how long the run is.
-        long batches = (training.Count + _data.BatchSize(r) - 1) / _data.BatchSize(r), steps = _fit.Steps(r, batches);
+        long batches = _data.BatchCount(r, training.Count), steps = _fit.Steps(r, batches);
         TrainingOptions options = _job.Read(r, steps, optimizer, seed);
         string model = r.GetValue(_model)!;
         if (r.GetValue(_lora) is string lora)
@@ -110,7 +110,7 @@ internal sealed class TrainCommand
         TrainingPlan graphs = TrainingGraphBuilder.Build(model, options);
         DataLoader loader = _data.Load(r, training, graphs.BatchInputs, seed, training: true);
         DataLoader? held = validation is null ? null : _data.Load(r, validation, graphs.BatchInputs, seed, training: false);
-        Announce(r, graphs, training.Count, validation?.Count, steps, folder, optimizer);
+        Announce(r, graphs, training.Count, validation?.Count, steps, folder, optimizer, _job.LossOf(r));
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = r.GetValue(_threads), Device = r.GetValue(_device)! });
         driver.SetSchedule(_fit.ScheduleOf(r, steps));
@@ -138,10 +138,10 @@ internal sealed class TrainCommand
 
     // What matters of the settings; all of them are in run.json.
     private static void Announce(ParseResult r, TrainingPlan graphs, long examples, long? held, long steps, string folder,
-        string? optimizer)
+        string? optimizer, string loss)
     {
         Console.Error.WriteLine($"{r.GetValue<string>("MODEL")}: {graphs.Parameters.Trained.Count} tensors trained, "
-            + $"{graphs.Constrained.Count} of them may be bounded; loss {r.GetValue<string>("--loss")}");
+            + $"{graphs.Constrained.Count} of them may be bounded; loss {loss}");
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{r.GetValue<string>("--data")}: {examples} examples{(held is null ? "" : $", {held} to evaluate on")}, in batches of "
                 + $"{r.GetValue<int>("--batch-size")}; {steps} steps"));

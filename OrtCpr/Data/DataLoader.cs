@@ -31,6 +31,11 @@ public sealed record DataLoaderOptions
     /// <summary>Source columns by the input that takes them, where names differ and it is not plain which belong together.</summary>
     public ImmutableDictionary<string, string> Columns { get; init; } = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal);
 
+    /// <summary>Inputs that are the same for every batch, and no column of the source: a sampling rate, say. A value with 1 in front for an
+    /// input whose first size is open is repeated for each example.</summary>
+    public ImmutableDictionary<string, TensorData> Constants { get; init; } =
+        ImmutableDictionary.Create<string, TensorData>(StringComparer.Ordinal);
+
     /// <summary>What is done, in order, to each example of a source column, by the column's name.</summary>
     public ImmutableDictionary<string, ImmutableArray<Transform>> Transforms { get; init; } =
         ImmutableDictionary.Create<string, ImmutableArray<Transform>>(StringComparer.Ordinal);
@@ -48,6 +53,7 @@ public sealed class DataLoader : BatchSource
     private readonly DataSource _source;
     private readonly DataLoaderOptions _options;
     private readonly Slot[] _slots;
+    private readonly ConstantInput[] _constants;
     private readonly ConcurrentBag<byte[][]> _spare = [];
 
     /// <summary>A loader.</summary>
@@ -70,8 +76,13 @@ public sealed class DataLoader : BatchSource
             problems.Add(
                 $"{nameof(DataLoaderOptions.Transforms)} names the column '{column}'; there are {string.Join(", ", source.Columns)}");
         }
+        foreach (string name in _options.Constants.Keys.Where(k => inputs.All(i => i.Name != k)))
+        {
+            problems.Add($"{nameof(DataLoaderOptions.Constants)} names the input '{name}'; there are {string.Join(", ", inputs)}");
+        }
         OptionException.ThrowIfAny("The loader has options out of range", problems);
-        _slots = SlotTable.Match(source.Columns, inputs, _options);
+        _slots = SlotTable.Match(source.Columns, [.. inputs.Where(i => !_options.Constants.ContainsKey(i.Name))], _options);
+        _constants = [.. inputs.Where(i => _options.Constants.ContainsKey(i.Name)).Select(i => new ConstantInput(i, _options.Constants))];
         if (source.Count > int.MaxValue)
         {
             throw new DataFileException(
@@ -155,6 +166,7 @@ public sealed class DataLoader : BatchSource
             if (!slot.IsCopied) System.Buffers.ArrayPool<byte>.Shared.Return(scratch);
             batch.AddPinned(slot.Input, slot.Type, buffers[i], rows * slot.TargetSize, [rows, .. slot.Dimensions]);
         }
+        foreach (ConstantInput constant in _constants) constant.AddTo(batch, rows);
         return batch;
     }
 

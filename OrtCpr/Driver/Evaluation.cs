@@ -30,8 +30,12 @@ public class Prediction : IDisposable
 /// <summary>Loss and outputs of one evaluated batch. Owns the outputs. Not thread-safe.</summary>
 public sealed class Evaluation : Prediction
 {
-    internal Evaluation(string[] names, IDisposableReadOnlyCollection<OrtValue> results, double loss) : base(names, results) => Loss = loss;
+    internal Evaluation(string[] names, IDisposableReadOnlyCollection<OrtValue> results, double loss, IReadOnlyList<double> figures)
+        : base(names, results) => (Loss, LossFigures) = (loss, figures);
 
     /// <summary>The loss.</summary>
     public double Loss { get; }
+
+    /// <summary>The values of the loss's terms, then what each divides by; empty where the plan does not tell.</summary>
+    internal IReadOnlyList<double> LossFigures { get; }
 }

@@ -21,6 +21,8 @@ public sealed partial class TrainingDriver : IDisposable
     private BatchSessions? _evaluation;
     private BatchSessions? _prediction;
     private readonly string _loss = "";
+    private readonly string? _weight, _weigh;
+    private readonly OrtValue? _figures;
     private OrtIoBinding? _last;
     private Dictionary<string, string>? _evaluated;
     private bool _resetPending = true;
@@ -43,6 +45,9 @@ public sealed partial class TrainingDriver : IDisposable
                 if (plan.Find(TensorRole.PendingStatistic, name) is TensorSlot pending) Optimizer.Store.Write(pending.Key, value);
             }
             _loss = plan.Find(TensorRole.Loss)!.Key;
+            if (plan.LossFigures is not null) _figures = Device.AllocateOnHost(plan.Type, [2 * plan.LossTerms.Count]);
+            _weight = plan.Find(TensorRole.LossWeight)?.Key;
+            _weigh = plan.Find(TensorRole.WeighBatches)?.Key;
             _training = NewSessions(plan.Training, "training", PlanGraph.Training);
         }
         catch
@@ -89,7 +94,7 @@ public sealed partial class TrainingDriver : IDisposable
     }
 
     /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see
-    /// cref="LazyResetGrad"/> (and the first time), else add to them.</summary>
+    /// cref="LazyResetGrad"/> (and the first time), else add to them; how is said by <see cref="WeighBatches"/>.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
     /// <param name="readLoss">Whether to read the loss and return it. On a device other than the CPU it saves a copy not
     /// to; ONNX Runtime waits for the device at the end of each run in either case. <see cref="Loss"/> has it later.
@@ -103,6 +108,7 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(batch);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs, why: Plan.FixedBatch);
+        RefuseLabels(batch);
         BatchSessions.Entry entry = (_resetPending ? _training : Accumulation()).For(batch);
         _last = entry.Binding!;
         foreach ((string name, OrtValue value) in batch.Tensors)
@@ -110,8 +116,9 @@ public sealed partial class TrainingDriver : IDisposable
             if (entry.Session.Inputs.Contains(name)) _last.BindInput(name, value);
         }
         SetDropoutKey();
+        if (_weigh is not null) Optimizer.Store.SetInput(_weigh, 0, WeighBatches);
         Optimizer.Store.Flush();
-        RunTraining(entry.Session, _last);
+        RunTraining(entry.Session, _last, batch);
         AccumulatedSteps = _resetPending ? 1 : AccumulatedSteps + 1;
         _resetPending = false;
         return readLoss ? Loss : double.NaN;
@@ -140,7 +147,8 @@ public sealed partial class TrainingDriver : IDisposable
 
     /// <summary>Loss and model outputs of one batch in evaluation form. Nothing changes.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
-    /// <param name="outputs">Names of model outputs to compute beside the loss; none by default.</param>
+    /// <param name="outputs">Names of model outputs, and of tensors that the loss takes, to compute beside the loss; none by
+    /// default.</param>
     /// <exception cref="DriverException">The batch does not fit, or an output does not exist.</exception>
     public Evaluation EvalStep(Batch batch, params IReadOnlyList<string> outputs)
     {
@@ -148,11 +156,15 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs, why: Plan.FixedBatch);
-        RefuseUnknownOutputs(outputs);
+        RefuseLabels(batch);
+        RefuseUnknownOutputs(outputs, [.. Plan.ModelOutputs, .. Plan.LossTerms.Select(t => t.Output).OfType<string>()]);
         _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null);
-        string[] names = [Plan.LossOutput, .. outputs.Where(o => o != Plan.LossOutput).Distinct()];
+        string? figures = Plan.LossFigures;
+        string[] first = figures is null ? [Plan.LossOutput] : [Plan.LossOutput, figures];
+        string[] names = [.. first, .. outputs.Where(o => o != Plan.LossOutput).Distinct()];
         IDisposableReadOnlyCollection<OrtValue> results = RunFree(_evaluation, batch, names, "evaluation");
-        return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0]);
+        return new Evaluation(names, results, Device.ReadOnHost(results[0]).ToDoubles()[0],
+            figures is null ? [] : Device.ReadOnHost(results[1]).ToDoubles());
     }
 
     /// <summary>Model outputs of one batch in evaluation form, without labels. Nothing changes.</summary>
@@ -165,29 +177,26 @@ public sealed partial class TrainingDriver : IDisposable
         ArgumentNullException.ThrowIfNull(outputs);
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs, withLabels: false, Plan.FixedBatch);
-        RefuseUnknownOutputs(outputs);
+        RefuseUnknownOutputs(outputs, Plan.ModelOutputs);
         _prediction ??= NewSessions(PredictionGraph.Of(Plan), "prediction", null);
         string[] names = outputs.Count == 0 ? [.. Plan.ModelOutputs] : [.. outputs.Distinct()];
         return new Prediction(names, RunFree(_prediction, batch, names, "prediction"));
     }
 
     /// <summary>One optimizer step from the gradients in the buffers; commits running statistics with it.</summary>
-    /// <param name="gradientScale">Multiplies the gradients: 1/A for the mean of A accumulated batches. Default 1: their sum.</param>
+    /// <param name="gradientScale">Multiplies the gradients: 1/A for the mean of A accumulated batches (of one batch of them all with
+    /// <see cref="WeighBatches"/>). Default 1: their sum.</param>
     /// <returns>False when a gradient was not finite and the step was skipped; nothing has changed then.</returns>
     /// <exception cref="DriverException">No TrainStep has run yet.</exception>
     public bool OptimizerStep(double gradientScale = 1)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (AccumulatedSteps == 0) throw new DriverException("There are no gradients yet. Call TrainStep before OptimizerStep.");
-        return Optimizer.Step(gradientScale);
+        return Optimizer.Step(gradientScale * AccumulationFactor);
     }
 
     /// <summary>Makes the next TrainStep overwrite the gradients instead of adding to them.</summary>
     public void LazyResetGrad() => _resetPending = true;
-
-    /// <summary>A copy of a parameter's gradient, as accumulated so far.</summary>
-    /// <exception cref="DriverException">There is no such parameter.</exception>
-    public TensorData GetGradient(string parameter) => Optimizer.GetGradient(parameter);
 
     /// <summary>A copy of a parameter or running statistic.</summary>
     /// <exception cref="DriverException">There is no such tensor.</exception>
@@ -300,6 +309,7 @@ public sealed partial class TrainingDriver : IDisposable
         _accumulation?.Dispose();
         _evaluation?.Dispose();
         _prediction?.Dispose();
+        _figures?.Dispose();
         Optimizer?.Dispose();
     }
 
@@ -335,12 +345,15 @@ public sealed partial class TrainingDriver : IDisposable
         HashSet<string> kept = [.. Plan.Slots.SelectMany(s => s.Uses).Where(u => u.Graph == graph && u.Output is not null)
             .Select(u => u.Output!)];
         foreach (string output in session.Session.OutputNames.Where(o => !kept.Contains(o)))
-            binding.BindOutputToDevice(output, Device.Host);
+        {
+            if (output == Plan.LossFigures) binding.BindOutput(output, _figures!);
+            else binding.BindOutputToDevice(output, Device.Host);
+        }
     }
 
-    private void RefuseUnknownOutputs(IReadOnlyList<string> outputs)
+    private void RefuseUnknownOutputs(IReadOnlyList<string> outputs, IReadOnlyList<string> known)
     {
-        string[] unknown = [.. outputs.Where(o => !Plan.ModelOutputs.Contains(o)).Select(o => $"'{o}'")];
+        string[] unknown = [.. outputs.Where(o => !known.Contains(o)).Select(o => $"'{o}'")];
         if (unknown.Length > 0)
         {
             throw new DriverException(
@@ -365,13 +378,13 @@ public sealed partial class TrainingDriver : IDisposable
         }
         catch (OnnxRuntimeException error)
         {
-            throw Failed(what, error);
+            throw Failed(what, error, batch);
         }
     }
 
     /// <summary>A run that fails may have written some gradients and pending statistics: they are not to be
     /// used.</summary>
-    private void RunTraining(GraphSession session, OrtIoBinding binding)
+    private void RunTraining(GraphSession session, OrtIoBinding binding, Batch batch)
     {
         try
         {
@@ -381,12 +394,19 @@ public sealed partial class TrainingDriver : IDisposable
         {
             ForgetGradients();
             Optimizer.RestorePendingStatistics();
-            throw Failed("training", error);
+            throw Failed("training", error, batch);
         }
     }
 
-    private static DriverException Failed(string graph, OnnxRuntimeException error) =>
+    /// <summary>Where the graph would not stop at labels beyond the classes.</summary>
+    private void RefuseLabels(Batch batch)
+    {
+        if (!Optimizer.Device.IsHost && LabelCheck.Problem(batch, Plan.LossTerms) is string problem)
+            throw new DriverException($"The batch does not fit the loss. {problem}");
+    }
+
+    private DriverException Failed(string graph, OnnxRuntimeException error, Batch batch) =>
         new(
             $"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond "
-            + "its table or a label beyond the classes.", error);
+            + $"its table or a label beyond the classes. {LabelCheck.Problem(batch, Plan.LossTerms)}".TrimEnd(), error);
 }

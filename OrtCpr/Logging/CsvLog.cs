@@ -4,8 +4,9 @@ using OrtCpr.Graph;
 namespace OrtCpr.Logging;
 
 /// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints,
-/// validation_loss, validation_…</c>, and <c>NAME_loss, NAME_…</c> of each source of <see
-/// cref="FitOptions.AlsoEvaluate"/>; empty where an entry has no such figure.</summary>
+/// validation_loss, validation_…</c>, with <c>loss.…</c> behind <c>loss</c> for each term of a sum of losses, and
+/// <c>NAME_loss, NAME_…</c> of each source of <see cref="FitOptions.AlsoEvaluate"/>; empty where an entry has no such
+/// figure.</summary>
 /// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its
 /// columns are other ones.</param>
 /// <param name="every">Steps between two entries; 0 for entries of evaluations alone, without the columns of steps.</param>
@@ -19,8 +20,10 @@ internal sealed class CsvLog(string path, int every) : MetricsLog(every)
     protected override void Begin(Trainer trainer, FitOptions options, long step)
     {
         ArgumentNullException.ThrowIfNull(options);
-        string[] ofSteps = HasSteps ? ["loss", "learning_rate", "active_constraints"] : [],
-            figures = [.. options.Metrics.Select(m => m.Name).Prepend("loss")];
+        ArgumentNullException.ThrowIfNull(trainer);
+        string[] terms = trainer.Driver.Plan.LossTerms is { Count: > 1 } several ? [.. several.Select(t => TermColumn(t.Name))] : [],
+            ofSteps = HasSteps ? ["loss", .. terms, "learning_rate", "active_constraints"] : [],
+            figures = ["loss", .. terms, .. options.Metrics.Select(m => m.Name)];
         _columns = [.. ofSteps, .. options.AlsoEvaluate.Select(s => s.Name).Prepend("validation")
             .SelectMany(source => figures.Select(figure => $"{source}_{figure}"))];
         _file = LogFile.Open(path, string.Join(',', _columns.Prepend("seconds").Prepend("epoch").Prepend("step")), step, StepOf, message =>

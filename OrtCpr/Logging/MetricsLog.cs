@@ -15,8 +15,8 @@ public sealed record LogEntry
     /// <summary>Seconds since the fit began.</summary>
     public required double Seconds { get; init; }
 
-    /// <summary>Figures by name: <c>loss</c>, <c>learning_rate</c> and <c>active_constraints</c> of a step;
-    /// <c>validation_loss</c> and <c>validation_…</c> of an evaluation, <c>NAME_loss</c> and <c>NAME_…</c> of each source
+    /// <summary>Figures by name: <c>loss</c>, <c>loss.…</c> of each term of a sum of losses, <c>learning_rate</c> and
+    /// <c>active_constraints</c> of a step; <c>validation_loss</c>, <c>validation_loss.…</c> and <c>validation_…</c> of an evaluation, <c>NAME_loss</c> and <c>NAME_…</c> of each source
     /// of <see cref="FitOptions.AlsoEvaluate"/>.</summary>
     public required IReadOnlyList<(string Name, double Value)> Values { get; init; }
 }
@@ -67,6 +67,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
     private readonly int _every = every >= 0 ? every
         : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 0.");
     private WeightedMean _loss;
+    private readonly Dictionary<string, WeightedMean> _terms = new(StringComparer.Ordinal);
     private StepReport? _last;
 
     /// <inheritdoc/>
@@ -75,6 +76,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(options);
         (_loss, _last) = (default, null);
+        _terms.Clear();
         Begin(trainer, options, step);
     }
 
@@ -84,7 +86,16 @@ public abstract class MetricsLog(int every) : TrainerCallback
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(report);
         if (!HasSteps) return;
-        if (report.Applied) _loss.Add(report.Loss, 1);
+        if (report.Applied)
+        {
+            _loss.Add(report.Loss, 1);
+            foreach ((string name, double value) in report.LossTerms)
+            {
+                WeightedMean term = _terms.GetValueOrDefault(name);
+                term.Add(value, 1);
+                _terms[name] = term;
+            }
+        }
         _last = report;
         if (report.Step % _every == 0) WriteSteps(trainer, report);
     }
@@ -96,9 +107,11 @@ public abstract class MetricsLog(int every) : TrainerCallback
     private void WriteSteps(Trainer trainer, StepReport report)
     {
         OptimizerDriver optimizer = trainer.Driver.Optimizer;
-        List<(string, double)> values = [("loss", _loss.Value), ("learning_rate", report.LearningRate)];
+        List<(string, double)> values =
+            [("loss", _loss.Value), .. _terms.Select(t => (TermColumn(t.Key), t.Value.Value)), ("learning_rate", report.LearningRate)];
         if (optimizer.Plan.Constrained.Count > 0) values.Add(("active_constraints", optimizer.GetConstraints().Count(c => c.Lambda > 0)));
         (_loss, _last) = (default, null);
+        _terms.Clear();
         Write(new LogEntry { Step = report.Step, Epoch = report.Epoch, Seconds = report.Elapsed.TotalSeconds, Values = values });
         WriteConstraints(trainer, report.Step);
     }
@@ -118,7 +131,8 @@ public abstract class MetricsLog(int every) : TrainerCallback
     }
 
     private static IEnumerable<(string, double)> Figures(string source, EvaluationReport report) =>
-        report.Metrics.Select(m => ($"{source}_{m.Key}", m.Value)).Prepend(($"{source}_loss", report.Loss));
+        [($"{source}_loss", report.Loss), .. report.LossTerms.Select(t => ($"{source}_{TermColumn(t.Key)}", t.Value)),
+            .. report.Metrics.Select(m => ($"{source}_{m.Key}", m.Value))];
 
     /// <inheritdoc/>
     /// <remarks>Steps since the last entry get one of their own: a run shorter than the interval has one too.</remarks>
@@ -133,6 +147,9 @@ public abstract class MetricsLog(int every) : TrainerCallback
             End();
         }
     }
+
+    /// <summary>The name of a term's figure.</summary>
+    private protected static string TermColumn(string term) => $"loss.{term}";
 
     /// <summary>Opens what is written to.</summary>
     /// <param name="trainer">The trainer, with the driver that it steps.</param>

@@ -89,7 +89,7 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
         string active = bounds == 0 ? "" : $"  {trainer.Driver.Optimizer.GetConstraints().Count(c => c.Lambda > 0)}/{bounds} bounds active";
         string line = string.Create(CultureInfo.InvariantCulture,
             $"epoch {_latest.Epoch + 1}  step {_last}{of}  {Rate(rate)}{Left(rate)}  loss "
-            + $"{(_loss.Weight > 0 ? _loss.Value : _latest.Loss):G5}  lr {_latest.LearningRate:G3}{active}{_evaluation}");
+            + $"{(_loss.Weight > 0 ? _loss.Value : _latest.Loss):G5}{Terms(_latest)}  lr {_latest.LearningRate:G3}{active}{_evaluation}");
         (_shown, _loss, _evaluation) = (_clock.Elapsed, default, stays ? "" : _evaluation);
         if (isTerminal)
         {
@@ -104,6 +104,10 @@ public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? in
         }
         output.Flush();
     }
+
+    /// <summary>The terms of a sum of losses in the last step.</summary>
+    private static string Terms(StepReport report) => report.LossTerms.Count == 0 ? ""
+        : $" ({string.Join(", ", report.LossTerms.Select(t => string.Create(CultureInfo.InvariantCulture, $"{t.Key} {t.Value:G4}")))})";
 
     private static string Rate(double rate) =>
         string.Create(CultureInfo.InvariantCulture, $"{(rate >= 10 ? $"{rate:F0}" : $"{rate:G3}")} steps/s");

@@ -4,8 +4,10 @@ using OrtCpr.Graph;
 namespace OrtCpr.Metrics;
 
 /// <summary>Share of rows whose label is among the classes with the highest scores.</summary>
-internal sealed class Accuracy(int top, string? output, string? label, long ignoreIndex) : Metric
+internal sealed class Accuracy(int top, string? output, string? label, long? ignoreIndex) : Metric
 {
+    private const long DefaultIgnored = -100;
+
     private readonly int _top = top >= 1 ? top
         : throw new OptionException($"{nameof(Metric)}.{nameof(Accuracy)}: {nameof(top)} is {top}; expected at least 1.");
 
@@ -15,31 +17,46 @@ internal sealed class Accuracy(int top, string? output, string? label, long igno
     /// <inheritdoc/>
     public override IReadOnlyList<string?> Outputs => [output];
 
+    internal override MetricKind Kind => MetricKind.Classes;
+
+    internal override string? Problem(MetricSource source)
+    {
+        if (source.Output(output) is not Graph.Ir.Value scores) return null;
+        if (!scores.Type.IsFloating())
+            return $"output '{scores.Name}' is {scores.Type}; expected scores of a floating type. Name another output";
+        if (source.LabelName(label) is null) return "the loss has several labels; name the one to compare with";
+        if (source.Label(label) is not BatchInput labels) return $"there is no label '{label}'";
+        if (labels.Type != ElementType.Int64) return $"label {labels} has no classes; expected Int64";
+        return scores.Shape is Graph.Ir.Shape shape && (shape.Rank < 2 || (labels.Dimensions is { } dims && dims.Count != shape.Rank - 1))
+            ? $"scores '{scores.Name}' {shape} and label {labels} do not belong together; expected labels without the class axis" : null;
+    }
+
     /// <inheritdoc/>
     public override MetricSum Start() => new WeightedSum(Measure);
 
     private (double Sum, double Weight) Measure(MetricBatch batch)
     {
         TensorData scores = batch.Output(output), labels = batch.Label(label);
-        if (labels.Type != ElementType.Int64 || ClassAxis(scores, labels) is not int axis)
+        if (labels.Type != ElementType.Int64 || ClassAxis(scores, labels, batch.Source.ClassAxis(output)) is not int axis)
         {
             throw new DriverException(
                 $"Metric '{Name}': scores {scores} and labels {labels} do not belong together; "
                 + "expected scores [B, C], [B, T, C] or [B, C, …] and Int64 labels without the class axis.");
         }
         long classes = scores.Dimensions[axis], inner = scores.Dimensions.Skip(axis + 1).Aggregate(1L, (n, d) => n * d);
-        return scores.Type == ElementType.Float ? Count(scores.AsSpan<float>(), labels.AsSpan<long>(), classes, inner)
-            : Count<double>(scores.ToDoubles(), labels.AsSpan<long>(), classes, inner);
+        long ignored = ignoreIndex ?? batch.Source.IgnoredLabel ?? DefaultIgnored;
+        return scores.Type == ElementType.Float ? Count(scores.AsSpan<float>(), labels.AsSpan<long>(), classes, inner, ignored)
+            : Count<double>(scores.ToDoubles(), labels.AsSpan<long>(), classes, inner, ignored);
     }
 
     private (double Hits, double Rows) Count<T>(ReadOnlySpan<T> values, ReadOnlySpan<long> truths, long classes,
-        long inner) where T : IFloatingPointIeee754<T>
+        long inner, long ignored) where T : IFloatingPointIeee754<T>
     {
         long hits = 0, rows = 0;
         for (int i = 0; i < truths.Length; i++)
         {
             long truth = truths[i];
-            if (truth == ignoreIndex) continue;
+            if (truth == ignored) continue;
             if ((ulong)truth >= (ulong)classes)
                 throw new DriverException($"Metric '{Name}': label {truth} at position {i} is outside of the {classes} classes.");
             rows++;
@@ -63,11 +80,11 @@ internal sealed class Accuracy(int top, string? output, string? label, long igno
         return before;
     }
 
-    private static int? ClassAxis(TensorData scores, TensorData labels)
+    private static int? ClassAxis(TensorData scores, TensorData labels, int? ofLoss)
     {
         int rank = scores.Dimensions.Count;
         if (rank < 2 || labels.Dimensions.Count != rank - 1) return null;
-        foreach (int axis in rank == 3 ? [2, 1] : new[] { 1 })
+        foreach (int axis in ofLoss is int own ? [own] : rank == 3 ? [2, 1] : new[] { 1 })
         {
             if (scores.Dimensions.Where((_, i) => i != axis).SequenceEqual(labels.Dimensions)) return axis;
         }

@@ -15,7 +15,7 @@ internal sealed class Perplexity : Metric
     public override IReadOnlyList<string?> Outputs => [];
 
     /// <inheritdoc/>
-    public override MetricSum Start() => new WeightedSum(b => (b.Loss * b.Rows, b.Rows), Math.Exp);
+    public override MetricSum Start() => new WeightedSum(b => (b.Loss * b.LossWeight, b.LossWeight), Math.Exp);
 }
 
 /// <summary>Mean of the squared differences between a model output and a label of the same shape. Lower is better.</summary>
@@ -29,6 +29,12 @@ internal sealed class MeanSquaredError(string? output, string? label) : Metric
 
     /// <inheritdoc/>
     public override IReadOnlyList<string?> Outputs => [output];
+
+    internal override MetricKind Kind => MetricKind.Elements;
+
+    internal override string? Problem(MetricSource source) => source.Output(output)?.Shape is Graph.Ir.Shape found
+        && source.Label(label) is { Dimensions: IReadOnlyList<string> expected } given && found.Rank != expected.Count
+        ? $"output '{source.OutputName(output)}' has shape {found}, label {given} another rank; expected the same shape" : null;
 
     /// <inheritdoc/>
     public override MetricSum Start() => new WeightedSum(Measure);

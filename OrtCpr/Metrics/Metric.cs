@@ -11,8 +11,14 @@ public abstract class Metric
     /// <summary>Whether a higher value is a better one. Default true.</summary>
     public virtual bool HigherIsBetter => true;
 
-    /// <summary>Model outputs that it reads; null stands for the model's first. Default: that one.</summary>
+    /// <summary>Model outputs that it reads; null stands for the one that the loss takes. Default: that one.</summary>
     public virtual IReadOnlyList<string?> Outputs => [null];
+
+    /// <summary>What it compares: of a sum of losses it reads the first term of that kind.</summary>
+    internal virtual MetricKind Kind => MetricKind.Any;
+
+    /// <summary>What does not fit, as far as that is known before the first batch; null for nothing.</summary>
+    internal virtual string? Problem(MetricSource source) => null;
 
     /// <summary>Begins an evaluation.</summary>
     public abstract MetricSum Start();
@@ -23,11 +29,12 @@ public abstract class Metric
     /// [B, C, …] with Int64 labels of that shape without the class axis. Of equal scores the lower class counts as the
     /// higher, as argmax has it; NaN counts as the lowest.</remarks>
     /// <param name="top">How many of the highest scores may hold the label, at least 1. Default 1.</param>
-    /// <param name="output">Model output with the scores; null for the first. Default null.</param>
-    /// <param name="label">Label to compare with; null for the only one. Default null.</param>
-    /// <param name="ignoreIndex">Rows with this label do not count. Default -100.</param>
+    /// <param name="output">Model output with the scores; null for the one that the loss takes. Default null.</param>
+    /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>
+    /// <param name="ignoreIndex">Rows with this label do not count; null for the label that the loss ignores, or -100.
+    /// Default null.</param>
     /// <exception cref="OptionException"><paramref name="top"/> is below 1.</exception>
-    public static Metric Accuracy(int top = 1, string? output = null, string? label = null, long ignoreIndex = -100) =>
+    public static Metric Accuracy(int top = 1, string? output = null, string? label = null, long? ignoreIndex = null) =>
         new Accuracy(top, output, label, ignoreIndex);
 
     /// <summary><c>perplexity</c>: e to the power of the mean loss, for a cross-entropy in nats. Lower is better.</summary>
@@ -35,15 +42,15 @@ public abstract class Metric
 
     /// <summary><c>mse</c>: mean of the squared differences between a model output and a label of the same shape. Lower
     /// is better.</summary>
-    /// <param name="output">Model output; null for the first. Default null.</param>
-    /// <param name="label">Label to compare with; null for the only one. Default null.</param>
+    /// <param name="output">Model output; null for the one that the loss takes. Default null.</param>
+    /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>
     public static Metric MeanSquaredError(string? output = null, string? label = null) => new MeanSquaredError(output, label);
 
     /// <summary>A metric of one's own: a sum and its weight for each batch; the value is Σ sum / Σ weight.</summary>
     /// <param name="name">Name in reports.</param>
     /// <param name="measure">Sum and weight of one batch.</param>
     /// <param name="higherIsBetter">Whether a higher value is a better one.</param>
-    /// <param name="outputs">Model outputs that it reads; null or nothing for the model's first.</param>
+    /// <param name="outputs">Model outputs that it reads; null or nothing for the one that the loss takes.</param>
     public static Metric Create(string name, Func<MetricBatch, (double Sum, double Weight)> measure, bool higherIsBetter = true,
         params IReadOnlyList<string?> outputs)
     {
@@ -96,10 +103,10 @@ public sealed class MetricBatch
 {
     private readonly Batch _batch;
     private readonly Evaluation _evaluation;
-    private readonly TrainingPlan _graphs;
+    private readonly MetricSource _source;
 
-    internal MetricBatch(TrainingPlan graphs, Batch batch, Evaluation evaluation) =>
-        (_graphs, _batch, _evaluation) = (graphs, batch, evaluation);
+    internal MetricBatch(MetricSource source, Batch batch, Evaluation evaluation) =>
+        (_source, _batch, _evaluation) = (source, batch, evaluation);
 
     /// <summary>Loss of the batch.</summary>
     public double Loss => _evaluation.Loss;
@@ -107,24 +114,30 @@ public sealed class MetricBatch
     /// <summary>First dimension of the batch: the number of examples, as a rule.</summary>
     public long Rows => _batch.Rows;
 
+    /// <summary>What the loss of the batch counts in a mean over batches: what it divides by, such as the labels that count; the number of
+    /// examples for sums.</summary>
+    public double LossWeight => _source.Plan.WeightOfBatch(_evaluation.LossFigures, Rows);
+
+    internal MetricSource Source => _source;
+
     /// <summary>A copy of a model output that the metric named.</summary>
-    /// <param name="name">The output; null for the model's first.</param>
+    /// <param name="name">The output; null for the one that the loss takes, of a sum of losses that of the first.</param>
     /// <exception cref="DriverException">The metric has not named it in <see cref="Metric.Outputs"/>.</exception>
-    public TensorData Output(string? name = null) => Devices.Device.ReadOnHost(_evaluation[name ?? _graphs.ModelOutputs[0]]);
+    public TensorData Output(string? name = null) => Devices.Device.ReadOnHost(_evaluation[_source.OutputName(name)]);
 
     /// <summary>A copy of a label or an input of the batch.</summary>
-    /// <param name="name">Its name; null for the only label of the loss.</param>
+    /// <param name="name">Its name; null for the label that goes with the output of the loss.</param>
     /// <exception cref="DriverException">There is no such entry, or not exactly one label.</exception>
     public TensorData Label(string? name = null)
     {
-        string[] labels = [.. _graphs.BatchInputs.Where(i => i.IsLabel).Select(i => i.Name)];
-        if (name is null && labels.Length != 1)
+        if (_source.LabelName(name) is not string label)
         {
+            string[] labels = [.. _source.Plan.BatchInputs.Where(i => i.IsLabel).Select(i => i.Name)];
             throw new DriverException(
                 $"The loss has {labels.Length} labels ({string.Join(", ", labels)}); name the one that the metric compares with.");
         }
-        return _batch.Tensors.TryGetValue(name ?? labels[0], out Microsoft.ML.OnnxRuntime.OrtValue? value)
+        return _batch.Tensors.TryGetValue(label, out Microsoft.ML.OnnxRuntime.OrtValue? value)
             ? Devices.Device.ReadOnHost(value)
-            : throw new DriverException($"The batch has no entry '{name}'; it has {string.Join(", ", _batch.Tensors.Keys)}.");
+            : throw new DriverException($"The batch has no entry '{label}'; it has {string.Join(", ", _batch.Tensors.Keys)}.");
     }
 }

@@ -13,7 +13,9 @@ public sealed record FitOptions
     /// <summary>Optimizer steps after which the run ends, at least 1. Default: no limit.</summary>
     public long MaxSteps { get; init; } = long.MaxValue;
 
-    /// <summary>Batches whose mean gradient makes one optimizer step, at least 1. Default 1.</summary>
+    /// <summary>Batches that make one optimizer step, that of one batch of them all, at least 1. Default 1.</summary>
+    /// <remarks>Each counts by what its loss divides by, such as the labels that count. The terms of a sum of losses that divide by
+    /// different things have no common weight: such batches count by their examples, with a warning.</remarks>
     public int GradientAccumulation { get; init; } = 1;
 
     /// <summary>What to evaluate on, as a rule a <see cref="Data.DataLoader"/>, its first epoch each time; <see

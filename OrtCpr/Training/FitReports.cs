@@ -11,7 +11,7 @@ public sealed record StepReport
     /// <summary>Steps of this fit so far.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Mean loss of the batches of this step.</summary>
+    /// <summary>Loss of the batches of this step, as one batch of them all would have it.</summary>
     public required double Loss { get; init; }
 
     /// <summary>Learning rate that the step has used in group 0.</summary>
@@ -23,6 +23,10 @@ public sealed record StepReport
 
     /// <summary>Time since the fit began, earlier sittings of a resumed run included.</summary>
     public required TimeSpan Elapsed { get; init; }
+
+    /// <summary>The losses that the loss is a sum of, before their factors, by name: <c>mse</c>, or <c>mse.boxes</c>
+    /// where there are several of a kind. Empty for a loss that is no sum.</summary>
+    public IReadOnlyDictionary<string, double> LossTerms { get; init; } = new Dictionary<string, double>();
 }
 
 /// <summary>What an epoch came to.</summary>
@@ -34,7 +38,8 @@ public sealed record EpochReport
     /// <summary>Steps of this fit so far.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Mean training loss of the epoch, each batch weighted by its first dimension; skipped steps do not count.</summary>
+    /// <summary>Mean training loss of the epoch, each batch weighted by what its loss divides by (its first
+    /// dimension, for sums); skipped steps do not count.</summary>
     public required double Loss { get; init; }
 
     /// <summary>The evaluation at its end; null when there was none.</summary>
@@ -59,7 +64,8 @@ public sealed record EvaluationReport
     /// <summary>Steps of this fit so far.</summary>
     public required long Step { get; init; }
 
-    /// <summary>Mean loss, each batch weighted by its first dimension; NaN without a batch.</summary>
+    /// <summary>The loss as one batch of them all would have it: each batch weighted by what its loss divides by, such as
+    /// the labels that count; sums are added. NaN without a batch.</summary>
     public required double Loss { get; init; }
 
     /// <summary>The figures of <see cref="FitOptions.Metrics"/> by name.</summary>
@@ -70,6 +76,9 @@ public sealed record EvaluationReport
 
     /// <summary>The same of the sources of <see cref="FitOptions.AlsoEvaluate"/>, by name.</summary>
     public IReadOnlyDictionary<string, EvaluationReport> Also { get; init; } = ImmutableDictionary<string, EvaluationReport>.Empty;
+
+    /// <summary>The losses that the loss is a sum of, before their factors, by name; empty for a loss that is no sum.</summary>
+    public IReadOnlyDictionary<string, double> LossTerms { get; init; } = new Dictionary<string, double>();
 
     /// <summary>A figure by name: a metric's, or <c>loss</c>.</summary>
     /// <exception cref="DriverException">There is none.</exception>

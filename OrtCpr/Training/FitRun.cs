@@ -2,6 +2,7 @@ using OrtCpr.Graph.Files;
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using OrtCpr.Checkpoints;
+using OrtCpr.Metrics;
 
 namespace OrtCpr;
 
@@ -13,9 +14,9 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     private readonly List<EpochReport> _reports = [];
     private readonly List<string> _warnings = [];
     private TimeSpan _before, _evaluating;
-    /// <summary>Of the finished steps of the epoch, and of the batches of the step at hand: weighted by rows, and each
-    /// batch alike.</summary>
-    private WeightedMean _epochLoss, _pendingRows, _pendingLoss;
+    /// <summary>Of the finished steps of the epoch, and of the batches of the step at hand.</summary>
+    private WeightedMean _epochLoss, _pendingMean;
+    private LossSum _pendingLoss = new(trainer.Driver.Plan.LossTerms);
     private int _pending, _begun;
     private long _steps, _taken, _skipped;
     private double _best = double.NaN;
@@ -40,6 +41,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     public void Begin()
     {
         options.Validate();
+        // Figures that nothing fits show before anything is trained.
+        foreach (Metric metric in options.Metrics) MetricSource.Of(trainer.Driver.Plan, metric);
         if (options.Checkpoint is CheckpointOptions checkpoint)
         {
             // Where nothing is resumed the start is saved: a folder that can't be written shows before anything is trained.
@@ -58,6 +61,11 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         foreach (string warning in _bounds?.Warnings ?? []) Warn(warning);
         // What a callback had ended is over when it is resumed.
         _control.StopRequested = _steps > 0 && options.Callbacks.Any(c => c.IsOver);
+        if (options.GradientAccumulation > 1 && trainer.Driver.Plan.LossTermsDivideDifferently)
+        {
+            Warn("The terms of the loss divide by different things, so the accumulated batches count by their examples: their step is that "
+                + "of one batch only where they are alike in what counts.");
+        }
     }
 
     /// <summary>Goes to the next epoch; false when there is none.</summary>
@@ -82,12 +90,15 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
             if (_pending == 0)
             {
                 cancellation.ThrowIfCancellationRequested();
+                // Only while it fits: whoever steps the driver by hand has what the driver says.
+                trainer.Driver.WeighBatches = true;
                 trainer.Driver.LazyResetGrad();
             }
             double loss = trainer.Driver.TrainStep(batch);
             _taken++;
-            _pendingRows.Add(loss, batch.Rows);
-            _pendingLoss.Add(loss, 1);
+            IReadOnlyList<double> figures = trainer.Driver.LossFigures;
+            _pendingLoss.Add(loss, figures, batch.Rows);
+            _pendingMean.Add(loss, trainer.Driver.Plan.WeightOfBatch(figures, batch.Rows));
             if (++_pending == options.GradientAccumulation) Step();
         }
         return !IsOver;
@@ -164,23 +175,26 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     private void Step()
     {
         double rate = Optimizer.GetLearningRate();
-        bool applied = trainer.Driver.OptimizerStep(1.0 / _pending);
+        double loss = _pendingLoss.Value;
+        bool applied = trainer.Driver.OptimizerStep(Optimizer.Plan.LossIsSum ? 1 : 1.0 / _pending);
+        trainer.Driver.WeighBatches = false;
         // Other devices than the CPU don't tell whether the guard has skipped the step; the loss does as a rule.
-        applied &= double.IsFinite(_pendingLoss.Sum) || !Optimizer.Plan.Optimizer.NonFiniteGuard;
+        applied &= double.IsFinite(loss) || !Optimizer.Plan.Optimizer.NonFiniteGuard;
         _steps++;
         Batch = _taken;
-        if (applied) _epochLoss.Add(_pendingRows);
+        if (applied) _epochLoss.Add(_pendingMean);
         else _skipped++;
         var report = new StepReport
         {
             Epoch = Epoch,
             Step = _steps,
-            Loss = _pendingLoss.Value,
+            Loss = loss,
             LearningRate = rate,
             Applied = applied,
             Elapsed = Elapsed,
+            LossTerms = _pendingLoss.Terms,
         };
-        (_pending, _pendingLoss, _pendingRows) = (0, default, default);
+        (_pending, _pendingLoss, _pendingMean) = (0, new(Optimizer.Plan.LossTerms), default);
         _bounds?.After(_steps);
         options.Progress?.Report(report);
         foreach (TrainerCallback callback in options.Callbacks) callback.OnStepEnd(trainer, report, _control);

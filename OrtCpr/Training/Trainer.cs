@@ -54,7 +54,8 @@ public sealed class Trainer
             Run((epoch, skip) => source.BatchesAsync(epoch, skip, cancellation), source, options, cancellation), CancellationToken.None);
     }
 
-    /// <summary>Mean loss and metrics over the first epoch of a source, each batch weighted by its first dimension.</summary>
+    /// <summary>Mean loss and metrics over the first epoch of a source, as one batch of them all would have it: each batch
+    /// weighted by what its loss divides by.</summary>
     /// <param name="source">The model's inputs and the labels.</param>
     /// <param name="metrics">Figures beside the loss; null for none.</param>
     /// <param name="cancellation">Ends it between two batches.</param>

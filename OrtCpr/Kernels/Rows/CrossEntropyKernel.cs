@@ -5,7 +5,8 @@ namespace OrtCpr.Kernels;
 /// <summary>Cross-entropy of rows of logits, and its gradient, a row at a time.</summary>
 /// <remarks>A lane is a class. Forward reads each logit twice, from the cache the second time, and writes two numbers
 /// a row; backward reads it once and writes once: 8 bytes an element. Sums of a row are formed in float lanes by blocks
-/// of <see cref="Chunks.BlockLength"/> and go on in double. The gradient may be the memory of the logits.</remarks>
+/// of <see cref="Chunks.BlockLength"/> and go on in double. The gradient may be the memory of the logits.
+/// A row with dy 0 gets zeros, whatever it holds, and is not read.</remarks>
 internal static unsafe class CrossEntropyKernel
 {
     /// <summary>Rows that one call of the loop body handles.</summary>
@@ -97,6 +98,12 @@ internal static unsafe class CrossEntropyKernel
         for (nint n = chunk * RowsPerChunk; n < nint.Min(work->Rows, (chunk + 1) * RowsPerChunk); n++)
         {
             float* row = work->Logits + (n * work->Classes), result = work->Gradient + (n * work->Classes);
+            if (work->Dy[n] == 0)
+            {
+                // A row that does not count may hold NaN or infinities.
+                new Span<float>(result, (int)work->Classes).Clear();
+                continue;
+            }
             float scale = work->Dy[n], shift = work->LogSums[n], share = work->Smoothing * scale, each = share / work->Classes;
             Vector<float> scales = Vector.Create(scale), shifts = Vector.Create(shift), eaches = Vector.Create(each);
             nint i = 0;
