@@ -102,8 +102,8 @@ public sealed class EarlyOpsetTrainingTests
     {
         using TrainingDriver driver = Driver(Image(opset, (g, x) =>
         {
-            Term[] normalized = g.Ops("BatchNormalization", 5, [Convolved(g, x), .. Normalization(g, 4)],
-                ("consumed_inputs", new long[] { 0, 0, 0, 1, 1 }));
+            (string, object)[] attributes = opset < 6 ? [("consumed_inputs", new long[] { 0, 0, 0, 1, 1 })] : [];
+            Term[] normalized = g.Ops("BatchNormalization", 5, [Convolved(g, x), .. Normalization(g, 4)], attributes);
             return Head(g, g.Op("Dropout", [normalized[0]], ("ratio", 0.25f)), ("broadcast", 1));
         }));
         Assert.IsNotNull(driver.Plan.InitialStatistics.GetValueOrDefault("running_mean"));
