@@ -88,7 +88,8 @@ internal static class RunConfig
             OptionResult? found = r.GetResult(option);
             bool isFlag = option.ValueType == typeof(bool);
             // A flag that stands alone is on.
-            string[] texts = isFlag && found is { Implicit: false, Tokens.Count: 0 } ? ["true"] : found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : DefaultOf(option) switch
+            string[] texts = isFlag && found is { Implicit: false, Tokens.Count: 0 } ? ["true"]
+                : found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : DefaultOf(option) switch
             {
                 null => [],
                 string[] list => list,
