@@ -86,16 +86,17 @@ internal static class RunConfig
         foreach (Option option in r.CommandResult.Command.Options.Where(o => o.Name is not ("--help" or "--version" or "--resume")))
         {
             OptionResult? found = r.GetResult(option);
-            string[] texts = found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : DefaultOf(option) switch
+            bool isFlag = option.ValueType == typeof(bool);
+            // A flag that stands alone is on.
+            string[] texts = isFlag && found is { Implicit: false, Tokens.Count: 0 } ? ["true"]
+                : found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : DefaultOf(option) switch
             {
                 null => [],
                 string[] list => list,
                 object value => [Plain(value)],
             };
-            bool isFlag = option.ValueType == typeof(bool);
             JsonNode? node = option.ValueType.IsArray ? new JsonArray([.. texts.Select(t => (JsonNode?)t)])
-                : isFlag ? (texts.Length > 0 ? string.Equals(texts[0], "true", StringComparison.OrdinalIgnoreCase) : found
-                    is { Implicit: false })
+                : isFlag ? (texts.Length > 0 && string.Equals(texts[0], "true", StringComparison.OrdinalIgnoreCase))
                 : texts.Length == 0 ? null : IsNumber(option.ValueType)
                     && double.TryParse(texts[0], NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
                     && double.IsFinite(number) ? number : texts[0];

@@ -26,7 +26,8 @@ internal sealed class Accuracy(int top, string? output, string? label, long? ign
             return $"output '{scores.Name}' is {scores.Type}; expected scores of a floating type. Name another output";
         if (source.LabelName(label) is null) return "the loss has several labels; name the one to compare with";
         if (source.Label(label) is not BatchInput labels) return $"there is no label '{label}'";
-        if (labels.Type != ElementType.Int64) return $"label {labels} has no classes; expected Int64";
+        if (labels.Type != ElementType.Int64)
+            return $"scores '{scores.Name}' {scores.Shape} and label {labels} do not belong together; expected Int64 labels, the classes";
         return scores.Shape is Graph.Ir.Shape shape && (shape.Rank < 2 || (labels.Dimensions is { } dims && dims.Count != shape.Rank - 1))
             ? $"scores '{scores.Name}' {shape} and label {labels} do not belong together; expected labels without the class axis" : null;
     }
