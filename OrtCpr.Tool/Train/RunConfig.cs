@@ -89,12 +89,7 @@ internal static class RunConfig
             bool isFlag = option.ValueType == typeof(bool);
             // A flag that stands alone is on.
             string[] texts = isFlag && found is { Implicit: false, Tokens.Count: 0 } ? ["true"]
-                : found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : DefaultOf(option) switch
-            {
-                null => [],
-                string[] list => list,
-                object value => [Plain(value)],
-            };
+                : found is { Tokens.Count: > 0 } ? [.. found.Tokens.Select(t => t.Value)] : Texts(DefaultOf(option));
             JsonNode? node = option.ValueType.IsArray ? new JsonArray([.. texts.Select(t => (JsonNode?)t)])
                 : isFlag ? (texts.Length > 0 && string.Equals(texts[0], "true", StringComparison.OrdinalIgnoreCase))
                 : texts.Length == 0 ? null : IsNumber(option.ValueType)
@@ -120,6 +115,13 @@ internal static class RunConfig
     private static bool FileAccess(Exception error) => error is IOException or UnauthorizedAccessException;
 
     // An enumeration as the paper's scripts spell it.
+    private static string[] Texts(object? value) => value switch
+    {
+        null => [],
+        string[] list => list,
+        _ => [Plain(value)],
+    };
+
     private static string Plain(object value) => value is Enum
         ? string.Concat(value.ToString()!.Select((c, i) => char.IsUpper(c) && i > 0 ? $"_{char.ToLowerInvariant(c)}"
         : $"{char.ToLowerInvariant(c)}"))
