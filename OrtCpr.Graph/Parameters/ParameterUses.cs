@@ -102,10 +102,10 @@ internal sealed class ParameterUses
     private static bool IsTrigonometry(Node node) => node.Is("Sin") || node.Is("Cos");
 
     /// <summary>A constant of the program that stands where a parameter would: a product's matrix, a bias, a gain, a
-    /// table.</summary>
+    /// table. What a loop begins with is a state, not a parameter.</summary>
     public bool StandsAsParameter(Value p)
     {
-        foreach ((Node node, Value through) in Uses(p))
+        foreach ((Node node, Value through) in Uses(p, intoBodies: false))
         {
             switch (OperandRoles.Of(node, through))
             {
@@ -246,13 +246,13 @@ internal sealed class ParameterUses
 
     /// <summary>The nodes that use p, looking through views of it and into the bodies that iterate over it;
     /// <c>Through</c> is the view that they read.</summary>
-    private IEnumerable<(Node Node, Value Through)> Uses(Value p, bool throughPieces = false)
+    private IEnumerable<(Node Node, Value Through)> Uses(Value p, bool throughPieces = false, bool intoBodies = true)
     {
         var seen = new HashSet<Value> { p };
         var work = new Stack<Value>([p]);
         while (work.TryPop(out Value? value))
         {
-            foreach (Value inner in _intoBodies.GetValueOrDefault(value) ?? [])
+            foreach (Value inner in intoBodies ? _intoBodies.GetValueOrDefault(value) ?? [] : [])
             {
                 if (seen.Add(inner)) work.Push(inner);
             }

@@ -26,7 +26,8 @@ public sealed class IgnoredLabelTests
         using TrainingDriver driver = LossModels.Created(LossModels.Biased(), new CrossEntropyLoss(), kernels);
         double expected = (Math.Log(Math.Exp(5) + 2) - 5 + (2 * Math.Log(3))) / 3;
         Assert.AreEqual(0.73687, expected, 5e-6);
-        foreach (int size in new[] { 4, 2, 1 }) Assert.AreEqual(expected, new Trainer(driver).Evaluate(BatchSource.From(Batches(size))).Loss, 1e-6, $"{size}");
+        foreach (int size in new[] { 4, 2, 1 })
+            Assert.AreEqual(expected, new Trainer(driver).Evaluate(BatchSource.From(Batches(size))).Loss, 1e-6, $"{size}");
         foreach (int size in new[] { 4, 2, 1 })
         {
             var perplexity = new OrtCpr.Metrics.Perplexity();
@@ -79,7 +80,8 @@ public sealed class IgnoredLabelTests
         using TrainingDriver fitted = LossModels.Created(LossModels.Biased(), loss);
         var steps = new List<double>();
         var progress = new Reports(r => steps.Add(r.Loss));
-        new Trainer(fitted).Fit(BatchSource.From([Rows(0, 1), Rows(1, 3)]), new FitOptions { GradientAccumulation = 2, Progress = progress });
+        new Trainer(fitted).Fit(BatchSource.From([Rows(0, 1), Rows(1, 3)]),
+            new FitOptions { GradientAccumulation = 2, Progress = progress });
         AreNear(whole.GetParameter("b").ToDoubles(), fitted.GetParameter("b").ToDoubles());
         Assert.AreEqual(whole.Loss, steps.Single(), 1e-6);
     }
@@ -152,7 +154,8 @@ public sealed class IgnoredLabelTests
                 driver.LazyResetGrad();
                 Assert.AreEqual(0, driver.TrainStep(none));
                 AreNear([0, 0, 0], driver.GetGradient("b").ToDoubles());
-                Assert.AreEqual(0, new Trainer(driver).Evaluate(BatchSource.From([new Batch().Add("x", TensorData.From<float>(x, 3, 3).ConvertTo(type))
+                Assert.AreEqual(0, new Trainer(driver).Evaluate(BatchSource.From([
+                    new Batch().Add("x", TensorData.From<float>(x, 3, 3).ConvertTo(type))
                     .Add("labels", [-100L, -100, -100], 3)])).Loss);
             }
         }

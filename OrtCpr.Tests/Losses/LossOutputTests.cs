@@ -103,7 +103,8 @@ public sealed class LossOutputTests
         // Unequal batches: each term by what it divides by.
         using Batch first = new Batch().Add("x", [1f, 0, 0], 1, 3).Add("labels", [0L], 1).Add("target", new float[3], 1, 3);
         EvaluationReport parts = new Trainer(driver).Evaluate(
-            BatchSource.From([new Batch().Add("x", [1f, 0, 0, 9, 9, 9], 2, 3).Add("labels", [0L, -100], 2).Add("target", new float[6], 2, 3),
+            BatchSource.From([
+                new Batch().Add("x", [1f, 0, 0, 9, 9, 9], 2, 3).Add("labels", [0L, -100], 2).Add("target", new float[6], 2, 3),
                 new Batch().Add("x", [0f, 1, 0], 1, 3).Add("labels", [1L], 1).Add("target", new float[3], 1, 3)]), []);
         Assert.AreEqual(entropy, parts.LossTerms["cross_entropy"], 1e-6);
         Assert.AreEqual((2 + 243) / 9.0, parts.LossTerms["mse"], 1e-4);

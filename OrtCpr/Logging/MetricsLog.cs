@@ -16,8 +16,8 @@ public sealed record LogEntry
     public required double Seconds { get; init; }
 
     /// <summary>Figures by name: <c>loss</c>, <c>loss.…</c> of each term of a sum of losses, <c>learning_rate</c> and
-    /// <c>active_constraints</c> of a step; <c>validation_loss</c>, <c>validation_loss.…</c> and <c>validation_…</c> of an evaluation, <c>NAME_loss</c> and <c>NAME_…</c> of each source
-    /// of <see cref="FitOptions.AlsoEvaluate"/>.</summary>
+    /// <c>active_constraints</c> of a step; <c>validation_loss</c>, <c>validation_loss.…</c> and <c>validation_…</c> of an
+    /// evaluation, <c>NAME_loss</c> and <c>NAME_…</c> of each source of <see cref="FitOptions.AlsoEvaluate"/>.</summary>
     public required IReadOnlyList<(string Name, double Value)> Values { get; init; }
 }
 
