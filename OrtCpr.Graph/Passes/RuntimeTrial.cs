@@ -31,6 +31,8 @@ internal static class RuntimeTrial
         // Files before IR 3 import no opset, which means the first.
         OperatorSetIdProto? opset = file.Proto.OpsetImport.FirstOrDefault(o => o.Domain is "" or "ai.onnx");
         if (opset is null || opset.Version < FirstOpset) return [];
+        // Refused with a matrix from the file, whatever one does, and trained in another form all the same.
+        if (file.Proto.Graph.Node.Any(n => n.OpType == SparseOperands.Operator)) return [];
         if (Parts(file, inferred).All(part => Refusal(part) is null)) return [];
         if (ModelRepair.ReplaceDeadBranches(file.Proto) is { Count: > 0 } replaced) return replaced;
         // Some operators ask for weights that are constant, and some say less of a part than of the whole.

@@ -8,6 +8,8 @@ namespace OrtCpr.Graph.Passes;
 /// type of its operand; it runs only on sparse tensors that are fed, and those stay.</summary>
 internal static class SparseOperands
 {
+    public const string Operator = "SparseToDenseMatMul";
+
     /// <summary>A matrix of the file is a constant of the program: trained as a dense one it would not fit
     /// back.</summary>
     public static void Run(OnnxGraph graph)
@@ -15,7 +17,7 @@ internal static class SparseOperands
         foreach (Node node in graph.Nodes)
         {
             foreach (OnnxGraph body in node.Subgraphs) Run(body);
-            if (node.QualifiedType != "com.microsoft.SparseToDenseMatMul" || node.In(0) is not Value matrix) continue;
+            if (node.QualifiedType != $"com.microsoft.{Operator}" || node.In(0) is not Value matrix) continue;
             if (matrix.IsInitializer)
             {
                 (node.Domain, node.OpType) = ("", "Gemm");
