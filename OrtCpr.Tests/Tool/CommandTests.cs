@@ -9,7 +9,7 @@ namespace OrtCpr.Tests.Tool;
 [DoNotParallelize]
 public sealed class CommandTests
 {
-    private static (int ExitCode, string Output) Run(params string[] arguments)
+    internal static (int ExitCode, string Output) Run(params string[] arguments)
     {
         TextWriter output = Console.Out, error = Console.Error;
         using var text = new StringWriter();

@@ -9,6 +9,8 @@ namespace OrtCpr.Tool.Train;
 // `ortcpr evaluate MODEL|JOB --data PATH`: loss and metrics of a model, or of a job at one of its checkpoints.
 internal static class EvaluateCommand
 {
+    public const string Name = "evaluate";
+
     public static Command Create()
     {
         Argument<string> model = new("MODEL") { Description = "An ONNX file, or the --out folder of a run." };
@@ -20,31 +22,50 @@ internal static class EvaluateCommand
                 Description = $"Of an ONNX file: one of {string.Join(", ", JobOptions.Losses.Keys)}.",
                 DefaultValueFactory = _ => "cross_entropy"
             };
+        Option<string?> output = new("--output")
+        { Description = "Of an ONNX file: the model output that the loss takes; needed where there are several." };
         Option<int> threads = new("--threads") { Description = "Threads; 0 for one a physical core." };
         var data = new DataOptions();
         var fit = new FitSettings();
-        Command command = new("evaluate",
-            "Loss and metrics over data.\n\nExample:\n  ortcpr evaluate trained --checkpoint trained/best.safetensors --data test.csv "
-            + "--label species --metric accuracy") { model, checkpoint, loss, threads };
+        Command command = new(Name,
+            "Loss and metrics over data. A run is evaluated with the batch size and the reading of data that it was trained with, where no "
+            + "other is given.\n\nExamples:\n  ortcpr evaluate trained --checkpoint trained/best.safetensors --data test.csv "
+            + "--metric accuracy\n  ortcpr evaluate model.onnx --data test.npz --loss mse --output y") { model, checkpoint, loss, output, threads };
         data.AddTo(command, training: false);
         command.Add(fit.MetricOption);
         command.SetAction((r, cancellation) =>
         {
             string path = r.GetValue(model)!;
             var options = new DriverOptions { Threads = r.GetValue(threads) };
-            using TrainingDriver driver = Directory.Exists(path) ? ArtifactsFolder.Load(path, options)
-                : TrainingDriver.Create(path,
-                    new TrainingOptions { Loss = RuleOptions.Choose(JobOptions.Losses, r.GetValue(loss)!, "--loss")(null) }, options);
-            if (r.GetValue(checkpoint) is string saved) TrainingCheckpoint.Load(driver, saved);
             using DataSource source = data.OpenOne(r);
-            EvaluationReport report = new Trainer(driver)
-                .Evaluate(data.Load(r, source, driver.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r), cancellation);
+            EvaluationReport report = Directory.Exists(path) ? OfRun() : OfModel();
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"examples {source.Count}"));
             foreach ((string name, double value) in report.Metrics.Prepend(new("loss", report.Loss)))
             {
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name} {value:G8}"));
             }
             return Task.FromResult(0);
+
+            EvaluationReport OfRun()
+            {
+                if (r.GetResult(loss) is { Implicit: false } || r.GetValue(output) is not null)
+                    throw new ToolException($"'{path}' is a run, whose loss and output are settled; --loss and --output are for an ONNX file.");
+                using TrainingDriver driver = ArtifactsFolder.Load(path, options);
+                if (r.GetValue(checkpoint) is string saved) TrainingCheckpoint.Load(driver, saved);
+                return new Trainer(driver)
+                    .Evaluate(data.Load(r, source, driver.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r), cancellation);
+            }
+
+            EvaluationReport OfModel()
+            {
+                if (r.GetValue(checkpoint) is not null)
+                    throw new ToolException($"--checkpoint is for the folder of a run; '{path}' is a file. Name the run's folder.");
+                using var evaluation = new ModelEvaluation(path,
+                    RuleOptions.Choose(JobOptions.Losses, r.GetValue(loss)!, "--loss")(r.GetValue(output)), options);
+                foreach (string warning in evaluation.Plan.Warnings) Console.Error.WriteLine($"warning: {warning}");
+                return evaluation.Run(data.Load(r, source, evaluation.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r),
+                    cancellation);
+            }
         });
         return command;
     }

@@ -26,7 +26,10 @@ internal sealed class FitSettings
             + "one_cycle, plateau.",
         DefaultValueFactory = _ => "constant"
     };
-    private readonly Option<long> _warmup = new("--warmup-steps") { Description = "Steps over which the learning rate rises from 0." };
+    private readonly Option<long> _warmup = new("--warmup-steps")
+        {
+            Description = "Steps over which the learning rate rises from 0; of one_cycle those of its rising part, by default 3 of 10."
+        };
     private readonly Option<double> _final =
         new("--final-lr-factor") { Description = "linear and cosine: what is left of the learning rate at the end." };
     private readonly Option<string[]> _metrics = new("--metric")
@@ -77,9 +80,17 @@ internal sealed class FitSettings
             ["constant"] = () => Schedule.Constant(warmup),
             ["linear"] = () => Schedule.Linear(steps, warmup, r.GetValue(_final)),
             ["cosine"] = () => Schedule.Cosine(steps, warmup, r.GetValue(_final)),
-            ["one_cycle"] = () => Schedule.OneCycle(Math.Max(2, steps - warmup), warmupSteps: warmup),
+            ["one_cycle"] = () => OneCycle(steps, warmup),
             ["plateau"] = () => Schedule.Plateau(warmupSteps: warmup),
         }, r.GetValue(_schedule)!, "--schedule")();
+    }
+
+    private static Schedule OneCycle(long steps, long warmup)
+    {
+        if (warmup == 0) return Schedule.OneCycle(Math.Max(2, steps));
+        return warmup > 0 && warmup < steps ? Schedule.OneCycle(steps, risingShare: (double)warmup / steps)
+            : throw new ToolException($"--schedule one_cycle with --warmup-steps {warmup} in a run of {steps} steps: its rising part must be "
+                + "shorter than the run and at least a step. Give fewer --warmup-steps, or more --steps or --epochs.");
     }
 
     public FitOptions Read(ParseResult r, string folder, BatchSource? validation, bool resume)

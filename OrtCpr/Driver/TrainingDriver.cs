@@ -369,7 +369,7 @@ public sealed partial class TrainingDriver : IDisposable
         }
     }
 
-    private static DriverException Failed(string graph, OnnxRuntimeException error) =>
+    internal static DriverException Failed(string graph, OnnxRuntimeException error) =>
         new(
             $"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond "
             + "its table or a label beyond the classes.", error);
