@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using OrtCpr.Checkpoints;
 using OrtCpr.Data;
-using OrtCpr.Graph;
 
 namespace OrtCpr.Tool.Train;
 

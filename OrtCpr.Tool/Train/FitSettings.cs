@@ -27,9 +27,9 @@ internal sealed class FitSettings
         DefaultValueFactory = _ => "constant"
     };
     private readonly Option<long> _warmup = new("--warmup-steps")
-        {
-            Description = "Steps over which the learning rate rises from 0; of one_cycle those of its rising part, by default 3 of 10."
-        };
+    {
+        Description = "Steps over which the learning rate rises from 0; of one_cycle those of its rising part, by default 3 of 10.",
+    };
     private readonly Option<double> _final =
         new("--final-lr-factor") { Description = "linear and cosine: what is left of the learning rate at the end." };
     private readonly Option<string[]> _metrics = new("--metric")
