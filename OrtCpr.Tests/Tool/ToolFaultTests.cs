@@ -214,4 +214,64 @@ public sealed class ToolFaultTests
         }
         StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.GetParameter("nothing")).Message, "No tensor 'nothing'");
     }
+
+    // A wrong gradient is one everywhere: GradcheckTests has those.
+    [TestMethod]
+    public void Gradcheck_HoldsWhatAModelDraws()
+    {
+        (int code, string output) = Run("gradcheck", Fault("random_normal.onnx"), "--loss", "mse");
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, "held at one draw");
+        StringAssert.Contains(output, "float64 copy");
+    }
+
+    [TestMethod]
+    public void Gradcheck_CallsAKinkAKink_AndSteepnessNoError()
+    {
+        using var folder = new TemporaryFolder();
+        Save(folder["kink.onnx"], (g, graph, x) => g.MatMul(g.Op("Relu", [g.Op("Gemm", [x, TestModels.Constant(graph, "weight", 0, 4, 3),
+            TestModels.Constant(graph, "bias", 0, 3)])]), TestModels.Weight(graph, "head", 3, 3)));
+        (int code, string output) = Run("gradcheck", folder["kink.onnx"], "--loss", "mse");
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, "at a kink");
+        Save(folder["steep.onnx"], (g, graph, x) => g.Op("Sin", [g.Op("Mul", [Linear(g, graph, x),
+            g.Op("Identity", [graph.AddInitializer("rate", TensorData.Scalar(3000f))])])]));
+        (code, output) = Run("gradcheck", folder["steep.onnx"], "--loss", "mse", "--parameters", "weight", "bias");
+        Assert.AreEqual(0, code, output);
+        Assert.DoesNotContain("kink", output.Split('\n').Last(l => l.Contains("passed", StringComparison.Ordinal)));
+    }
+
+    // Convolutions have no kernel in float64: products in their place, with every kind of geometry.
+    [TestMethod]
+    public void Gradcheck_ComparesConvolutionsInFloat64()
+    {
+        using var folder = new TemporaryFolder();
+        Save(folder["cnn.onnx"], (g, graph, x) =>
+        {
+            Value image = g.Op("Reshape", [g.MatMul(x, TestModels.Weight(graph, "spread", 4, 98)), g.Ints(-1, 2, 7, 7)]);
+            Value y = g.Op("Conv", [image, TestModels.Weight(graph, "first", 4, 1, 3, 2), TestModels.Weight(graph, "first.bias", 4)],
+                ("group", 2L), ("strides", new long[] { 2, 1 }), ("dilations", new long[] { 1, 2 }), ("pads", new long[] { 1, 0, 2, 1 }));
+            y = g.Tanh(g.Op("Conv", [y, TestModels.Weight(graph, "same", 4, 4, 3, 3)], ("auto_pad", "SAME_UPPER")));
+            y = g.Op("AveragePool", [y], ("kernel_shape", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 0, 0 }));
+            y = g.Op("ConvTranspose", [y, TestModels.Weight(graph, "back", 4, 2, 3, 3), TestModels.Weight(graph, "back.bias", 4)],
+                ("group", 2L), ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 0, 0, 1 }), ("output_padding", new long[] { 1, 0 }));
+            y = g.Op("InstanceNormalization", [y, TestModels.Weight(graph, "gain", 4), TestModels.Weight(graph, "shift", 4)]);
+            y = g.Op("MaxPool", [y], ("kernel_shape", new long[] { 2, 2 }));
+            return g.Op("Flatten", [g.Op("GlobalAveragePool", [g.Tanh(y)])]);
+        });
+        (int code, string output) = Run("gradcheck", folder["cnn.onnx"], "--loss", "mse");
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, "float64 copy");
+        // What is compared is the model: the loss is that of float32.
+        var options = new TrainingOptions { Loss = new OrtCpr.Graph.Losses.MseLoss() };
+        TrainingPlan wide = TrainingGraphBuilder.Build(DoubleModel.Of(folder["cnn.onnx"]), options);
+        OrtCpr.Graph.Passes.DoubleProducts.Run(wide.Training);
+        double[] losses = [.. new[] { wide, TrainingGraphBuilder.Build(folder["cnn.onnx"], options) }.Select(plan =>
+        {
+            using var driver = new TrainingDriver(plan, new DriverOptions { Threads = 1 });
+            using Batch batch = new Batch().Add("x", Waves(3, 4).ConvertTo(plan.Type)).Add("target", Waves(3, 4).ConvertTo(plan.Type));
+            return driver.TrainStep(batch);
+        })];
+        Assert.AreEqual(losses[1], losses[0], 1e-5 * losses[1]);
+    }
 }
