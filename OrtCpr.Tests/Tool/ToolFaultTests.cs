@@ -215,6 +215,30 @@ public sealed class ToolFaultTests
         StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.GetParameter("nothing")).Message, "No tensor 'nothing'");
     }
 
+    [TestMethod]
+    [DataRow("--steps 0 --log-every -1", "--steps is 0; expected at least 1; --log-every is -1; expected at least 0")]
+    [DataRow("--accumulation 0", "--accumulation is 0")]
+    [DataRow("--monitor accuracy", "Give the figure by --metric too")]
+    [DataRow("--early-stopping 2", "Give --validation or --validation-split")]
+    public void OptionsOutOfRange_AreCalledByTheirNames(string words, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        Save(folder["linear.onnx"], Linear);
+        (int code, string output) = Run(["train", folder["linear.onnx"], "--data", Data(folder), "--loss", "mse", "--out", folder["job"],
+            .. words.Split(' ')]);
+        Assert.AreEqual(1, code, output);
+        StringAssert.Contains(output, expected);
+    }
+
+    [TestMethod]
+    public void AFolderThatIsNoRun_IsSaidToBeNone()
+    {
+        using var folder = new TemporaryFolder();
+        StringAssert.Contains(Run("export", folder.FolderPath).Output, "is no run: it has no training.json");
+        StringAssert.Contains(Run("evaluate", folder.FolderPath, "--data", Data(folder)).Output, "is no run");
+        StringAssert.Contains(Run("export", folder["nothing"]).Output, "there is no such folder");
+    }
+
     // A wrong gradient is one everywhere: GradcheckTests has those.
     [TestMethod]
     public void Gradcheck_HoldsWhatAModelDraws()

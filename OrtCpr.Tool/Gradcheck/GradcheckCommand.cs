@@ -84,6 +84,11 @@ internal static class GradcheckCommand
         Console.WriteLine(isDouble ? "float64 copy of the model"
             : "float32: an operator of the model has no kernel in float64. Its wide steps may cross a kink of Relu and the like: what "
             + "fails with one --seed only is no wrong gradient");
+        if (driver.Plan.Evaluation.Graph.NodesAndInner().Any(n => n.OpType == "QuantizeLinear"))
+        {
+            Console.WriteLine("QuantizeLinear passes its gradient straight through, which is no derivative of its steps: parameters in front "
+                + "of it cannot agree with differences");
+        }
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"relative error allowed: {check.Tolerance:G2}\n"));
         int width = Math.Max(9, driver.Plan.Parameters.Trained.Max(p => p.Name.Length));
         Console.WriteLine($"{"parameter".PadRight(width)}  {"analytic",14}  {"numeric",14}  {"rel. error",10}  verdict");

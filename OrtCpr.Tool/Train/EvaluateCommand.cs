@@ -10,6 +10,13 @@ internal static class EvaluateCommand
 {
     public const string Name = "evaluate";
 
+    // The job of a folder, which must be one: what its files are called is not the user's concern.
+    public static TrainingDriver Load(string folder, DriverOptions options) =>
+        Directory.Exists(folder) && new[] { "training.json", "training_model.onnx" }.Any(f => File.Exists(Path.Combine(folder, f)))
+            ? ArtifactsFolder.Load(folder, options)
+            : throw new ToolException($"'{folder}' is no run: {(Directory.Exists(folder) ? "it has no training.json" : "there is no such folder")}"
+                + ". Name the --out folder of a run.");
+
     public static Command Create()
     {
         Argument<string> model = new("MODEL") { Description = "An ONNX file, or the --out folder of a run." };
@@ -49,7 +56,7 @@ internal static class EvaluateCommand
             {
                 if (r.GetResult(loss) is { Implicit: false } || r.GetValue(output) is not null)
                     throw new ToolException($"'{path}' is a run, whose loss and output are settled; --loss and --output are for an ONNX file.");
-                using TrainingDriver driver = ArtifactsFolder.Load(path, options);
+                using TrainingDriver driver = Load(path, options);
                 if (r.GetValue(checkpoint) is string saved) TrainingCheckpoint.Load(driver, saved);
                 return new Trainer(driver)
                     .Evaluate(data.Load(r, source, driver.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r), cancellation);

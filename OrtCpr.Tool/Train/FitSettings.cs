@@ -64,6 +64,26 @@ internal sealed class FitSettings
         }
     }
 
+    // What is out of range, in the words that the user gave, and before anything is read or made.
+    public void Check(ParseResult r)
+    {
+        var least = new (Option Option, long? Value, long Least)[]
+        {
+            (_epochs, r.GetValue(_epochs), 1), (_steps, r.GetValue(_steps), 1), (_accumulation, r.GetValue(_accumulation), 1),
+            (_warmup, r.GetValue(_warmup), 0), (_evaluate, r.GetValue(_evaluate), 0), (_patience, r.GetValue(_patience), 0),
+            (_save, r.GetValue(_save), 0), (_log, r.GetValue(_log), 0),
+        };
+        string[] problems = [.. least.Where(o => o.Value < o.Least).Select(o => $"{o.Option.Name} is {o.Value}; expected at least {o.Least}")];
+        if (problems.Length > 0) throw new ToolException($"{string.Join("; ", problems)}.");
+        string monitor = r.GetValue(_monitor)!;
+        string[] figures = ["loss", .. ReadMetrics(r).Select(m => m.Name)];
+        if (!figures.Contains(monitor))
+        {
+            throw new ToolException($"--monitor is '{monitor}', which no evaluation has; expected one of {string.Join(", ", figures)}. Give "
+                + "the figure by --metric too.");
+        }
+    }
+
     public long Steps(ParseResult r, long batches)
     {
         long each = (batches + Math.Max(1, r.GetValue(_accumulation)) - 1) / Math.Max(1, r.GetValue(_accumulation));
@@ -95,6 +115,11 @@ internal sealed class FitSettings
 
     public FitOptions Read(ParseResult r, string folder, BatchSource? validation, bool resume)
     {
+        if (r.GetValue(_patience) > 0 && validation is null)
+        {
+            throw new ToolException("--early-stopping waits for evaluations, and there is nothing to evaluate on. Give --validation or "
+                + "--validation-split.");
+        }
         int every = r.GetValue(_log);
         var callbacks = new List<TrainerCallback>
         {

@@ -64,6 +64,7 @@ internal sealed class TrainCommand
 
     private int Run(ParseResult r, CancellationToken cancellation)
     {
+        _fit.Check(r);
         string folder = r.GetValue(_target)!;
         string text = RunConfig.Text(r);
         MakeFolder(folder, text);
