@@ -55,25 +55,17 @@ public static class TrainingGraphBuilder
     internal static TrainingPlan Build(ModelFile file, TrainingOptions options, IReadOnlyDictionary<string, TensorData> drawn)
     {
         file.Mended(SeparateStatistics.Run(file.Proto, n => TrainingMode.Trains(n, options.BatchNormalization)));
-        OnnxModel model = RegulariseModel.Run(file, drawn, options.Rules);
-        ShapeInference known = InlineBranches.InferAndRun(model);
-        if (RuntimeTrial.Run(file, model.Graph) is { Count: > 0 } mended)
-        {
-            file.Mended(mended);
-            return Build(file, options, drawn);
-        }
-        FreeBatch.Result? freed = options.FreeBatch ? FreeBatch.Run(model, options.BatchAxes) : null;
-        if (freed?.Model is OnnxModel free) (model, known) = (free, InferShapes.Again(free));
+        (OnnxModel model, ShapeInference known, string? fixedBatch) =
+            OpenedModel.Of(file, drawn, options.Rules, options.FreeBatch ? options.BatchAxes : null);
         IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model) : [];
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
-        AttachedLoss loss = AttachedLoss.To(model, known, options.Loss, () => NamesIn(file, drawn));
+        AttachedLoss loss = AttachedLoss.To(model, known, options.Loss, () => OpenedModel.NamesIn(file, drawn));
         ParameterTable parameters =
             new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer,
                 model.Graph.Initializers.Where(i => i.Place is not null)).Run();
         RefuseUntrainable(parameters);
         List<string> warnings =
             [.. file.Repairs, .. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters)];
-        string? fixedBatch = freed?.Warning;
         if (fixedBatch is not null) warnings.Add(fixedBatch);
         GraphChecker.Check(model, "loss");
 
@@ -215,10 +207,6 @@ public static class TrainingGraphBuilder
         .Select(p => p.Reason == GradientReach.NoPath ? $"Parameter '{p.Name}' has no path to the loss and is not trained."
             : $"Parameter '{p.Name}' is not trained: {p.Reason[(GradientReach.NoPath.Length + 2)..]}. Straight through "
                 + "(GradientRules.StraightThrough, --straight-through) lets Round, Floor and Ceil pass it.");
-
-    /// <summary>Names of the tensors of the file's main graph, before any pass.</summary>
-    private static HashSet<string> NamesIn(ModelFile file, IReadOnlyDictionary<string, TensorData> drawn) =>
-        [.. GraphReader.Read(file, drawn).Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().Select(v => v.Name)];
 
     private static Value FindOutput(Value[] outputs, string name) => outputs.FirstOrDefault(o => o.Name == name)
         ?? throw new OptionException($"{nameof(TrainingOptions.TrainingOutputs)} names '{name}', which is no output of the model. "

@@ -85,6 +85,15 @@ public static class LoraAdapters
             + $"{nameof(LoraAdapters)}.{nameof(Attach)}.");
     }
 
+    /// <summary>Weights with adapters that a merge leaves where they are, since they are quantised.</summary>
+    internal static IReadOnlyList<string> Quantised(string modelPath)
+    {
+        using ModelFile file = ModelFile.Load(modelPath);
+        var adapted = file.Proto.Graph.Initializer.Where(i => i.Name.EndsWith(A, StringComparison.Ordinal))
+            .Select(i => i.Name[..^A.Length]).ToHashSet(StringComparer.Ordinal);
+        return [.. AdaptedProduct.All(file.Proto).Where(p => p.IsQuantised && adapted.Contains(p.Weight)).Select(p => p.Weight).Distinct()];
+    }
+
     internal static bool IsOurs(string name) => name.EndsWith(A, StringComparison.Ordinal) || name.EndsWith(B, StringComparison.Ordinal)
         || name.EndsWith(Scaling, StringComparison.Ordinal);
 

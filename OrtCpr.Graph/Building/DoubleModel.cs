@@ -12,9 +12,13 @@ internal static class DoubleModel
     /// <param name="seed">Seed of those.</param>
     /// <returns>An ONNX file in memory. Whether all its operators have kernels in double only a session can tell.</returns>
     /// <exception cref="OrtCprException">The file cannot be read, or is larger than 2 GiB in double.</exception>
-    public static byte[] Of(string path, long seed = 0)
+    public static byte[] Of(string path, long seed = 0) => Of(ModelFile.Load(path), seed);
+
+    /// <summary>The same of a model in memory.</summary>
+    public static byte[] Of(byte[] model) => Of(ModelFile.Load(model), 0);
+
+    private static byte[] Of(ModelFile file, long seed)
     {
-        ModelFile file = ModelFile.Load(path);
         OnnxModel model =
             GraphReader.Read(file, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, seed)
                 : new Dictionary<string, TensorData>());

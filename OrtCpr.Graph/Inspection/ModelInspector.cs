@@ -64,6 +64,9 @@ internal sealed record ModelReport
     /// <summary>Broadcast sums that the training graph decides at run time, since shapes do not tell; 0 is best.</summary>
     public required int RunTimeReductions { get; init; }
 
+    /// <summary>What the user should know before training; empty when the model cannot be trained.</summary>
+    public required IReadOnlyList<string> Warnings { get; init; }
+
     /// <summary>Why the model cannot be trained as it is, and the ways out; null when it can.</summary>
     public required string? Problem { get; init; }
 }
@@ -110,6 +113,7 @@ internal static class ModelInspector
             Nodes = graphs is null ? null : (graphs.NodeCounts.Forward, graphs.NodeCounts.Total - graphs.NodeCounts.Forward),
             BuildTime = graphs is null ? null : time,
             RunTimeReductions = graphs?.Training.Graph.Nodes.Count(n => n.Is("ReduceSum") && n.In(1) is { IsInitializer: false }) ?? 0,
+            Warnings = graphs?.Warnings ?? [],
             Problem = problem,
         };
     }

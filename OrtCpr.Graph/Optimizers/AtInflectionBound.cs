@@ -32,8 +32,10 @@ internal sealed record AtInflectionBound(long? Every = null, double Decay = 0, l
 
     internal override string? TooShort(long steps) => SmallestSampleCount * Interval <= steps ? null
         : MaxWait == 0
-            ? $"Bound.AtInflection needs four samples, {Interval} steps apart, but the run has {steps}: shorten 'every' or name a 'maxWait'"
-        : MaxWait >= steps ? $"Bound.AtInflection waits until step {MaxWait}, but the run has {steps}: shorten 'maxWait'"
+            ? $"Bound.AtInflection needs four samples, {Interval} steps apart, but the run has {steps}: shorten 'every' (--reg-step-size) "
+                + "or name a 'maxWait' (--max-wait-steps)"
+        : MaxWait >= steps ? $"Bound.AtInflection waits until step {MaxWait}, but the run has {steps}: shorten 'maxWait' "
+            + "(--max-wait-steps)"
         : null;
 
     internal override IReadOnlyList<LinkSlot> Slots(ElementType type) =>

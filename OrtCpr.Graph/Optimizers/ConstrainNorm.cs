@@ -41,10 +41,13 @@ public sealed record ConstrainNorm : UpdateLink
     internal static long ShortRunStart(long steps) => Math.Max(1, steps / 5);
 
     /// <summary>What is told of a short run under the default bound.</summary>
-    internal static string ShortRunWarning(long steps) =>
-        $"The run has {steps} steps, too few for bounds at an inflection point, which needs four samples "
+    internal static string ShortRunWarning(long steps) => steps <= 1
+        ? "The run has 1 step, and a bound acts in the step after the one that sets it: no bound will act. Make the run longer (--steps, "
+            + "--epochs), or train without a constraint (--optimizer adamw)."
+        : $"The run has {steps} steps, too few for bounds at an inflection point, which needs four samples "
             + $"{AtInflectionBound.DefaultInterval} steps apart: each bound is "
-        + $"set after step {ShortRunStart(steps)} instead, by Bound.AfterSteps. Name a way to set bounds to choose another.";
+        + $"set after step {ShortRunStart(steps)} instead, by Bound.AfterSteps. Name a way to set bounds "
+        + "(ConstrainNorm.Bound; --kappa-init-method) to choose another.";
 
     /// <summary>The same with the defaults that follow from the length of the learning-rate warm-up and of the run.</summary>
     internal ConstrainNorm Resolve(long warmupSteps, long? totalSteps)

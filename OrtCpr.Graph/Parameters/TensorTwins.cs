@@ -19,10 +19,10 @@ internal static class TensorTwins
     /// <summary>Fewer elements, or a single value throughout, prove nothing: biases of zeros are not tied.</summary>
     private const long Fewest = 8;
 
-    /// <summary>Each tensor with the first one that it is a twin of.</summary>
-    public static IEnumerable<Twin<T>> Find<T>(IEnumerable<T> all, Func<T, TensorData> data)
+    /// <summary>Each tensor with the first one that it is a twin of. <c>fewest</c>: elements below which nothing is proved.</summary>
+    public static IEnumerable<Twin<T>> Find<T>(IEnumerable<T> all, Func<T, TensorData> data, long fewest = Fewest)
     {
-        foreach (IGrouping<(ElementType, long), T> sameSize in all.Where(v => data(v).ElementCount >= Fewest)
+        foreach (IGrouping<(ElementType, long), T> sameSize in all.Where(v => data(v).ElementCount >= fewest)
             .GroupBy(v => (data(v).Type, data(v).ElementCount)))
         {
             if (!sameSize.Skip(1).Any()) continue;

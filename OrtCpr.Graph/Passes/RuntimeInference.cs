@@ -22,11 +22,12 @@ internal static class RuntimeInference
             IntraOpNumThreads = 1,
         };
         options.AddSessionConfigEntry("session.disable_prepacking", "1");
-        using InferenceSession session = Open(Google.Protobuf.MessageExtensions.ToByteArray(proto), options, model.Graph.Name);
+        using InferenceSession session = Open(model, proto, options, out bool isNarrowed);
         foreach ((string name, NodeMetadata metadata) in session.OutputMetadata)
         {
             if (!metadata.IsTensor || !values.TryGetValue(name, out Value? value)) continue;
-            value.Type = (ElementType)(int)metadata.ElementDataType;
+            value.Type = (ElementType)(int)metadata.ElementDataType is var type && isNarrowed && type == ElementType.Float
+                ? ElementType.Double : type;
             int[] dims = metadata.Dimensions;
             // The C# metadata give no dimensions both for a scalar and for an unknown rank; our rules decide where they can.
             if (dims.Length == 0 && value.Shape is null && value.Producer is not null) continue;
@@ -36,6 +37,28 @@ internal static class RuntimeInference
                 dims.Select((d, i) =>
                     d > 0 || (d == 0 && value.Producer is null) ? d : d == 0 ? Dim.Unknown : symbols[i].Length > 0
                     ? SymbolicInt.Symbol(symbols[i].Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
+        }
+    }
+
+    /// <summary>A float64 model whose operators have no kernel of that width is inferred in float32: shapes do not depend
+    /// on it.</summary>
+    private static InferenceSession Open(OnnxModel model, ModelProto proto, SessionOptions options, out bool isNarrowed)
+    {
+        isNarrowed = false;
+        string name = model.Graph.Name;
+        try
+        {
+            return new InferenceSession(Google.Protobuf.MessageExtensions.ToByteArray(proto), options);
+        }
+        catch (OnnxRuntimeException error) when (error.Message.Contains("NotImplemented", StringComparison.Ordinal)
+            && MasterWeights.Narrowed(model) is OnnxModel narrowed)
+        {
+            isNarrowed = true;
+            return Open(Google.Protobuf.MessageExtensions.ToByteArray(Skeleton(narrowed, out _)), options, name);
+        }
+        catch (OnnxRuntimeException)
+        {
+            return Open(Google.Protobuf.MessageExtensions.ToByteArray(proto), options, name);
         }
     }
 

@@ -112,7 +112,7 @@ public sealed class OptimizerOptionsTests
         ConstrainNorm resolved = options.Resolve().Groups[0].Constraint!;
         Assert.AreEqual(isShort ? Bound.AfterSteps(Math.Max(1, steps / 5)) : Bound.AtInflection(warmup == 0 ? null : warmup / 10),
             resolved.Bound);
-        Assert.AreEqual(isShort, string.Join(' ', options.Warnings()).Contains($"The run has {steps} steps", StringComparison.Ordinal));
+        Assert.AreEqual(isShort, string.Join(' ', options.Warnings()).Contains($"The run has {steps} step", StringComparison.Ordinal));
     }
 
     [TestMethod]

@@ -22,7 +22,8 @@ internal sealed class SampleInputs
         _random = new Random(seed);
     }
 
-    public Batch For(IReadOnlyList<BatchInput> inputs)
+    // known: values of some inputs, which are neither read nor drawn.
+    public Batch For(IReadOnlyList<BatchInput> inputs, IReadOnlyDictionary<string, TensorData>? known = null)
     {
         string[] unknown = [.. _ranges.Keys.Concat(_files.Keys).Where(n => inputs.All(i => i.Name != n)).Select(n => $"'{n}'")];
         if (unknown.Length > 0)
@@ -32,10 +33,12 @@ internal sealed class SampleInputs
         var batch = new Batch();
         foreach (BatchInput input in inputs)
         {
-            batch.Add(input.Name, _files.TryGetValue(input.Name, out string? path) ? Read(input, path) : Draw(input));
+            batch.Add(input.Name, known?.GetValueOrDefault(input.Name) is TensorData value ? value.ConvertTo(input.Type) : Value(input));
         }
         return batch;
     }
+
+    public TensorData Value(BatchInput input) => _files.TryGetValue(input.Name, out string? path) ? Read(input, path) : Draw(input);
 
     private static TensorData Read(BatchInput input, string path)
     {

@@ -96,6 +96,7 @@ internal static class InspectCommand
             o.WriteLine($"memory: parameters {Mebibytes(m.Parameters)}, gradients and Adam's moments {Mebibytes(m.State)}, activations "
                 + $"kept for the backward pass {(m.Activations is long a ? Mebibytes(a) : "unknown")}{at}");
         }
+        foreach (string warning in report.Warnings) o.WriteLine($"warning: {warning}");
         if (report.Problem is null) return 0;
         o.WriteLine($"\nThis model cannot be trained as it is.\n{report.Problem}");
         return 1;

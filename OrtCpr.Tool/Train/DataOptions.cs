@@ -48,6 +48,10 @@ internal sealed class DataOptions
         new("--set") { Description = "INPUT=VALUE, as sr=16000: an input of the model that is the same for every batch." };
     private readonly Option<bool> _keepOrder = new("--no-shuffle") { Description = "Keeps the order of the data." };
 
+    // How data are read, as a run and its evaluation do alike.
+    public static readonly string[] Reading = ["--column", "--label", "--feature", "--categorical", "--sequence-length", "--stride",
+        "--token-bytes", "--tokenizer", "--batch-size", "--scale", "--mean", "--std"];
+
     public void AddTo(Command command, bool training)
     {
         command.Add(_data);
@@ -68,7 +72,7 @@ internal sealed class DataOptions
     // The data to train on, and those to evaluate on where there are any. seed: of the split.
     public (DataSource Training, DataSource? Validation) Open(ParseResult r, long seed)
     {
-        if (r.GetValue(_size) < 1) throw new ToolException($"--batch-size is {r.GetValue(_size)}; expected at least 1.");
+        CheckBatchSize(r);
         string data = r.GetValue(_data)!;
         double split = r.GetValue(_split);
         if (!(split is >= 0 and < 1))
@@ -92,6 +96,7 @@ internal sealed class DataOptions
 
     public DataSource OpenOne(ParseResult r, string? path = null, bool training = false)
     {
+        CheckBatchSize(r);
         path ??= r.GetValue(_data)!;
         if (Directory.Exists(path)) return DataSource.FromCifar(path, training);
         if (PairOf(path) is string labels) return DataSource.FromIdx(path, labels);
@@ -111,6 +116,11 @@ internal sealed class DataOptions
             _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .bin, .txt, an "
                 + "IDX file named …images-idx3-ubyte (or .gz), or a folder with CIFAR's binary files."),
         };
+    }
+
+    private void CheckBatchSize(ParseResult r)
+    {
+        if (r.GetValue(_size) < 1) throw new ToolException($"--batch-size is {r.GetValue(_size)}; expected at least 1.");
     }
 
     public DataLoader Load(ParseResult r, DataSource source, IReadOnlyList<BatchInput> inputs, long seed, bool training) =>

@@ -22,7 +22,7 @@ internal static class ExportCommand
             + "best.onnx") { job, checkpoint, target, free };
         command.SetAction(r =>
         {
-            using TrainingDriver driver = ArtifactsFolder.Load(r.GetValue(job)!, new DriverOptions { Threads = 1 });
+            using TrainingDriver driver = EvaluateCommand.Load(r.GetValue(job)!, new DriverOptions { Threads = 1 });
             if (r.GetValue(checkpoint) is string saved) TrainingCheckpoint.Load(driver, saved);
             driver.ExportModel(r.GetValue(target)!, r.GetValue(free));
             Console.WriteLine(r.GetValue(target));

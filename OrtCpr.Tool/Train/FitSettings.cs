@@ -26,7 +26,10 @@ internal sealed class FitSettings
             + "one_cycle, plateau.",
         DefaultValueFactory = _ => "constant"
     };
-    private readonly Option<long> _warmup = new("--warmup-steps") { Description = "Steps over which the learning rate rises from 0." };
+    private readonly Option<long> _warmup = new("--warmup-steps")
+    {
+        Description = "Steps over which the learning rate rises from 0; of one_cycle those of its rising part, by default 3 of 10.",
+    };
     private readonly Option<double> _final =
         new("--final-lr-factor") { Description = "linear and cosine: what is left of the learning rate at the end." };
     private readonly Option<string[]> _metrics = new("--metric")
@@ -61,6 +64,26 @@ internal sealed class FitSettings
         }
     }
 
+    // What is out of range, in the words that the user gave, and before anything is read or made.
+    public void Check(ParseResult r)
+    {
+        var least = new (Option Option, long? Value, long Least)[]
+        {
+            (_epochs, r.GetValue(_epochs), 1), (_steps, r.GetValue(_steps), 1), (_accumulation, r.GetValue(_accumulation), 1),
+            (_warmup, r.GetValue(_warmup), 0), (_evaluate, r.GetValue(_evaluate), 0), (_patience, r.GetValue(_patience), 0),
+            (_save, r.GetValue(_save), 0), (_log, r.GetValue(_log), 0),
+        };
+        string[] problems = [.. least.Where(o => o.Value < o.Least).Select(o => $"{o.Option.Name} is {o.Value}; expected at least {o.Least}")];
+        if (problems.Length > 0) throw new ToolException($"{string.Join("; ", problems)}.");
+        string monitor = r.GetValue(_monitor)!;
+        string[] figures = ["loss", .. ReadMetrics(r).Select(m => m.Name)];
+        if (!figures.Contains(monitor))
+        {
+            throw new ToolException($"--monitor is '{monitor}', which no evaluation has; expected one of {string.Join(", ", figures)}. Give "
+                + "the figure by --metric too.");
+        }
+    }
+
     public long Steps(ParseResult r, long batches)
     {
         long each = (batches + Math.Max(1, r.GetValue(_accumulation)) - 1) / Math.Max(1, r.GetValue(_accumulation));
@@ -77,13 +100,26 @@ internal sealed class FitSettings
             ["constant"] = () => Schedule.Constant(warmup),
             ["linear"] = () => Schedule.Linear(steps, warmup, r.GetValue(_final)),
             ["cosine"] = () => Schedule.Cosine(steps, warmup, r.GetValue(_final)),
-            ["one_cycle"] = () => Schedule.OneCycle(Math.Max(2, steps - warmup), warmupSteps: warmup),
+            ["one_cycle"] = () => OneCycle(steps, warmup),
             ["plateau"] = () => Schedule.Plateau(warmupSteps: warmup),
         }, r.GetValue(_schedule)!, "--schedule")();
     }
 
+    private static Schedule OneCycle(long steps, long warmup)
+    {
+        if (warmup == 0) return Schedule.OneCycle(Math.Max(2, steps));
+        return warmup > 0 && warmup < steps ? Schedule.OneCycle(steps, risingShare: (double)warmup / steps)
+            : throw new ToolException($"--schedule one_cycle with --warmup-steps {warmup} in a run of {steps} steps: its rising part must be "
+                + "shorter than the run and at least a step. Give fewer --warmup-steps, or more --steps or --epochs.");
+    }
+
     public FitOptions Read(ParseResult r, string folder, BatchSource? validation, bool resume)
     {
+        if (r.GetValue(_patience) > 0 && validation is null)
+        {
+            throw new ToolException("--early-stopping waits for evaluations, and there is nothing to evaluate on. Give --validation or "
+                + "--validation-split.");
+        }
         int every = r.GetValue(_log);
         var callbacks = new List<TrainerCallback>
         {

@@ -31,10 +31,15 @@ internal sealed class LossOptions
             + "model tells.",
     };
 
+    private Option[] All => [_loss, _output, _smoothing, _weights, _ignored, _axis];
+
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _loss, _output, _smoothing, _weights, _ignored, _axis }) command.Add(option);
+        foreach (Option option in All) command.Add(option);
     }
+
+    /// <summary>Whether the command line says anything of the loss.</summary>
+    public bool IsGiven(ParseResult r) => All.Any(option => r.GetResult(option) is { Implicit: false });
 
     public Loss Read(ParseResult r) => LossText.Parse(r.GetValue(_loss)!, new LossDefaults
     {

@@ -15,6 +15,7 @@ internal static class RunConfig
     // Puts the options of --config FILE in its place, but those that the words have already.
     public static string[] Expand(Command root, string[] words)
     {
+        words = WithOptionsOfRun(root, words);
         int at = Array.FindIndex(words, w => w == Name || w.StartsWith($"{Name}=", StringComparison.Ordinal));
         if (at < 0) return words;
         bool isApart = words[at] == Name;
@@ -28,6 +29,25 @@ internal static class RunConfig
         return [.. rest, .. Read(path).Where(o => !given.Contains(o.Option) && !(hasArguments && o.Option == Arguments))
             .SelectMany(o => o.Words)];
     }
+
+    // `evaluate RUN` reads data as the run did: its options of that kind, but what the words give and what a run settles.
+    private static string[] WithOptionsOfRun(Command root, string[] words)
+    {
+        if (words.Length == 0 || words[0] != EvaluateCommand.Name) return words;
+        ParseResult known = root.Parse(words);
+        if (known.CommandResult.Command.Arguments is not [var model] || known.GetResult(model)?.Tokens is not [var folder]
+            || RunFile(folder.Value) is not string path)
+        {
+            return words;
+        }
+        var given = words.Select(w => w.Split('=')[0]).ToHashSet(StringComparer.Ordinal);
+        return [.. words, .. Read(path).Where(o => DataOptions.Reading.Contains(o.Option) && !given.Contains(o.Option))
+            .SelectMany(o => o.Words)];
+    }
+
+    // Of several runs side by side the folder above has it.
+    private static string? RunFile(string folder) => !File.Exists(Path.Combine(folder, "training.json")) ? null
+        : new[] { Path.Combine(folder, "run.json"), Path.Combine(folder, "..", "run.json") }.FirstOrDefault(File.Exists);
 
     private static List<(string Option, string[] Words)> Read(string path)
     {

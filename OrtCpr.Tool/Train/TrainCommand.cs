@@ -40,7 +40,7 @@ internal sealed class TrainCommand
         new("--lora")
         {
             Description = "Trains low-rank adapters alone, as r=8 or r=8,alpha=16,targets=layers.*;head.*; writes merged.onnx "
-                + "too where the weights are not quantised."
+                + "too where no weight with an adapter is quantised."
         };
     private readonly DataOptions _data = new();
     private readonly JobOptions _job = new();
@@ -64,6 +64,7 @@ internal sealed class TrainCommand
 
     private int Run(ParseResult r, CancellationToken cancellation)
     {
+        _fit.Check(r);
         string folder = r.GetValue(_target)!;
         string text = RunConfig.Text(r);
         MakeFolder(folder, text);
@@ -130,10 +131,27 @@ internal sealed class TrainCommand
             return null;
         }
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
-        if (r.GetValue(_lora) is not null) LoraAdapters.Merge(Path.Combine(folder, "model.onnx"), Path.Combine(folder, "merged.onnx"));
+        if (r.GetValue(_lora) is not null) Merge(folder);
         RunFigure.Save([RunLog.Read(folder)], Path.Combine(folder, "plot.png"), new StepAxis());
         Report(driver, result, folder);
         return result;
+    }
+
+    // A model of which some adapters are left is not merged, and nobody should take it for that.
+    private static void Merge(string folder)
+    {
+        string model = Path.Combine(folder, "model.onnx"), merged = Path.Combine(folder, "merged.onnx");
+        IReadOnlyList<string> quantised = LoraAdapters.Quantised(model);
+        if (quantised.Count == 0)
+        {
+            LoraAdapters.Merge(model, merged);
+            return;
+        }
+        // That of an earlier run has other weights.
+        File.Delete(merged);
+        Console.Error.WriteLine($"merged.onnx is not written: {string.Join(", ", quantised.Take(5))}"
+            + $"{(quantised.Count > 5 ? $" and {quantised.Count - 5} more" : "")} are quantised, and an adapter cannot be added to such a "
+            + $"weight. '{model}' has the adapters beside the weights and computes the trained model.");
     }
 
     // What matters of the settings; all of them are in run.json.

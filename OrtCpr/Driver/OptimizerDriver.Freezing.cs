@@ -48,6 +48,11 @@ public sealed partial class OptimizerDriver
         string[] idle = [.. patterns.Where(p => !Plan.Trained.Any(q => p.Matches(q.Name))).Select(p => $"'{p}'")];
         if (idle.Length > 0)
         {
+            if (Plan.Parameters.All.FirstOrDefault(p => !p.Trained && patterns.Any(q => q.Matches(p.Name))) is ParameterInfo fixedOne
+                && IsNotTrained(fixedOne.Name) is DriverException reason)
+            {
+                throw reason;
+            }
             throw new DriverException(
                 $"{string.Join(", ", idle)} fit no trained parameter. Parameters: "
                 + $"{string.Join(", ", Plan.Trained.Take(20).Select(p => p.Name))}{(Plan.Trained.Count > 20 ? ", …" : "")}.");

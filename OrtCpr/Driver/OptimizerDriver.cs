@@ -3,8 +3,10 @@ using OrtCpr.Buffers;
 using OrtCpr.CustomOps;
 using OrtCpr.Devices;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Optimizers;
+using OrtCpr.Graph.Parameters;
 using OrtCpr.Schedules;
 using OrtCpr.Sessions;
 
@@ -88,10 +90,15 @@ public sealed partial class OptimizerDriver : IDisposable
     internal IReadOnlyList<KernelReport> KernelReport => [.. _session.ReportKernels("optimizer")];
 
     /// <summary>A copy of a parameter, state tensor (<c>p.exp_avg</c>, <c>step</c>, <c>cpr.lambda</c> …) or gradient
-    /// (<c>p_grad</c>).</summary>
+    /// (<c>p_grad</c>); of a tensor of the model that is not trained its value in the model's file.</summary>
     /// <exception cref="DriverException">There is none of that name.</exception>
     public TensorData Get(string name)
     {
+        if (!_store.Contains(name) && Untrained(name) is not null && Plan.Source.Places.Find(name) is FilePlace place)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return place.Read(Plan.Source);
+        }
         CheckName(name);
         return _store.Read(name);
     }
@@ -156,7 +163,15 @@ public sealed partial class OptimizerDriver : IDisposable
 
     private string GradientKey(string parameter) => Plan.Find(TensorRole.Gradient, parameter)?.Key ?? throw NoParameter(parameter);
 
-    private DriverException NoParameter(string name) =>
+    private ParameterInfo? Untrained(string name) => Plan.Parameters.All.FirstOrDefault(p => p.Name == name && !p.Trained);
+
+    /// <summary>What to say of a tensor of the model that this job does not train; null where it has none of the name.</summary>
+    private DriverException? IsNotTrained(string name) => Untrained(name) is not ParameterInfo known ? null
+        : new($"'{name}' is a tensor of the model that this job does not train ({known.Reason}), so it has no gradient and no state, and "
+            + $"cannot be set. Build the job anew with {nameof(ParameterOptions)}.{nameof(ParameterOptions.Train)} naming it, or without "
+            + $"the pattern of {nameof(ParameterOptions.Freeze)} that names it; on the command line without that --freeze.");
+
+    private DriverException NoParameter(string name) => IsNotTrained(name) ??
         new(
             $"No parameter '{name}'. Parameters: "
             + $"{string.Join(", ", Plan.Trained.Take(20).Select(p => p.Name))}{(Plan.Trained.Count > 20 ? ", …" : "")}.");
@@ -196,7 +211,7 @@ public sealed partial class OptimizerDriver : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (!_store.Contains(name))
         {
-            throw new DriverException(
+            throw IsNotTrained(name) ?? new DriverException(
                 $"No tensor '{name}'. There are: "
                 + $"{string.Join(", ", _store.Names.Order(StringComparer.Ordinal).Take(30))}{(_store.Names.Count > 30 ? ", …" : "")}.");
         }

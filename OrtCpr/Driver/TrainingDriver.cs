@@ -405,8 +405,10 @@ public sealed partial class TrainingDriver : IDisposable
             throw new DriverException($"The batch does not fit the loss. {problem}");
     }
 
-    private DriverException Failed(string graph, OnnxRuntimeException error, Batch batch) =>
+    private DriverException Failed(string graph, OnnxRuntimeException error, Batch batch) => Failed(graph, error, batch, Plan);
+
+    internal static DriverException Failed(string graph, OnnxRuntimeException error, Batch batch, TrainingPlan plan) =>
         new(
             $"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond "
-            + $"its table or a label beyond the classes. {LabelCheck.Problem(batch, Plan.LossTerms)}".TrimEnd(), error);
+            + $"its table or a label beyond the classes. {LabelCheck.Problem(batch, plan.LossTerms)}".TrimEnd(), error);
 }

@@ -8,12 +8,21 @@ namespace OrtCpr.Export;
 internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> initializers, IReadOnlyDictionary<string, TensorData> weights,
     GraphProto graph)
 {
+    /// <summary>Fewer than elsewhere: a file that has a tensor too many has told already that two are one.</summary>
+    private const long FewestOfTied = 2;
+
     private readonly Dictionary<string, NodeProto> _readers = Readers(graph);
     private readonly List<ImportedWeight> _found = [];
     private readonly HashSet<string> _open = [.. initializers.Keys];
     private readonly HashSet<string> _unused = [.. weights.Keys];
 
     public List<string> Problems { get; } = [];
+
+    /// <summary>Initializers without a source.</summary>
+    public IReadOnlySet<string> Open => _open;
+
+    /// <summary>Whether a tensor found no place.</summary>
+    public bool HasSurplus { get; private set; }
 
     /// <summary>The new value of each initializer that was found, in its own type.</summary>
     public Dictionary<string, TensorData> Values { get; } = new(StringComparer.Ordinal);
@@ -68,14 +77,47 @@ internal sealed class WeightMatcher(IReadOnlyDictionary<string, TensorData> init
                 Take(name, source, "shape");
             }
         }
-        foreach (string left in _unused.Order(StringComparer.Ordinal))
+        FillTwins();
+        foreach (string left in _unused.Order(StringComparer.Ordinal).Where(l => !IsTied(l)))
         {
+            HasSurplus = true;
             string[] candidates = [.. _open.Where(o => Fits(o, left)).Order(StringComparer.Ordinal).Take(5).Select(o => $"'{o}'")];
             Problems.Add(
                 $"'{left}' {Text(weights[left])} has no place; initializers of its shape without a source: "
                 + $"{(candidates.Length == 0 ? "none" : string.Join(", ", candidates))}");
         }
         return _found;
+    }
+
+    /// <summary>What held the same numbers before does so afterwards: one tensor that an exporter wrote twice.</summary>
+    private void FillTwins()
+    {
+        (string Name, bool IsOpen)[] order = [.. initializers.Keys.Select(n => (n, _open.Contains(n))).OrderBy(n => n.Item2)
+            .ThenBy(n => n.n, StringComparer.Ordinal)];
+        foreach (Twin<(string Name, bool IsOpen)> twin in TensorTwins.Find(order, o => initializers[o.Name]).ToList())
+        {
+            if (!twin.Second.IsOpen || !Values.TryGetValue(twin.First.Name, out TensorData? value)) continue;
+            TensorData here = initializers[twin.Second.Name];
+            bool transposed = twin.Kind == TwinKind.Transposed;
+            Values[twin.Second.Name] = TensorData.Create(value.Type, here.Dimensions,
+                (transposed ? TensorTwins.Transpose(value) : value).Bytes).ConvertTo(here.Type);
+            _open.Remove(twin.Second.Name);
+            ImportedWeight first = _found.First(f => f.Initializer == twin.First.Name);
+            _found.Add(first with
+            {
+                Initializer = twin.Second.Name,
+                How = $"the numbers that '{twin.First.Name}' held too",
+                Transposed = first.Transposed != transposed,
+            });
+        }
+    }
+
+    /// <summary>Whether a tensor without a place holds the numbers of one that has a place, as tied weights do that a
+    /// state dict names twice.</summary>
+    private bool IsTied(string source)
+    {
+        string[] placed = [.. weights.Keys.Where(w => !_unused.Contains(w) && weights[w].ElementCount == weights[source].ElementCount)];
+        return TensorTwins.Find([.. placed, source], w => weights[w], FewestOfTied).Any(t => t.Second == source);
     }
 
     private void Take(RecurrentWeights.Match match)

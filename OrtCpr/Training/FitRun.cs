@@ -24,6 +24,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     private long _evaluatedAt = -1;
     private EvaluationReport? _lastEvaluation;
     private ShortRunBounds? _bounds;
+    private readonly SkippedRun _skippedRun = new(trainer.Driver);
+    private bool _isResumed;
 
     /// <summary>The epoch at hand, from 0.</summary>
     public long Epoch { get; private set; } = -1;
@@ -85,7 +87,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     /// <summary>Trains on a batch and disposes it. False when the run is over.</summary>
     public bool Take(Batch batch)
     {
-        using (batch)
+        try
         {
             if (_pending == 0)
             {
@@ -99,7 +101,12 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
             IReadOnlyList<double> figures = trainer.Driver.LossFigures;
             _pendingLoss.Add(loss, figures, batch.Rows);
             _pendingMean.Add(loss, trainer.Driver.Plan.WeightOfBatch(figures, batch.Rows));
-            if (++_pending == options.GradientAccumulation) Step();
+            _skippedRun.AfterBatch(batch, loss);
+            if (++_pending == options.GradientAccumulation) Step(batch);
+        }
+        finally
+        {
+            if (!_skippedRun.Keeps(batch)) batch.Dispose();
         }
         return !IsOver;
     }
@@ -109,7 +116,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     public void EndEpoch(bool isWhole)
     {
         // Batches that are too few for a whole accumulation count with their own mean.
-        if (_pending > 0) Step();
+        if (_pending > 0) Step(null);
+        _skippedRun.AfterEpoch();
         if (options.Validation is not null && options.EvaluateEverySteps == 0 && options.EvaluatesAfter(Epoch)) Evaluate();
         EvaluationReport? validation = _evaluatedAt == _steps ? _lastEvaluation : null;
         var report = new EpochReport
@@ -132,6 +140,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     public FitResult End()
     {
         cancellation.ThrowIfCancellationRequested();
+        // What was resumed may have made steps that counted before.
+        if (!_isResumed) _skippedRun.AtEnd();
         return new()
         {
             Epochs = _reports,
@@ -154,6 +164,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     /// <summary>Ends every callback that was begun, also when one of them fails; the first failure is thrown then.</summary>
     public void Dispose()
     {
+        _skippedRun.Dispose();
         ExceptionDispatchInfo? first = null;
         foreach (TrainerCallback callback in options.Callbacks.IsDefault ? [] : options.Callbacks[.._begun])
         {
@@ -172,7 +183,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         first?.Throw();
     }
 
-    private void Step()
+    private void Step(Batch? last)
     {
         double rate = Optimizer.GetLearningRate();
         double loss = _pendingLoss.Value;
@@ -198,6 +209,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         _bounds?.After(_steps);
         options.Progress?.Report(report);
         foreach (TrainerCallback callback in options.Callbacks) callback.OnStepEnd(trainer, report, _control);
+        _skippedRun.AfterStep(applied, last);
         if (options.Validation is not null && options.EvaluateEverySteps > 0
             && (_steps % options.EvaluateEverySteps == 0 || _steps == options.MaxSteps))
         {
@@ -264,6 +276,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         // A job that was saved before its first step: a process killed there leaves no progress, and none is lost.
         if (!FitState.IsIn(progress.Extra) && Optimizer.Steps == 0) return;
         FitState state = FitState.Read(progress.Extra, path);
+        _isResumed = true;
         FitState.CompareSettings(progress.Extra, options.Checkpoint!.Settings, path);
         (_steps, _before, _evaluating, _best) = (state.Steps, state.Elapsed, state.Evaluating, state.Best);
         Epoch = progress.Epoch - 1;

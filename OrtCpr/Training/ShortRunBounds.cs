@@ -29,6 +29,7 @@ internal sealed class ShortRunBounds
         long before = optimizer.Steps - steps, end = before + length;
         ConstrainNorm[] rules = [.. optimizer.Plan.Optimizer.Groups.Select(g => g.Constraint).OfType<ConstrainNorm>().Distinct()];
         var warnings = new List<string>();
+        if (end <= 1) return rules.Length == 0 ? null : new ShortRunBounds(optimizer, null, [ConstrainNorm.ShortRunWarning(end)]);
         long? at = null;
         if (rules.Any(r => r.IsDefaultBound && r.IsShort(end)))
         {

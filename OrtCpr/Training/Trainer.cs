@@ -29,6 +29,8 @@ public sealed class Trainer
     /// <param name="cancellation">Ends the run between two optimizer steps.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the driver is whole, after its last finished step, and saved where
     /// <see cref="FitOptions.Checkpoint"/> says so.</exception>
+    /// <exception cref="NotFiniteException">Every step was skipped, since the loss or a gradient was not finite: at the
+    /// end, at the end of an epoch after ten steps, or after a hundred.</exception>
     /// <exception cref="OrtCprException">An option is out of range, or a batch does not fit.</exception>
     public FitResult Fit(BatchSource source, FitOptions? options = null, CancellationToken cancellation = default)
     {
@@ -45,6 +47,8 @@ public sealed class Trainer
     /// <param name="cancellation">Ends the run between two optimizer steps.</param>
     /// <exception cref="OperationCanceledException">It was cancelled; the driver is whole, after its last finished step, and saved where
     /// <see cref="FitOptions.Checkpoint"/> says so.</exception>
+    /// <exception cref="NotFiniteException">Every step was skipped, since the loss or a gradient was not finite: at the
+    /// end, at the end of an epoch after ten steps, or after a hundred.</exception>
     /// <exception cref="OrtCprException">An option is out of range, or a batch does not fit.</exception>
     public Task<FitResult> FitAsync(BatchSource source, FitOptions? options = null, CancellationToken cancellation = default)
     {
