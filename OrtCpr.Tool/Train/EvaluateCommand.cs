@@ -14,8 +14,8 @@ internal static class EvaluateCommand
     public static TrainingDriver Load(string folder, DriverOptions options) =>
         Directory.Exists(folder) && new[] { "training.json", "training_model.onnx" }.Any(f => File.Exists(Path.Combine(folder, f)))
             ? ArtifactsFolder.Load(folder, options)
-            : throw new ToolException($"'{folder}' is no run: {(Directory.Exists(folder) ? "it has no training.json" : "there is no such folder")}"
-                + ". Name the --out folder of a run.");
+            : throw new ToolException($"'{folder}' is no run: "
+                + $"{(Directory.Exists(folder) ? "it has no training.json" : "there is no such folder")}. Name the --out folder of a run.");
 
     public static Command Create()
     {
@@ -36,7 +36,8 @@ internal static class EvaluateCommand
         Command command = new(Name,
             "Loss and metrics over data. A run is evaluated with the batch size and the reading of data that it was trained with, where no "
             + "other is given.\n\nExamples:\n  ortcpr evaluate trained --checkpoint trained/best.safetensors --data test.csv "
-            + "--metric accuracy\n  ortcpr evaluate model.onnx --data test.npz --loss mse --output y") { model, checkpoint, loss, output, threads };
+            + "--metric accuracy\n  ortcpr evaluate model.onnx --data test.npz --loss mse --output y")
+        { model, checkpoint, loss, output, threads };
         data.AddTo(command, training: false);
         command.Add(fit.MetricOption);
         command.SetAction((r, cancellation) =>
@@ -55,7 +56,10 @@ internal static class EvaluateCommand
             EvaluationReport OfRun()
             {
                 if (r.GetResult(loss) is { Implicit: false } || r.GetValue(output) is not null)
-                    throw new ToolException($"'{path}' is a run, whose loss and output are settled; --loss and --output are for an ONNX file.");
+                {
+                    throw new ToolException($"'{path}' is a run, whose loss and output are settled; --loss and --output are for an ONNX "
+                        + "file.");
+                }
                 using TrainingDriver driver = Load(path, options);
                 if (r.GetValue(checkpoint) is string saved) TrainingCheckpoint.Load(driver, saved);
                 return new Trainer(driver)
