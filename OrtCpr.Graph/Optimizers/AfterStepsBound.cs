@@ -20,7 +20,8 @@ internal sealed record AfterStepsBound(long? Steps = null) : Bound
 
     internal override string? TooShort(long steps) => Start < steps ? null
         : Steps is null
-            ? $"Bound.AfterSteps sets bounds after step {Start} where it names none, but the run has {steps}: name a step below that (--kappa-init-param)"
+            ? $"Bound.AfterSteps sets bounds after step {Start} where it names none, but the run has {steps}: name a step below that "
+                + "(--kappa-init-param)"
             : $"Bound.AfterSteps sets bounds after step {Start}, but the run has {steps}: name an earlier step (--kappa-init-param)";
 
     internal override IReadOnlyList<LinkSlot> Slots(ElementType type) => [LinkSlot.Setting("warm_start_steps", Start)];

@@ -127,7 +127,8 @@ internal sealed class OptimizerGraphBuilder
         if (some.Length < _parameters.Count)
         {
             RunningStatistic[] few = [.. _statistics.Take(2)];
-            new OptimizerGraphBuilder(some, _options with { TotalSteps = null }, few, new PlanSlots(some.Select(p => p.Name).Concat(few.Select(s => s.Name)))).Build();
+            new OptimizerGraphBuilder(some, _options with { TotalSteps = null }, few,
+                new PlanSlots(some.Select(p => p.Name).Concat(few.Select(s => s.Name)))).Build();
             return;
         }
         InPlaceRule.Check(_model, [.. _inPlace.Select(p => (p.Input.Name, p.Output.Name))]);

@@ -86,8 +86,8 @@ public sealed class ToolFaultTests
         Save(folder["linear.onnx"], Linear);
         File.WriteAllText(folder["table.csv"], "a,b,c,d,kind\n" + string.Concat(Enumerable.Range(0, 12).Select(i =>
             string.Create(CultureInfo.InvariantCulture, $"{Math.Sin(i):F3},{i % 5},{Math.Cos(i):F3},{i % 2},{i % 3}\n"))));
-        (int code, string output) = Run("train", folder["linear.onnx"], "--data", folder["table.csv"], "--label", "kind", "--batch-size", "4",
-            "--out", folder["job"]);
+        (int code, string output) = Run("train", folder["linear.onnx"], "--data", folder["table.csv"], "--label", "kind", "--batch-size",
+            "4", "--out", folder["job"]);
         Assert.AreEqual(0, code, output);
         (code, output) = Run("evaluate", folder["job"], "--data", folder["table.csv"]);
         Assert.AreEqual(0, code, output);
@@ -140,8 +140,8 @@ public sealed class ToolFaultTests
     {
         using var folder = new TemporaryFolder();
         Save(folder["linear.onnx"], Linear);
-        string[] words = ["train", folder["linear.onnx"], "--data", Data(folder), "--loss", "mse", "--batch-size", "4", "--steps", "20", "--lr",
-            "1e-3", "--schedule", "one_cycle", "--log-every", "1", "--optimizer", "adamw", "--out", folder["job"], "--warmup-steps"];
+        string[] words = ["train", folder["linear.onnx"], "--data", Data(folder), "--loss", "mse", "--batch-size", "4", "--steps", "20",
+            "--lr", "1e-3", "--schedule", "one_cycle", "--log-every", "1", "--optimizer", "adamw", "--out", folder["job"], "--warmup-steps"];
         (int code, string output) = Run([.. words, "10"]);
         Assert.AreEqual(0, code, output);
         double[] rates = [.. File.ReadAllLines(Path.Combine(folder["job"], "metrics.csv")).Skip(1)
@@ -278,7 +278,8 @@ public sealed class ToolFaultTests
             y = g.Tanh(g.Op("Conv", [y, TestModels.Weight(graph, "same", 4, 4, 3, 3)], ("auto_pad", "SAME_UPPER")));
             y = g.Op("AveragePool", [y], ("kernel_shape", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 0, 0 }));
             y = g.Op("ConvTranspose", [y, TestModels.Weight(graph, "back", 4, 2, 3, 3), TestModels.Weight(graph, "back.bias", 4)],
-                ("group", 2L), ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 0, 0, 1 }), ("output_padding", new long[] { 1, 0 }));
+                ("group", 2L), ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 0, 0, 1 }),
+                ("output_padding", new long[] { 1, 0 }));
             y = g.Op("InstanceNormalization", [y, TestModels.Weight(graph, "gain", 4), TestModels.Weight(graph, "shift", 4)]);
             y = g.Op("MaxPool", [y], ("kernel_shape", new long[] { 2, 2 }));
             return g.Op("Flatten", [g.Op("GlobalAveragePool", [g.Tanh(y)])]);

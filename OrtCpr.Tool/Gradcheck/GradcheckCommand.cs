@@ -55,7 +55,8 @@ internal static class GradcheckCommand
         Option<int> seed = new("--seed") { Description = "Seed of inputs and directions." };
         Command command = new("gradcheck",
             "Compares gradients with central differences of the loss, in float64 where every operator can be computed in it. What "
-            + "the model draws is held, and a kink is told from a wrong gradient.\n\nExample:\n  ortcpr gradcheck gpt2.onnx --size batch=2 --size "
+            + "the model draws is held, and a kink is told from a wrong gradient.\n\nExample:\n  ortcpr gradcheck gpt2.onnx --size "
+            + "batch=2 --size "
             + "sequence=16 --range input_ids=0..100") { model, loss, output, parameters, sizes, ranges, inputs, directions, seed };
         command.SetAction(r => Run(
             r.GetValue(model)!,
@@ -86,8 +87,8 @@ internal static class GradcheckCommand
             + "fails with one --seed only is no wrong gradient");
         if (driver.Plan.Evaluation.Graph.NodesAndInner().Any(n => n.OpType == "QuantizeLinear"))
         {
-            Console.WriteLine("QuantizeLinear passes its gradient straight through, which is no derivative of its steps: parameters in front "
-                + "of it cannot agree with differences");
+            Console.WriteLine("QuantizeLinear passes its gradient straight through, which is no derivative of its steps: parameters in "
+                + "front of it cannot agree with differences");
         }
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"relative error allowed: {check.Tolerance:G2}\n"));
         int width = Math.Max(9, driver.Plan.Parameters.Trained.Max(p => p.Name.Length));
@@ -105,8 +106,8 @@ internal static class GradcheckCommand
                     + $"{(d.Verdict == Verdict.Fail ? "FAIL" : d.Verdict.ToString().ToLowerInvariant())}"));
             }
         }
-        Console.WriteLine($"\n{all - wrong - kinks} of {all} passed{(kinks == 0 ? "" : $", {kinks} at a kink, where the slopes of both sides "
-            + "differ: the gradient lies between them, or is right a little beside")}");
+        Console.WriteLine($"\n{all - wrong - kinks} of {all} passed{(kinks == 0 ? "" : $", {kinks} at a kink, where the slopes of both "
+            + "sides differ: the gradient lies between them, or is right a little beside")}");
         return wrong == 0 ? 0 : 1;
     }
 
@@ -143,7 +144,8 @@ internal static class GradcheckCommand
         try
         {
             isDouble = true;
-            TrainingPlan plan = TrainingGraphBuilder.Build(held is null ? DoubleModel.Of(path, options.Seed) : DoubleModel.Of(held), options);
+            TrainingPlan plan = TrainingGraphBuilder.Build(held is null ? DoubleModel.Of(path, options.Seed)
+                : DoubleModel.Of(held), options);
             DoubleProducts.Run(plan.Training);
             return new TrainingDriver(plan, single);
         }

@@ -14,8 +14,8 @@ internal static class EvaluateCommand
     public static TrainingDriver Load(string folder, DriverOptions options) =>
         Directory.Exists(folder) && new[] { "training.json", "training_model.onnx" }.Any(f => File.Exists(Path.Combine(folder, f)))
             ? ArtifactsFolder.Load(folder, options)
-            : throw new ToolException($"'{folder}' is no run: {(Directory.Exists(folder) ? "it has no training.json" : "there is no such folder")}"
-                + ". Name the --out folder of a run.");
+            : throw new ToolException($"'{folder}' is no run: "
+                + $"{(Directory.Exists(folder) ? "it has no training.json" : "there is no such folder")}. Name the --out folder of a run.");
 
     public static Command Create()
     {
@@ -51,7 +51,10 @@ internal static class EvaluateCommand
             EvaluationReport OfRun()
             {
                 if (loss.IsGiven(r))
-                    throw new ToolException($"'{path}' is a run, whose loss is settled; --loss, --output and what belongs to them are for an ONNX file.");
+                {
+                    throw new ToolException($"'{path}' is a run, whose loss is settled; --loss, --output and what belongs to them are for "
+                        + "an ONNX file.");
+                }
                 using TrainingDriver driver = Load(path, options);
                 if (r.GetValue(checkpoint) is string saved) TrainingCheckpoint.Load(driver, saved);
                 return new Trainer(driver)

@@ -73,14 +73,15 @@ internal sealed class FitSettings
             (_warmup, r.GetValue(_warmup), 0), (_evaluate, r.GetValue(_evaluate), 0), (_patience, r.GetValue(_patience), 0),
             (_save, r.GetValue(_save), 0), (_log, r.GetValue(_log), 0),
         };
-        string[] problems = [.. least.Where(o => o.Value < o.Least).Select(o => $"{o.Option.Name} is {o.Value}; expected at least {o.Least}")];
+        string[] problems = [.. least.Where(o => o.Value < o.Least)
+            .Select(o => $"{o.Option.Name} is {o.Value}; expected at least {o.Least}")];
         if (problems.Length > 0) throw new ToolException($"{string.Join("; ", problems)}.");
         string monitor = r.GetValue(_monitor)!;
         string[] figures = ["loss", .. ReadMetrics(r).Select(m => m.Name)];
         if (!figures.Contains(monitor))
         {
-            throw new ToolException($"--monitor is '{monitor}', which no evaluation has; expected one of {string.Join(", ", figures)}. Give "
-                + "the figure by --metric too.");
+            throw new ToolException($"--monitor is '{monitor}', which no evaluation has; expected one of {string.Join(", ", figures)}. "
+                + "Give the figure by --metric too.");
         }
     }
 
@@ -109,8 +110,8 @@ internal sealed class FitSettings
     {
         if (warmup == 0) return Schedule.OneCycle(Math.Max(2, steps));
         return warmup > 0 && warmup < steps ? Schedule.OneCycle(steps, risingShare: (double)warmup / steps)
-            : throw new ToolException($"--schedule one_cycle with --warmup-steps {warmup} in a run of {steps} steps: its rising part must be "
-                + "shorter than the run and at least a step. Give fewer --warmup-steps, or more --steps or --epochs.");
+            : throw new ToolException($"--schedule one_cycle with --warmup-steps {warmup} in a run of {steps} steps: its rising part must "
+                + "be shorter than the run and at least a step. Give fewer --warmup-steps, or more --steps or --epochs.");
     }
 
     public FitOptions Read(ParseResult r, string folder, BatchSource? validation, bool resume)

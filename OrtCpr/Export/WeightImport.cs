@@ -98,14 +98,15 @@ public static class WeightImport
         if (!source.Tensors.Values.Any(t => t.Type.IsFloating()))
         {
             throw new CheckpointException($"'{weights}' has no floating tensor, {(source.Tensors.Count == 0 ? "and no other one"
-                : $"but {string.Join(", ", source.Tensors.Keys.Order(StringComparer.Ordinal).Take(5))}")}; expected a state dict's weights. "
-                + "Save it again, with the model's state_dict() and not an empty one.");
+                : $"but {string.Join(", ", source.Tensors.Keys.Order(StringComparer.Ordinal).Take(5))}")}; expected a state dict's "
+                + "weights. Save it again, with the model's state_dict() and not an empty one.");
         }
         string[] idle = [.. options.Ignore.Where(p => !source.Tensors.Keys.Any(p.Matches)).Select(p => $"'{p.Text}'")];
         if (idle.Length > 0)
         {
             throw new CheckpointException($"{string.Join(", ", idle)}: no tensor of '{weights}' has such a name to be ignored. It has "
-                + $"{string.Join(", ", source.Tensors.Keys.Order(StringComparer.Ordinal).Take(20))}{(source.Tensors.Count > 20 ? ", …" : "")}.");
+                + $"{string.Join(", ", source.Tensors.Keys.Order(StringComparer.Ordinal).Take(20))}"
+                + $"{(source.Tensors.Count > 20 ? ", …" : "")}.");
         }
         var matcher = new WeightMatcher(
             file.Places.All.Where(p => p.Type.IsFloating()).ToDictionary(p => p.Name, p => p.Read(file), StringComparer.Ordinal),
@@ -127,7 +128,8 @@ public static class WeightImport
                     + "(WeightImportOptions.AllowMissing, --allow-missing)."] : Array.Empty<string>(),
             ];
             throw new CheckpointException(
-                $"'{weights}' does not fit '{model}':\n  {string.Join("\n  ", matcher.Problems.Concat(missing))}\n{string.Join(' ', ways)}");
+                $"'{weights}' does not fit '{model}':\n  {string.Join("\n  ", matcher.Problems.Concat(missing))}\n"
+                + $"{string.Join(' ', ways)}");
         }
         ModelProto proto = file.Proto.Clone();
         StringStringEntryProto? stored = proto.MetadataProps.FirstOrDefault(p => p.Key == MapKey);

@@ -69,7 +69,8 @@ internal sealed class SkippedRun(TrainingDriver driver) : IDisposable
         string parameters = report.Parameters.Count == 0 ? ""
             : $" Gradients that are not finite: {string.Join(", ", report.Parameters.Take(10))}"
                 + $"{(report.Parameters.Count > 10 ? $" and {report.Parameters.Count - 10} more" : "")}.";
-        string cause = report.First is null ? "Each batch is finite when it is computed alone: the gradients overflow when they are added up."
+        string cause = report.First is null
+            ? "Each batch is finite when it is computed alone: the gradients overflow when they are added up."
             : $"First of all {report.Text}.";
         return new NotFiniteException(
             $"No step counted: all {_skipped} were skipped, since the loss or a gradient was not finite. "
