@@ -141,7 +141,8 @@ public sealed class ToolFaultTests
         using var folder = new TemporaryFolder();
         Save(folder["linear.onnx"], Linear);
         string[] words = ["train", folder["linear.onnx"], "--data", Data(folder), "--loss", "mse", "--batch-size", "4", "--steps", "20",
-            "--lr", "1e-3", "--schedule", "one_cycle", "--log-every", "1", "--optimizer", "adamw", "--out", folder["job"], "--warmup-steps"];
+            "--lr", "1e-3", "--schedule", "one_cycle", "--log-every", "1", "--optimizer", "adamw", "--out", folder["job"],
+            "--warmup-steps"];
         (int code, string output) = Run([.. words, "10"]);
         Assert.AreEqual(0, code, output);
         double[] rates = [.. File.ReadAllLines(Path.Combine(folder["job"], "metrics.csv")).Skip(1)
