@@ -102,7 +102,8 @@ internal sealed record ModelTrial(string Path)
         {
             string[] texts = [.. input.Dimensions ?? []];
             long[] dims = [.. texts.Select((d, i) => long.TryParse(d, CultureInfo.InvariantCulture, out long n) ? n
-                : i == 0 || texts.Length == 3 || d == "batch" ? Batch : texts.Length == 4 ? Side : input.Type == ElementType.Float ? Samples : Sequence)];
+                : i == 0 || texts.Length == 3 || d == "batch" ? Batch : texts.Length == 4 ? Side
+                    : input.Type == ElementType.Float ? Samples : Sequence)];
             if (input.IsLabel) dims = LabelShape(plan, batch, output, input, dims);
             else if (dims.Length > 0) rows = dims[0].ToString(CultureInfo.InvariantCulture);
             int count = (int)dims.Aggregate(1L, (n, d) => n * d);
