@@ -25,9 +25,16 @@ internal static class InlineBranches
         foreach (Node node in graph.Nodes)
         {
             if (node.Is("If") && Condition(node.In(0), known) is bool taken)
+            {
                 pieces[node] = Inlined(graph, node, node.Graph(taken ? "then_branch" : "else_branch"));
-            else
-                foreach (OnnxGraph body in node.Subgraphs) any |= Run(body, known);
+                continue;
+            }
+            foreach (OnnxGraph body in node.Subgraphs)
+            {
+                // Bodies are inferred as models of their own; what they compute of shapes is not known out here yet.
+                foreach (Node inner in body.Nodes) known?.Visit(inner);
+                any |= Run(body, known);
+            }
         }
         graph.Splice(pieces);
         if (pieces.Count == 0) return any;

@@ -130,6 +130,43 @@ public sealed class ParameterFaultTests
         Assert.Contains(w => w.Contains("is never taken", StringComparison.Ordinal), Plan("dead_branch_invalid").Warnings);
 
     [TestMethod]
+    public void ConditionOnARank_IsKnownInABodyToo()
+    {
+        ModelProto model = ModelProto.Parser.ParseFrom(System.IO.File.ReadAllBytes(File("branch_returns_outer_value")));
+        GraphProto then = model.Graph.Node.Single(n => n.OpType == "If").Attribute.Single(a => a.Name == "then_branch").G;
+        GraphProto Branch(string name, NodeProto node)
+        {
+            var branch = new GraphProto { Name = name, Node = { node } };
+            branch.Output.Add(new ValueInfoProto { Name = node.Output[0], Type = new TypeProto { TensorType = new() { ElemType = 1 } } });
+            return branch;
+        }
+        AttributeProto Body(string name, GraphProto graph) =>
+            new() { Name = name, Type = AttributeProto.Types.AttributeType.Graph, G = graph };
+        then.Node.Clear();
+        then.Output.Clear();
+        then.Initializer.Add(TensorSerializer.Write("two", TensorData.From<long>([2], 1)));
+        then.Initializer.Add(TensorSerializer.Write("first", TensorData.From<long>([0], 1)));
+        then.Node.Add(new NodeProto { OpType = "Shape", Input = { "h" }, Output = { "shape" } });
+        then.Node.Add(new NodeProto { OpType = "Shape", Input = { "shape" }, Output = { "rank" } });
+        then.Node.Add(new NodeProto { OpType = "Equal", Input = { "rank", "two" }, Output = { "isMatrix" } });
+        then.Node.Add(new NodeProto
+        {
+            OpType = "If",
+            Input = { "isMatrix" },
+            Output = { "u" },
+            Attribute =
+            {
+                Body("then_branch", Branch("a", new NodeProto { OpType = "Identity", Input = { "h" }, Output = { "same" } })),
+                Body("else_branch", Branch("b", new NodeProto { OpType = "Unsqueeze", Input = { "h", "first" }, Output = { "more" } })),
+            },
+        });
+        then.Output.Add(new ValueInfoProto { Name = "u", Type = new TypeProto { TensorType = new() { ElemType = 1 } } });
+        TrainingPlan plan = TrainingGraphBuilder.Build(model.ToByteArray(), Options());
+        Assert.IsEmpty(plan.Training.Graph.Nodes.SelectMany(n => n.Subgraphs).SelectMany(b => b.NodesAndInner()).Where(n => n.Is("If")));
+        CollectionAssert.AreEqual(new[] { "W" }, plan.Trained.Select(p => p.Name).ToArray());
+    }
+
+    [TestMethod]
     [DataRow("fully_masked_row")]
     [DataRow("sqrt_at_zero")]
     public void WhatIsMaskedOrZero_GivesNoNaN(string name)
