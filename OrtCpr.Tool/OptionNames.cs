@@ -47,6 +47,7 @@ internal static partial class OptionNames
         ["Threads"] = "--threads",
         ["KappaInitParam"] = "--kappa-init-param",
         ["KappaInitMethod"] = "--kappa-init-method",
+        ["Bound"] = "--kappa-init-method",
         ["KappaUpdate"] = "--kappa-update",
         ["RegularizeByLearningRate"] = "--reg-by-lr",
         ["Beta1"] = "--beta1",

@@ -46,8 +46,7 @@ public sealed record ConstrainNorm : UpdateLink
             + "--epochs), or train without a constraint (--optimizer adamw)."
         : $"The run has {steps} steps, too few for bounds at an inflection point, which needs four samples "
             + $"{AtInflectionBound.DefaultInterval} steps apart: each bound is "
-        + $"set after step {ShortRunStart(steps)} instead, by Bound.AfterSteps. Name a way to set bounds "
-        + "(ConstrainNorm.Bound; --kappa-init-method) to choose another.";
+        + $"set after step {ShortRunStart(steps)} instead. To set them in another way, name it (ConstrainNorm.Bound).";
 
     /// <summary>The same with the defaults that follow from the length of the learning-rate warm-up and of the run.</summary>
     internal ConstrainNorm Resolve(long warmupSteps, long? totalSteps)
