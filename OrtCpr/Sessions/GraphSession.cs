@@ -30,6 +30,7 @@ internal sealed class GraphSession : IDisposable
     {
         bool checksPlacement = !device.IsHost && !options.AllowCpuFallback;
         if (!device.IsHost) model = AdaptToDevice.Run(model, device.Capabilities, shapes);
+        if (checksPlacement) PlacedNodes.NameAll(model);
         byte[] bytes = GraphWriter.ToBytes(model);
         if (options.KeepGraphs is not null)
         {
@@ -57,11 +58,10 @@ internal sealed class GraphSession : IDisposable
                 _kernels.AddTo(_options);
             }
             device.Configure(_options);
-            using TemporaryFile? placed = checksPlacement ? new TemporaryFile() : null;
-            if (placed is not null) PlacedNodes.Save(_options, placed.Path);
+            if (checksPlacement) PlacedNodes.Record(_options);
             // Owned at once: a session whose placement cannot be read or is refused is disposed with this object.
             Session = new InferenceSession(bytes, _options);
-            if (placed is not null) RefuseNodesOnCpu(placed.Path, name, device);
+            if (checksPlacement) RefuseNodesOnCpu(model, name, device);
             Inputs = Session.InputNames.ToHashSet(StringComparer.Ordinal);
             if (!device.IsHost) FindInputsOnHost(model.Graph);
         }
@@ -154,9 +154,9 @@ internal sealed class GraphSession : IDisposable
     /// <summary>A node that silently ran on the CPU would copy its tensors back and forth in each step. ONNX Runtime
     /// can refuse such a graph itself, but names no node, and counts shape arithmetic that a provider left to the CPU
     /// on purpose.</summary>
-    private static void RefuseNodesOnCpu(string path, string name, Device device)
+    private void RefuseNodesOnCpu(OnnxModel model, string name, Device device)
     {
-        IReadOnlyList<string> left = PlacedNodes.OnCpu(path, device.Capabilities.HostShapes);
+        IReadOnlyList<string> left = PlacedNodes.OnCpu(Session, model, device.Capabilities.HostShapes);
         if (left.Count == 0) return;
         throw new DeviceException($"The {name} graph does not run on '{device.Name}' as a whole: these nodes have no kernel there: "
             + $"{string.Join(", ", left.Take(10))}{(left.Count > 10 ? $" and {left.Count - 10} more" : "")}. "
@@ -193,11 +193,4 @@ internal sealed class GraphSession : IDisposable
         : new DeviceException(
             $"ONNX Runtime does not accept the {name} graph on '{device.Name}': {error.Message}. "
             + "Use 'cpu', or another version of the provider.", error);
-
-    private sealed class TemporaryFile : IDisposable
-    {
-        public string Path { get; } = System.IO.Path.GetTempFileName();
-
-        public void Dispose() => File.Delete(Path);
-    }
 }
