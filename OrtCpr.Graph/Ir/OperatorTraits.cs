@@ -39,6 +39,13 @@ internal enum Trait
 
     /// <summary>Gives a sequence or an optional.</summary>
     GivesNoTensor = 1 << 10,
+
+    /// <summary>The elements of the first input, in another shape, order or type at most: what holds of a tensor holds of
+    /// what such an operator gives.</summary>
+    Carries = 1 << 11,
+
+    /// <summary>Gives a mean of 0, a norm of 1 or the like.</summary>
+    Normalises = 1 << 12,
 }
 
 /// <summary>The table operator → traits. A row is a family; an operator may stand in several rows. Names are those of
@@ -72,6 +79,12 @@ internal static class OperatorTraits
             "ReduceSumSquare",
         ]),
         (Trait.View, ["Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"]),
+        (Trait.Carries, ["Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"]),
+        (Trait.Normalises,
+        [
+            "BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization", "LpNormalization",
+            "MeanVarianceNormalization", "RMSNormalization", "SimplifiedLayerNormalization",
+        ]),
         (Trait.InPlace, ["Add", "Cast", "Div", "Identity", "Max", "Min", "Mul", "Neg", "Sub", "Where"]),
         (Trait.Random, ["Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"]),
         (Trait.RandomInTraining, ["Dropout"]),

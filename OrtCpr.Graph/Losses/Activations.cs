@@ -51,9 +51,6 @@ internal sealed record OutputActivation(string Kind, Value Input, Value Result, 
 /// <summary>Losses from logits on outputs that are no logits any more.</summary>
 internal static class Activations
 {
-    private static readonly HashSet<string> Views =
-        new(StringComparer.Ordinal) { "Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose" };
-
     /// <summary>The activation behind which a tensor lies; null where there is none.</summary>
     public static OutputActivation? Of(Value output)
     {
@@ -72,7 +69,7 @@ internal static class Activations
             if (Written(node) is (string kind, Value input, int along) && !logarithm)
                 return new(kind, input, value, along, views);
             if (node.OpType == "Log" && !logarithm) logarithm = true;
-            else if (!Views.Contains(node.OpType) || !value.Type.IsFloating() || !node.Inputs[0]!.Type.IsFloating()) return null;
+            else if (!node.Has(Trait.Carries) || !value.Type.IsFloating() || !node.Inputs[0]!.Type.IsFloating()) return null;
             else views.Add(node);
         }
         return null;

@@ -48,6 +48,9 @@ internal static class SeparateStatistics
                 TensorProto separate = stored.Clone();
                 separate.Name = own;
                 graph.Initializer.Add(separate);
+                // Before IR 4 an initializer is an input too.
+                if (graph.Input.FirstOrDefault(i => i.Name == source) is ValueInfoProto declared)
+                    graph.Input.Add(new ValueInfoProto(declared) { Name = own });
                 initializers[own] = separate;
                 told.Add($"BatchNormalization node '{ModelTensors.NameOf(node)}' shared its running statistic '{source}' with others, as "
                     + $"exporters write equal tensors; it has its own now, '{own}', in the exported model too.");

@@ -5,16 +5,11 @@ namespace OrtCpr.Graph.Parameters;
 /// <summary>How the graph uses its initializers, in bodies too: the questions that the classifier asks.</summary>
 internal sealed class ParameterUses
 {
-    private static readonly HashSet<string> Views = new(StringComparer.Ordinal)
-        { "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Cast", "Transpose", "QuantizeLinear", "DequantizeLinear" };
+    /// <summary>What gives rows of a table or copies of them.</summary>
+    private static readonly string[] Pieces = ["Slice", "Gather", "Expand"];
 
-    private static readonly HashSet<string> Pieces = new(StringComparer.Ordinal) { "Slice", "Gather", "Expand" };
-
-    private static readonly HashSet<string> Normalisations = new(StringComparer.Ordinal)
-    {
-        "BatchNormalization", "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization",
-        "SimplifiedLayerNormalization", "MeanVarianceNormalization", "LpNormalization",
-    };
+    /// <summary>What takes a vector apart: one bias for queries, keys and values.</summary>
+    private static readonly string[] Parts = ["Slice", "Split"];
 
     private readonly Dictionary<Value, List<Node>> _readers = [];
 
@@ -151,7 +146,7 @@ internal sealed class ParameterUses
     public bool IsBias(Value p, out string reason)
     {
         reason = "";
-        var uses = Uses(p).ToList();
+        var uses = Uses(p, Parts).ToList();
         if (uses.Count == 0) return false;
         foreach ((Node node, Value through) in uses)
         {
@@ -170,7 +165,7 @@ internal sealed class ParameterUses
     public bool IsGain(Value p, out string reason)
     {
         reason = "";
-        var uses = Uses(p).ToList();
+        var uses = Uses(p, Parts).ToList();
         if (uses.Count == 0) return false;
         foreach ((Node node, Value through) in uses)
         {
@@ -215,7 +210,7 @@ internal sealed class ParameterUses
         }
         foreach (Value p in candidates.Where(c => c.Shape!.Rank >= 2 && !tables.Contains(c)))
         {
-            foreach ((Node node, Value _) in Uses(p, throughPieces: true))
+            foreach ((Node node, Value _) in Uses(p, Pieces))
             {
                 if (node.Is("Add") && node.Inputs.Any(i => i is not null && rows.Contains(i))) tables.Add(p);
             }
@@ -223,12 +218,15 @@ internal sealed class ParameterUses
         return tables;
     }
 
+    /// <summary>Quantized and back, a tensor stands for the same numbers.</summary>
+    private static bool IsView(Node node) => node.Has(Trait.Carries) || node.Is("QuantizeLinear") || node.Is("DequantizeLinear");
+
     private static bool IsAdded(Node node) => node.Is("Add") || node.Is("Sub") || (node.Is("Sum") && node.Inputs.Count == 2);
 
     /// <summary>The initializer that a chain of views and pieces starts from.</summary>
     private static Value Origin(Value value)
     {
-        while (value.Producer is Node node && (Views.Contains(node.OpType) || Pieces.Contains(node.OpType)) && node.In(0) is Value source)
+        while (value.Producer is Node node && (IsView(node) || Pieces.Contains(node.OpType)) && node.In(0) is Value source)
             value = source;
         return value;
     }
@@ -236,7 +234,7 @@ internal sealed class ParameterUses
     /// <summary>What a chain of views starts from.</summary>
     private static Value Source(Value value)
     {
-        while (value.Producer is Node node && Views.Contains(node.OpType) && node.In(0) is Value source) value = source;
+        while (value.Producer is Node node && IsView(node) && node.In(0) is Value source) value = source;
         return value;
     }
 
@@ -244,9 +242,9 @@ internal sealed class ParameterUses
 
     private List<Node> Readers(Value value) => _readers.GetValueOrDefault(value) ?? [];
 
-    /// <summary>The nodes that use p, looking through views of it and into the bodies that iterate over it;
-    /// <c>Through</c> is the view that they read.</summary>
-    private IEnumerable<(Node Node, Value Through)> Uses(Value p, bool throughPieces = false, bool intoBodies = true)
+    /// <summary>The nodes that use p, looking through views of it, through the operators of the given names, and into
+    /// the bodies that iterate over it; <c>Through</c> is the view that they read.</summary>
+    private IEnumerable<(Node Node, Value Through)> Uses(Value p, string[]? through = null, bool intoBodies = true)
     {
         var seen = new HashSet<Value> { p };
         var work = new Stack<Value>([p]);
@@ -259,10 +257,10 @@ internal sealed class ParameterUses
             foreach (Node node in Readers(value))
             {
                 if (node.Is("Loop") || node.Is("Scan")) continue;
-                bool view = node.Domain.Length == 0 && node.In(0) == value
-                    && (Views.Contains(node.OpType) || (throughPieces && Pieces.Contains(node.OpType)));
+                bool view = node.In(0) == value
+                    && (IsView(node) || (node.Domain.Length == 0 && through?.Contains(node.OpType) == true));
                 if (!view) yield return (node, value);
-                else if (node.Outputs[0] is Value next && seen.Add(next)) work.Push(next);
+                foreach (Value next in view ? node.Outputs.OfType<Value>().Where(seen.Add) : []) work.Push(next);
             }
         }
     }
@@ -282,7 +280,7 @@ internal sealed class ParameterUses
     /// mean before it.</summary>
     private static bool IsNormalized(Value? value)
     {
-        if (value is not null && Source(value).Producer is { Domain.Length: 0 } made && Normalisations.Contains(made.OpType)) return true;
+        if (value is not null && Source(value).Producer is Node made && made.Has(Trait.Normalises)) return true;
         return MadeBy(value, 4, n => n.OpType is "Sqrt" or "Reciprocal" or "Pow" or "Rsqrt") is Node root
             && MadeBy(root.In(0), 4, n => n.Is("ReduceMean")) is not null;
     }

@@ -2,7 +2,6 @@ using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Devices;
 using OrtCpr.Export;
 using OrtCpr.Graph;
-using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Passes;
 using OrtCpr.Schedules;
@@ -328,87 +327,4 @@ public sealed partial class TrainingDriver : IDisposable
         Optimizer.Store.SetInput(key, 0, first);
         Optimizer.Store.SetInput(key, 1, second);
     }
-
-    private BatchSessions Accumulation() => _accumulation ??= NewSessions(Plan.Accumulation, "accumulation", PlanGraph.Accumulation);
-
-    /// <summary><c>bound</c>: the graph of the plan whose tensors are bound once; null where the caller runs without a
-    /// binding.</summary>
-    private BatchSessions NewSessions(OnnxModel graph, string name, PlanGraph? bound) =>
-        new(graph, name, Optimizer.Options, Optimizer.Device, bound is PlanGraph kind ? (session, binding) =>
-            Bind(session, binding, kind) : null);
-
-    /// <summary>Everything but the batch, once: parameters in, gradients and pending statistics in place. Outputs that
-    /// the plan does not keep go to the host.</summary>
-    private void Bind(GraphSession session, OrtIoBinding binding, PlanGraph graph)
-    {
-        session.Bind(binding, graph, Plan, Optimizer.Store);
-        HashSet<string> kept = [.. Plan.Slots.SelectMany(s => s.Uses).Where(u => u.Graph == graph && u.Output is not null)
-            .Select(u => u.Output!)];
-        foreach (string output in session.Session.OutputNames.Where(o => !kept.Contains(o)))
-        {
-            if (output == Plan.LossFigures) binding.BindOutput(output, _figures!);
-            else binding.BindOutputToDevice(output, Device.Host);
-        }
-    }
-
-    private void RefuseUnknownOutputs(IReadOnlyList<string> outputs, IReadOnlyList<string> known)
-    {
-        string[] unknown = [.. outputs.Where(o => !known.Contains(o)).Select(o => $"'{o}'")];
-        if (unknown.Length > 0)
-        {
-            throw new DriverException(
-                $"The model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Plan.ModelOutputs)}.");
-        }
-    }
-
-    /// <summary>The tensor that the evaluation graph reads under a name.</summary>
-    private string Evaluated(string input) =>
-        (_evaluated ??= Plan.Slots.SelectMany(s => s.Uses.Where(u => u.Graph == PlanGraph.Evaluation && u.Input is not null)
-        .Select(u => (u.Input, s.Key))).ToDictionary(u => u.Input!, u => u.Key, StringComparer.Ordinal))[input];
-
-    /// <summary>A run whose results are the caller's, on the host.</summary>
-    private IDisposableReadOnlyCollection<OrtValue> RunFree(BatchSessions sessions, Batch batch, string[] names, string what)
-    {
-        GraphSession session = sessions.For(batch).Session;
-        string[] inputs = [.. session.Session.InputNames];
-        OrtValue[] values = [.. inputs.Select(i => batch.Tensors.TryGetValue(i, out OrtValue? v) ? v : Optimizer.Store[Evaluated(i)])];
-        try
-        {
-            return session.Session.Run(session.RunOptions, inputs, values, names);
-        }
-        catch (OnnxRuntimeException error)
-        {
-            throw Failed(what, error, batch);
-        }
-    }
-
-    /// <summary>A run that fails may have written some gradients and pending statistics: they are not to be
-    /// used.</summary>
-    private void RunTraining(GraphSession session, OrtIoBinding binding, Batch batch)
-    {
-        try
-        {
-            session.Run(binding);
-        }
-        catch (OnnxRuntimeException error)
-        {
-            ForgetGradients();
-            Optimizer.RestorePendingStatistics();
-            throw Failed("training", error, batch);
-        }
-    }
-
-    /// <summary>Where the graph would not stop at labels beyond the classes.</summary>
-    private void RefuseLabels(Batch batch)
-    {
-        if (!Optimizer.Device.IsHost && LabelCheck.Problem(batch, Plan.LossTerms) is string problem)
-            throw new DriverException($"The batch does not fit the loss. {problem}");
-    }
-
-    private DriverException Failed(string graph, OnnxRuntimeException error, Batch batch) => Failed(graph, error, batch, Plan);
-
-    internal static DriverException Failed(string graph, OnnxRuntimeException error, Batch batch, TrainingPlan plan) =>
-        new(
-            $"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond "
-            + $"its table or a label beyond the classes. {LabelCheck.Problem(batch, plan.LossTerms)}".TrimEnd(), error);
 }

@@ -31,7 +31,7 @@ internal static class QuantizationRules
     public static bool IsQuantized(Value value) => value.Producer is Node node
         && (node.OpType is "QuantizeLinear" or "DynamicQuantizeLinear" or "MatMulInteger" or "ConvInteger" or "QGemm"
             || node.OpType.StartsWith("QLinear", StringComparison.Ordinal)
-            || ((node.Has(Trait.View) || node.Is("Transpose")) && !value.Type.IsFloating() && node.In(0) is Value source
+            || (node.Has(Trait.Carries) && !value.Type.IsFloating() && node.In(0) is Value source
                 && IsQuantized(source)));
 
     /// <summary>q = round(x / s) + z, cut to the range of its type: dx = dy inside; ds = -dy·x / s inside, what

@@ -14,11 +14,18 @@ internal static class ReductionRules
         ["ReduceL1"] = (g, op, dy) => [Wide(g, op, dy) * g.Sign(op.In(0))],
         ["ReduceL2"] = ReduceL2,
         ["ReduceLogSum"] = (g, op, dy) => [g.ExpandLike(Wide(g, op, dy / g.Exp(op.Out(0))), op.In(0))],
-        ["ReduceLogSumExp"] = (g, op, dy) => [Wide(g, op, dy) * g.Exp(op.In(0) - Wide(g, op, op.Out(0)))],
+        ["ReduceLogSumExp"] = ReduceLogSumExp,
         ["ReduceProd"] = ReduceProd,
         ["ReduceMax"] = Extremum,
         ["ReduceMin"] = Extremum,
     };
+
+    /// <summary>dx = dy·exp(x − y); 0 where nothing comes back, as for a row of −∞ that a Where replaced.</summary>
+    private static Value?[] ReduceLogSumExp(GraphBuilder g, Forward op, Term dy)
+    {
+        Term back = Wide(g, op, dy);
+        return [g.Where(g.Equal(back, 0), 0, back * g.Exp(op.In(0) - Wide(g, op, op.Out(0))))];
+    }
 
     private static Term Wide(GraphBuilder g, Forward op, Term reduced)
     {

@@ -31,18 +31,18 @@ internal sealed record ModelTrial(string Path)
     public double GradientError { get; private init; }
 
     /// <summary>Largest difference of the model as it came, run by a plain session, from the run's prediction before
-    /// training, over the largest output; 0 where it does not take this batch.</summary>
-    public double SourceError { get; private init; }
+    /// training, over the largest output; null where it does not take this batch.</summary>
+    public double? SourceError { get; private init; }
 
     /// <summary>Largest difference of the exported model, run by a plain session, from the run's evaluation, over the
     /// largest output.</summary>
-    public double ExportError { get; private init; }
+    public double? ExportError { get; private init; }
 
     public TimeSpan Time { get; private init; }
 
     public string? Problem { get; private init; }
 
-    public bool IsRight => Problem is null && Last < First && GradientError < 0.05 && ExportError < 1e-4 && SourceError < 1e-4;
+    public bool IsRight => Problem is null && Last < First && GradientError < 0.05 && ExportError < 1e-4 && SourceError is null or < 1e-4;
 
     public static ModelTrial Of(string path)
     {
@@ -71,7 +71,7 @@ internal sealed record ModelTrial(string Path)
         });
         using var driver = new TrainingDriver(plan);
         using Batch batch = Drawn(plan, output, out string rows);
-        double source = ErrorOf(File.ReadAllBytes(path), head.Opset, driver, batch, output, Floats(driver.Predict(batch, output)[output]));
+        double? source = ErrorOf(File.ReadAllBytes(path), head.Opset, driver, batch, output, Floats(driver.Predict(batch, output)[output]));
         double first = driver.EvalStep(batch).Loss, error = GradientErrorOf(driver, batch);
         for (int i = 0; i < Steps; i++) driver.Step(batch);
         using Evaluation last = driver.EvalStep(batch, output);
@@ -171,15 +171,15 @@ internal sealed record ModelTrial(string Path)
     }
 
     // A file whose opset ONNX Runtime has no kernels for is compared after export only by its raised form: not at all.
-    private static double ErrorOf(byte[] model, long opset, TrainingDriver driver, Batch batch, string output, double[] expected)
+    private static double? ErrorOf(byte[] model, long opset, TrainingDriver driver, Batch batch, string output, double[] expected)
     {
-        if (opset < 7) return 0;
+        if (opset < 7) return null;
         string[] inputs = [.. driver.Plan.BatchInputs.Where(i => !i.IsLabel).Select(i => i.Name)];
         using var session = new InferenceSession(model);
         if (session.InputMetadata.Any(i => i.Value.Dimensions is [> 0, ..] d && inputs.Contains(i.Key)
             && d[0] != batch.Tensors[i.Key].GetTensorTypeAndShape().Shape[0]))
         {
-            return 0;
+            return null;
         }
         using var run = new RunOptions();
         using IDisposableReadOnlyCollection<OrtValue> results =
@@ -189,8 +189,10 @@ internal sealed record ModelTrial(string Path)
 
     private static double[] Floats(OrtValue value) => [.. value.GetTensorDataAsSpan<float>().ToArray().Select(v => (double)v)];
 
+    private static string Shown(double? error) => error?.ToString("G2", CultureInfo.InvariantCulture) ?? "–";
+
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"| {System.IO.Path.GetFileNameWithoutExtension(Path)} | {Exporter} | {Opset} | {Places} | {Trained} | {Rows} | "
-        + $"{First:G4} → {Last:G4} | {GradientError:G2} | {SourceError:G2} | {ExportError:G2} | {Time.TotalSeconds:F1} | "
+        + $"{First:G4} → {Last:G4} | {GradientError:G2} | {Shown(SourceError)} | {Shown(ExportError)} | {Time.TotalSeconds:F1} | "
         + $"{(Problem is null ? IsRight ? "right" : "wrong" : Problem.ReplaceLineEndings(" "))} |");
 }
