@@ -55,8 +55,14 @@ public static class TrainingGraphBuilder
     internal static TrainingPlan Build(ModelFile file, TrainingOptions options, IReadOnlyDictionary<string, TensorData> drawn)
     {
         file.Mended(SeparateStatistics.Run(file.Proto, n => TrainingMode.Trains(n, options.BatchNormalization)));
-        (OnnxModel model, ShapeInference known, string? fixedBatch) =
-            OpenedModel.Of(file, drawn, options.Rules, options.FreeBatch ? options.BatchAxes : null);
+        return OpenedModel.Build(file, drawn, options.Rules, options.FreeBatch ? options.BatchAxes : null,
+            opened => Build(file, options, drawn, opened));
+    }
+
+    private static TrainingPlan Build(ModelFile file, TrainingOptions options, IReadOnlyDictionary<string, TensorData> drawn,
+        OpenedModel opened)
+    {
+        (OnnxModel model, ShapeInference known, string? fixedBatch, _) = opened;
         IReadOnlyList<TiedParameter> tied = options.Parameters.TieEqual ? TiedParameters.Tie(model) : [];
         Value[] modelInputs = [.. model.Graph.Inputs], modelOutputs = [.. model.Graph.Outputs];
         AttachedLoss loss = AttachedLoss.To(model, known, options.Loss, () => OpenedModel.NamesIn(file, drawn));

@@ -21,8 +21,12 @@ internal static class EvaluationPlan
         ModelFile file = ModelFile.Load(path);
         IReadOnlyDictionary<string, TensorData> drawn = WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, 0)
             : new Dictionary<string, TensorData>();
-        (OnnxModel model, ShapeInference known, string? fixedBatch) =
-            OpenedModel.Of(file, drawn, null, ImmutableDictionary<string, int>.Empty);
+        return OpenedModel.Build(file, drawn, null, ImmutableDictionary<string, int>.Empty, opened => Build(file, loss, drawn, opened));
+    }
+
+    private static TrainingPlan Build(ModelFile file, Loss loss, IReadOnlyDictionary<string, TensorData> drawn, OpenedModel opened)
+    {
+        (OnnxModel model, ShapeInference known, string? fixedBatch, _) = opened;
         Value[] inputs = [.. model.Graph.Inputs], outputs = [.. model.Graph.Outputs];
         AttachedLoss attached = AttachedLoss.To(model, known, loss, () => OpenedModel.NamesIn(file, drawn));
         TrainingMode.ToEvaluation(model);

@@ -5,9 +5,9 @@ using OrtCpr.Graph.Onnx.Proto;
 
 namespace OrtCpr.Graph.Passes;
 
-/// <summary>Shows a model to ONNX Runtime as it came, at its own opset, before anything is made of it: what does not run
-/// would be trained and exported for nothing.</summary>
-internal static class RuntimeTrial
+/// <summary>Shows a model to ONNX Runtime as it came, at its own opset: what does not run would be trained and exported
+/// for nothing. Goes on beside the building of graphs.</summary>
+internal sealed class RuntimeTrial
 {
     /// <summary>ONNX Runtime has kernels from here on; older files are trained by what they are raised to.</summary>
     private const long FirstOpset = 7;
@@ -21,30 +21,43 @@ internal static class RuntimeTrial
     /// <summary>A session's time grows faster than its nodes, so a long graph is shown in parts.</summary>
     private const int PartNodes = 400;
 
-    /// <summary>Tries the file; mends what can be mended in it.</summary>
+    private readonly ModelFile _file;
+    private readonly Task<bool> _accepted;
+
+    private RuntimeTrial(ModelFile file, Task<bool> accepted) => (_file, _accepted) = (file, accepted);
+
+    /// <summary>Begins.</summary>
     /// <param name="file">The model.</param>
     /// <param name="inferred">The same model after shape inference: types of what goes from part to part.</param>
-    /// <returns>What was changed in the file, which has to be read again then.</returns>
-    /// <exception cref="ModelFormatException">ONNX Runtime does not take the model, for its reason.</exception>
-    public static IReadOnlyList<string> Run(ModelFile file, OnnxGraph inferred)
+    public static RuntimeTrial Start(ModelFile file, OnnxGraph inferred)
     {
         // Files before IR 3 import no opset, which means the first.
         OperatorSetIdProto? opset = file.Proto.OpsetImport.FirstOrDefault(o => o.Domain is "" or "ai.onnx");
-        if (opset is null || opset.Version < FirstOpset) return [];
+        bool isOld = opset is null || opset.Version < FirstOpset;
         // Refused with a matrix from the file, whatever one does, and trained in another form all the same.
-        if (file.Proto.Graph.Node.Any(n => n.OpType == SparseOperands.Operator)) return [];
-        if (Parts(file, inferred).All(part => Refusal(part) is null)) return [];
-        if (ModelRepair.ReplaceDeadBranches(file.Proto) is { Count: > 0 } replaced) return replaced;
+        if (isOld || file.Proto.Graph.Node.Any(n => n.OpType == SparseOperands.Operator)) return new(file, Task.FromResult(true));
+        // Written here: the messages are the caller's, who may change them.
+        byte[][] parts = [.. Parts(file, inferred).Select(Google.Protobuf.MessageExtensions.ToByteArray)];
+        return new(file, Task.Run(() => parts.All(part => Refusal(part) is null)));
+    }
+
+    /// <summary>Waits for the result; mends in the file what can be mended.</summary>
+    /// <returns>What was changed in the file, which has to be read again then.</returns>
+    /// <exception cref="ModelFormatException">ONNX Runtime does not take the model, for its reason.</exception>
+    public IReadOnlyList<string> Finish()
+    {
+        if (_accepted.GetAwaiter().GetResult()) return [];
+        if (ModelRepair.ReplaceDeadBranches(_file.Proto) is { Count: > 0 } replaced) return replaced;
         // Some operators ask for weights that are constant, and some say less of a part than of the whole.
-        if (Whole(file) is ModelProto whole && Refusal(whole) is string reason)
+        if (Whole(_file) is ModelProto whole && Refusal(Google.Protobuf.MessageExtensions.ToByteArray(whole)) is string reason)
         {
             throw new ModelFormatException(
-                $"ONNX Runtime does not run the model '{file.Name}' as it is: {reason} Export it again, or check it with onnx.checker.");
+                $"ONNX Runtime does not run the model '{_file.Name}' as it is: {reason} Export it again, or check it with onnx.checker.");
         }
         return [];
     }
 
-    private static string? Refusal(ModelProto model)
+    private static string? Refusal(byte[] model)
     {
         using var options = new SessionOptions
         {
@@ -55,7 +68,7 @@ internal static class RuntimeTrial
         options.AddSessionConfigEntry("session.disable_prepacking", "1");
         try
         {
-            new InferenceSession(Google.Protobuf.MessageExtensions.ToByteArray(model), options).Dispose();
+            new InferenceSession(model, options).Dispose();
             return null;
         }
         // A kernel that the CPU lacks may be there on the device, or be written in others.
