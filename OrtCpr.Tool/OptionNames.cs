@@ -38,6 +38,8 @@ internal static partial class OptionNames
         ["Best"] = "--monitor",
         ["Resume"] = "--resume",
         ["BatchSize"] = "--batch-size",
+        ["FreeBatch"] = "--keep-batch",
+        ["BatchAxes"] = "--batch-axis",
         ["DropLast"] = "--drop-last",
         ["Constants"] = "--set",
         ["Columns"] = "--column",
@@ -98,7 +100,7 @@ internal static partial class OptionNames
             |FitOptions\.Checkpoint))
             \.(?<member>[A-Z]\w*)(?:\(\))?
         |(?<![\w.])(?<member>LabelName|TargetName|ClassAxis|ClassWeights|IgnoreIndex|LabelSmoothing|TrainOnly|TieEqual|GradientAccumulation
-            |MaxSteps|EvaluateEverySteps|EverySteps|BatchSize|DropLast|MaxGradientNorm|KappaInitParam|KappaInitMethod|KappaUpdate
+            |MaxSteps|EvaluateEverySteps|EverySteps|BatchAxes|BatchSize|DropLast|MaxGradientNorm|KappaInitParam|KappaInitMethod|KappaUpdate
             |RegularizeEmbeddings)(?!\w)
         """, RegexOptions.IgnorePatternWhitespace | RegexOptions.CultureInvariant)]
     private static partial Regex Words();

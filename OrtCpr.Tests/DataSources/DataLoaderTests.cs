@@ -36,6 +36,51 @@ public sealed class DataLoaderTests
         return [.. all];
     }
 
+    // States of recurrent layers, and inputs whose time comes first; the last batch is short.
+    [TestMethod]
+    public void Examples_GoToTheAxisOfTheBatch()
+    {
+        BatchInput[] inputs =
+        [
+            new() { Name = "x", Type = ElementType.Float, Dimensions = ["3", "n", "2"] },
+            new() { Name = "state", Type = ElementType.Float, Dimensions = ["2", "n", "1"] },
+            new() { Name = "zeros", Type = ElementType.Float, Dimensions = ["2", "n", "2"] },
+            new() { Name = "labels", Type = ElementType.Int64, Dimensions = ["n"], IsLabel = true },
+        ];
+        using DataSource source = DataSource.FromTensors(new Dictionary<string, TensorData>
+        {
+            ["x"] = TensorData.From<float>([.. Enumerable.Range(0, 30).Select(i => (float)i)], 5, 3, 2),
+            ["state"] = TensorData.From<int>([.. Enumerable.Range(0, 10)], 5, 2),
+            ["labels"] = TensorData.From<long>([.. Enumerable.Range(0, 5).Select(i => (long)i)], 5),
+        });
+        var loader = new DataLoader(source, inputs, new DataLoaderOptions
+        {
+            BatchSize = 2,
+            Shuffle = false,
+            Constants = ImmutableDictionary<string, TensorData>.Empty.Add("zeros", TensorData.From<float>([1, 2, 3, 4], 2, 1, 2)),
+        });
+        int first = 0;
+        foreach (Batch batch in loader.Batches())
+        {
+            using (batch)
+            {
+                int rows = Math.Min(2, 5 - first);
+                Assert.AreEqual(rows, batch.Rows);
+                int[] examples = [.. Enumerable.Range(first, rows)], times = [0, 1, 2], layers = [0, 1];
+                CollectionAssert.AreEqual(
+                    times.SelectMany(t => examples.SelectMany(e => new double[] { (e * 6) + (t * 2), (e * 6) + (t * 2) + 1 })).ToArray(), Device.ReadOnHost(batch.Tensors["x"]).ToDoubles());
+                CollectionAssert.AreEqual(layers.SelectMany(l => examples.Select(e => (double)((e * 2) + l))).ToArray(),
+                    Device.ReadOnHost(batch.Tensors["state"]).ToDoubles());
+                CollectionAssert.AreEqual(
+                    layers.SelectMany(l => examples.SelectMany(_ => new double[] { (2 * l) + 1, (2 * l) + 2 })).ToArray(),
+                    Device.ReadOnHost(batch.Tensors["zeros"]).ToDoubles());
+                CollectionAssert.AreEqual(new long[] { 2, rows, 1 }, batch.Tensors["state"].GetTensorTypeAndShape().Shape);
+                first += rows;
+            }
+        }
+        Assert.AreEqual(5, first);
+    }
+
     // The order of a published seed must never change.
     [TestMethod]
     public void Order_OfSeedAndEpoch_IsFixed()

@@ -67,6 +67,22 @@ public sealed class SkippedRunTests
         StringAssert.Contains(error.Message, "an infinity, of which");
     }
 
+    // The guard looks at gradients: a step that it lets through counts as one.
+    [TestMethod]
+    public void ALossThatIsNotFinite_WithGradientsThatAre_IsAStepThatCounts()
+    {
+        byte[] model = Model((g, _, h) => h + g.Log(g.Term(g.Op("ReduceMin", [h * 0])) - 1));
+        using var driver = new TrainingDriver(TrainingGraphBuilder.Build(model, new TrainingOptions { Loss = new OutputLoss() }),
+            new DriverOptions { Threads = 1 });
+        double[] before = driver.GetParameter("bias").ToDoubles();
+        var steps = new List<StepReport>();
+        BatchSource batches = BatchSource.From(_ => Enumerable.Range(0, 3).Select(_ => new Batch().Add("x", new float[8], 2, 4)));
+        FitResult result = new Trainer(driver).Fit(batches, new FitOptions { Progress = new TrainerTests.Reporter(steps.Add) });
+        CollectionAssert.AreNotEqual(before, driver.GetParameter("bias").ToDoubles());
+        Assert.AreEqual(0, result.SkippedSteps);
+        Assert.IsTrue(steps.All(s => s.Applied && double.IsNaN(s.Loss)));
+    }
+
     // A mask of -inf is right as long as it does not fill a row: what is named is what reaches the loss.
     [TestMethod]
     public void AMask_IsNotTakenForTheFault()

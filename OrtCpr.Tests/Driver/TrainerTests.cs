@@ -140,7 +140,7 @@ public sealed class TrainerTests
         Assert.HasCount(8, seen);
     }
 
-    private sealed class Reporter(Action<StepReport> report) : IProgress<StepReport>
+    internal sealed class Reporter(Action<StepReport> report) : IProgress<StepReport>
     {
         public void Report(StepReport value) => report(value);
     }

@@ -47,6 +47,16 @@ public sealed class FusedRoleTests
                 [x, g.MatMul(x, w("w", [8, 8])), w("gain", [8]), w("b", [8])], Normal),
             (g, x, w) => g.Op("SimplifiedLayerNormalization",
                 [g.Add(x, g.Add(g.MatMul(x, w("w", [8, 8])), w("b", [8]))), w("gain", [8])], Normal)),
+        ["EmbedLayerNormalization"] = ([6],
+            (g, x, w) =>
+            {
+                Value y = g.Ops(Contrib + "EmbedLayerNormalization", 2, [Tokens(g, x), null, w("word", [5, 8]), w("position", [6, 8]), null,
+                    w("gain", [8]), w("shift", [8])], Normal)[0];
+                y.Type = ElementType.Float;
+                return y;
+            },
+            (g, x, w) => g.Op("LayerNormalization", [g.Add(g.Op("Gather", [w("word", [5, 8]), Tokens(g, x)]),
+                g.Op("Gather", [w("position", [6, 8]), g.Ints(0, 1, 2, 3, 4, 5)])), w("gain", [8]), w("shift", [8])], Normal)),
         ["MultiHeadAttention"] = ([6, 8],
             (g, x, w) => g.Op(Contrib + "MultiHeadAttention",
                 [g.MatMul(x, w("q", [8, 8])), g.MatMul(x, w("k", [8, 8])), g.MatMul(x, w("v", [8, 8])), w("b", [24])],
@@ -74,6 +84,10 @@ public sealed class FusedRoleTests
         "SampleOp", "ScaledSiLU", "SparseAttention", "Trilu", "UnfoldTensor", "Unique",
     };
 
+    // Numbers from -1 to 1 as tokens from 0 to 4.
+    private static Value Tokens(GraphBuilder g, Value x) =>
+        g.Cast(g.Mul(g.Add(x, g.Scalar(1, ElementType.Float)), g.Scalar(2, ElementType.Float)), ElementType.Int32);
+
     private static IEnumerable<object[]> Names => Pairs.Keys.Select(k => new object[] { k });
 
     private static byte[] Model(long[] dims, Body body)
@@ -93,6 +107,7 @@ public sealed class FusedRoleTests
     private static TrainingPlan Plan(byte[] model) => TrainingGraphBuilder.Build(model, new TrainingOptions
     {
         Loss = new OutputLoss(),
+        Parameters = new ParameterOptions { RegularizeEmbeddings = true },
         Optimizer = new OptimizerOptions { Groups = [UpdateRule.AdamW(1e-2, 0.5)] },
     });
 

@@ -91,6 +91,20 @@ public sealed class FreeBatchTests
         return Head(g, g.Op("Add", [results[0], g.Op("ReduceMean", [results[1], g.Ints(0)], ("keepdims", 0))]), 4);
     }
 
+    private static Value Looped(GraphBuilder g, Term x, long batch)
+    {
+        // A state of zeros that a loop takes over the time, and what each step leaves.
+        Value weight = TestModels.Weight(g.Graph, "recurrent", 4, 4);
+        Value zero = g.Op("Constant", [], ("value", TensorData.From<float>(new float[batch * 4], batch, 4)));
+        Value[] results = Gradients.RuleCases.Loop(g, g.Scalar(5, ElementType.Int64), null, [zero], (b, i, states) =>
+        {
+            Value element = b.Reshape(b.Op("Gather", [x, i], ("axis", 1)), batch, 4);
+            Value next = b.Op("Tanh", [b.Op("Add", [b.Op("MatMul", [states[0], weight]), element])]);
+            return (null, [next], [b.Reshape(next, batch, 4)]);
+        });
+        return Head(g, g.Op("Add", [results[0], g.Op("ReduceMean", [results[1], g.Ints(0)], ("keepdims", 0))]), 4);
+    }
+
     private static Value Branched(GraphBuilder g, Term x, long batch)
     {
         Value mean = g.Op("ReduceMean", [TestModels.Constant(g.Graph, "switch", 1, 2), g.Ints(0)], ("keepdims", 0));
@@ -126,6 +140,7 @@ public sealed class FreeBatchTests
         ["tokens"] = new([5, 4], Tokens),
         ["sliced"] = new([5, 4], Sliced),
         ["scanned"] = new([5, 4], Scanned),
+        ["looped"] = new([5, 4], Looped),
         ["branched"] = new([5, 4], Branched),
         ["resized"] = new([2, 6, 6], Resized),
     };

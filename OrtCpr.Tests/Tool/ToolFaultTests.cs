@@ -53,6 +53,28 @@ public sealed class ToolFaultTests
         Assert.DoesNotContain("trained model:", output);
     }
 
+    // x [4, 1, 4] has the time in front, the batch behind it.
+    [TestMethod]
+    public void TheAxisOfTheBatch_IsAnOption()
+    {
+        using var folder = new TemporaryFolder();
+        OnnxModel model = OnnxModel.Create("model", 18);
+        var g = new GraphBuilder(model.Graph);
+        Value x = model.Graph.AddInput("x", ElementType.Float, Shape.Of(4, 1, 4));
+        model.Graph.Outputs.Add(g.Named(g.Op("ReduceMean", [g.Op("MatMul", [x, TestModels.Weight(model.Graph, "weight", 4, 3)]),
+            g.Ints(0)], ("keepdims", 0)), "y"));
+        File.WriteAllBytes(folder["time.onnx"], GraphWriter.ToBytes(model));
+        Write(folder["data.safetensors"], ("x", Waves(12, 4, 4)), ("target", Waves(12, 3)));
+        string[] words = ["train", folder["time.onnx"], "--data", folder["data.safetensors"], "--loss", "mse", "--batch-size", "6",
+            "--epochs", "2", "--out", folder["job"]];
+        (int code, string output) = Run([.. words, "--batch-axis", "x=1"]);
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(Run([.. words, "--batch-axis", "x"]).Output, "expected INPUT=AXIS");
+        StringAssert.Contains(Run([.. words, "--batch-axis", "z=1"]).Output, "--batch-axis do not fit the model: 'z' has no axis 1");
+        (code, output) = Run([.. words, "--keep-batch"]);
+        Assert.AreNotEqual(0, code, output);
+    }
+
     // Det has no gradient rule that fits here, and the integer output nothing to train: both can be evaluated.
     [TestMethod]
     public void AModelThatCannotBeTrained_IsEvaluated()

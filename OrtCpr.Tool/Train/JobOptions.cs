@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.CommandLine;
+using System.Globalization;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Optimizers;
@@ -33,6 +35,12 @@ internal sealed class JobOptions
         Description = "Dropout while training: as-exported, training (all nodes drop), inference (none does).",
         DefaultValueFactory = _ => "as-exported",
     };
+    private readonly Option<bool> _keepBatch =
+        new("--keep-batch") { Description = "Keeps the fixed batch that the model was exported with, in place of freeing it." };
+    private readonly Option<string[]> _batchAxes = new("--batch-axis")
+    {
+        Description = "INPUT=AXIS, as state=1: where an input has its batch, if it is not the first axis; -1 for none.",
+    };
     private readonly Option<bool> _straight =
         new("--straight-through") { Description = "Lets rounding pass gradients as if it were not there." };
     private readonly Option<bool> _embeddings = new("--reg-embedding") { Description = "Constrains embedding tables too." };
@@ -51,8 +59,8 @@ internal sealed class JobOptions
     {
         _loss.AddTo(command);
         _rule.AddTo(command);
-        foreach (Option option in new Option[] { _beta1, _beta2, _clip, _freeze, _train, _trainOnly, _normalization, _dropout, _straight,
-            _embeddings, _tie, _recompute, _seed })
+        foreach (Option option in new Option[] { _beta1, _beta2, _clip, _freeze, _train, _trainOnly, _normalization, _dropout, _keepBatch,
+            _batchAxes, _straight, _embeddings, _tie, _recompute, _seed })
         {
             command.Add(option);
         }
@@ -67,6 +75,8 @@ internal sealed class JobOptions
         Loss = _loss.Read(r),
         BatchNormalization = Mode<BatchNormalizationMode>(r.GetValue(_normalization)!, "--batch-normalization"),
         Dropout = Mode<DropoutMode>(r.GetValue(_dropout)!, "--dropout"),
+        FreeBatch = !r.GetValue(_keepBatch),
+        BatchAxes = Axes(r.GetValue(_batchAxes) ?? []),
         Rules = r.GetValue(_straight) ? GradientRules.Default.StraightThrough() : GradientRules.Default,
         Seed = seed ?? r.GetValue(_seed),
         Recompute = [.. (r.GetValue(_recompute) ?? []).Select(NamePattern.FromString)],
@@ -89,6 +99,19 @@ internal sealed class JobOptions
 
     // What the loss is, in the words of the command line.
     public string LossOf(ParseResult r) => _loss.Text(r);
+
+    private static ImmutableDictionary<string, int> Axes(string[] texts)
+    {
+        ImmutableDictionary<string, int>.Builder axes = ImmutableDictionary.CreateBuilder<string, int>(StringComparer.Ordinal);
+        foreach (string text in texts)
+        {
+            int at = text.LastIndexOf('=');
+            if (at <= 0 || !int.TryParse(text.AsSpan(at + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int axis))
+                throw new ToolException($"--batch-axis '{text}': expected INPUT=AXIS, as state=1, or state=-1 for no batch.");
+            axes[text[..at]] = axis;
+        }
+        return axes.ToImmutable();
+    }
 
     private static T Mode<T>(string text, string option) where T : struct, Enum =>
         RuleOptions.Choose(Enum.GetValues<T>().ToDictionary(v => v.ToString() == "AsExported" ? "as_exported"

@@ -18,8 +18,12 @@ public sealed class Batch : IDisposable
     /// <summary>The tensors by name.</summary>
     public IReadOnlyDictionary<string, OrtValue> Tensors => _tensors;
 
-    /// <summary>First dimension of the first tensor that has one: the number of examples, as a rule; 1 where there is none.</summary>
-    public long Rows => _tensors.Values.Select(v => v.GetTensorTypeAndShape().Shape).FirstOrDefault(s => s.Length > 0)?[0] ?? 1;
+    /// <summary>The number of examples where whoever made the batch knows it.</summary>
+    internal long? Examples { get; init; }
+
+    /// <summary>The number of examples: a loader's own count, or else the first dimension of the first tensor that has one; 1 where there
+    /// is none.</summary>
+    public long Rows => Examples ?? _tensors.Values.Select(v => v.GetTensorTypeAndShape().Shape).FirstOrDefault(s => s.Length > 0)?[0] ?? 1;
 
     /// <summary>Adds a tensor over an array, without a copy.</summary>
     /// <param name="name">Input of the model, or labels of the loss.</param>

@@ -31,8 +31,8 @@ public sealed record DataLoaderOptions
     /// <summary>Source columns by the input that takes them, where names differ and it is not plain which belong together.</summary>
     public ImmutableDictionary<string, string> Columns { get; init; } = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal);
 
-    /// <summary>Inputs that are the same for every batch, and no column of the source: a sampling rate, say. A value with 1 in front for an
-    /// input whose first size is open is repeated for each example.</summary>
+    /// <summary>Inputs that are the same for every batch, and no column of the source: a sampling rate, say. A value with a
+    /// size of 1 where the input has its batch is repeated for each example.</summary>
     public ImmutableDictionary<string, TensorData> Constants { get; init; } =
         ImmutableDictionary.Create<string, TensorData>(StringComparer.Ordinal);
 
@@ -45,7 +45,8 @@ public sealed record DataLoaderOptions
 /// of an epoch on.</summary>
 /// <remarks>A column goes to the input of its name; then a label column to the only label that is left, and the only
 /// other column to the only other input. Element types are converted, and an example takes the input's shape where it
-/// has the same number of elements. <c>new Trainer(driver).Fit(loader)</c> trains, and goes on inside an epoch after a
+/// has the same number of elements. Examples go to the axis on which the input has its batch, where that is not the
+/// first. <c>new Trainer(driver).Fit(loader)</c> trains, and goes on inside an epoch after a
 /// resumption without making the earlier batches. Does not own the source. Several enumerations may run at
 /// once.</remarks>
 public sealed class DataLoader : BatchSource
@@ -81,8 +82,9 @@ public sealed class DataLoader : BatchSource
             problems.Add($"{nameof(DataLoaderOptions.Constants)} names the input '{name}'; there are {string.Join(", ", inputs)}");
         }
         OptionException.ThrowIfAny("The loader has options out of range", problems);
-        _slots = SlotTable.Match(source.Columns, [.. inputs.Where(i => !_options.Constants.ContainsKey(i.Name))], _options);
-        _constants = [.. inputs.Where(i => _options.Constants.ContainsKey(i.Name)).Select(i => new ConstantInput(i, _options.Constants))];
+        _slots = SlotTable.Match(source.Columns, inputs, _options);
+        _constants = [.. inputs.Where(i => _options.Constants.ContainsKey(i.Name))
+            .Select(i => new ConstantInput(i, _options.Constants, ExampleAxis.Of(i, inputs)))];
         if (source.Count > int.MaxValue)
         {
             throw new DataFileException(
@@ -151,20 +153,22 @@ public sealed class DataLoader : BatchSource
         byte[][] buffers = _spare.TryTake(out byte[][]? used) ? used
             : [.. _slots.Select(s =>
                 GC.AllocateUninitializedArray<byte>(Math.Max(1, checked(s.TargetSize * _options.BatchSize)), pinned: true))];
-        var batch = new Batch { Released = () => _spare.Add(buffers) };
+        var batch = new Batch { Released = () => _spare.Add(buffers), Examples = rows };
         for (int i = 0; i < _slots.Length; i++)
         {
             Slot slot = _slots[i];
             byte[] scratch = slot.IsCopied ? [] : System.Buffers.ArrayPool<byte>.Shared.Rent(slot.Column.Size + 1);
+            byte[] example = slot.Parts == 1 ? [] : new byte[slot.TargetSize];
             for (int r = 0; r < rows; r++)
             {
                 long row = order is null ? start + r : order[start + r];
-                Span<byte> target = buffers[i].AsSpan(r * slot.TargetSize, slot.TargetSize);
+                Span<byte> target = slot.Parts == 1 ? buffers[i].AsSpan(r * slot.TargetSize, slot.TargetSize) : example;
                 if (slot.IsCopied) _source.Read(slot.Index, row, target);
                 else Convert(slot, row, epoch, scratch, target);
+                if (slot.Parts > 1) ExampleAxis.Write(target, buffers[i], slot.Parts, r, rows);
             }
             if (!slot.IsCopied) System.Buffers.ArrayPool<byte>.Shared.Return(scratch);
-            batch.AddPinned(slot.Input, slot.Type, buffers[i], rows * slot.TargetSize, [rows, .. slot.Dimensions]);
+            batch.AddPinned(slot.Input, slot.Type, buffers[i], rows * slot.TargetSize, slot.Shape(rows));
         }
         foreach (ConstantInput constant in _constants) constant.AddTo(batch, rows);
         return batch;

@@ -4,19 +4,32 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
 
-/// <summary>One input of a batch and the column that it comes from.</summary>
-internal sealed record Slot(string Input, ElementType Type, IReadOnlyList<long> Dimensions, DataColumn Column, int Index,
+/// <summary>One input of a batch and the column that it comes from. <c>Dimensions</c> are one example's, into which the
+/// number of examples goes at <c>Axis</c>.</summary>
+internal sealed record Slot(string Input, ElementType Type, IReadOnlyList<long> Dimensions, int Axis, DataColumn Column, int Index,
     ImmutableArray<Transform> Transforms)
 {
+    /// <summary>Parts of an example that lie apart in a batch.</summary>
+    public int Parts { get; } = checked((int)Dimensions.Take(Axis).Aggregate(1L, (n, d) => n * d));
+
+
     public int TargetSize { get; } = checked((int)(Column.Length * Type.BitsPerElement() / 8));
 
     public bool IsCopied => Transforms.Length == 0 && Type == Column.Type;
+
+    public long[] Shape(int rows) => [.. Dimensions.Take(Axis), rows, .. Dimensions.Skip(Axis)];
 }
 
 /// <summary>Which column goes to which input.</summary>
 internal static class SlotTable
 {
     public static Slot[] Match(IReadOnlyList<DataColumn> columns, IReadOnlyList<BatchInput> inputs, DataLoaderOptions options)
+    {
+        BatchInput[] taken = [.. inputs.Where(i => !options.Constants.ContainsKey(i.Name))];
+        return Match(columns, taken, options, [.. taken.Select(i => ExampleAxis.Of(i, inputs))]);
+    }
+
+    private static Slot[] Match(IReadOnlyList<DataColumn> columns, BatchInput[] inputs, DataLoaderOptions options, int[] axes)
     {
         var problems = new List<string>();
         var found = new Dictionary<BatchInput, int>();
@@ -42,15 +55,16 @@ internal static class SlotTable
         foreach (BatchInput input in inputs.Where(i => !found.ContainsKey(i)))
             problems.Add($"no column is {(input.IsLabel ? "label" : "input")} {input}; columns are {string.Join(", ", columns)}");
         var slots = new List<Slot>();
-        foreach ((BatchInput input, int index) in found.OrderBy(f => inputs.ToList().IndexOf(f.Key)))
+        foreach ((BatchInput input, int index) in found.OrderBy(f => Array.IndexOf(inputs, f.Key)))
         {
             DataColumn column = columns[index];
             ImmutableArray<Transform> transforms = options.Transforms.GetValueOrDefault(column.Name, []);
-            if (Shape(input, column) is not long[] dims) problems.Add($"column {column} does not have the shape of {input}");
+            int axis = axes[Array.IndexOf(inputs, input)];
+            if (Shape(input, column, axis) is not long[] dims) problems.Add($"column {column} does not have the shape of {input}");
             else if (!Numbers.Has(input.Type) || !Numbers.Has(column.Type)) problems.Add($"column {column} cannot be converted to {input}");
             else if (column.Type.IsFloating() && !input.Type.IsFloating())
                 problems.Add($"column {column} has fractions, which {input} does not take");
-            else slots.Add(new Slot(input.Name, input.Type, dims, column, index, transforms));
+            else slots.Add(new Slot(input.Name, input.Type, dims, axis, column, index, transforms));
             foreach (Transform transform in transforms) transform.Check(column.Dimensions);
         }
         if (problems.Count > 0)
@@ -62,11 +76,11 @@ internal static class SlotTable
     }
 
     /// <summary>Shape of one example as the input has it, the column's own where the input leaves it open.</summary>
-    private static long[]? Shape(BatchInput input, DataColumn column)
+    private static long[]? Shape(BatchInput input, DataColumn column, int axis)
     {
         if (input.Dimensions is null) return [.. column.Dimensions];
         if (input.Dimensions.Count == 0) return null;
-        string[] dims = [.. input.Dimensions.Skip(1)];
+        string[] dims = [.. input.Dimensions.Where((_, i) => i != axis)];
         long[] sizes = [.. dims.Select(d => long.TryParse(d, NumberStyles.None, CultureInfo.InvariantCulture, out long n) ? n : -1)];
         if (sizes.Length == column.Dimensions.Count && sizes.Zip(column.Dimensions).All(p => p.First < 0 || p.First == p.Second))
             return [.. column.Dimensions];

@@ -190,11 +190,11 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         bool applied = trainer.Driver.OptimizerStep(Optimizer.Plan.LossIsSum ? 1 : 1.0 / _pending);
         trainer.Driver.WeighBatches = false;
         // Other devices than the CPU don't tell whether the guard has skipped the step; the loss does as a rule.
-        applied &= double.IsFinite(loss) || !Optimizer.Plan.Optimizer.NonFiniteGuard;
+        applied &= Optimizer.Device.IsHost || double.IsFinite(loss) || !Optimizer.Plan.Optimizer.NonFiniteGuard;
         _steps++;
         Batch = _taken;
-        if (applied) _epochLoss.Add(_pendingMean);
-        else _skipped++;
+        if (!applied) _skipped++;
+        else if (double.IsFinite(loss) || !Optimizer.Plan.Optimizer.NonFiniteGuard) _epochLoss.Add(_pendingMean);
         var report = new StepReport
         {
             Epoch = Epoch,
