@@ -68,7 +68,8 @@ public sealed class DataLoaderTests
                 Assert.AreEqual(rows, batch.Rows);
                 int[] examples = [.. Enumerable.Range(first, rows)], times = [0, 1, 2], layers = [0, 1];
                 CollectionAssert.AreEqual(
-                    times.SelectMany(t => examples.SelectMany(e => new double[] { (e * 6) + (t * 2), (e * 6) + (t * 2) + 1 })).ToArray(), Device.ReadOnHost(batch.Tensors["x"]).ToDoubles());
+                    times.SelectMany(t => examples.SelectMany(e => new double[] { (e * 6) + (t * 2), (e * 6) + (t * 2) + 1 })).ToArray(),
+                    Device.ReadOnHost(batch.Tensors["x"]).ToDoubles());
                 CollectionAssert.AreEqual(layers.SelectMany(l => examples.Select(e => (double)((e * 2) + l))).ToArray(),
                     Device.ReadOnHost(batch.Tensors["state"]).ToDoubles());
                 CollectionAssert.AreEqual(
