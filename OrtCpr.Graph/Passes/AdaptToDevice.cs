@@ -1,4 +1,5 @@
 using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Graph.Passes;
 
@@ -31,11 +32,13 @@ internal static class AdaptToDevice
         ["Or"] = (g, n) => !(!g.In(n, 0) & !g.In(n, 1)),
     };
 
-    /// <summary><c>shapes</c>: the sizes of some inputs, where the graph is made for one size of batch.</summary>
-    public static OnnxModel Run(OnnxModel model, DeviceCapabilities device, IReadOnlyDictionary<string, long[]>? shapes = null)
+    /// <summary><c>shapes</c>: the sizes of some inputs, where the graph is made for one size of batch. <c>kernels</c>: operators of ours
+    /// that have one on the device, and so stay.</summary>
+    public static OnnxModel Run(OnnxModel model, DeviceCapabilities device, IReadOnlyDictionary<string, long[]>? shapes = null,
+        IReadOnlySet<string>? kernels = null)
     {
         OnnxModel copy = GraphCopier.Copy(model).Model;
-        InlineFunctions.Run(copy);
+        InlineFunctions.Run(copy, f => f.Domain == OperatorDefinition.Domain && kernels?.Contains(f.Name) == true);
         if (shapes is not null) FixShapes(copy.Graph, shapes);
         if (!device.Float64) RefuseDouble(copy.Graph, device);
         if (device.HighestOpset is int highest) LowerOpset(copy, highest);
@@ -47,6 +50,8 @@ internal static class AdaptToDevice
         if (!device.InPlace) SeparateOutputs(copy.Graph);
         copy.Graph.Sort();
         RemoveDeadNodes.Run(copy.Graph);
+        // A kernel hides the body, and bodies have not been adapted.
+        copy.Functions.Clear();
         GraphChecker.Check(copy, "adapt to device");
         return copy;
     }

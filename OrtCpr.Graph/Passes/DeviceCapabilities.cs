@@ -28,15 +28,12 @@ internal sealed record DeviceCapabilities(string Name)
     /// order.</summary>
     public bool ColumnMajorMaxPool { get; init; }
 
-    /// <summary>Runs our fused C# kernels; elsewhere the standard-operator bodies run.</summary>
-    public bool Kernels { get; init; }
-
     /// <summary>Operators without a kernel, or without a complete or exact one, as <c>Op</c> or <c>domain.Op</c>; each has a row in the
     /// pass that replaces them.</summary>
     public ImmutableHashSet<string> Missing { get; init; } = [];
 
     /// <summary>The CPU provider.</summary>
-    public static DeviceCapabilities Cpu { get; } = new("CPU") { Kernels = true };
+    public static DeviceCapabilities Cpu { get; } = new("CPU");
 
     /// <summary>NVIDIA's CUDA provider.</summary>
     public static DeviceCapabilities Cuda { get; } = new("CUDA")

@@ -10,10 +10,13 @@ internal static class InlineFunctions
     private const int MaxDepth = 64;
 
     /// <summary>Functions with a rule of their own stay calls: the rule knows better than the body.</summary>
-    public static void Run(OnnxModel model, GradientRules? rules = null)
+    public static void Run(OnnxModel model, GradientRules? rules = null) => Run(model, f => rules?.Has(f.Domain, f.Name) == true);
+
+    /// <summary><c>keeps</c>: functions whose calls stay.</summary>
+    public static void Run(OnnxModel model, Func<OnnxFunction, bool> keeps)
     {
         if (model.Functions.Count == 0) return;
-        var kept = model.Functions.Where(f => rules?.Has(f.Domain, f.Name) == true).ToHashSet();
+        var kept = model.Functions.Where(keeps).ToHashSet();
         var table = model.Functions.Where(f => !kept.Contains(f)).ToDictionary(f => (f.Domain, f.Name, f.Overload));
         foreach (OnnxFunction function in model.Functions)
         {

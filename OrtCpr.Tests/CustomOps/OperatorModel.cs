@@ -47,7 +47,7 @@ internal static class OperatorModel
 
     /// <summary>ValueInfoProto { name, type { tensor_type { elem_type } } }.</summary>
     private static byte[] ValueInfo(OperatorSlot slot, string name) =>
-        [.. Text(1, name), .. Message(2, Message(1, Number(1, (int)CpuOperator.TypeOf(slot))))];
+        [.. Text(1, name), .. Message(2, Message(1, Number(1, (int)OperatorKernel.TypeOf(slot))))];
 
     private static byte[] Text(int field, string text) => Message(field, Encoding.UTF8.GetBytes(text));
 

@@ -23,15 +23,15 @@ public sealed class BodyAndKernelTests
         return [.. Enumerable.Range(0, length).Select(_ => (float)(centre + (spread * ((random.NextDouble() * 2) - 1))))];
     }
 
-    private static Dictionary<string, double[]> Run(UpdateRule rule, DriverOptions options, double centre, double spread,
-        bool constrained = true, int[]? lengths = null)
+    internal static Dictionary<string, double[]> Run(UpdateRule rule, DriverOptions options, double centre, double spread,
+        bool constrained = true, int[]? lengths = null, OptimizerOptions? optimizer = null)
     {
         ParameterSpec[] parameters = [.. (lengths ?? Lengths).Select(n => new ParameterSpec($"p{n}", ElementType.Float, [n], constrained))];
         Dictionary<string, TensorData> initial =
             parameters.ToDictionary(p => p.Name, p =>
             TensorData.From<float>(Values((int)p.ElementCount, 1, centre, spread), p.ElementCount));
         using var driver = new OptimizerDriver(TrainingPlan.ForOptimizer(parameters,
-            new OptimizerOptions { Groups = [rule], NonFiniteGuard = false }), initial, options);
+            (optimizer ?? new OptimizerOptions { NonFiniteGuard = false }) with { Groups = [rule] }), initial, options);
         for (int t = 0; t < Steps; t++)
         {
             foreach (ParameterSpec p in parameters)
@@ -48,7 +48,7 @@ public sealed class BodyAndKernelTests
         return results;
     }
 
-    private static void Agree(Dictionary<string, double[]> kernel, Dictionary<string, double[]> body)
+    internal static void Agree(Dictionary<string, double[]> kernel, Dictionary<string, double[]> body)
     {
         foreach ((string name, double[] expected) in body)
         {

@@ -33,12 +33,12 @@ internal sealed unsafe class BatchNormOperator(OperatorDefinition definition, bo
         nint inner = 1;
         foreach (long size in x.Shape[2..])
             inner *= (nint)size;
-        return new() { Batch = (nint)x.Shape[0], Channels = (nint)x.Shape[1], Inner = inner, X = x.Data };
+        return new() { BatchSize = (nint)x.Shape[0], Channels = (nint)x.Shape[1], Inner = inner, X = x.Data };
     }
 }
 
 /// <summary>The gradient of <see cref="BatchNormOperator"/>, through a Relu where the operator has its result y.</summary>
-internal sealed unsafe class BatchNormGradOperator(OperatorDefinition definition) : CpuOperator(definition)
+internal sealed unsafe class BatchNormGradOperator(OperatorDefinition definition) : OperatorKernel(definition)
 {
     private readonly bool _relu = definition.Inputs.Any(s => s.Name == "y");
 

@@ -7,7 +7,7 @@ namespace OrtCpr.CustomOps;
 /// <summary>A convolution of two spatial axes and one group, or a gradient of one. Attributes: strides, dilations, pads
 /// as in Conv.</summary>
 /// <remarks>Where tiles pay (<see cref="WinogradShape.Pays"/>) it goes by them, elsewhere by <see cref="RunDirect"/>.</remarks>
-internal abstract unsafe class ConvOperator(OperatorDefinition definition, ProductForm tiled) : CpuOperator(definition)
+internal abstract unsafe class ConvOperator(OperatorDefinition definition, ProductForm tiled) : OperatorKernel(definition)
 {
     private const int Spatial = 2;
 
@@ -142,7 +142,7 @@ internal abstract unsafe class ConvOperator(OperatorDefinition definition, Produ
         Settings* s = (Settings*)state;
         return new()
         {
-            Batch = (nint)x[0],
+            BatchSize = (nint)x[0],
             Channels = (nint)x[1],
             Height = (nint)x[2],
             Width = (nint)x[3],

@@ -111,11 +111,11 @@ internal sealed unsafe class ConvForwardOperator(OperatorDefinition definition, 
         inputs[0] = inputs[1] = inputs[2] = 0;
         try
         {
-            inputs[0] = OrtNative.Wrap(tensors.X, [shape.Batch, shape.Channels, shape.Height, shape.Width]);
+            inputs[0] = OrtNative.Wrap(tensors.X, [shape.BatchSize, shape.Channels, shape.Height, shape.Width]);
             inputs[1] = OrtNative.Wrap(tensors.Weight, [shape.Outputs, shape.Channels, shape.KernelHeight, shape.KernelWidth]);
             if (hasBias)
                 inputs[2] = OrtNative.Wrap(tensors.Bias, [shape.Outputs]);
-            output = OrtNative.Wrap(tensors.Y, [shape.Batch, shape.Outputs, shape.OutputHeight, shape.OutputWidth]);
+            output = OrtNative.Wrap(tensors.Y, [shape.BatchSize, shape.Outputs, shape.OutputHeight, shape.OutputWidth]);
             BuiltInOperator.Invoke(tensors.Call.Context, tensors.Call.Product, inputs, hasBias ? 3 : 2, output);
         }
         finally

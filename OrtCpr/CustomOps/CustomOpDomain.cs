@@ -14,14 +14,14 @@ internal sealed unsafe class CustomOpDomain : IDisposable
     private nint _domain;
 
     /// <param name="kernels">The kernels of <see cref="KernelCatalog"/> that the sessions may use, each once.</param>
-    public CustomOpDomain(IEnumerable<CpuOperator> kernels)
+    public CustomOpDomain(IEnumerable<OperatorKernel> kernels)
     {
-        CpuOperator[] chosen = [.. kernels];
+        OperatorKernel[] chosen = [.. kernels];
         nint name = Marshal.StringToCoTaskMemUTF8(OperatorDefinition.Domain);
         try
         {
             _domain = OrtNative.CreateDomain((byte*)name);
-            foreach (CpuOperator item in chosen)
+            foreach (OperatorKernel item in chosen)
             {
                 NativeOperator* native = NativeOperator.Create(item);
                 _operators.Add((nint)native);

@@ -4,7 +4,7 @@ using OrtCpr.Graph.Operators;
 namespace OrtCpr.CustomOps;
 
 /// <summary>A kernel that needs one float attribute of its node, where the operator has it.</summary>
-internal abstract unsafe class FloatAttributeOperator(OperatorDefinition definition, string attribute) : CpuOperator(definition)
+internal abstract unsafe class FloatAttributeOperator(OperatorDefinition definition, string attribute) : OperatorKernel(definition)
 {
     private readonly byte[] _name = [.. System.Text.Encoding.UTF8.GetBytes(attribute), 0];
 

@@ -8,7 +8,7 @@ namespace OrtCpr.CustomOps;
 internal static class KernelCatalog
 {
     /// <summary>A new fused operator is its definition and a row here.</summary>
-    private static readonly Dictionary<OperatorDefinition, CpuOperator> Table = new CpuOperator[]
+    private static readonly Dictionary<OperatorDefinition, OperatorKernel> Table = new OperatorKernel[]
     {
         new SquaredNormOperator(SquaredNorm.Definition),
         new SquaredNormsOperator(SquaredNorm.Joined),
@@ -37,7 +37,7 @@ internal static class KernelCatalog
     }.ToDictionary(k => k.Definition);
 
     /// <summary>The kernel of an operator; null where it has none.</summary>
-    public static CpuOperator? Find(OperatorDefinition definition) => Table.TryGetValue(definition, out CpuOperator? found) ? found
+    public static OperatorKernel? Find(OperatorDefinition definition) => Table.TryGetValue(definition, out OperatorKernel? found) ? found
         : definition is UpdateDefinition or JoinedDefinition ? UpdateOperator.TryCreate(definition) : null;
 
     /// <summary>Whether an operator has a kernel.</summary>

@@ -4,11 +4,11 @@ using OrtCpr.Kernels;
 namespace OrtCpr.CustomOps;
 
 /// <summary>The operands of one running node, by the slot names of the operator's definition.</summary>
-internal readonly unsafe ref struct KernelContext(CpuOperator running, nint handle, nint state)
+internal readonly unsafe ref struct KernelContext(OperatorKernel running, nint handle, nint state)
 {
-    private readonly CpuOperator _operator = running;
+    private readonly OperatorKernel _operator = running;
 
-    /// <summary>What <see cref="CpuOperator.CreateState"/> made for this node.</summary>
+    /// <summary>What <see cref="OperatorKernel.CreateState"/> made for this node.</summary>
     public nint State { get; } = state;
 
     /// <summary>OrtKernelContext of this run.</summary>

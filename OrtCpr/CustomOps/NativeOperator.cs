@@ -9,15 +9,18 @@ namespace OrtCpr.CustomOps;
 internal unsafe struct NativeOperator
 {
     private CustomOpAbi _abi;
-    private GCHandle<CpuOperator> _operator;
+    private GCHandle<OperatorKernel> _operator;
     private byte* _name;
+    private byte* _provider;
 
     /// <summary>A new one in native memory, for <see cref="Free"/>.</summary>
-    public static NativeOperator* Create(CpuOperator managed)
+    public static NativeOperator* Create(OperatorKernel managed)
     {
         NativeOperator* native = (NativeOperator*)NativeMemory.AllocZeroed((nuint)sizeof(NativeOperator));
         native->_operator = new(managed);
         native->_name = (byte*)Marshal.StringToCoTaskMemUTF8(managed.Name);
+        if (managed.Provider is string provider)
+            native->_provider = (byte*)Marshal.StringToCoTaskMemUTF8(provider);
         native->_abi = new()
         {
             Version = CustomOpAbi.SupportedVersion,
@@ -41,28 +44,29 @@ internal unsafe struct NativeOperator
     {
         native->_operator.Dispose();
         Marshal.FreeCoTaskMem((nint)native->_name);
+        Marshal.FreeCoTaskMem((nint)native->_provider);
         NativeMemory.Free(native);
     }
 
-    private static CpuOperator Managed(void* native) => ((NativeOperator*)native)->_operator.Target;
+    private static OperatorKernel Managed(void* native) => ((NativeOperator*)native)->_operator.Target;
 
     [UnmanagedCallersOnly]
     private static byte* GetName(CustomOpAbi* self) => ((NativeOperator*)self)->_name;
 
     /// <summary>Null is the CPU provider.</summary>
     [UnmanagedCallersOnly]
-    private static byte* GetProvider(CustomOpAbi* self) => null;
+    private static byte* GetProvider(CustomOpAbi* self) => ((NativeOperator*)self)->_provider;
 
     [UnmanagedCallersOnly]
     private static OperandType GetInputType(CustomOpAbi* self, nuint index) =>
-        CpuOperator.TypeOf(Managed(self).Definition.Inputs[(int)index]);
+        OperatorKernel.TypeOf(Managed(self).Definition.Inputs[(int)index]);
 
     [UnmanagedCallersOnly]
     private static nuint GetInputCount(CustomOpAbi* self) => (nuint)Managed(self).Definition.Inputs.Count;
 
     [UnmanagedCallersOnly]
     private static OperandType GetOutputType(CustomOpAbi* self, nuint index) =>
-        CpuOperator.TypeOf(Managed(self).Definition.Outputs[(int)index]);
+        OperatorKernel.TypeOf(Managed(self).Definition.Outputs[(int)index]);
 
     [UnmanagedCallersOnly]
     private static nuint GetOutputCount(CustomOpAbi* self) => (nuint)Managed(self).Definition.Outputs.Count;
@@ -115,7 +119,7 @@ internal unsafe struct NativeOperator
         try
         {
             NativeKernel* own = (NativeKernel*)kernel;
-            CpuOperator running = Managed(own->Operator);
+            OperatorKernel running = Managed(own->Operator);
             running.Compute(new(running, context, own->State));
             return 0;
         }

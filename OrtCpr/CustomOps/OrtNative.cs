@@ -70,6 +70,9 @@ internal static unsafe partial class OrtNative
     private static readonly delegate* unmanaged<nint, void*, nint> FreeFunction = (delegate* unmanaged<nint, void*, nint>)Function(
         "AllocatorFree");
 
+    private static readonly delegate* unmanaged<nint, void**, nint> GetStreamFunction =
+        (delegate* unmanaged<nint, void**, nint>)Function("KernelContext_GetGPUComputeStream");
+
     private static readonly delegate* unmanaged<nint, byte*, long*, nuint*, nint> GetIntegersFunction =
         (delegate* unmanaged<nint, byte*, long*, nuint*, nint>)Function("KernelInfoGetAttributeArray_int64");
 
@@ -180,6 +183,14 @@ internal static unsafe partial class OrtNative
     }
 
     public static void Free(nint allocator, void* memory) => Check(FreeFunction(allocator, memory));
+
+    /// <summary>The stream on which the node of a GPU provider runs.</summary>
+    public static nint GetComputeStream(nint context)
+    {
+        void* stream;
+        Check(GetStreamFunction(context, &stream));
+        return (nint)stream;
+    }
 
     /// <summary>An attribute of a node whose kernel is being made: exactly <paramref name="count"/> integers.</summary>
     public static long[] GetIntegers(nint info, ReadOnlySpan<byte> name, int count)

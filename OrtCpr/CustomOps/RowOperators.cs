@@ -4,7 +4,7 @@ using OrtCpr.Kernels;
 namespace OrtCpr.CustomOps;
 
 /// <summary>Softmax over the last axis.</summary>
-internal sealed unsafe class SoftmaxOperator(OperatorDefinition definition) : CpuOperator(definition)
+internal sealed unsafe class SoftmaxOperator(OperatorDefinition definition) : OperatorKernel(definition)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
@@ -25,7 +25,7 @@ internal sealed unsafe class SoftmaxOperator(OperatorDefinition definition) : Cp
 }
 
 /// <summary>The gradient of <see cref="SoftmaxOperator"/>.</summary>
-internal sealed unsafe class SoftmaxGradOperator(OperatorDefinition definition) : CpuOperator(definition)
+internal sealed unsafe class SoftmaxGradOperator(OperatorDefinition definition) : OperatorKernel(definition)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)

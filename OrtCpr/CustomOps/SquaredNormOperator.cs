@@ -5,7 +5,7 @@ using OrtCpr.Kernels;
 namespace OrtCpr.CustomOps;
 
 /// <summary>Σx² of a tensor of any shape; block sums go on in double and are rounded once.</summary>
-internal sealed unsafe class SquaredNormOperator(OperatorDefinition definition) : CpuOperator(definition)
+internal sealed unsafe class SquaredNormOperator(OperatorDefinition definition) : OperatorKernel(definition)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
@@ -17,7 +17,7 @@ internal sealed unsafe class SquaredNormOperator(OperatorDefinition definition) 
 }
 
 /// <summary>Σx² of tensors that lie in one buffer, with the same bits as <see cref="SquaredNormOperator"/> for each.</summary>
-internal sealed unsafe class SquaredNormsOperator(OperatorDefinition definition) : CpuOperator(definition)
+internal sealed unsafe class SquaredNormsOperator(OperatorDefinition definition) : OperatorKernel(definition)
 {
     /// <inheritdoc/>
     public override void Compute(KernelContext context)

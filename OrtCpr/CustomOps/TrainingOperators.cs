@@ -4,7 +4,7 @@ using OrtCpr.Kernels;
 namespace OrtCpr.CustomOps;
 
 /// <summary>A formula, element by element: the first input, or the first two of equal shape, to a tensor of that shape.</summary>
-internal sealed unsafe class ElementOperator<TFormula>(OperatorDefinition definition) : CpuOperator(definition)
+internal sealed unsafe class ElementOperator<TFormula>(OperatorDefinition definition) : OperatorKernel(definition)
     where TFormula : struct, IElementFormula
 {
     /// <inheritdoc/>

@@ -7,7 +7,7 @@ namespace OrtCpr.CustomOps;
 /// <summary>One step of one parameter, or of all parameters that a joined node covers: reads and checks operands, calls
 /// the kernel.</summary>
 /// <remarks>What the operator does is read from the links of its definition; where an operand lies from its slots.</remarks>
-internal sealed unsafe class UpdateOperator : CpuOperator
+internal sealed unsafe class UpdateOperator : OperatorKernel
 {
     private readonly BaseKernel _kernel;
     private readonly UpdateLink _rule;

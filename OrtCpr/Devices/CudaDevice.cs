@@ -1,6 +1,9 @@
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
+using OrtCpr.Cuda;
+using OrtCpr.CustomOps;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Devices;
 
@@ -14,6 +17,8 @@ internal sealed class CudaDevice : Device
     private readonly Dictionary<ElementType, IdentitySession> _copies = [];
     private readonly OrtMemoryInfo _memory;
     private readonly OrtAllocator _allocator;
+    private readonly CudaLauncher _launcher = null!;
+    private readonly CudaCatalog _kernels = null!;
 
     public CudaDevice(string name, int id, IReadOnlyDictionary<string, string> options) : base(name, DeviceCapabilities.Cuda)
     {
@@ -29,6 +34,9 @@ internal sealed class CudaDevice : Device
         try
         {
             _allocator = new OrtAllocator(CopySession(ElementType.Float).Session, _memory);
+            _launcher = new CudaLauncher(id);
+            _launcher.Load();
+            _kernels = new CudaCatalog(_launcher);
         }
         catch
         {
@@ -38,6 +46,10 @@ internal sealed class CudaDevice : Device
     }
 
     public override OrtMemoryInfo Memory => _memory;
+
+    public override bool HasKernels => true;
+
+    public override OperatorKernel? FindKernel(OperatorDefinition definition) => _kernels.Find(definition);
 
     public override void Configure(SessionOptions options)
     {
@@ -64,6 +76,7 @@ internal sealed class CudaDevice : Device
     public override void Dispose()
     {
         _allocator?.Dispose();
+        _launcher?.Dispose();
         _memory.Dispose();
         foreach (IdentitySession copy in _copies.Values) copy.Dispose();
         _copies.Clear();

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
+using OrtCpr.CustomOps;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Devices;
 
@@ -26,6 +28,12 @@ internal abstract class Device : IDisposable
 
     /// <summary>Whether its memory is the host's.</summary>
     public virtual bool IsHost => false;
+
+    /// <summary>Whether it runs kernels of ours; elsewhere the standard-operator bodies run.</summary>
+    public virtual bool HasKernels => false;
+
+    /// <summary>The kernel of an operator of ours; null where it has none.</summary>
+    public virtual OperatorKernel? FindKernel(OperatorDefinition definition) => null;
 
     /// <summary>Adds the provider to a session that is about to be created.</summary>
     public abstract void Configure(SessionOptions options);
@@ -103,6 +111,10 @@ internal sealed class CpuDevice() : Device("cpu", DeviceCapabilities.Cpu)
     public override bool IsHost => true;
 
     public override OrtMemoryInfo Memory => Host;
+
+    public override bool HasKernels => true;
+
+    public override OperatorKernel? FindKernel(OperatorDefinition definition) => KernelCatalog.Find(definition);
 
     public override void Configure(SessionOptions options)
     {

@@ -26,7 +26,7 @@ public sealed class GradientSession : IDisposable
         options ??= new DriverOptions();
         options.Validate();
         Outputs = [.. model.Model.Graph.Outputs.Select(o => o.Name)];
-        _device = DeviceCatalog.Open(options.Device);
+        _device = options.Open();
         try
         {
             _sessions = new BatchSessions(model.Model, "gradient", options, _device, bind: null);

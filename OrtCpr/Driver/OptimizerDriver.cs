@@ -1,6 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Buffers;
-using OrtCpr.CustomOps;
 using OrtCpr.Devices;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Onnx;
@@ -44,7 +43,7 @@ public sealed partial class OptimizerDriver : IDisposable
         _indices = plan.Trained.Select((p, i) => (p.Name, i)).ToDictionary(p => p.Name, p => p.i, StringComparer.Ordinal);
         _present = [.. Enumerable.Repeat(true, plan.Trained.Count)];
         RefuseMisfits(parameters);
-        _device = DeviceCatalog.Open(options.Device);
+        _device = options.Open();
         try
         {
             _store = new TensorStore(_device, plan);
@@ -178,8 +177,8 @@ public sealed partial class OptimizerDriver : IDisposable
 
     /// <summary>Update nodes over flat memory where there are kernels for them; else the graph with a node a
     /// parameter.</summary>
-    private JoinedOptimizer? JoinedGraph() => Options.Kernels && _device.Capabilities.Kernels && _store.Layout is FlatLayout layout
-        ? JoinUpdates.Run(Plan, layout, KernelCatalog.Supports) : null;
+    private JoinedOptimizer? JoinedGraph() => Options.Kernels && _device.HasKernels && _store.Layout is FlatLayout layout
+        ? JoinUpdates.Run(Plan, layout, d => _device.FindKernel(d) is not null) : null;
 
     private OperatorDefinition? DefinitionOf(string name, JoinedOptimizer? joined) =>
         joined?.Operators.FirstOrDefault(o => o.Name == name) ?? Plan.Operators.GetValueOrDefault(name);

@@ -25,6 +25,12 @@ public sealed record DriverOptions
     /// disposed; null for none (default).</summary>
     public string? Profiles { get; init; }
 
+    /// <summary>Opens another device than the named one, for tests; null for none.</summary>
+    internal Func<Devices.Device>? OpenDevice { get; init; }
+
+    /// <summary>A new handle of the device, the caller's.</summary>
+    internal Devices.Device Open() => OpenDevice?.Invoke() ?? DeviceCatalog.Open(Device);
+
     /// <summary>Checks every property.</summary>
     /// <exception cref="Graph.OptionException">Names all that are out of range.</exception>
     public void Validate()

@@ -29,7 +29,11 @@ internal sealed class GraphSession : IDisposable
         IReadOnlyDictionary<string, long[]>? shapes = null)
     {
         bool checksPlacement = !device.IsHost && !options.AllowCpuFallback;
-        if (!device.IsHost) model = AdaptToDevice.Run(model, device.Capabilities, shapes);
+        string? off = !options.Kernels ? $"{nameof(DriverOptions)}.{nameof(DriverOptions.Kernels)} is off"
+            : device.HasKernels ? null : $"'{device.Name}' has none";
+        (Kernels, IReadOnlyList<OperatorKernel> kernels) = KernelUse.Of(model, operators ?? OperatorTable.Find, device.FindKernel, off);
+        if (!device.IsHost)
+            model = AdaptToDevice.Run(model, device.Capabilities, shapes, kernels.Select(k => k.Name).ToHashSet(StringComparer.Ordinal));
         if (checksPlacement) PlacedNodes.NameAll(model);
         byte[] bytes = GraphWriter.ToBytes(model);
         if (options.KeepGraphs is not null)
@@ -49,9 +53,6 @@ internal sealed class GraphSession : IDisposable
             }
             // Several sessions take turns on the same cores: workers of one that still spin for work would hold up the next.
             _options.AddSessionConfigEntry("session.force_spinning_stop", "1");
-            string? off = !options.Kernels ? $"{nameof(DriverOptions)}.{nameof(DriverOptions.Kernels)} is off"
-                : device.Capabilities.Kernels ? null : $"'{device.Name}' has none";
-            (Kernels, IReadOnlyList<CpuOperator> kernels) = KernelUse.Of(model, operators ?? OperatorTable.Find, off);
             if (kernels.Count > 0)
             {
                 _kernels = new CustomOpDomain(kernels);

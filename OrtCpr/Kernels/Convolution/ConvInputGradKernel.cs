@@ -25,7 +25,7 @@ internal static unsafe class ConvInputGradKernel
     public static void Run(in ConvShape s, float* dy, float* weight, float* dx, float* scratch, ParallelLoop loop, MatrixProduct product)
     {
         Work all = new() { Shape = s, Dx = dx };
-        loop.Run(&Clear, &all, s.Batch * s.Channels);
+        loop.Run(&Clear, &all, s.BatchSize * s.Channels);
         nint rows = s.Rows, blockRows = s.BlockRows;
         if (rows * s.OutputWidth * s.PatchLength == 0)
             return;

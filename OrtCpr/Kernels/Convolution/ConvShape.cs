@@ -9,7 +9,7 @@ internal readonly struct ConvShape
 
     private const nint ManyPositions = 256;
 
-    public nint Batch { get; init; }
+    public nint BatchSize { get; init; }
 
     public nint Channels { get; init; }
 
@@ -46,7 +46,7 @@ internal readonly struct ConvShape
     public nint PatchLength => Channels * KernelHeight * KernelWidth;
 
     /// <summary>Rows of the result, over all images.</summary>
-    public nint Rows => Batch * OutputHeight;
+    public nint Rows => BatchSize * OutputHeight;
 
     /// <summary>Rows of the result whose patches are worked on at a time: about as many as fit into the cache next to
     /// the processor, or are as large as the weight.</summary>

@@ -23,7 +23,7 @@ internal readonly struct WinogradShape
 
     private const nint WeightElements = 1 << 21;
 
-    public nint Batch { get; private init; }
+    public nint BatchSize { get; private init; }
 
     public nint Inputs { get; private init; }
 
@@ -46,7 +46,7 @@ internal readonly struct WinogradShape
     public nint TileColumns => (OutputWidth + WinogradSteps.Tile - 1) / WinogradSteps.Tile;
 
     /// <summary>Rows of tiles, over all images.</summary>
-    public nint Rows => Batch * TileRows;
+    public nint Rows => BatchSize * TileRows;
 
     /// <summary>Inputs of a matrix.</summary>
     public nint InputLanes => ToLanes(Inputs, nint.Max(Vector<float>.Count, 16));
@@ -74,7 +74,7 @@ internal readonly struct WinogradShape
     /// <summary>The forward convolution.</summary>
     public static WinogradShape Of(in ConvShape s) => new()
     {
-        Batch = s.Batch,
+        BatchSize = s.BatchSize,
         Inputs = s.Channels,
         Outputs = s.Outputs,
         Height = s.Height,
@@ -88,7 +88,7 @@ internal readonly struct WinogradShape
     /// <summary>The convolution of dy with the flipped weight, whose result is dx.</summary>
     public static WinogradShape OfInputGradient(in ConvShape s) => new()
     {
-        Batch = s.Batch,
+        BatchSize = s.BatchSize,
         Inputs = s.Outputs,
         Outputs = s.Channels,
         Height = s.OutputHeight,
@@ -109,7 +109,8 @@ internal readonly struct WinogradShape
         WinogradShape tiles = Of(s);
         nint covered = tiles.Rows * tiles.TileColumns;
         // A tile is 36 products of 144, so at least half of it has to be wanted.
-        return covered >= FewestTiles && 2 * s.Batch * s.OutputHeight * s.OutputWidth >= covered * WinogradSteps.Tile * WinogradSteps.Tile;
+        return covered >= FewestTiles
+            && 2 * s.BatchSize * s.OutputHeight * s.OutputWidth >= covered * WinogradSteps.Tile * WinogradSteps.Tile;
     }
 
     /// <summary>Tiles of a matrix with so many rows of tiles: one more than there are where those are an even number.</summary>

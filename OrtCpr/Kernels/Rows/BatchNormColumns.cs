@@ -21,10 +21,10 @@ internal static unsafe class BatchNormColumns
         BatchNormTensors* t = (BatchNormTensors*)state;
         nint c = chunk * Vector<float>.Count, some = nint.Min(Vector<float>.Count, t->Channels - c);
         var sum = new Wide();
-        for (nint n = 0; n < t->Batch; n++) sum.Add(Load(t->X, t, n, c, some));
+        for (nint n = 0; n < t->BatchSize; n++) sum.Add(Load(t->X, t, n, c, some));
         Vector<float> mean = sum.Over(t->Count);
         var squares = new Wide();
-        for (nint n = 0; n < t->Batch; n++)
+        for (nint n = 0; n < t->BatchSize; n++)
         {
             Vector<float> centred = Load(t->X, t, n, c, some) - mean;
             squares.Add(centred * centred);
@@ -35,7 +35,7 @@ internal static unsafe class BatchNormColumns
         VectorMath.StoreSome(variance, t->Variance + c, some);
         VectorMath.StoreSome(inverse, t->Inverse + c, some);
         Vector<float> scale = inverse * VectorMath.LoadSome(t->Gain + c, some), shift = VectorMath.LoadSome(t->Bias + c, some);
-        for (nint n = 0; n < t->Batch; n++)
+        for (nint n = 0; n < t->BatchSize; n++)
         {
             Vector<float> y = ((Load(t->X, t, n, c, some) - mean) * scale) + shift;
             if (t->Skip != null) y += Load(t->Skip, t, n, c, some);
@@ -49,7 +49,7 @@ internal static unsafe class BatchNormColumns
         nint c = chunk * Vector<float>.Count, some = nint.Min(Vector<float>.Count, t->Channels - c);
         Vector<float> mean = VectorMath.LoadSome(t->Mean + c, some), inverse = VectorMath.LoadSome(t->Inverse + c, some);
         Wide sums = new(), products = new();
-        for (nint n = 0; n < t->Batch; n++)
+        for (nint n = 0; n < t->BatchSize; n++)
         {
             Vector<float> g = Gradient(t, n, c, some);
             sums.Add(g);
@@ -59,7 +59,7 @@ internal static unsafe class BatchNormColumns
         VectorMath.StoreSome(product, t->DGain + c, some);
         VectorMath.StoreSome(sum, t->DBias + c, some);
         Vector<float> shift = sums.Over(t->Count), slope = inverse * products.Over(t->Count);
-        for (nint n = 0; n < t->Batch; n++)
+        for (nint n = 0; n < t->BatchSize; n++)
         {
             Vector<float> dx = gain * (Gradient(t, n, c, some) - shift - ((Load(t->X, t, n, c, some) - mean) * slope));
             VectorMath.StoreSome(dx, t->Dx + (n * t->Channels) + c, some);

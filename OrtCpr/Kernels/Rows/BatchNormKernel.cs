@@ -5,7 +5,7 @@ namespace OrtCpr.Kernels;
 /// <summary>Tensors of one batch normalisation: x [N, C, …] as [N, C, inner].</summary>
 internal unsafe struct BatchNormTensors
 {
-    public nint Batch;
+    public nint BatchSize;
     public nint Channels;
 
     /// <summary>Elements of one channel of one example.</summary>
@@ -46,7 +46,7 @@ internal unsafe struct BatchNormTensors
 
     /// <summary>Elements of one statistic; 1 where there are none, so that their mean is 0, as ONNX Runtime's
     /// ReduceMean gives.</summary>
-    public readonly nint Count => nint.Max(Batch * Inner, 1);
+    public readonly nint Count => nint.Max(BatchSize * Inner, 1);
 }
 
 /// <summary>Batch normalisation by the batch's own statistics, and its gradient.</summary>
@@ -80,7 +80,7 @@ internal static unsafe class BatchNormKernel
         (t->Mean[c], t->Variance[c], t->Inverse[c]) = ((float)mean, (float)variance, (float)inverse);
         Vector<float> centre = Vector.Create(t->Mean[c]), scale = Vector.Create(t->Inverse[c] * t->Gain[c]);
         Vector<float> shift = Vector.Create(t->Bias[c]);
-        for (nint n = 0; n < t->Batch; n++)
+        for (nint n = 0; n < t->BatchSize; n++)
         {
             nint at = ((n * t->Channels) + c) * t->Inner, i = 0;
             float* x = t->X + at, y = t->Y + at, skip = t->Skip == null ? null : t->Skip + at;
@@ -103,7 +103,7 @@ internal static unsafe class BatchNormKernel
         double total = 0;
         nint pending = 0;
         Vector<float> centre = Vector.Create(shift), even = default, odd = default;
-        for (nint n = 0; n < t->Batch; n++)
+        for (nint n = 0; n < t->BatchSize; n++)
         {
             float* x = t->X + (((n * t->Channels) + c) * t->Inner);
             for (nint i = 0; i < t->Inner;)
@@ -142,7 +142,7 @@ internal static unsafe class BatchNormKernel
         Vector<float> centre = Vector.Create(mean), factor = Vector.Create((float)gain);
         Vector<float> shift = Vector.Create((float)(-gain * sum / t->Count));
         Vector<float> slope = Vector.Create((float)(-gain * inverse * inverse * product / t->Count));
-        for (nint n = 0; n < t->Batch; n++)
+        for (nint n = 0; n < t->BatchSize; n++)
         {
             nint at = ((n * t->Channels) + c) * t->Inner, i = 0;
             float* x = t->X + at, dy = t->Dy + at, dx = t->Dx + at, y = t->Relu ? t->Y + at : null;
@@ -167,7 +167,7 @@ internal static unsafe class BatchNormKernel
         double sum = 0, product = 0;
         nint pending = 0;
         Vector<float> centre = Vector.Create(mean), sums = default, products = default;
-        for (nint n = 0; n < t->Batch; n++)
+        for (nint n = 0; n < t->BatchSize; n++)
         {
             nint at = ((n * t->Channels) + c) * t->Inner;
             float* x = t->X + at, dy = t->Dy + at, y = t->Relu ? t->Y + at : null;

@@ -16,12 +16,12 @@ internal interface IElementFormula
 /// <summary>The formulas that kernels of ours have.</summary>
 internal static class ElementFormulas
 {
-    private const float Scale = 0.7978845608f, Cubic = 0.044715f;
+    private const float GeluScale = 0.7978845608f, Cubic = 0.044715f;
 
     /// <summary>sigmoid(2u), u = √(2/π)(x + 0.044715x³): ½(1 + tanh u).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector<float> Gate(Vector<float> x) =>
-        VectorMath.Sigmoid(x * Vector.MultiplyAddEstimate(x * x, Vector.Create(2 * Scale * Cubic), Vector.Create(2 * Scale)));
+        VectorMath.Sigmoid(x * Vector.MultiplyAddEstimate(x * x, Vector.Create(2 * GeluScale * Cubic), Vector.Create(2 * GeluScale)));
 
     /// <summary>x·s, s = sigmoid(2u).</summary>
     internal readonly struct GeluTanh : IElementFormula
@@ -42,7 +42,7 @@ internal static class ElementFormulas
         {
             Vector<float> s = Gate(first);
             Vector<float> slope = first
-                * Vector.MultiplyAddEstimate(first * first, Vector.Create(6 * Scale * Cubic), Vector.Create(2 * Scale));
+                * Vector.MultiplyAddEstimate(first * first, Vector.Create(6 * GeluScale * Cubic), Vector.Create(2 * GeluScale));
             return second * s * Vector.MultiplyAddEstimate(slope, Vector<float>.One - s, Vector<float>.One);
         }
     }

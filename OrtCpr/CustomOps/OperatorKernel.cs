@@ -2,16 +2,19 @@ using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.CustomOps;
 
-/// <summary>The CPU kernel of one operator of domain <c>ortcpr</c>, for float32. Operands are those of the definition,
+/// <summary>The kernel of one operator of domain <c>ortcpr</c>, for float32. Operands are those of the definition,
 /// read by slot name. It holds no state, so one object serves every session and every node; what a node's kernel has to
 /// keep lies in <see cref="CreateState"/>.</summary>
-internal abstract class CpuOperator(OperatorDefinition definition)
+internal abstract class OperatorKernel(OperatorDefinition definition)
 {
     /// <summary>The operator.</summary>
     public OperatorDefinition Definition { get; } = definition;
 
     /// <summary>The operator's type in a graph.</summary>
     public string Name => Definition.Name;
+
+    /// <summary>Name of the execution provider that it runs on, and whose memory its operands lie in; null for the CPU's.</summary>
+    public virtual string? Provider => null;
 
     /// <summary>Element type of an input or output as ORT's interface has it.</summary>
     public static OperandType TypeOf(OperatorSlot slot) => slot.Type switch

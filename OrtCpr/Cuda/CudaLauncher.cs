@@ -1,0 +1,104 @@
+using System.Reflection;
+using OrtCpr.CustomOps;
+
+namespace OrtCpr.Cuda;
+
+/// <summary>Kernels on an NVIDIA GPU, on the stream and in the context of ONNX Runtime's CUDA provider. Owns the loaded
+/// code; must outlive the sessions whose nodes use it.</summary>
+internal sealed unsafe class CudaLauncher : KernelLauncher, IDisposable
+{
+    private readonly CudaDriver _driver = CudaDriver.Instance;
+    private readonly int _device;
+    private readonly nint _context;
+    private readonly Lock _loading = new();
+    private readonly Dictionary<string, nint> _kernels = new(StringComparer.Ordinal);
+    private readonly List<nint> _libraries = [];
+    private bool _disposed;
+
+    /// <param name="device">Number of the GPU.</param>
+    /// <exception cref="DeviceException">No driver, one that is too old, or no such GPU.</exception>
+    public CudaLauncher(int device)
+    {
+        _device = device;
+        _context = _driver.RetainContext(device);
+    }
+
+    /// <inheritdoc/>
+    public override string Provider => "CUDAExecutionProvider";
+
+    /// <inheritdoc/>
+    public override int BlockSize => MostThreads;
+
+    /// <summary>Names of the kernels that the library carries.</summary>
+    public static IReadOnlyList<string> Known { get; } = [.. typeof(CudaLauncher).Assembly.GetManifestResourceNames()
+        .Where(n => n.EndsWith(".ptx", StringComparison.Ordinal)).Select(n => n[..^4]).Order(StringComparer.Ordinal)];
+
+    /// <inheritdoc/>
+    public override void Launch<T>(string kernel, nint blocks, in T operands, nint context)
+    {
+        if (blocks == 0)
+            return;
+        nint stream = OrtNative.GetComputeStream(context);
+        _driver.SetContext(_context);
+        fixed (T* parameter = &operands)
+            _driver.Launch(Find(kernel), checked((uint)blocks), (uint)BlockSize, stream, parameter, kernel);
+    }
+
+    /// <inheritdoc/>
+    public override nint Allocate(nint bytes)
+    {
+        _driver.SetContext(_context);
+        return _driver.Allocate(bytes);
+    }
+
+    /// <inheritdoc/>
+    public override void Free(nint address)
+    {
+        _driver.SetContext(_context);
+        _driver.Free(address);
+    }
+
+    /// <summary>Compiles all kernels, so that none is compiled in a step, and a GPU that cannot run them is refused at once.</summary>
+    public void Load()
+    {
+        _driver.SetContext(_context);
+        foreach (string kernel in Known)
+            Find(kernel);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        if (_disposed)
+            return;
+        _disposed = true;
+        foreach (nint library in _libraries)
+            _driver.UnloadLibrary(library);
+        _driver.ReleaseContext(_device);
+    }
+
+    private nint Find(string kernel)
+    {
+        lock (_loading)
+        {
+            if (_kernels.TryGetValue(kernel, out nint found))
+                return found;
+            fixed (byte* ptx = PtxOf(kernel))
+            {
+                nint library = _driver.LoadLibrary(ptx, kernel);
+                _libraries.Add(library);
+                return _kernels[kernel] = _driver.GetKernel(library, $"Kernel_{kernel}");
+            }
+        }
+    }
+
+    /// <summary>Text that ends with a zero, as the driver wants it.</summary>
+    internal static byte[] PtxOf(string kernel)
+    {
+        using Stream text = Assembly.GetExecutingAssembly().GetManifestResourceStream($"{kernel}.ptx")
+            ?? throw new InvalidOperationException($"The library carries no kernel '{kernel}'.");
+        byte[] bytes = new byte[text.Length + 1];
+        text.ReadExactly(bytes, 0, bytes.Length - 1);
+        return bytes;
+    }
+}
