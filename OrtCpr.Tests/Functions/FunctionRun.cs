@@ -4,12 +4,16 @@ using OrtCpr.Graph;
 using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Sessions;
+using OrtCpr.Tests.Cuda;
 
 namespace OrtCpr.Tests.Functions;
 
 // One node of an operator of ours, run as its body or as its kernel.
 internal sealed record FunctionRun(string Name, int Outputs, params (string Name, object Value)[] Attributes)
 {
+    /// <summary>The GPU's kernels, run on the host, in place of the CPU's.</summary>
+    public bool OnGpu { get; init; }
+
     public static float[] Values(long length, int seed, float spread = 4)
     {
         var random = new Random(seed);
@@ -29,10 +33,11 @@ internal sealed record FunctionRun(string Name, int Outputs, params (string Name
             model.Graph.Outputs.Add(GraphBuilder.Typed(output, inputs[0].Type, null));
         }
         OperatorTable.Attach(model);
-        using var device = new CpuDevice();
+        using Device device = OnGpu ? new HostKernelDevice() : new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
         using var batch = new Batch();
         for (int i = 0; i < inputs.Length; i++) batch.Add($"x{i}", inputs[i]);
+        if (OnGpu && kernels) Assert.IsNull(session.Kernels.Single().BodyReason, Name);
         using IDisposableReadOnlyCollection<OrtValue> results =
             session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
         return [.. results.Select(Device.ReadOnHost)];
@@ -42,7 +47,8 @@ internal sealed record FunctionRun(string Name, int Outputs, params (string Name
     // bits.
     public TensorData[] Agree(double tolerance, params TensorData[] inputs)
     {
-        TensorData[] body = Of(kernels: false, 1, inputs), one = Of(kernels: true, 1, inputs), two = Of(kernels: true, 2, inputs);
+        TensorData[] body = Of(kernels: false, 1, inputs), one = Of(kernels: true, 1, inputs);
+        TensorData[] two = OnGpu ? one : Of(kernels: true, 2, inputs);
         for (int o = 0; o < Outputs; o++)
         {
             double[] expected = body[o].ToDoubles(), found = one[o].ToDoubles();

@@ -18,6 +18,23 @@ internal sealed class CudaCatalog
         _table = new OperatorKernel[]
         {
             new CudaNormsOperator(SquaredNorm.Joined, launcher),
+            new CudaElementOperator(Gelu.Tanh, launcher),
+            new CudaElementOperator(Gelu.TanhGrad, launcher),
+            new CudaElementOperator(Gelu.Erf, launcher),
+            new CudaElementOperator(Gelu.ErfGrad, launcher),
+            new CudaElementOperator(Relu.Grad, launcher),
+            new CudaSoftmaxGradOperator(SoftmaxRows.Grad, launcher),
+            new CudaCrossEntropyOperator(CrossEntropy.Rows, launcher, isGradient: false),
+            new CudaCrossEntropyOperator(CrossEntropy.SmoothRows, launcher, isGradient: false),
+            new CudaCrossEntropyOperator(CrossEntropy.RowsGrad, launcher, isGradient: true),
+            new CudaCrossEntropyOperator(CrossEntropy.SmoothRowsGrad, launcher, isGradient: true),
+            new CudaRowNormGradOperator(RowNormalization.LayerNormGrad, launcher, hasMean: true),
+            new CudaRowNormGradOperator(RowNormalization.RmsNormGrad, launcher, hasMean: false),
+            new CudaBatchNormOperator(BatchNormalization.Forward, launcher, relu: false),
+            new CudaBatchNormOperator(BatchNormalization.Relu, launcher, relu: true),
+            new CudaBatchNormOperator(BatchNormalization.AddRelu, launcher, relu: true),
+            new CudaBatchNormGradOperator(BatchNormalization.Grad, launcher),
+            new CudaBatchNormGradOperator(BatchNormalization.ReluGrad, launcher),
         }.ToDictionary(k => k.Definition);
     }
 

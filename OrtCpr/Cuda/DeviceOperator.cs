@@ -8,6 +8,9 @@ namespace OrtCpr.Cuda;
 /// of them: only shapes.</summary>
 internal abstract unsafe class DeviceOperator(OperatorDefinition definition, KernelLauncher launcher) : OperatorKernel(definition)
 {
+    /// <summary>Elements that one block of an element by element kernel takes before others begin anew.</summary>
+    private const int ElementsOfBlock = 2048, MostBlocks = 16384;
+
     /// <summary>Runs the kernels.</summary>
     protected KernelLauncher Launcher { get; } = launcher;
 
@@ -15,7 +18,17 @@ internal abstract unsafe class DeviceOperator(OperatorDefinition definition, Ker
     public override string? Provider => Launcher.Provider;
 
     /// <inheritdoc/>
-    public override nint CreateState(nint info) => (nint)NativeMemory.AllocZeroed((nuint)sizeof(Room));
+    public override nint CreateState(nint info)
+    {
+        Room* room = (Room*)NativeMemory.AllocZeroed((nuint)sizeof(Room));
+        OperatorAttribute? attribute = Definition.Attributes.FirstOrDefault(a => a.Kind == AttributeKind.Float);
+        if (attribute is not null)
+            room->Number = OrtNative.GetFloat(info, [.. System.Text.Encoding.UTF8.GetBytes(attribute.Name), 0]);
+        return (nint)room;
+    }
+
+    /// <summary>The operator's float attribute; 0 where it has none.</summary>
+    protected static float Number(in KernelContext context) => ((Room*)context.State)->Number;
 
     /// <inheritdoc/>
     public override void DestroyState(nint state)
@@ -26,6 +39,18 @@ internal abstract unsafe class DeviceOperator(OperatorDefinition definition, Ker
         NativeMemory.Free(room);
     }
 
+    /// <summary>Blocks of a kernel that goes over so many elements.</summary>
+    protected static nint BlocksOf(long elements) => (nint)Math.Min((elements + ElementsOfBlock - 1) / ElementsOfBlock, MostBlocks);
+
+    /// <summary>Threads of a row: a power of two with a few elements for each thread.</summary>
+    protected int WidthOf(long columns)
+    {
+        int width = 1;
+        while (width < Launcher.BlockSize && width * 4 < columns)
+            width *= 2;
+        return width;
+    }
+
     /// <summary>Room for intermediate results of a node, kept from run to run: runs follow each other on one stream.</summary>
     protected nint Workspace(in KernelContext context, long bytes)
     {
@@ -34,7 +59,7 @@ internal abstract unsafe class DeviceOperator(OperatorDefinition definition, Ker
         {
             if (room->Address != 0)
                 Launcher.Free(room->Address);
-            *room = default;
+            (room->Address, room->Bytes) = (0, 0);
             room->Address = Launcher.Allocate((nint)bytes);
             room->Bytes = bytes;
         }
@@ -67,5 +92,6 @@ internal abstract unsafe class DeviceOperator(OperatorDefinition definition, Ker
     {
         public nint Address;
         public long Bytes;
+        public float Number;
     }
 }
