@@ -12,7 +12,7 @@ internal sealed class HostKernelDevice : Device
 {
     private readonly CudaCatalog _catalog;
 
-    public HostKernelDevice() : base("cpu", DeviceCapabilities.Cpu) => _catalog = new CudaCatalog(Launcher);
+    public HostKernelDevice() : base("cpu", DeviceCapabilities.Cpu) => _catalog = new CudaCatalog(Launcher, new HostConvolution());
 
     public HostLauncher Launcher { get; } = new();
 

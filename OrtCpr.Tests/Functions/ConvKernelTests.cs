@@ -4,6 +4,7 @@ using OrtCpr.Graph;
 using OrtCpr.Graph.Operators;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Sessions;
+using OrtCpr.Tests.Cuda;
 
 namespace OrtCpr.Tests.Functions;
 
@@ -47,7 +48,8 @@ public sealed class ConvKernelTests
     private static readonly string[] Names = ["dW", "dx", "y", "y with bias"];
 
     // dW, dx and y of one job, the last without and with a bias.
-    private static double[][] Run(Job job, float[] x, float[] w, float[] dy, float[] bias, bool kernels, int threads)
+    private static double[][] Run(Job job, float[] x, float[] w, float[] dy, float[] bias, bool kernels, int threads,
+        bool onGpu = false)
     {
         OnnxModel model = OnnxModel.Create("function", 18);
         long[] sizes = [job.N, job.M, job.Output(0, job.H), job.Output(1, job.W)], image = [job.N, job.C, job.H, job.W],
@@ -61,8 +63,9 @@ public sealed class ConvKernelTests
         model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{OperatorDefinition.Domain}.ConvForward", [xs, ws], geometry), dys));
         model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{OperatorDefinition.Domain}.ConvForwardBias", [xs, ws, biases], geometry), dys));
         OperatorTable.Attach(model);
-        using var device = new CpuDevice();
+        using Device device = onGpu ? new HostKernelDevice() : new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
+        if (onGpu) Assert.AreEqual(2, session.Kernels.Count(k => k.BodyReason is null));
         using Batch batch = new Batch().Add("x", x, image).Add("w", w, weight).Add("dy", dy, sizes).Add("bias", bias, job.M);
         using IDisposableReadOnlyCollection<OrtValue> results =
             session.Session.Run(session.RunOptions, [.. batch.Tensors.Keys], [.. batch.Tensors.Values], session.Session.OutputNames);
@@ -122,6 +125,25 @@ public sealed class ConvKernelTests
                 Assert.AreEqual(sums[o][i], one[o][i], 1e-6 * (1 + sizes[o][i]), $"{what} by the kernel, element {i}");
                 Assert.AreEqual(sums[o][i], body[o][i], 1e-6 * (1 + sizes[o][i]), $"{what} by the body, element {i}");
             }
+        }
+    }
+
+    // Unequal padding, what strides leave over, no images: what stands between our operators and a library of convolutions.
+    [TestMethod]
+    [DynamicData(nameof(Numbers))]
+    public void OperatorsForTheGpu_EqualTheSums(int number)
+    {
+        Job job = Jobs[number];
+        if (job.N * job.C * job.H * job.W * job.M * job.Kernel[0] > 500_000) return;
+        float[] x = Values(job.N * job.C * job.H * job.W, 1), dy = Values(job.N * job.M * job.Output(0, job.H) * job.Output(1, job.W), 2),
+            w = Values(job.M * job.C * job.Kernel[0] * job.Kernel[1], 3), bias = Values(job.M, 4);
+        (double[][] sums, double[][] sizes) = Reference(job, x, w, dy, bias);
+        double[][] found = Run(job, x, w, dy, bias, kernels: true, 1, onGpu: true);
+        for (int o = 0; o < (job.N == 0 ? 2 : 4); o++)
+        {
+            Assert.HasCount(sums[o].Length, found[o]);
+            for (int i = 0; i < sums[o].Length; i++)
+                Assert.AreEqual(sums[o][i], found[o][i], 1e-6 * (1 + sizes[o][i]), $"{Names[o]}, element {i}");
         }
     }
 

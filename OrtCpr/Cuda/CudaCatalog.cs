@@ -12,7 +12,9 @@ internal sealed class CudaCatalog
     private readonly KernelLauncher _launcher;
 
     /// <summary>A new fused operator on the GPU is a row here, and its kernels in <c>OrtCpr.CudaKernels</c>.</summary>
-    public CudaCatalog(KernelLauncher launcher)
+    /// <param name="launcher">Runs them.</param>
+    /// <param name="convolutions">Computes gradients of convolutions; null for their bodies.</param>
+    public CudaCatalog(KernelLauncher launcher, ConvolutionLibrary? convolutions)
     {
         _launcher = launcher;
         _table = new OperatorKernel[]
@@ -36,6 +38,10 @@ internal sealed class CudaCatalog
             new CudaBatchNormGradOperator(BatchNormalization.Grad, launcher),
             new CudaBatchNormGradOperator(BatchNormalization.ReluGrad, launcher),
         }.ToDictionary(k => k.Definition);
+        if (convolutions is null)
+            return;
+        _table[Convolution.WeightGrad] = new CudaConvWeightGradOperator(Convolution.WeightGrad, launcher, convolutions);
+        _table[Convolution.InputGrad] = new CudaConvInputGradOperator(Convolution.InputGrad, launcher, convolutions);
     }
 
     /// <summary>The kernel of an operator; null where it has none.</summary>

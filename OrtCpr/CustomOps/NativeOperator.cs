@@ -33,7 +33,7 @@ internal unsafe struct NativeOperator
             KernelDestroy = &DestroyKernel,
             GetInputCharacteristic = &GetDefault,
             GetOutputCharacteristic = &GetDefault,
-            GetInputMemoryType = &GetDefault,
+            GetInputMemoryType = &GetMemoryType,
             CreateKernelV2 = &CreateKernel,
             KernelComputeV2 = &Compute,
         };
@@ -74,6 +74,11 @@ internal unsafe struct NativeOperator
     /// <summary>Required operands in the provider's default memory.</summary>
     [UnmanagedCallersOnly]
     private static int GetDefault(CustomOpAbi* self, nuint index) => 0;
+
+    /// <summary>OrtMemTypeCPUInput, or OrtMemTypeDefault.</summary>
+    [UnmanagedCallersOnly]
+    private static int GetMemoryType(CustomOpAbi* self, nuint index) =>
+        Managed(self).IsOnHost(Managed(self).Definition.Inputs[(int)index]) ? -2 : 0;
 
     /// <summary>The kernel of one node.</summary>
     private struct NativeKernel

@@ -16,6 +16,9 @@ internal abstract class OperatorKernel(OperatorDefinition definition)
     /// <summary>Name of the execution provider that it runs on, and whose memory its operands lie in; null for the CPU's.</summary>
     public virtual string? Provider => null;
 
+    /// <summary>Whether an input lies in the host's memory although the kernel runs elsewhere.</summary>
+    public virtual bool IsOnHost(OperatorSlot input) => false;
+
     /// <summary>Element type of an input or output as ORT's interface has it.</summary>
     public static OperandType TypeOf(OperatorSlot slot) => slot.Type switch
     {

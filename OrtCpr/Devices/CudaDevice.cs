@@ -18,6 +18,7 @@ internal sealed class CudaDevice : Device
     private readonly OrtMemoryInfo _memory;
     private readonly OrtAllocator _allocator;
     private readonly CudaLauncher _launcher = null!;
+    private readonly CudnnConvolution? _convolutions;
     private readonly CudaCatalog _kernels = null!;
 
     public CudaDevice(string name, int id, IReadOnlyDictionary<string, string> options) : base(name, DeviceCapabilities.Cuda)
@@ -36,7 +37,9 @@ internal sealed class CudaDevice : Device
             _allocator = new OrtAllocator(CopySession(ElementType.Float).Session, _memory);
             _launcher = new CudaLauncher(id);
             _launcher.Load();
-            _kernels = new CudaCatalog(_launcher);
+            if (Cudnn.Instance is Cudnn cudnn)
+                _convolutions = new CudnnConvolution(cudnn, tf32: options.GetValueOrDefault("use_tf32") == "1");
+            _kernels = new CudaCatalog(_launcher, _convolutions);
         }
         catch
         {
@@ -57,6 +60,8 @@ internal sealed class CudaDevice : Device
         {
             using var provider = new OrtCUDAProviderOptions();
             var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["device_id"] = $"{_id}", ["use_tf32"] = "0" };
+            // EXHAUSTIVE, the default, tries every algorithm for every new shape: 0.6 s each.
+            all["cudnn_conv_algo_search"] = "HEURISTIC";
             foreach ((string key, string value) in _options) all[key] = value;
             provider.UpdateOptions(all);
             options.AppendExecutionProvider_CUDA(provider);
@@ -76,6 +81,7 @@ internal sealed class CudaDevice : Device
     public override void Dispose()
     {
         _allocator?.Dispose();
+        _convolutions?.Dispose();
         _launcher?.Dispose();
         _memory.Dispose();
         foreach (IdentitySession copy in _copies.Values) copy.Dispose();

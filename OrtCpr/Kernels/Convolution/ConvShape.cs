@@ -1,7 +1,7 @@
 namespace OrtCpr.Kernels;
 
 /// <summary>Sizes of a convolution of two spatial axes without groups.</summary>
-internal readonly struct ConvShape
+internal readonly record struct ConvShape
 {
     private const nint PatchElements = 1 << 20;
 
