@@ -1,4 +1,5 @@
 using OrtCpr.Cuda;
+using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Tests.Kernels;
 using OrtCpr.Tests.Optimizers;
@@ -52,6 +53,18 @@ public sealed class CudaUpdateTests
         } : l)];
         var rule = new UpdateRule { LearningRate = 1e-2, Links = [.. links] };
         BodyAndKernelTests.Agree(OnHost(rule, after: l => Assert.AreEqual(5, l.Launches["PrepareUpdate"])), Body(rule));
+    }
+
+    [TestMethod]
+    public void FullMemory_IsToldByWhatNeedsIt()
+    {
+        var w = new ParameterSpec("w", ElementType.Float, [512, 1024], true);
+        DeviceException error = Assert.ThrowsExactly<DeviceException>(() => new OptimizerDriver(
+            TrainingPlan.ForOptimizer([w], new OptimizerOptions { Groups = [UpdateRule.AdamCpr(1e-2)] }),
+            new Dictionary<string, TensorData> { ["w"] = TensorData.From<float>(new float[512 * 1024], 512, 1024) },
+            new DriverOptions { OpenDevice = () => new HostKernelDevice { IsFull = true } }));
+        StringAssert.Contains(error.Message, "1 of 8 MiB are free");
+        StringAssert.Contains(error.Message, "State 4.0 MiB, Gradient 2.0 MiB, Parameter 2.0 MiB");
     }
 
     [TestMethod]

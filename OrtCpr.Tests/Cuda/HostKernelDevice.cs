@@ -16,6 +16,9 @@ internal sealed class HostKernelDevice : Device
 
     public HostLauncher Launcher { get; } = new();
 
+    /// <summary>Whether its memory is full.</summary>
+    public bool IsFull { get; init; }
+
     public override bool IsHost => true;
 
     public override OrtMemoryInfo Memory => Host;
@@ -28,7 +31,9 @@ internal sealed class HostKernelDevice : Device
     {
     }
 
-    public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims) => AllocateOnHost(type, dims);
+    public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims) => IsFull
+        ? throw new DeviceException("Device 'test' has no 9 MiB left: 1 of 8 MiB are free.") { IsOutOfMemory = true }
+        : AllocateOnHost(type, dims);
 
     protected override void CopyNow(OrtValue from, OrtValue to) => from.GetTensorMutableRawData().CopyTo(to.GetTensorMutableRawData());
 

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using OrtCpr.Devices;
@@ -10,7 +8,7 @@ namespace OrtCpr.Buffers;
 /// <summary>
 /// The flat memory of a driver: one allocation for each kind of tensors, in blocks below 2 GiB, and every tensor a slice of it. Owns the
 /// allocations; slices and segments point into them and are disposed first.</summary>
-internal sealed unsafe class FlatMemory : IDisposable
+internal sealed class FlatMemory : IDisposable
 {
     private readonly List<OrtValue> _blocks = [];
     private readonly List<OrtValue> _views = [];
@@ -77,7 +75,7 @@ internal sealed unsafe class FlatMemory : IDisposable
         OrtValue block = _device.Allocate(first.Type, [elements + (FlatLayout.Alignment / first.ElementBytes)]);
         _blocks.Add(block);
         _device.Clear(block);
-        nint address = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(block.GetTensorMutableRawData()));
+        nint address = Device.AddressOf(block);
         address = (address + FlatLayout.Alignment - 1) / FlatLayout.Alignment * FlatLayout.Alignment;
         foreach (FlatSegment segment in segments)
         {

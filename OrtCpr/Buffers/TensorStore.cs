@@ -38,6 +38,15 @@ internal sealed class TensorStore : IDisposable
                 if (slot.Initial is not null) Write(slot.Key, slot.Initial);
             }
         }
+        catch (DeviceException error) when (error.IsOutOfMemory)
+        {
+            Dispose();
+            string[] kinds = [.. plan.Slots.GroupBy(s => s.Role)
+                .Select(r => (Role: r.Key, Bytes: r.Sum(s => s.ElementCount * s.Type.BitsPerElement() / 8)))
+                .OrderByDescending(r => r.Bytes).Take(3).Select(r => $"{r.Role} {r.Bytes / 1048576.0:F1} MiB")];
+            throw new DeviceException($"{error.Message} What the job keeps there: {string.Join(", ", kinds)}. Train fewer parameters "
+                + "(freeze some, or train adapters), take an optimizer with less state, or use another device.", error);
+        }
         catch
         {
             Dispose();

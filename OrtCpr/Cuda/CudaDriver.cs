@@ -99,19 +99,54 @@ internal sealed unsafe partial class CudaDriver
             Check(status, $"allocate {bytes} bytes");
             return address;
         }
-        nuint free, total;
-        _ = ((delegate* unmanaged<nuint*, nuint*, int>)Function("cuMemGetInfo_v2"))(&free, &total);
+        (ulong free, ulong total) = Memory();
         throw new DeviceException(
-            $"The GPU has no {Megabytes((nuint)bytes)} MiB left for intermediate results of a step: {Megabytes(free)} of "
+            $"The GPU has no {Megabytes((ulong)bytes)} MiB left for intermediate results of a step: {Megabytes(free)} of "
             + $"{Megabytes(total)} MiB are free. Use smaller batches with gradient accumulation, or recompute blocks of the model.");
     }
 
     /// <summary>Gives memory back.</summary>
     public void Free(nint address) => ((delegate* unmanaged<nint, int>)Function("cuMemFree_v2"))(address);
 
+    /// <summary>Bytes that are free on the device of the thread's context, and all.</summary>
+    public (ulong Free, ulong Total) Memory()
+    {
+        nuint free = 0, total = 0;
+        _ = ((delegate* unmanaged<nuint*, nuint*, int>)Function("cuMemGetInfo_v2"))(&free, &total);
+        return (free, total);
+    }
+
+    /// <summary>A stream that waits for no other.</summary>
+    public nint CreateStream()
+    {
+        const uint nonBlocking = 1;
+        nint stream;
+        Check(((delegate* unmanaged<nint*, uint, int>)Function("cuStreamCreate"))(&stream, nonBlocking), "make a stream");
+        return stream;
+    }
+
+    /// <summary>Ends <see cref="CreateStream"/>.</summary>
+    public void DestroyStream(nint stream) => ((delegate* unmanaged<nint, int>)Function("cuStreamDestroy_v2"))(stream);
+
+    /// <summary>Copies between any two memories, and waits until it is done.</summary>
+    public void Copy(nint from, nint to, nint bytes, nint stream)
+    {
+        Check(((delegate* unmanaged<nint, nint, nuint, nint, int>)Function("cuMemcpyAsync"))(to, from, (nuint)bytes, stream), "copy");
+        Wait(stream);
+    }
+
+    /// <summary>Fills memory of the device with zeros, and waits until it is done.</summary>
+    public void Clear(nint address, nint bytes, nint stream)
+    {
+        Check(((delegate* unmanaged<nint, byte, nuint, nint, int>)Function("cuMemsetD8Async"))(address, 0, (nuint)bytes, stream), "clear");
+        Wait(stream);
+    }
+
+    private void Wait(nint stream) => Check(((delegate* unmanaged<nint, int>)Function("cuStreamSynchronize"))(stream), "finish its work");
+
     private const int OutOfMemory = 2;
 
-    private static ulong Megabytes(nuint bytes) => bytes / (1024 * 1024);
+    private static ulong Megabytes(ulong bytes) => bytes / (1024 * 1024);
 
     private nint Function(string name) => NativeLibrary.TryGetExport(_library, name, out nint address) ? address
         : throw new DeviceException($"The NVIDIA driver has no function {name}: it is too old. Install driver 580 or later.");

@@ -13,6 +13,7 @@ internal sealed unsafe class CudaLauncher : KernelLauncher, IDisposable
     private readonly Lock _loading = new();
     private readonly Dictionary<string, nint> _kernels = new(StringComparer.Ordinal);
     private readonly List<nint> _libraries = [];
+    private nint _copies;
     private bool _disposed;
 
     /// <param name="device">Number of the GPU.</param>
@@ -58,6 +59,29 @@ internal sealed unsafe class CudaLauncher : KernelLauncher, IDisposable
         _driver.Free(address);
     }
 
+    /// <summary>Copies between any two memories, host or device. The source is complete, since ONNX Runtime waits for the device at
+    /// the end of a run; waits until the copy is, too, since the next run has a stream of its own.</summary>
+    public void Copy(nint from, nint to, nint bytes)
+    {
+        if (bytes > 0)
+            _driver.Copy(from, to, bytes, CopyStream());
+    }
+
+    /// <summary>Fills memory of the device with zeros.</summary>
+    public void Clear(nint address, nint bytes)
+    {
+        if (bytes > 0)
+            _driver.Clear(address, bytes, CopyStream());
+    }
+
+    /// <summary>Mebibytes that are free on the device, and all.</summary>
+    public (ulong Free, ulong Total) Memory()
+    {
+        _driver.SetContext(_context);
+        (ulong free, ulong total) = _driver.Memory();
+        return (free >> 20, total >> 20);
+    }
+
     /// <summary>Compiles all kernels, so that none is compiled in a step, and a GPU that cannot run them is refused at once.</summary>
     public void Load()
     {
@@ -72,9 +96,17 @@ internal sealed unsafe class CudaLauncher : KernelLauncher, IDisposable
         if (_disposed)
             return;
         _disposed = true;
+        if (_copies != 0)
+            _driver.DestroyStream(_copies);
         foreach (nint library in _libraries)
             _driver.UnloadLibrary(library);
         _driver.ReleaseContext(_device);
+    }
+
+    private nint CopyStream()
+    {
+        _driver.SetContext(_context);
+        return _copies != 0 ? _copies : _copies = _driver.CreateStream();
     }
 
     private nint Find(string kernel)

@@ -69,8 +69,8 @@ internal sealed unsafe class Cudnn
         const int crossCorrelation = 1, defaultMath = 0, fmaMath = 3;
         nint convolution = Made("cudnnCreateConvolutionDescriptor");
         Check(((delegate* unmanaged<nint, int, int, int, int, int, int, int, int, int>)Function("cudnnSetConvolution2dDescriptor"))(
-            convolution, (int)s.PadTop, (int)s.PadLeft, (int)s.StrideHeight, (int)s.StrideWidth, (int)s.DilationHeight, (int)s.DilationWidth,
-            crossCorrelation, 0), "describe a convolution");
+            convolution, (int)s.PadTop, (int)s.PadLeft, (int)s.StrideHeight, (int)s.StrideWidth, (int)s.DilationHeight,
+            (int)s.DilationWidth, crossCorrelation, 0), "describe a convolution");
         Check(((delegate* unmanaged<nint, int, int>)Function("cudnnSetConvolutionMathType"))(convolution, tf32 ? defaultMath : fmaMath),
             "choose the precision");
         return convolution;
@@ -98,8 +98,8 @@ internal sealed unsafe class Cudnn
     {
         float one = 1, zero = 0;
         Check(((delegate* unmanaged<nint, float*, nint, nint, nint, nint, nint, int, nint, nuint, float*, nint, nint, int>)Function(
-            function))(handle, &one, first.Descriptor, (nint)first.Data, second.Descriptor, (nint)second.Data, convolution, algorithm, workspace.Data,
-            (nuint)workspace.Bytes, &zero, gradient.Descriptor, (nint)gradient.Data), "compute a gradient");
+            function))(handle, &one, first.Descriptor, (nint)first.Data, second.Descriptor, (nint)second.Data, convolution, algorithm,
+            workspace.Data, (nuint)workspace.Bytes, &zero, gradient.Descriptor, (nint)gradient.Data), "compute a gradient");
     }
 
     private static Cudnn? TryLoad() => NativeLibrary.TryLoad(FileName, out nint library) ? new Cudnn(library) : null;

@@ -8,13 +8,12 @@ using OrtCpr.Graph.Operators;
 namespace OrtCpr.Devices;
 
 /// <summary>An NVIDIA GPU through the classic CUDA provider, which the application's native library must be built for.
-/// Memory and copies go through small sessions of its own: the environment knows no copy for a provider that was not
-/// registered as a plugin.</summary>
+/// Memory comes from the provider, through a small session of its own; copies go by NVIDIA's driver.</summary>
 internal sealed class CudaDevice : Device
 {
     private readonly int _id;
     private readonly IReadOnlyDictionary<string, string> _options;
-    private readonly Dictionary<ElementType, IdentitySession> _copies = [];
+    private readonly IdentitySession? _session;
     private readonly OrtMemoryInfo _memory;
     private readonly OrtAllocator _allocator;
     private readonly CudaLauncher _launcher = null!;
@@ -34,7 +33,8 @@ internal sealed class CudaDevice : Device
         _memory = new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA, OrtAllocatorType.DeviceAllocator, id, OrtMemType.Default);
         try
         {
-            _allocator = new OrtAllocator(CopySession(ElementType.Float).Session, _memory);
+            _session = new IdentitySession(ElementType.Float, Configure);
+            _allocator = new OrtAllocator(_session.Session, _memory);
             _launcher = new CudaLauncher(id);
             _launcher.Load();
             if (Cudnn.Instance is Cudnn cudnn)
@@ -72,11 +72,25 @@ internal sealed class CudaDevice : Device
         }
     }
 
-    public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims) =>
-        OrtValue.CreateAllocatedTensorValue(_allocator, (TensorElementType)(int)type, [.. dims]);
+    public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims)
+    {
+        try
+        {
+            return OrtValue.CreateAllocatedTensorValue(_allocator, (TensorElementType)(int)type, [.. dims]);
+        }
+        catch (OnnxRuntimeException error)
+        {
+            long bytes = dims.Aggregate(1L, (n, d) => n * d) * type.BitsPerElement() / 8;
+            (ulong free, ulong total) = _launcher.Memory();
+            string message = $"Device '{Name}' has no {bytes >> 20} MiB left: {free} of {total} MiB are free.";
+            throw new DeviceException(message, error) { IsOutOfMemory = true };
+        }
+    }
+
+    public override void Clear(OrtValue value) => _launcher.Clear(AddressOf(value), (nint)value.GetTensorSizeInBytes());
 
     protected override void CopyNow(OrtValue from, OrtValue to) =>
-        CopySession((ElementType)(int)from.GetTensorTypeAndShape().ElementDataType).Copy(from, to);
+        _launcher.Copy(AddressOf(from), AddressOf(to), (nint)from.GetTensorSizeInBytes());
 
     public override void Dispose()
     {
@@ -84,15 +98,8 @@ internal sealed class CudaDevice : Device
         _convolutions?.Dispose();
         _launcher?.Dispose();
         _memory.Dispose();
-        foreach (IdentitySession copy in _copies.Values) copy.Dispose();
-        _copies.Clear();
+        _session?.Dispose();
         base.Dispose();
-    }
-
-    private IdentitySession CopySession(ElementType type)
-    {
-        if (!_copies.TryGetValue(type, out IdentitySession? copy)) _copies[type] = copy = new IdentitySession(type, Configure);
-        return copy;
     }
 
     /// <summary>What to install, by what ONNX Runtime said.</summary>

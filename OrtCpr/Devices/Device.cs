@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using OrtCpr.CustomOps;
@@ -46,7 +48,7 @@ internal abstract class Device : IDisposable
     public virtual OrtMemoryInfo? Memory => null;
 
     /// <summary>Fills a tensor with zeros.</summary>
-    public void Clear(OrtValue value)
+    public virtual void Clear(OrtValue value)
     {
         if (IsHost) value.GetTensorMutableRawData().Clear();
         else Write(value, new byte[value.GetTensorSizeInBytes()]);
@@ -62,6 +64,10 @@ internal abstract class Device : IDisposable
         CopyCount++;
         CopyNow(from, to);
     }
+
+    /// <summary>Where a tensor lies; not to be read where the memory is not the host's.</summary>
+    public static unsafe nint AddressOf(OrtValue value) =>
+        (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(value.GetTensorMutableRawData()));
 
     protected abstract void CopyNow(OrtValue from, OrtValue to);
 

@@ -8,4 +8,7 @@ public sealed class DeviceException : OrtCprException
     internal DeviceException(string message, Exception? inner = null) : base(message, inner)
     {
     }
+
+    /// <summary>Whether the device's memory is full.</summary>
+    internal bool IsOutOfMemory { get; init; }
 }

@@ -85,10 +85,20 @@ public sealed partial class TrainingDriver
             throw new DriverException($"The batch does not fit the loss. {problem}");
     }
 
+    // Of the arena, and of cuDNN, cuBLAS and the driver.
+    private static bool IsMemory(OnnxRuntimeException error) =>
+        error.Message.Contains("Failed to allocate memory", StringComparison.Ordinal)
+        || error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
+        || error.Message.Contains("bad_alloc", StringComparison.Ordinal);
+
     private DriverException Failed(string graph, OnnxRuntimeException error, Batch batch) => Failed(graph, error, batch, Plan);
 
     internal static DriverException Failed(string graph, OnnxRuntimeException error, Batch batch, TrainingPlan plan) =>
-        new(
+        IsMemory(error) ? new(
+            $"There is no memory left for a batch of {batch.Rows} in the {graph} graph. Use smaller batches with gradient accumulation, or "
+            + $"recompute blocks of the model in place of keeping them ({nameof(TrainingOptions)}.{nameof(TrainingOptions.Recompute)}). "
+            + $"ONNX Runtime: {error.Message}", error)
+        : new(
             $"ONNX Runtime stopped in the {graph} graph: {error.Message} Values of the batch may be out of range, such as an index beyond "
             + $"its table or a label beyond the classes. {LabelCheck.Problem(batch, plan.LossTerms)}".TrimEnd(), error);
 }
