@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -35,6 +36,38 @@ public sealed partial class PtxTests
         Assert.AreEqual(size.ToString(System.Globalization.CultureInfo.InvariantCulture), entry.Groups["size"].Value);
         Assert.IsTrue(operands.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic)
             .All(f => f.FieldType != typeof(bool)), "a bool has one byte here and four there");
+    }
+
+    // Values that have an address lie in slow memory, and a boolean there is written in a form that no assembler takes.
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void Kernel_KeepsEverythingInRegisters(string name) => Assert.DoesNotContain(".local", Carried(name));
+
+    // NVIDIA's assembler, which the driver uses too; ORTCPR_PTXAS names the program of a CUDA toolkit.
+    [TestMethod]
+    [DynamicData(nameof(Names))]
+    public void Assembler_TakesTheText_AndSpillsNothing(string name)
+    {
+        if (Environment.GetEnvironmentVariable("ORTCPR_PTXAS") is not string assembler)
+        {
+            Assert.Inconclusive("ORTCPR_PTXAS names no ptxas.");
+            return;
+        }
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["kernel.ptx"], Carried(name));
+        foreach (string target in new[] { "sm_75", "sm_80", "sm_90" })
+        {
+            var start = new ProcessStartInfo(assembler, [$"-arch={target}", "-v", folder["kernel.ptx"], "-o", folder["kernel.cubin"]])
+            {
+                RedirectStandardError = true,
+                RedirectStandardOutput = true,
+            };
+            using Process process = Process.Start(start)!;
+            string said = process.StandardOutput.ReadToEnd() + process.StandardError.ReadToEnd();
+            process.WaitForExit();
+            Assert.AreEqual(0, process.ExitCode, $"{name} for {target}: {said}");
+            StringAssert.Contains(said, "0 bytes spill stores, 0 bytes spill loads", $"{name} for {target}: {said}");
+        }
     }
 
     private static int SizeOf<T>() where T : unmanaged => Marshal.SizeOf<T>();

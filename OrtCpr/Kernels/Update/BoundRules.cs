@@ -3,12 +3,19 @@ using OrtCpr.Graph.Optimizers;
 namespace OrtCpr.Kernels;
 
 /// <summary>The scalars of one CPR stage; the last five matter to one method each.</summary>
+/// <remarks>Compiled for the GPU too, where a boolean in memory has another size: here and in the state it is an integer.</remarks>
 internal readonly struct ConstraintSettings
 {
+    private readonly int _adaptive;
+
     public BoundKind Method { get; init; }
 
     /// <summary>AdaCPR: κ ← R when an update takes λ from above 0 to 0.</summary>
-    public bool Adaptive { get; init; }
+    public bool Adaptive
+    {
+        get => _adaptive != 0;
+        init => _adaptive = value ? 1 : 0;
+    }
 
     /// <summary>μ_eff.</summary>
     public double KappaUpdate { get; init; }
@@ -31,6 +38,7 @@ internal readonly struct ConstraintSettings
 /// <summary>λ, κ and the detector of one matrix, in double within a step.</summary>
 internal struct ConstraintState
 {
+    private int _isSet, _everActive;
     public double Lambda;
     public double Kappa;
     public double Samples;
@@ -39,9 +47,18 @@ internal struct ConstraintState
     /// <summary>e2: the one before.</summary>
     public double EarlierSample;
     /// <summary>Whether κ has its value.</summary>
-    public bool IsSet;
+    public bool IsSet
+    {
+        readonly get => _isSet != 0;
+        set => _isSet = value ? 1 : 0;
+    }
+
     /// <summary>Whether λ has been above 0 after any step.</summary>
-    public bool EverActive;
+    public bool EverActive
+    {
+        readonly get => _everActive != 0;
+        set => _everActive = value ? 1 : 0;
+    }
 }
 
 /// <summary>When R is needed, and what it does to λ and κ: the CPR stage without any element of the parameter.</summary>
