@@ -62,5 +62,7 @@ internal static class InverseFunctions
         return g.Where(u > 1, log, g.Where(g.Equal(w, 1), u, log * u / (w - 1)));
     }
 
-    private static Term Odd(GraphBuilder g, Term x, Term positive) => g.Where(g.Equal(x, 0), x, g.Where(x < 0, -positive, positive));
+    /// <summary>Zero is the other choice, since ONNX Runtime's Where takes the sign of a zero in the first one away.</summary>
+    private static Term Odd(GraphBuilder g, Term x, Term positive) =>
+        g.Where(!g.Equal(x, 0), g.Where(x < 0, -positive, positive), x);
 }
