@@ -16,8 +16,10 @@ kit=${GPU_KIT:-$shared/tools/cuda-provider} data=${GPU_DATA:-$shared/data} model
 stash=${GPU_STASH:-${TMPDIR:-/tmp}/ortcpr-gpu} gpu=$root/.gpu
 timed="gpt2_5m gpt2_small resnet18_cifar100"
 
+# Builds elsewhere than usual: the restored state of a platform of its own would be in the way of the next plain build.
 publish() {
-  dotnet publish "$1" -c Release -r linux-x64 --self-contained -p:PublishTrimmed=false -v q --nologo -o "$gpu/app" || exit 1
+  dotnet publish "$1" -c Release -r linux-x64 --self-contained -p:PublishTrimmed=false -p:ArtifactsPath="$root/.build/gpu/" \
+    -v q --nologo -o "$gpu/app" || exit 1
 }
 
 # The kit's own test, as a program beside ours: a project of its own, outside of our build settings.
@@ -84,7 +86,8 @@ part() {
 }
 
 unpack() {
-  python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2], filter="data")' "$(part "$1")" "$work"
+  python3 -c 'import sys, tarfile; tarfile.open(sys.argv[1]).extractall(sys.argv[2], filter="data")' "$(part "$1")" \
+    "$work"
 }
 
 # run NAME SECONDS COMMAND...: the output goes to $log; says FAIL and why where it does not end well in its time.
