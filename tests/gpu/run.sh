@@ -124,7 +124,6 @@ check_verify() {
 
 # The largest figure that nvidia-smi shows while a command runs, in MiB.
 watch_memory() {
-  trap - EXIT
   while :; do
     nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits 2>/dev/null | head -n 1
     sleep 0.2
@@ -185,7 +184,8 @@ check() {
   done
   deadline=$((SECONDS + ${GPU_TIME:-460})) runs=${GPU_RUNS:-20}
   work=$(mktemp -d) log=$work/log with=()
-  trap 'rm -rf "$work"' EXIT
+  # A child that is killed early runs this too.
+  trap '[ "$BASHPID" = "$$" ] && rm -rf "$work"' EXIT
   export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
   unpack models.tar.xz && unpack data.tar.xz || exit 1
   if [ "$device" = cpu ]; then
