@@ -79,6 +79,25 @@ internal static class MaxPoolIndices
         return null;
     }
 
+    /// <summary>MaxUnpool: the values go to the places that the indices name in the flat result, zeros elsewhere.</summary>
+    public static Value? Unpool(GraphBuilder g, Node node)
+    {
+        Term x = g.In(node, 0);
+        if (node.In(2) is null && x.Shape is null) return null;
+        Term shape = g.Term(node.In(2) ?? UnpooledShape(g, node, x));
+        Term zeros = g.FilledOf(0, g.Reduce("ReduceProd", shape, true), x.Type);
+        Term flat = g.Op("ScatterElements", [zeros, g.Reshape(node.Inputs[1]!, -1), g.Reshape(x, -1)]);
+        return g.Reshape(flat, shape);
+    }
+
+    private static Term UnpooledShape(GraphBuilder g, Node node, Term x)
+    {
+        long[] kernel = node.Ints("kernel_shape")!, pads = node.Ints("pads") ?? new long[2 * kernel.Length];
+        long[] strides = node.Ints("strides") ?? [.. kernel.Select(_ => 1L)];
+        long[] rest = [.. kernel.Select((k, i) => k - strides[i] - pads[i] - pads[kernel.Length + i])];
+        return g.Concat(0, g.DimOf(x, 0), g.DimOf(x, 1), g.SizesFrom(2, x) * g.Ints(strides) + g.Ints(rest));
+    }
+
     /// <summary>Every position in a window, row-major.</summary>
     private static IEnumerable<long[]> Offsets(long[] kernel) => kernel.Aggregate<long, IEnumerable<long[]>>([[]], (all, size) =>
         all.SelectMany(head => Enumerable.Range(0, (int)size).Select(k => (long[])[.. head, k])));

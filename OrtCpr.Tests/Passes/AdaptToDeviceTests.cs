@@ -69,6 +69,79 @@ public sealed class AdaptToDeviceTests
         Assert.AreEqual(2, Run(Adapted(model), x)[1].ToDoubles()[0]);
     }
 
+    /// <summary>In the bodies of If, Loop and Scan, and in a body within a body, as in the graph itself.</summary>
+    [TestMethod]
+    [DataRow("If")]
+    [DataRow("Loop")]
+    [DataRow("Scan")]
+    [DataRow("Nested")]
+    public void Bodies_AreAdaptedToo(string kind)
+    {
+        OnnxModel model = OnnxModel.Create("bodies", 18);
+        var g = new GraphBuilder(model.Graph);
+        Value x = model.Graph.AddInput("x0", ElementType.Float, Shape.Of(2, 1, 1, 2, 2));
+        Term[] results = kind switch
+        {
+            "If" => g.Ops("If", 2, [g.Scalar(1, ElementType.Bool)], ("then_branch", Body(model, "then", x)),
+                ("else_branch", Body(model, "else", x))),
+            "Loop" => g.Ops("Loop", 2, [g.Int(2), g.Scalar(1, ElementType.Bool)], ("body", LoopBody(model, "loop", b => Pooled(b, x)))),
+            "Scan" => g.Ops("Scan", 2, [x], ("body", ScanBody(model)), ("num_scan_inputs", 1L)),
+            _ => g.Ops("Loop", 2, [g.Int(2), g.Scalar(1, ElementType.Bool)], ("body", LoopBody(model, "outer", b =>
+                [.. b.Ops("If", 2, [b.Scalar(1, ElementType.Bool)], ("then_branch", Body(model, "inner", x)),
+                    ("else_branch", Body(model, "other", x))).Select(t => (Value)t)]))),
+        };
+        for (int i = 0; i < 2; i++)
+            model.Graph.Outputs.Add(g.Named(GraphBuilder.Typed(results[i], i == 0 ? ElementType.Float : ElementType.Int64, null), $"y{i}"));
+        TensorData data = TensorData.From<float>([0, 1, 1, 0, 0.5f, -0.5f, -0.5f, 0.5f], 2, 1, 1, 2, 2);
+        OnnxModel adapted = Adapted(model);
+        Assert.IsFalse(adapted.Graph.NodesAndInner().Any(n => n.OpType == "Sinh"));
+        TensorData[] expected = Run(model, data), found = Run(adapted, data);
+        Assert.IsTrue(expected[0].ToDoubles().Zip(found[0].ToDoubles()).All(p => Math.Abs(p.First - p.Second) < 1e-6));
+        // The first image has its tie on the other diagonal: there the first of a row becomes the first of a column.
+        Assert.AreEqual(1, expected[1].ToDoubles()[0]);
+        Assert.AreEqual(2, found[1].ToDoubles()[0]);
+    }
+
+    private static OnnxGraph Body(OnnxModel model, string name, Value x)
+    {
+        var body = new OnnxGraph(name, model.Graph.Names);
+        Deliver(body, Pooled(new GraphBuilder(body) { Scope = name }, x));
+        return body;
+    }
+
+    private static OnnxGraph LoopBody(OnnxModel model, string name, Func<GraphBuilder, Value[]> write)
+    {
+        var body = new OnnxGraph(name, model.Graph.Names);
+        var b = new GraphBuilder(body) { Scope = name };
+        body.AddInput($"{name}/i", ElementType.Int64, Shape.Scalar);
+        Value go = body.AddInput($"{name}/go", ElementType.Bool, Shape.Scalar);
+        body.Outputs.Add(GraphBuilder.Typed(b.Identity(go), ElementType.Bool, Shape.Scalar));
+        Deliver(body, write(b));
+        return body;
+    }
+
+    private static OnnxGraph ScanBody(OnnxModel model)
+    {
+        var body = new OnnxGraph("scan", model.Graph.Names);
+        var b = new GraphBuilder(body) { Scope = "scan" };
+        Value slice = body.AddInput("scan/x", ElementType.Float, Shape.Of(1, 1, 2, 2));
+        Deliver(body, Pooled(b, b.Unsqueeze(slice, 0)));
+        return body;
+    }
+
+    private static void Deliver(OnnxGraph body, Value[] results)
+    {
+        body.Outputs.Add(GraphBuilder.Typed(results[0], ElementType.Float, null));
+        body.Outputs.Add(GraphBuilder.Typed(results[1], ElementType.Int64, null));
+    }
+
+    /// <summary>Two images of one channel, each with a tie.</summary>
+    private static Value[] Pooled(GraphBuilder b, Value x)
+    {
+        Term[] pooled = b.Ops("MaxPool", 2, [b.Op("Sinh", [b.Reshape(x, -1, 1, 2, 2)])], ("kernel_shape", new long[] { 2, 2 }));
+        return [b.Reshape(pooled[0], -1), b.Reshape(pooled[1], -1)];
+    }
+
     [TestMethod]
     [DataRow("Tan")]
     [DataRow("Sinh")]

@@ -41,16 +41,24 @@ internal static class PlacedNodes
         var nodes = new Dictionary<string, Node>(StringComparer.Ordinal);
         foreach (Node node in model.Graph.NodesAndInner()) nodes[node.Name] = node;
         IReadOnlyList<(string Provider, string Operator, string Node)> report = Report(session, expected: nodes.Count > 0);
-        HashSet<Value> ofShapes = shapes ? OfShapes(model.Graph) : [];
         var found = new List<string>();
+        var known = new List<Node>();
         foreach ((string provider, string op, string name) in report)
         {
             if (provider != Cpu) continue;
             // A node that the runtime itself has made is in no graph of ours, and never excused.
             if (!nodes.TryGetValue(name, out Node? node)) found.Add($"{op} '{name}'");
-            else if (!(shapes && IsExcused(node, ofShapes))) found.Add(node.Label);
+            else known.Add(node);
         }
-        return found;
+        return [.. found, .. (shapes ? Refused(model.Graph, known) : known).Select(n => n.Label)];
+    }
+
+    /// <summary>Of the nodes that a provider has left on the CPU those that it should not have: all but arithmetic on shapes, constants
+    /// and single numbers.</summary>
+    internal static IEnumerable<Node> Refused(OnnxGraph graph, IEnumerable<Node> onCpu)
+    {
+        HashSet<Value> ofShapes = OfShapes(graph);
+        return onCpu.Where(n => !IsExcused(n, ofShapes));
     }
 
     private static IReadOnlyList<(string Provider, string Operator, string Node)> Report(InferenceSession session, bool expected)
