@@ -17,6 +17,7 @@ internal static class OperatorTable
         BatchNormalization.Forward, BatchNormalization.Relu, BatchNormalization.AddRelu, BatchNormalization.Grad,
             BatchNormalization.ReluGrad,
         RowNormalization.LayerNormGrad, RowNormalization.RmsNormGrad,
+        Embedding.Grad,
         SquaredNorm.Definition,
     }.ToDictionary(d => d.Name, StringComparer.Ordinal);
 

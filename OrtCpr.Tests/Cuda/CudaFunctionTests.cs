@@ -71,6 +71,16 @@ public sealed class CudaFunctionTests
     private static IEnumerable<object[]> Each(params long[][] shapes) => shapes.Select(s => new object[] { s });
 
     [TestMethod]
+    [DataRow(1, 1, 1)]
+    [DataRow(7, 5, 40)]
+    [DataRow(300, 3, 33)]
+    [DataRow(2, 65, 200)]
+    [DataRow(4, 3, 0)]
+    public void Embedding(int rows, int width, int places) =>
+        Run("EmbeddingGrad", 1).Agree(3e-6, FunctionRun.Tensor(1, rows, width),
+            FunctionRun.Places(rows, places), FunctionRun.Tensor(2, places, width));
+
+    [TestMethod]
     [DynamicData(nameof(Shapes))]
     public void Softmax(long[] shape)
     {

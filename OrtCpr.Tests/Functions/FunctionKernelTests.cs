@@ -68,6 +68,21 @@ public sealed class FunctionKernelTests
     }
 
     [TestMethod]
+    public void EmbeddingGrad_EqualsItsBody()
+    {
+        (int, int, int)[] sizes = [(1, 1, 1), (7, 5, 40), (3000, 33, 700), (2, 70_000, 20), (4, 3, 0), (0, 3, 0)];
+        foreach ((int rows, int width, int places) in sizes)
+        {
+            Agree("EmbeddingGrad", 1, 3e-6, FunctionRun.Tensor(1, rows, width), FunctionRun.Places(rows, places),
+                FunctionRun.Tensor(2, places, width));
+        }
+        // Places of two axes, and a table of one.
+        Agree("EmbeddingGrad", 1, 1e-6, FunctionRun.Tensor(1, 4, 3), TensorData.From<long>([3, 0, 3, 3], 2, 2),
+            FunctionRun.Tensor(2, 2, 2, 3));
+        Agree("EmbeddingGrad", 1, 1e-6, FunctionRun.Tensor(1, 4), TensorData.From<long>([3, 0, 3], 3), FunctionRun.Tensor(2, 3));
+    }
+
+    [TestMethod]
     public void LabelsOutsideOfTheRow_AreRefused() => StringAssert.Contains(
         Assert.ThrowsExactly<OnnxRuntimeException>(() =>
             new FunctionRun("CrossEntropyRows", 2)

@@ -23,6 +23,10 @@ internal sealed record FunctionRun(string Name, int Outputs, params (string Name
     public static TensorData Tensor(int seed, params long[] dimensions) =>
         TensorData.From<float>(Values(dimensions.Aggregate(1L, (n, d) => n * d), seed), dimensions);
 
+    /// <summary>Rows of a table, some more than once and some from its end.</summary>
+    public static TensorData Places(int rows, int places) => TensorData.From<long>(
+        [.. Enumerable.Range(0, places).Select(i => (i * i * 31L % rows) - (i % 3 == 0 ? rows : 0))], places);
+
     public TensorData[] Of(bool kernels, int threads, params TensorData[] inputs)
     {
         OnnxModel model = OnnxModel.Create("function", 18);

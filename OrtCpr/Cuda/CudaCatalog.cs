@@ -25,6 +25,7 @@ internal sealed class CudaCatalog
             new CudaElementOperator(Gelu.Erf, launcher),
             new CudaElementOperator(Gelu.ErfGrad, launcher),
             new CudaElementOperator(Relu.Grad, launcher),
+            new CudaEmbeddingGradOperator(Embedding.Grad, launcher),
             new CudaSoftmaxGradOperator(SoftmaxRows.Grad, launcher),
             new CudaCrossEntropyOperator(CrossEntropy.Rows, launcher, isGradient: false),
             new CudaCrossEntropyOperator(CrossEntropy.SmoothRows, launcher, isGradient: false),

@@ -26,6 +26,7 @@ internal static class KernelCatalog
         new SoftmaxGradOperator(SoftmaxRows.Grad),
         new LayerNormGradOperator(RowNormalization.LayerNormGrad, hasMean: true),
         new LayerNormGradOperator(RowNormalization.RmsNormGrad, hasMean: false),
+        new EmbeddingGradOperator(Embedding.Grad),
         new CrossEntropyRowsOperator(CrossEntropy.Rows),
         new CrossEntropyRowsOperator(CrossEntropy.SmoothRows),
         new CrossEntropyRowsGradOperator(CrossEntropy.RowsGrad),

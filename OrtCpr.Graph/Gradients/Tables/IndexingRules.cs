@@ -1,4 +1,5 @@
 using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Graph.Gradients;
 
@@ -28,7 +29,7 @@ internal static class IndexingRules
             return [Placed(g, x, indices.Shape.Rank == 0 ? g.Unsqueeze(dy, axis) : dy, axis, at)];
         int indexRank = indices.Shape?.Rank ?? dy.Shape!.Rank - rank + 1;
         if (axis == 0)
-            return [g.Op("ScatterND", [g.Filled(0, x), g.Unsqueeze(indices, -1), dy], ("reduction", "add")).Like(x)];
+            return [Embedding.GradOf(g, x, indices, dy)];
         // Bring the indexed axis to the front, scatter rows, and bring it back.
         long[] toFront = [axis, .. Enumerable.Range(0, rank).Where(i => i != axis).Select(i => (long)i)];
         long[] back = new long[rank];
