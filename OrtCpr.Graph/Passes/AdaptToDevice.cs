@@ -44,6 +44,7 @@ internal static class AdaptToDevice
         foreach (Node node in copy.Graph.Nodes.Where(n => device.Missing.Contains(n.QualifiedType)).ToList())
             Replace(copy.Graph, known, node);
         if (device.ColumnMajorMaxPool) MaxPoolIndices.Transpose(copy.Graph, known);
+        WidenMissing.Run(copy, device);
         if (!device.InPlace) SeparateOutputs(copy.Graph);
         copy.Graph.Sort();
         RemoveDeadNodes.Run(copy.Graph);

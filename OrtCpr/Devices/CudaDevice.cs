@@ -39,12 +39,14 @@ internal sealed class CudaDevice : Device
 
     public override OrtMemoryInfo Memory => _memory;
 
-    public override void Configure(SessionOptions options)
+    public override void Configure(SessionOptions options) => Configure(options, Precision.Float32);
+
+    public override void Configure(SessionOptions options, Precision precision)
     {
         try
         {
             using var provider = new OrtCUDAProviderOptions();
-            var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["device_id"] = $"{_id}", ["use_tf32"] = "0" };
+            var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["device_id"] = $"{_id}", ["use_tf32"] = precision == Precision.TensorFloat32 ? "1" : "0" };
             foreach ((string key, string value) in _options) all[key] = value;
             provider.UpdateOptions(all);
             options.AppendExecutionProvider_CUDA(provider);

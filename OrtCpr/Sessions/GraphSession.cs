@@ -23,13 +23,17 @@ internal sealed class GraphSession : IDisposable
     private readonly bool _synchronizes;
 
     /// <summary><c>operators</c>: definitions of operators of ours by name; null for those of training graphs.
-    /// <c>shapes</c>: sizes of the batch's inputs, for a device that wants them fixed.</summary>
+    /// <c>shapes</c>: sizes of the batch's inputs, for a device that wants them fixed. <c>precision</c>: of a graph that
+    /// trains.</summary>
     public GraphSession(
         OnnxModel model, string name, DriverOptions options, Device device, Func<string, OperatorDefinition?>? operators = null,
-        IReadOnlyDictionary<string, long[]>? shapes = null)
+        IReadOnlyDictionary<string, long[]>? shapes = null, Precision precision = Precision.Float32)
     {
         bool checksPlacement = !device.IsHost && !options.AllowCpuFallback;
+        if (precision.LowType() is ElementType low) model = LowerPrecision.Run(model, low);
         if (!device.IsHost) model = AdaptToDevice.Run(model, device.Capabilities, shapes);
+        // Where nothing else has to be adapted; the copy is ours.
+        else if (precision.LowType() is not null) WidenMissing.Run(model, device.Capabilities);
         if (checksPlacement) PlacedNodes.NameAll(model);
         byte[] bytes = GraphWriter.ToBytes(model);
         if (options.KeepGraphs is not null)
@@ -57,7 +61,7 @@ internal sealed class GraphSession : IDisposable
                 _kernels = new CustomOpDomain(kernels);
                 _kernels.AddTo(_options);
             }
-            device.Configure(_options);
+            device.Configure(_options, precision);
             if (checksPlacement) PlacedNodes.Record(_options);
             // Owned at once: a session whose placement cannot be read or is refused is disposed with this object.
             Session = new InferenceSession(bytes, _options);
