@@ -45,8 +45,8 @@ internal sealed record DeviceCapabilities(string Name)
 
     /// <summary>What moves elements whatever their type.</summary>
     private static readonly string[] Movement =
-        ["Concat", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Reshape", "Shape", "Size", "Slice", "Split",
-            "Squeeze", "Tile", "Transpose", "Unsqueeze"];
+        ["Concat", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Reshape", "Shape", "Slice", "Split", "Squeeze",
+            "Transpose", "Unsqueeze"];
 
     /// <summary>The CPU provider. It has no arithmetic in bfloat16, and in float16 only on some processors: float32 between Casts gives the
     /// same numbers on all.</summary>

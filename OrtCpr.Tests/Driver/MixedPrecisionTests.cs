@@ -1,4 +1,6 @@
+using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Checkpoints;
+using OrtCpr.Devices;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Losses;
@@ -61,7 +63,8 @@ public sealed class MixedPrecisionTests
         return losses;
     }
 
-    /// <summary>Rounding errors of single products average out in a loss: within 4 units of the format, of the largest loss.</summary>
+    /// <summary>Rounding errors of single products average out in a loss: within 4 units of the format, of the largest loss. Later, steps
+    /// on other weights take the runs apart, as another order of summation would.</summary>
     [TestMethod]
     [DataRow("mlp", Precision.BFloat16)]
     [DataRow("mlp", Precision.Float16)]
@@ -71,7 +74,7 @@ public sealed class MixedPrecisionTests
     [DataRow("transformer", Precision.Float16)]
     public void Losses_AreNearThoseOfFloat32(string job, Precision precision)
     {
-        const int steps = 30;
+        const int steps = 20;
         using var wide = new TrainingDriver(Plan(job, Precision.Float32), OneThread);
         using var low = new TrainingDriver(Plan(job, precision), OneThread);
         double[] expected = Train(wide, Job(job).Batches, steps), found = Train(low, Job(job).Batches, steps);
@@ -80,7 +83,8 @@ public sealed class MixedPrecisionTests
         Assert.IsLessThan(4 * unit, worst, $"{worst / unit:0.00} units");
         Assert.IsGreaterThan(0, worst, "nothing was rounded");
         Assert.AreEqual(0, low.Optimizer.SkippedSteps);
-        Assert.IsLessThan(expected[0], expected[^1]);
+        // The same batch later.
+        Assert.IsLessThan(found[0], found[15]);
         // Masters keep what the 16 bits do not.
         Assert.IsTrue(low.Plan.Trained.All(p => low.GetParameter(p.Name).Type == ElementType.Float));
         using Batch batch = Job(job).Batches(0);
@@ -105,16 +109,13 @@ public sealed class MixedPrecisionTests
         using Batch batch = Images(9);
         using Prediction expected = driver.Predict(batch);
         driver.ExportModel(folder["model.onnx"]);
-        using var session = new Microsoft.ML.OnnxRuntime.InferenceSession(folder["model.onnx"]);
-        using var run = new Microsoft.ML.OnnxRuntime.RunOptions();
-        using var results = session.Run(run, ["image"], [batch.Tensors["image"]], session.OutputNames);
-        double[] found = Devices.OnHost(results[0]), wanted = expected[session.OutputNames[0]].ToDoubles();
+        using var session = new InferenceSession(folder["model.onnx"]);
+        using var run = new RunOptions();
+        using IDisposableReadOnlyCollection<OrtValue> results =
+            session.Run(run, ["image"], [batch.Tensors["image"]], session.OutputNames);
+        double[] found = Device.ReadOnHost(results[0]).ToDoubles();
+        double[] wanted = Device.ReadOnHost(expected[session.OutputNames[0]]).ToDoubles();
         for (int i = 0; i < found.Length; i++) Assert.AreEqual(wanted[i], found[i], 1e-5);
-    }
-
-    private static class Devices
-    {
-        public static double[] OnHost(Microsoft.ML.OnnxRuntime.OrtValue value) => OrtCpr.Devices.Device.ReadOnHost(value).ToDoubles();
     }
 
     private static double BFloat16(double value)
@@ -140,8 +141,8 @@ public sealed class MixedPrecisionTests
             TrainingOutputs = ["logits"],
             Optimizer = new OptimizerOptions { Groups = [UpdateRule.Sgd(rate, new ScaleByMomentum { Momentum = 0 })] },
         });
-        driver.SetParameter("weight", TensorData.From<float>(weight, outputs, inputs));
-        driver.SetParameter("bias", TensorData.From<float>(bias, outputs));
+        driver.Optimizer.Set("weight", TensorData.From<float>(weight, outputs, inputs));
+        driver.Optimizer.Set("bias", TensorData.From<float>(bias, outputs));
         using Batch batch = new Batch().Add("x", x, rows, inputs).Add("target", target, rows, outputs);
         double loss = driver.Step(batch);
 
@@ -256,7 +257,7 @@ public sealed class MixedPrecisionTests
     {
         double[] Run(Precision precision)
         {
-            using var driver = new TrainingDriver(Plan("mlp", precision), OneThread);
+            using var driver = new TrainingDriver(Plan("mlp", precision, new LossScaling { InitialScale = 1024 }), OneThread);
             driver.WeighBatches = weigh;
             for (int t = 0; t < 3; t++)
             {
