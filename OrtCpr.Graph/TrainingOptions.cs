@@ -98,8 +98,8 @@ public sealed record TrainingOptions
     {
         if (Precision != Precision.Float32 && type != ElementType.Float)
         {
-            throw new OptionException($"{nameof(TrainingOptions)}.{nameof(Precision)} is {Precision}, and the trained parameters are {type}; "
-                + $"expected Float. Export the model in float32, or leave {nameof(Precision)} at {Precision.Float32}.");
+            throw new OptionException($"{nameof(TrainingOptions)}.{nameof(Precision)} is {Precision}, and the trained parameters are "
+                + $"{type}; expected Float. Export the model in float32, or leave {nameof(Precision)} at {Precision.Float32}.");
         }
     }
 }

@@ -64,14 +64,14 @@ internal sealed record DeviceCapabilities(string Name)
         HighestOpset = 21,
         ColumnMajorMaxPool = true,
         Missing = ["Cosh", "Mean", "Sinh", "Tan"],
-        // bfloat16: docs/BFloat16_Support.md of ONNX Runtime. float16: its kernels are those of float32.
+        // docs/OperatorKernels.md of ONNX Runtime. ONNX has Conv, AveragePool, Cos, Sin, HardSigmoid and HardSwish in bfloat16 only from
+        // opset 22 on, where most other kernels end.
         LowPrecision = ImmutableDictionary.CreateRange<ElementType, LowKernels>(
         [
-            new(ElementType.BFloat16, LowKernels.Of([.. Movement, "Abs", "Add", "AveragePool", "Conv", "Cos", "Div", "Gelu", "Gemm",
-                "HardSigmoid", "HardSwish", "MatMul", "Max", "Min", "Mul", "Neg", "Relu", "Sigmoid", "Sin", "Sub", "Sum", "Tanh", "Trilu",
-                "Where", "com.microsoft.BiasGelu", "com.microsoft.FastGelu", "com.microsoft.FusedMatMul", "com.microsoft.Gelu",
-                "com.microsoft.QuickGelu"])),
-            new(ElementType.Float16, LowKernels.AllBut(["Celu", "Einsum", "Mish", "PRelu", "Swish"])),
+            new(ElementType.BFloat16, LowKernels.Of([.. Movement, "Abs", "Add", "Div", "Expand", "Gelu", "Gemm", "MatMul", "Max", "Min",
+                "Mul", "Neg", "Relu", "Sigmoid", "Sub", "Sum", "Tanh", "Tile", "Trilu", "Where", "com.microsoft.BiasGelu",
+                "com.microsoft.FastGelu", "com.microsoft.FusedMatMul", "com.microsoft.Gelu", "com.microsoft.QuickGelu"])),
+            new(ElementType.Float16, LowKernels.AllBut(["Celu", "Mish", "Swish"])),
         ]),
     };
 

@@ -16,7 +16,8 @@ public sealed class MixedPrecisionTests
 {
     private static readonly DriverOptions OneThread = new() { Threads = 1 };
 
-    private static TrainingDriver Create(byte[] model, TrainingOptions options) => new(TrainingGraphBuilder.Build(model, options), OneThread);
+    private static TrainingDriver Create(byte[] model, TrainingOptions options) =>
+        new(TrainingGraphBuilder.Build(model, options), OneThread);
 
     private static Batch Tokens(int step)
     {
@@ -166,7 +167,8 @@ public sealed class MixedPrecisionTests
             {
                 double sum = Enumerable.Range(0, rows).Sum(r => BFloat16(dy[(r * outputs) + o]) * BFloat16(x[(r * inputs) + i]));
                 Assert.AreEqual(BFloat16(sum), gradient[(o * inputs) + i], $"dW[{o}, {i}]");
-                Assert.AreEqual((float)(weight[(o * inputs) + i] - (rate * BFloat16(sum))), (float)updated[(o * inputs) + i], $"W[{o}, {i}]");
+                Assert.AreEqual((float)(weight[(o * inputs) + i] - (rate * BFloat16(sum))), (float)updated[(o * inputs) + i],
+                    $"W[{o}, {i}]");
             }
         }
         // The gradient of the bias is a sum: float32.
@@ -346,14 +348,16 @@ public sealed class MixedPrecisionTests
     [TestMethod]
     public void OptionErrors_AreAllToldAtOnce()
     {
-        OptionException error = Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions
+        var options = new TrainingOptions
         {
             Precision = Precision.Float16,
             LossScaling = new() { InitialScale = 0.5, GrowthFactor = double.NaN, BackoffFactor = 1, GrowthInterval = 0 },
             Optimizer = new OptimizerOptions { NonFiniteGuard = false },
-        }));
-        foreach (string part in new[] { "LossScaling.InitialScale is 0.5", "GrowthFactor is NaN", "BackoffFactor is 1", "GrowthInterval is 0",
-            "NonFiniteGuard is off" })
+        };
+        OptionException error =
+            Assert.ThrowsExactly<OptionException>(() => TrainingGraphBuilder.Build(TestModels.Linear(), options));
+        foreach (string part in new[] { "LossScaling.InitialScale is 0.5", "GrowthFactor is NaN", "BackoffFactor is 1",
+            "GrowthInterval is 0", "NonFiniteGuard is off" })
         {
             StringAssert.Contains(error.Message, part);
         }

@@ -46,7 +46,11 @@ internal sealed class CudaDevice : Device
         try
         {
             using var provider = new OrtCUDAProviderOptions();
-            var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["device_id"] = $"{_id}", ["use_tf32"] = precision == Precision.TensorFloat32 ? "1" : "0" };
+            var all = new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["device_id"] = $"{_id}",
+                ["use_tf32"] = precision == Precision.TensorFloat32 ? "1" : "0",
+            };
             foreach ((string key, string value) in _options) all[key] = value;
             provider.UpdateOptions(all);
             options.AppendExecutionProvider_CUDA(provider);
