@@ -39,7 +39,8 @@ internal sealed record CasePrecision(Precision Precision)
     }
 
     public void LeaveOutUnlessProducts(OnnxModel model) => LeaveOutUnless(
-        model.Graph.Nodes.Any(n => PrecisionPolicy.Of(n) == PrecisionClass.Low && n.Inputs.All(i => i is null or { Type: ElementType.Float })),
+        model.Graph.Nodes.Any(n => PrecisionPolicy.Of(n) == PrecisionClass.Low
+            && n.Inputs.All(i => i is null or { Type: ElementType.Float or ElementType.Int64 })),
         "it has no product in float32");
 }
 

@@ -4,8 +4,9 @@ using OrtCpr.Graph;
 namespace OrtCpr.Tool.Verify;
 
 // What became of a case.
-// Outcome: of a case that says nothing about the precision Message tells why it was left out.
-internal sealed record CaseResult(string Case, string Kind, bool Passed, int Compared, double Seconds, string? Message, bool LeftOut = false);
+// Of a case that says nothing about the precision Message tells why it was left out.
+internal sealed record CaseResult(string Case, string Kind, bool Passed, int Compared, double Seconds, string? Message,
+    bool LeftOut = false);
 
 // Runs one case in this process.
 internal static class CaseRunner

@@ -93,8 +93,8 @@ internal static class VerifyCommand
         string[] arguments =
             ["--device", options.Device, "--kernels", options.Kernels ? "on" : "off", "--threads",
             options.Threads.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            "--precision", PrecisionText.Of(precision), .. options.AllowCpuFallback ? ["--allow-cpu-fallback"] : Array.Empty<string>(), .. options.KeepGraphs is null
-                ? Array.Empty<string>() : ["--keep", options.KeepGraphs]];
+            "--precision", PrecisionText.Of(precision), .. options.AllowCpuFallback ? ["--allow-cpu-fallback"] : Array.Empty<string>(),
+            .. options.KeepGraphs is null ? Array.Empty<string>() : ["--keep", options.KeepGraphs]];
         if (precision != Precision.Float32) Console.WriteLine(new CasePrecision(precision).Text);
         using var worker = new WorkerProcess(arguments, limit);
         foreach (string path in cases)
