@@ -70,6 +70,7 @@ public static class TrainingGraphBuilder
             new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer,
                 model.Graph.Initializers.Where(i => i.Place is not null)).Run();
         RefuseUntrainable(parameters);
+        options.RefusePrecision(parameters.Trained[0].Type);
         List<string> warnings =
             [.. file.Repairs, .. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters)];
         if (fixedBatch is not null) warnings.Add(fixedBatch);
@@ -90,7 +91,8 @@ public static class TrainingGraphBuilder
         ParameterSpec[] specs = [
             .. parameters.Trained.Select(p => new ParameterSpec(p.Name, p.Type, p.Dimensions, p.Constrained, p.Group))];
         var slots = new PlanSlots(trained.Concat(forward.Statistics.Select(s => s.Name)));
-        OptimizerGraph optimizer = new OptimizerGraphBuilder(specs, options.Optimizer, forward.Statistics, slots).Build();
+        OptimizerGraph optimizer = new OptimizerGraphBuilder(specs, options.Optimizer, forward.Statistics, slots,
+            training.LossScale is null ? null : options.LossScaling).Build();
         AddUses(slots, trained, training, accumulation, evaluation, statistics, initial);
         AddLoss(slots, loss, accumulation, specs[0].Type, forward.DropoutKey?.Name);
         warnings.AddRange(ConstraintWarnings(parameters, options.Optimizer));
@@ -104,6 +106,7 @@ public static class TrainingGraphBuilder
             Trained = specs,
             Optimizer = optimizer.Options,
             Type = optimizer.Type,
+            Precision = options.Precision,
             LossOutput = loss.Value.Name,
             LossTerms = loss.Terms,
             LossFigures = loss.Figures.Name,
@@ -145,6 +148,12 @@ public static class TrainingGraphBuilder
             slots.Use(TensorRole.Gradient, p, new TensorUse(PlanGraph.Training, null, training.Gradients[p]));
             slots.Use(TensorRole.Gradient, p, accumulation.Uses[p]);
             slots.Start(TensorRole.Parameter, p, initial[p]);
+        }
+        foreach (PlanGraph graph in training.LossScale is null ? [] : new[] { PlanGraph.Training, PlanGraph.Accumulation })
+        {
+            (string input, string output) = training.LossScale!.Value;
+            slots.Use(TensorRole.Shared, null, new TensorUse(graph, input), OptimizerGraphBuilder.LossScale);
+            slots.Use(TensorRole.GradientLossScale, null, new TensorUse(graph, null, output));
         }
         foreach (Value input in evaluation.Graph.Inputs.Where(i => statistics.ContainsKey(i.Name)))
         {

@@ -19,6 +19,16 @@ public sealed record TrainingOptions
     /// <summary>Which parameters are trained, constrained and grouped, where the graph's own answer is not wanted.</summary>
     public ParameterOptions Parameters { get; init; } = new();
 
+    /// <summary>In which numbers the products of training are computed; for models in float32. Default float32.</summary>
+    /// <remarks>The CPU has no arithmetic in 16 bits: there the rounding is computed by casts, slower than float32 and good for checking
+    /// numbers. An <see cref="OptionException"/> refuses a float64 model, and <see cref="Precision.Float16"/> without
+    /// <see cref="OptimizerOptions.NonFiniteGuard"/>.</remarks>
+    public Precision Precision { get; init; }
+
+    /// <summary>How the loss is scaled in <see cref="Precision.Float16"/>; looked at in no other precision. Default: as PyTorch's
+    /// GradScaler.</summary>
+    public LossScaling LossScaling { get; init; } = new();
+
     /// <summary>BatchNormalization while training. Default: as exported.</summary>
     public BatchNormalizationMode BatchNormalization { get; init; } = BatchNormalizationMode.AsExported;
 
@@ -67,5 +77,29 @@ public sealed record TrainingOptions
     {
         OptionException.ThrowIfAny("The loss has options out of range", [.. Loss.Problems()]);
         Optimizer.Validate();
+        List<string> problems = [];
+        if (!Enum.IsDefined(Precision))
+            problems.Add($"{nameof(Precision)} is {(int)Precision}; expected {string.Join(", ", Enum.GetNames<Precision>())}");
+        if (Precision == Precision.Float16)
+        {
+            problems.AddRange(LossScaling.Problems().Select(p => $"{nameof(LossScaling)}.{p}"));
+            if (!Optimizer.NonFiniteGuard)
+            {
+                problems.Add($"{nameof(Precision)} is {Precision} and {nameof(OptimizerOptions)}."
+                    + $"{nameof(OptimizerOptions.NonFiniteGuard)} is off; expected on, since the loss scale is found by the steps that it "
+                    + "skips");
+            }
+        }
+        OptionException.ThrowIfAny("The precision has options out of range", problems);
+    }
+
+    /// <summary>What cannot be known before the model is.</summary>
+    internal void RefusePrecision(ElementType type)
+    {
+        if (Precision != Precision.Float32 && type != ElementType.Float)
+        {
+            throw new OptionException($"{nameof(TrainingOptions)}.{nameof(Precision)} is {Precision}, and the trained parameters are "
+                + $"{type}; expected Float. Export the model in float32, or leave {nameof(Precision)} at {Precision.Float32}.");
+        }
     }
 }

@@ -28,6 +28,7 @@ internal static partial class OptionNames
         ["StraightThrough"] = "--straight-through",
         ["Rules"] = "--straight-through",
         ["Seed"] = "--seed",
+        ["Precision"] = "--precision",
         ["GradientAccumulation"] = "--accumulation",
         ["Epochs"] = "--epochs",
         ["MaxSteps"] = "--steps",

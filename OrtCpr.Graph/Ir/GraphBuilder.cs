@@ -122,6 +122,7 @@ public sealed partial class GraphBuilder
         ElementType.Float => TensorData.Scalar((float)value),
         ElementType.Double => TensorData.Scalar(value),
         ElementType.Float16 => TensorData.Scalar((Half)value),
+        ElementType.BFloat16 => TensorData.Scalar(value).ConvertTo(ElementType.BFloat16),
         ElementType.Int64 => TensorData.Scalar((long)value),
         ElementType.Int32 => TensorData.Scalar((int)value),
         ElementType.Bool => TensorData.Scalar(value != 0),

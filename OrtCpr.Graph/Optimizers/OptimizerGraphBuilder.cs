@@ -8,7 +8,7 @@ namespace OrtCpr.Graph.Optimizers;
 /// Writes the optimizer graph: gradient norm and guard, one node a parameter, rows of constraint state put together again, statistics
 /// committed. Knows no link: what a link needs stands in its slots.
 /// </summary>
-internal sealed class OptimizerGraphBuilder
+internal sealed partial class OptimizerGraphBuilder
 {
     private const int Opset = 18;
 
@@ -16,6 +16,7 @@ internal sealed class OptimizerGraphBuilder
     private readonly OptimizerOptions _options;
     private readonly IReadOnlyList<RunningStatistic> _statistics;
     private readonly PlanSlots _slots;
+    private readonly LossScaling? _scaling;
     private readonly ElementType _type;
     private readonly OnnxModel _model = OnnxModel.Create("optimizer", Opset);
     private readonly GraphBuilder _g;
@@ -30,9 +31,11 @@ internal sealed class OptimizerGraphBuilder
     /// <param name="options">Rules by group and global settings.</param>
     /// <param name="statistics">Running statistics to commit with each applied step.</param>
     /// <param name="slots">The table of the job, to which the optimizer's tensors are added.</param>
+    /// <param name="scaling">How the loss is scaled; null where it is not.</param>
     /// <exception cref="OptionException">An option is out of range, a group does not exist, or types are mixed.</exception>
     public OptimizerGraphBuilder(
-        IReadOnlyList<ParameterSpec> parameters, OptimizerOptions options, IReadOnlyList<RunningStatistic> statistics, PlanSlots slots)
+        IReadOnlyList<ParameterSpec> parameters, OptimizerOptions options, IReadOnlyList<RunningStatistic> statistics, PlanSlots slots,
+        LossScaling? scaling = null)
     {
         options.Validate();
         Refuse(parameters, options);
@@ -40,6 +43,7 @@ internal sealed class OptimizerGraphBuilder
         _options = options.Resolve();
         _statistics = statistics;
         _slots = slots;
+        _scaling = scaling;
         for (int i = 0; i < parameters.Count; i++)
         {
             _indices[parameters[i]] = i;
@@ -59,6 +63,7 @@ internal sealed class OptimizerGraphBuilder
         Value scale = HostInput(TensorRole.GradientScale, "gradient_scale", _type, []);
         Value present = HostInput(TensorRole.GradientPresent, "gradient_present", ElementType.Bool, [_parameters.Count]);
 
+        if (_scaling is not null) scale = Unscaled(scale);
         (scale, Value? finite, Value? norm) = NormAndGuard(scale, present);
         Value apply = finite is null ? present : _g.And(present, finite);
         Value step = AddInput("step", ElementType.Int64, [_parameters.Count]);
@@ -89,6 +94,7 @@ internal sealed class OptimizerGraphBuilder
         Value applied = finite ?? _g.Constant(TensorData.From<bool>([true], 1));
         foreach (RunningStatistic s in _statistics) Commit(s, applied);
         if (finite is not null) CountSkipped(finite);
+        if (_scaling is not null) UpdateLossScale(_scaling, finite!);
         Report(TensorRole.StepApplied, "step_applied", finite ?? _g.Identity(applied), ElementType.Bool);
         if (norm is not null) Report(TensorRole.GradientNorm, "grad_norm", norm, _type);
         RemoveDeadNodes.Run(_model.Graph);
@@ -128,7 +134,7 @@ internal sealed class OptimizerGraphBuilder
         {
             RunningStatistic[] few = [.. _statistics.Take(2)];
             new OptimizerGraphBuilder(some, _options with { TotalSteps = null }, few,
-                new PlanSlots(some.Select(p => p.Name).Concat(few.Select(s => s.Name)))).Build();
+                new PlanSlots(some.Select(p => p.Name).Concat(few.Select(s => s.Name))), _scaling).Build();
             return;
         }
         InPlaceRule.Check(_model, [.. _inPlace.Select(p => (p.Input.Name, p.Output.Name))]);

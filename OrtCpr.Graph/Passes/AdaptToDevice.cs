@@ -21,6 +21,7 @@ internal static class AdaptToDevice
         PrepareGraph.Run(copy, InferShapes.Again(copy));
         ReplaceMissing(copy.Graph, InferShapes.Again(copy), device);
         if (device.HostShapes) InputsOnDevice.Run(copy.Graph);
+        WidenMissing.Run(copy, device);
         if (!device.InPlace) SeparateOutputs(copy.Graph);
         copy.Graph.Sort();
         RemoveDeadNodes.Run(copy.Graph);

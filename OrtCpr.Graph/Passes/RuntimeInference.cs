@@ -14,7 +14,10 @@ internal static class RuntimeInference
 
     public static void Run(OnnxModel model)
     {
-        ModelProto proto = Skeleton(model, out Dictionary<string, Value> values);
+        // 16-bit operators need no kernel, nor an opset that knows them, to have a shape: float32 is shown in their place.
+        OnnxModel? widened = Widened(model);
+        ModelProto proto = Skeleton(widened ?? model, out Dictionary<string, Value> values);
+        if (widened is not null) values = model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>().ToDictionary(v => v.Name);
         using var options = new SessionOptions
         {
             GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -22,12 +25,14 @@ internal static class RuntimeInference
             IntraOpNumThreads = 1,
         };
         options.AddSessionConfigEntry("session.disable_prepacking", "1");
-        using InferenceSession session = Open(model, proto, options, out bool isNarrowed);
+        using InferenceSession session = Open(widened ?? model, proto, options, out bool isNarrowed);
         foreach ((string name, NodeMetadata metadata) in session.OutputMetadata)
         {
             if (!metadata.IsTensor || !values.TryGetValue(name, out Value? value)) continue;
-            value.Type = (ElementType)(int)metadata.ElementDataType is var type && isNarrowed && type == ElementType.Float
-                ? ElementType.Double : type;
+            var type = (ElementType)(int)metadata.ElementDataType;
+            // Which floating type it is follows from the operands.
+            if (widened is null || type != ElementType.Float)
+                value.Type = isNarrowed && type == ElementType.Float ? ElementType.Double : type;
             int[] dims = metadata.Dimensions;
             // The C# metadata give no dimensions both for a scalar and for an unknown rank; our rules decide where they can.
             if (dims.Length == 0 && value.Shape is null && value.Producer is not null) continue;
@@ -38,6 +43,16 @@ internal static class RuntimeInference
                     d > 0 || (d == 0 && value.Producer is null) ? d : d == 0 ? Dim.Unknown : symbols[i].Length > 0
                     ? SymbolicInt.Symbol(symbols[i].Replace("*", "·", StringComparison.Ordinal)) : Dim.Unknown));
         }
+    }
+
+    private static OnnxModel? Widened(OnnxModel model)
+    {
+        IEnumerable<Value> values = model.Graph.Inputs.Concat(model.Graph.Initializers)
+            .Concat(model.Graph.Nodes.SelectMany(n => n.Outputs).OfType<Value>());
+        if (values.All(v => v.Type is not (ElementType.Float16 or ElementType.BFloat16))) return null;
+        OnnxModel copy = GraphCopier.Copy(model).Model;
+        MasterWeights.Run(copy);
+        return copy;
     }
 
     /// <summary>A float64 model whose operators have no kernel of that width is inferred in float32: shapes do not depend

@@ -45,6 +45,8 @@ internal sealed record PlanDescription
 
     public ElementType Type { get; init; }
 
+    public Precision Precision { get; init; }
+
     public OptimizerOptions Optimizer { get; init; } = new();
 
     public IReadOnlyList<ParameterSpec> Trained { get; init; } = [];
@@ -69,6 +71,7 @@ internal sealed record PlanDescription
         ForwardNodes = plan.NodeCounts.Forward,
         TotalNodes = plan.NodeCounts.Total,
         Type = plan.Type,
+        Precision = plan.Precision,
         Optimizer = plan.Optimizer,
         Trained = plan.Trained,
         // The initialisation graph has run: its results are in the checkpoint.
@@ -93,6 +96,7 @@ internal sealed record PlanDescription
             Trained = Trained,
             Optimizer = Optimizer,
             Type = Type,
+            Precision = Precision,
             LossOutput = LossOutput,
             LossTerms = LossTerms,
             LossFigures = LossFigures,

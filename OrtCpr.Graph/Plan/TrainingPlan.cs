@@ -42,6 +42,10 @@ public sealed class TrainingPlan
     /// <summary>Element type of the parameters and of all hyper-parameters: Float or Double.</summary>
     public required ElementType Type { get; init; }
 
+    /// <summary>In which numbers the training graphs run. The graphs themselves are written in float32; a session lowers its own copy, as
+    /// it adapts it to the device.</summary>
+    public Precision Precision { get; init; }
+
     /// <summary>Name of the loss output in all graphs; a scalar. Empty in a plan of the optimizer alone.</summary>
     public string LossOutput { get; init; } = "";
 

@@ -45,6 +45,9 @@ internal enum TensorRole
     /// <summary>The loss of the last training step.</summary>
     Loss,
 
+    /// <summary>By what the loss scale has multiplied the gradients that are in the buffers.</summary>
+    GradientLossScale,
+
     /// <summary>What dropout masks are made of.</summary>
     DropoutKey,
 

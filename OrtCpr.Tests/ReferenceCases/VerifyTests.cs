@@ -66,4 +66,28 @@ public sealed class VerifyTests
         File.WriteAllBytes(path, [1, 2, 3]);
         Assert.IsFalse(CaseRunner.Run(path, new DriverOptions()).Passed);
     }
+
+    /// <summary>In a precision, cases with products are held to its units, a changed number beyond those fails, and cases that say
+    /// nothing about it are left out.</summary>
+    [TestMethod]
+    [DataRow(Precision.BFloat16)]
+    [DataRow(Precision.Float16)]
+    [DataRow(Precision.TensorFloat32)]
+    public void APrecision_HasTolerancesOfItsOwn(Precision precision)
+    {
+        CaseResult mlp = CaseRunner.Run(Case("models/mlp_legacy.safetensors"), new DriverOptions(), precision);
+        Assert.IsTrue(mlp.Passed && !mlp.LeftOut, mlp.Message);
+        CaseResult run = CaseRunner.Run(Case("trajectories/grokking_cpr_dependent_l2.safetensors"), new DriverOptions(), precision);
+        Assert.IsTrue(run is { Passed: true, LeftOut: false, Compared: 1 }, run.Message);
+        foreach (string other in new[] { "ops/relu_at_zero.safetensors", "optimizer/adam.safetensors" })
+        {
+            CaseResult left = CaseRunner.Run(Case(other), new DriverOptions(), precision);
+            Assert.IsTrue(left.LeftOut, other);
+        }
+        using var folder = new TemporaryFolder();
+        CaseResult wrong = CaseRunner.Run(Tampered(folder, "models/mlp_legacy.safetensors", "loss",
+            data => TensorData.From<float>([data.ToArray<float>()[0] * 1.1f], [.. data.Dimensions])), new DriverOptions(), precision);
+        Assert.IsFalse(wrong.Passed);
+        StringAssert.Contains(wrong.Message, "loss");
+    }
 }

@@ -45,6 +45,24 @@ public sealed class CommandTests
     private static string Model => TestModels.Case("models/mlp_dynamo.onnx");
 
     [TestMethod]
+    public void AnUnknownPrecision_IsRefused_WithTheWordsThatThereAre()
+    {
+        (int code, string output) = Run("bench", TestModels.Grokking, "--precision", "half");
+        Assert.AreNotEqual(0, code);
+        StringAssert.Contains(output, "--precision 'half' is not known; expected one of f32, tf32, bf16, f16");
+    }
+
+    [TestMethod]
+    public void Bench_InBFloat16_TellsThatTheCpuIsForChecking()
+    {
+        (int code, string output) = Run("bench", TestModels.Grokking, "--size", "batch=2", "--range", "tokens=0..100", "--range",
+            "labels=0..100", "--runs", "1", "--precision", "bf16");
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, "warning: The CPU computes the rounding of BFloat16 by casts");
+        StringAssert.Contains(output, "step: median");
+    }
+
+    [TestMethod]
     public void Inspect_ListsEverything()
     {
         (int code, string output) = Run("inspect", Model, "--size", "batch=4", "--freeze", "layers.0.*");

@@ -36,6 +36,7 @@ internal static class BenchCommand
             using TrainingDriver driver =
                 TrainingDriver.Create(r.GetValue(model)!, job.Read(r, null),
                 new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)!, Profiles = r.GetValue(profile) });
+            foreach (string warning in driver.DeviceWarnings) Console.Error.WriteLine($"warning: {warning}");
             double built = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             using Batch batch = new SampleInputs(r.GetValue(sizes) ?? [], r.GetValue(ranges) ?? [], [], job.Seed(r))
                 .For(driver.Plan.BatchInputs);

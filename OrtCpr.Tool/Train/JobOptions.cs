@@ -52,6 +52,7 @@ internal sealed class JobOptions
             Description = "Names of nodes whose results are computed again on the way back instead of kept, such as "
                 + "'/layers.*/*'; each text that the first * stands for is a block."
         };
+    private readonly Option<string> _precision = PrecisionText.NewOption();
     private readonly Option<int> _seed =
         new("--seed") { Description = "Seed of the shuffles, and of weights that the file only describes." };
 
@@ -60,7 +61,7 @@ internal sealed class JobOptions
         _loss.AddTo(command);
         _rule.AddTo(command);
         foreach (Option option in new Option[] { _beta1, _beta2, _clip, _freeze, _train, _trainOnly, _normalization, _dropout, _keepBatch,
-            _batchAxes, _straight, _embeddings, _tie, _recompute, _seed })
+            _batchAxes, _straight, _embeddings, _tie, _recompute, _precision, _seed })
         {
             command.Add(option);
         }
@@ -79,6 +80,7 @@ internal sealed class JobOptions
         BatchAxes = Axes(r.GetValue(_batchAxes) ?? []),
         Rules = r.GetValue(_straight) ? GradientRules.Default.StraightThrough() : GradientRules.Default,
         Seed = seed ?? r.GetValue(_seed),
+        Precision = PrecisionText.Read(r.GetValue(_precision)!),
         Recompute = [.. (r.GetValue(_recompute) ?? []).Select(NamePattern.FromString)],
         Parameters = new ParameterOptions
         {

@@ -4,7 +4,9 @@ using OrtCpr.Graph;
 namespace OrtCpr.Tool.Verify;
 
 // What became of a case.
-internal sealed record CaseResult(string Case, string Kind, bool Passed, int Compared, double Seconds, string? Message);
+// Of a case that says nothing about the precision Message tells why it was left out.
+internal sealed record CaseResult(string Case, string Kind, bool Passed, int Compared, double Seconds, string? Message,
+    bool LeftOut = false);
 
 // Runs one case in this process.
 internal static class CaseRunner
@@ -32,18 +34,19 @@ internal static class CaseRunner
         Path.GetFileName(path) is ArtifactsRun or ArtifactsModel ? Path.GetFileName(Path.GetDirectoryName(Path.GetFullPath(path)))!
             : Path.GetFileNameWithoutExtension(path);
 
-    public static CaseResult Run(string path, DriverOptions options)
+    public static CaseResult Run(string path, DriverOptions options, Precision precision = Precision.Float32)
     {
         string name = NameOf(path);
         var watch = Stopwatch.StartNew();
         string kind = "?";
-        var check = new TensorCheck();
+        var check = new TensorCheck(new CasePrecision(precision));
         try
         {
             options = options with { KeepGraphs = options.KeepGraphs is null ? null : Path.Combine(options.KeepGraphs, name) };
             if (Path.GetFileName(path) == ArtifactsModel)
             {
                 kind = ArtifactsKind;
+                check.Precision.LeaveOutUnless(false, "artifacts of ONNX Runtime training run as they are");
                 OrtArtifacts.Load(Path.GetDirectoryName(path)!, check, options);
                 return new(name, kind, check.Wrong.Count == 0, check.Compared, watch.Elapsed.TotalSeconds, check.Wrong.Count == 0 ? null
                     : Summary(check));
@@ -52,11 +55,16 @@ internal static class CaseRunner
             kind = data.Kind;
             if (!Kinds.TryGetValue(kind, out Action<CaseData, TensorCheck, DriverOptions>? run))
                 throw new CaseException($"kind '{kind}' is not known; known: {string.Join(", ", Kinds.Keys)}");
+            check.Precision.LeaveOutUnless(kind is not (ArtifactsKind or "optimizer-trajectory"), "it has no graph that trains a model");
             run(data, check, options);
             string? message = check.Wrong.Count > 0 ? Summary(check)
                 : data.Unused.Count > 0 ? $"stored tensors that nothing computes: {string.Join(", ", data.Unused.Take(5))}"
                 : check.Compared == 0 ? "nothing was compared" : null;
             return new(name, kind, message is null, check.Compared, watch.Elapsed.TotalSeconds, message);
+        }
+        catch (LeftOutException error)
+        {
+            return new(name, kind, true, 0, watch.Elapsed.TotalSeconds, error.Message, LeftOut: true);
         }
         catch (Exception error) when (error is CaseException or OrtCprException)
         {

@@ -20,7 +20,10 @@ internal static class ModelGradient
             Parameters = new ParameterOptions { TrainOnly = Exactly(trainable) },
             TrainingOutputs = [.. outputs],
             BatchNormalization = Mode(data),
+            Precision = check.Precision.Precision,
+            LossScaling = CasePrecision.Scaling,
         });
+        check.Precision.LeaveOutUnlessProducts(graphs.Training);
         using var driver = new TrainingDriver(graphs, options);
         using var batch = new Batch();
         foreach (string input in data.Names("input/")) batch.Add(input, data.Tensor($"input/{input}"));

@@ -9,7 +9,9 @@ internal static class OpGradient
     {
         string[] outputs = [.. data.Names("output/")], cotangents = [.. data.Names("cotangent/")], gradients = [.. data.Names("gradient/")];
         GradientModel model = GradientModel.Build(data.ModelPath, cotangents, gradients);
-        using var session = new GradientSession(model, options);
+        check.Precision.LeaveOutUnlessProducts(model.Model);
+        check.Units = CasePrecision.OperatorUnits;
+        using var session = new GradientSession(model, options, check.Precision.Precision);
         using var batch = new Batch();
         foreach (string input in data.Names("input/")) batch.Add(input, data.Tensor($"input/{input}"));
         foreach (string cotangent in cotangents) batch.Add(GradientModel.CotangentOf(cotangent), data.Tensor($"cotangent/{cotangent}"));

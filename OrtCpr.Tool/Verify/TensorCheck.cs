@@ -4,11 +4,16 @@ using OrtCpr.Graph;
 namespace OrtCpr.Tool.Verify;
 
 // Compares what came out with what is stored and remembers the first tensor that is wrong.
-internal sealed class TensorCheck
+internal sealed class TensorCheck(CasePrecision precision)
 {
     private readonly List<string> _wrong = [];
 
     public int Compared { get; private set; }
+
+    public CasePrecision Precision { get; } = precision;
+
+    // Units of the precision that are allowed from here on.
+    public double Units { get; set; } = CasePrecision.ModelUnits;
 
     public IReadOnlyList<string> Wrong => _wrong;
 
@@ -28,13 +33,13 @@ internal sealed class TensorCheck
     public void Near(string name, ReadOnlySpan<double> actual, ReadOnlySpan<double> expected, Func<int, double> atol, double rtol)
     {
         Compared++;
-        double worst = 0, worstRelative = 0;
+        double worst = 0, worstRelative = 0, rounding = Precision.Unit == 0 ? 0 : Units * Precision.Unit * Largest(expected);
         int at = -1, bad = 0;
         for (int i = 0; i < expected.Length; i++)
         {
             if (actual[i] == expected[i] || (double.IsNaN(expected[i]) && double.IsNaN(actual[i]))) continue;
             double error = Math.Abs(actual[i] - expected[i]);
-            if (error <= atol(i) + (rtol * Math.Abs(expected[i]))) continue;
+            if (error <= rounding + atol(i) + (rtol * Math.Abs(expected[i]))) continue;
             bad++;
             if (at >= 0 && !(error > worst) && !double.IsNaN(error)) continue;
             worst = error;
@@ -44,7 +49,14 @@ internal sealed class TensorCheck
         if (at < 0) return;
         _wrong.Add(string.Create(CultureInfo.InvariantCulture,
             $"{name}: {bad} of {expected.Length} elements wrong; worst at [{at}]: expected {expected[at]:G9}, found {actual[at]:G9}, "
-                + $"absolute {worst:G3}, relative {worstRelative:G3}, allowed {atol(at) + (rtol * Math.Abs(expected[at])):G3}"));
+                + $"absolute {worst:G3}, relative {worstRelative:G3}, allowed {rounding + atol(at) + (rtol * Math.Abs(expected[at])):G3}"));
+    }
+
+    private static double Largest(ReadOnlySpan<double> values)
+    {
+        double largest = 0;
+        foreach (double value in values) largest = double.IsFinite(value) ? Math.Max(largest, Math.Abs(value)) : largest;
+        return largest;
     }
 
     private void Equal(string name, TensorData actual, TensorData expected)

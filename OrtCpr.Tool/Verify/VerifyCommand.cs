@@ -3,6 +3,7 @@ using System.IO.Enumeration;
 using System.Text.Json;
 using OrtCpr.Checkpoints;
 using OrtCpr.Graph;
+using OrtCpr.Tool.Train;
 
 namespace OrtCpr.Tool.Verify;
 
@@ -36,6 +37,8 @@ internal static class VerifyCommand
         Option<bool> fallback =
             new("--allow-cpu-fallback") { Description = "Run what the device has no kernel for on the CPU, instead of failing the case." };
 
+        Option<string> precision = PrecisionText.NewOption();
+
         DriverOptions Driver(ParseResult r) => new()
         {
             Device = r.GetValue(device)!,
@@ -48,7 +51,8 @@ internal static class VerifyCommand
         Command verify = new("verify",
             "Compares OrtCpr with reference cases: optimizer runs, gradients of operators and models, whole training runs.\n\nExamples:\n  "
             + "ortcpr verify cases --kernels off\n  ortcpr verify cases --kind op-gradient --filter \"conv*\" --device cuda --report "
-            + "results.json") { paths, kind, filter, report, device, fallback, kernels, keep, threads, limit };
+            + "results.json") { paths, kind, filter, report, device, fallback, kernels, keep, threads, precision,
+            limit };
         // Arguments of no option end up among the paths.
         paths.Validators.Add(result =>
         {
@@ -62,14 +66,15 @@ internal static class VerifyCommand
         });
         verify.SetAction(r =>
             Run(r.GetValue(paths)!, r.GetValue(kind), r.GetValue(filter), r.GetValue(report), Driver(r),
-            TimeSpan.FromSeconds(r.GetValue(limit))));
-        Command worker = new(Worker.Command) { device, fallback, kernels, keep, threads };
+            PrecisionText.Read(r.GetValue(precision)!), TimeSpan.FromSeconds(r.GetValue(limit))));
+        Command worker = new(Worker.Command) { device, fallback, kernels, keep, threads, precision };
         worker.Hidden = true;
-        worker.SetAction(r => Worker.Serve(Driver(r)));
+        worker.SetAction(r => Worker.Serve(Driver(r), PrecisionText.Read(r.GetValue(precision)!)));
         return [verify, worker];
     }
 
-    private static int Run(string[] paths, string? kind, string? filter, string? report, DriverOptions options, TimeSpan limit)
+    private static int Run(string[] paths, string? kind, string? filter, string? report, DriverOptions options,
+        Precision precision, TimeSpan limit)
     {
         string[] missing = [.. paths.Where(p => !File.Exists(p) && !Directory.Exists(p))];
         if (missing.Length > 0)
@@ -88,15 +93,16 @@ internal static class VerifyCommand
         string[] arguments =
             ["--device", options.Device, "--kernels", options.Kernels ? "on" : "off", "--threads",
             options.Threads.ToString(System.Globalization.CultureInfo.InvariantCulture),
-            .. options.AllowCpuFallback ? ["--allow-cpu-fallback"] : Array.Empty<string>(), .. options.KeepGraphs is null
-                ? Array.Empty<string>() : ["--keep", options.KeepGraphs]];
+            "--precision", PrecisionText.Of(precision), .. options.AllowCpuFallback ? ["--allow-cpu-fallback"] : Array.Empty<string>(),
+            .. options.KeepGraphs is null ? Array.Empty<string>() : ["--keep", options.KeepGraphs]];
+        if (precision != Precision.Float32) Console.WriteLine(new CasePrecision(precision).Text);
         using var worker = new WorkerProcess(arguments, limit);
         foreach (string path in cases)
         {
             CaseResult result = worker.Run(path);
             results.Add(result);
             string message = result.Message is null ? "" : $"\n{result.Message}".Replace("\n", "\n        ", StringComparison.Ordinal);
-            Console.WriteLine($"{(result.Passed ? "passed" : "FAILED")}  {result.Case}  "
+            Console.WriteLine($"{(result.LeftOut ? "left out" : result.Passed ? "passed" : "FAILED")}  {result.Case}  "
                 + $"({result.Kind}, {result.Compared} tensors, {result.Seconds:0.00} s){message}");
         }
         if (report is not null) File.WriteAllText(report, JsonSerializer.Serialize(results, Readable));
@@ -106,7 +112,8 @@ internal static class VerifyCommand
                 + "docs/verify.md.");
         }
         int failed = results.Count(r => !r.Passed);
-        Console.WriteLine($"{results.Count - failed} passed, {failed} failed");
+        int leftOut = results.Count(r => r.LeftOut);
+        Console.WriteLine($"{results.Count - failed - leftOut} passed, {failed} failed{(leftOut > 0 ? $", {leftOut} left out" : "")}");
         return cases.Length == 0 ? NoCase : failed == 0 ? 0 : 1;
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using OrtCpr.Graph;
 
 namespace OrtCpr.Tool.Verify;
 
@@ -9,14 +10,14 @@ internal static class Worker
 {
     public const string Command = "verify-worker";
 
-    public static int Serve(DriverOptions options)
+    public static int Serve(DriverOptions options, Precision precision)
     {
         using TextWriter output = Console.Out;
         // Nothing else may write between the results.
         Console.SetOut(Console.Error);
         while (Console.In.ReadLine() is string path)
         {
-            output.WriteLine(JsonSerializer.Serialize(CaseRunner.Run(path, options)));
+            output.WriteLine(JsonSerializer.Serialize(CaseRunner.Run(path, options, precision)));
             output.Flush();
         }
         return 0;

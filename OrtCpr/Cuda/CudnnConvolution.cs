@@ -5,8 +5,11 @@ namespace OrtCpr.Cuda;
 
 /// <summary>Gradients of convolutions by cuDNN. Algorithms are chosen once a shape, by the library's heuristics: those that
 /// repeat bit for bit before others. Owns handle and descriptors.</summary>
-internal sealed class CudnnConvolution(Cudnn library, bool tf32) : ConvolutionLibrary, IDisposable
+internal sealed class CudnnConvolution(Cudnn library) : ConvolutionLibrary, IDisposable
 {
+    /// <summary>Whether products may be rounded to TensorFloat-32; to be set before the first.</summary>
+    public bool AllowsTensorFloat32 { get; set; }
+
     /// <summary>More working memory is not worth the speed.</summary>
     private const long MostBytes = 1L << 30;
 
@@ -68,7 +71,7 @@ internal sealed class CudnnConvolution(Cudnn library, bool tf32) : ConvolutionLi
             nint images = library.CreateTensor(s.BatchSize, s.Channels, s.Height, s.Width),
                 results = library.CreateTensor(s.BatchSize, s.Outputs, s.OutputHeight, s.OutputWidth),
                 weight = library.CreateFilter(s.Outputs, s.Channels, s.KernelHeight, s.KernelWidth),
-                convolution = library.CreateConvolution(s, tf32);
+                convolution = library.CreateConvolution(s, AllowsTensorFloat32);
             ReadOnlySpan<Cudnn.AlgorithmRating> ratings = ofWeight
                 ? library.Rate("cudnnGetConvolutionBackwardFilterAlgorithm_v7", _handle, images, results, convolution, weight)
                 : library.Rate("cudnnGetConvolutionBackwardDataAlgorithm_v7", _handle, weight, results, convolution, images);

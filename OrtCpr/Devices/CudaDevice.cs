@@ -38,7 +38,7 @@ internal sealed class CudaDevice : Device
             _launcher = new CudaLauncher(id);
             _launcher.Load();
             if (Cudnn.Instance is Cudnn cudnn)
-                _convolutions = new CudnnConvolution(cudnn, tf32: options.GetValueOrDefault("use_tf32") == "1");
+                _convolutions = new CudnnConvolution(cudnn) { AllowsTensorFloat32 = options.GetValueOrDefault("use_tf32") == "1" };
             _kernels = new CudaCatalog(_launcher, _convolutions);
         }
         catch
@@ -54,12 +54,19 @@ internal sealed class CudaDevice : Device
 
     public override OperatorKernel? FindKernel(OperatorDefinition definition) => _kernels.Find(definition);
 
-    public override void Configure(SessionOptions options)
+    public override void Configure(SessionOptions options) => Configure(options, Precision.Float32);
+
+    public override void Configure(SessionOptions options, Precision precision)
     {
+        if (precision == Precision.TensorFloat32 && _convolutions is not null) _convolutions.AllowsTensorFloat32 = true;
         try
         {
             using var provider = new OrtCUDAProviderOptions();
-            var all = new Dictionary<string, string>(StringComparer.Ordinal) { ["device_id"] = $"{_id}", ["use_tf32"] = "0" };
+            var all = new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["device_id"] = $"{_id}",
+                ["use_tf32"] = precision == Precision.TensorFloat32 ? "1" : "0",
+            };
             // EXHAUSTIVE, the default, tries every algorithm for every new shape: 0.6 s each.
             all["cudnn_conv_algo_search"] = "HEURISTIC";
             foreach ((string key, string value) in _options) all[key] = value;

@@ -40,6 +40,12 @@ internal abstract class Device : IDisposable
     /// <summary>Adds the provider to a session that is about to be created.</summary>
     public abstract void Configure(SessionOptions options);
 
+    /// <summary>The same for a graph that trains in a precision.</summary>
+    public virtual void Configure(SessionOptions options, Precision precision) => Configure(options);
+
+    /// <summary>What the user should know of a precision there; null for nothing.</summary>
+    public virtual string? WarningOf(Precision precision) => null;
+
     /// <summary>A tensor in its memory, contents undefined.</summary>
     public abstract OrtValue Allocate(ElementType type, IReadOnlyList<long> dims);
 
@@ -125,6 +131,14 @@ internal sealed class CpuDevice() : Device("cpu", DeviceCapabilities.Cpu)
     public override void Configure(SessionOptions options)
     {
     }
+
+    public override string? WarningOf(Precision precision) => precision switch
+    {
+        Precision.TensorFloat32 => "The CPU has no TensorFloat-32: this run computes in float32. Precision.TensorFloat32 is for 'cuda'.",
+        Precision.BFloat16 or Precision.Float16 => $"The CPU computes the rounding of {precision} by casts, slower than in float32: good "
+            + "for checking numbers. For speed use 'cuda', or Precision.Float32.",
+        _ => null,
+    };
 
     public override OrtValue Allocate(ElementType type, IReadOnlyList<long> dims) => AllocateOnHost(type, dims);
 

@@ -20,16 +20,21 @@ public sealed class GradientSession : IDisposable
     /// <exception cref="OptionException">An option is out of range.</exception>
     /// <exception cref="DeviceException">The device is not there, or has no kernel for a node.</exception>
     /// <exception cref="DriverException">ONNX Runtime does not accept the graph.</exception>
-    public GradientSession(GradientModel model, DriverOptions? options = null)
+    public GradientSession(GradientModel model, DriverOptions? options = null) : this(model, options, Precision.Float32)
+    {
+    }
+
+    internal GradientSession(GradientModel model, DriverOptions? options, Precision precision)
     {
         ArgumentNullException.ThrowIfNull(model);
         options ??= new DriverOptions();
         options.Validate();
+        TrainingDriver.RefusePrecision(precision, options.Device);
         Outputs = [.. model.Model.Graph.Outputs.Select(o => o.Name)];
         _device = options.Open();
         try
         {
-            _sessions = new BatchSessions(model.Model, "gradient", options, _device, bind: null);
+            _sessions = new BatchSessions(model.Model, "gradient", options, _device, bind: null, precision);
         }
         catch
         {

@@ -77,6 +77,11 @@ public sealed partial class OptimizerDriver : IDisposable
     public long SkippedSteps =>
         Plan.Find(TensorRole.Shared, null, OptimizerGraphBuilder.SkippedSteps) is TensorSlot slot ? (long)_store.Number(slot.Key) : 0;
 
+    /// <summary>By what the loss is multiplied before gradients are computed, in <see cref="Precision.Float16"/>; 1 in other precisions.
+    /// Gradients and norms that are read here are unscaled. Kept on the device; reading it waits for the device.</summary>
+    public double LossScale => Plan.Find(TensorRole.Shared, null, OptimizerGraphBuilder.LossScale) is TensorSlot slot
+        ? _store.Number(slot.Key) : 1;
+
     /// <summary>Global L2 norm of the scaled gradients in the last step, before clipping; NaN without guard and
     /// clipping. Reading it waits for the device.</summary>
     public double GradientNorm => Steps > 0 && Plan.Find(TensorRole.GradientNorm) is TensorSlot slot ? _store.Number(slot.Key) : double.NaN;
@@ -99,7 +104,7 @@ public sealed partial class OptimizerDriver : IDisposable
             return place.Read(Plan.Source);
         }
         CheckName(name);
-        return _store.Read(name);
+        return TimesLossScale(name, _store.Read(name), inverse: true);
     }
 
     /// <summary>Overwrites a parameter, state tensor or gradient in place.</summary>
@@ -108,7 +113,7 @@ public sealed partial class OptimizerDriver : IDisposable
     {
         ArgumentNullException.ThrowIfNull(value);
         CheckName(name);
-        _store.Write(name, value);
+        _store.Write(name, TimesLossScale(name, value, inverse: false));
     }
 
     /// <summary>Overwrites the gradient of a parameter, where gradients come from elsewhere.</summary>
@@ -158,6 +163,20 @@ public sealed partial class OptimizerDriver : IDisposable
     {
         foreach (TensorSlot pending in Plan.Slots.Where(s => s.Role == TensorRole.PendingStatistic))
             _store.Write(pending.Key, _store.Read(pending.Owner!));
+    }
+
+    /// <summary>Gradients lie in their buffers with the factor that their loss had; to the user they are gradients of the
+    /// loss.</summary>
+    private TensorData TimesLossScale(string name, TensorData value, bool inverse)
+    {
+        if (Plan.Find(TensorRole.GradientLossScale) is not TensorSlot slot || Plan.Find(name)?.Role != TensorRole.Gradient
+            || value.Type != Plan.Type)
+        {
+            return value;
+        }
+        double factor = inverse ? 1 / _store.Number(slot.Key) : _store.Number(slot.Key);
+        double[] scaled = [.. value.ToDoubles().Select(v => v * factor)];
+        return TensorData.From<double>(scaled, [.. value.Dimensions]).ConvertTo(value.Type);
     }
 
     private string GradientKey(string parameter) => Plan.Find(TensorRole.Gradient, parameter)?.Key ?? throw NoParameter(parameter);

@@ -56,7 +56,7 @@ public sealed partial class TrainingDriver
     internal IDisposableReadOnlyCollection<OrtValue> Evaluate(Batch batch, string[] names)
     {
         batch.Check(Plan.BatchInputs.Where(i => batch.Tensors.ContainsKey(i.Name)).ToArray());
-        _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null);
+        _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null, trains: false);
         return RunFree(_evaluation, batch, names, "evaluation");
     }
 

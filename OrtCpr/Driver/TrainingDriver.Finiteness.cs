@@ -13,7 +13,7 @@ public sealed partial class TrainingDriver
     internal FinitenessReport FindNotFinite(Batch batch)
     {
         var probe = FinitenessProbe.Of(Plan.Training, Plan.LossOutput);
-        using BatchSessions sessions = NewSessions(probe.Model, "finiteness", null);
+        using BatchSessions sessions = NewSessions(probe.Model, "finiteness", null, trains: true);
         GraphSession session = sessions.For(batch).Session;
         var stored = Plan.Slots.SelectMany(s => s.Uses.Where(u => u.Graph == PlanGraph.Training && u.Input is not null)
             .Select(u => (u.Input, s.Key))).ToDictionary(u => u.Input!, u => u.Key, StringComparer.Ordinal);

@@ -9,13 +9,14 @@ namespace OrtCpr;
 // How graphs of the plan become sessions, and what a run that fails leaves behind.
 public sealed partial class TrainingDriver
 {
-    private BatchSessions Accumulation() => _accumulation ??= NewSessions(Plan.Accumulation, "accumulation", PlanGraph.Accumulation);
+    private BatchSessions Accumulation() => _accumulation ??=
+        NewSessions(Plan.Accumulation, "accumulation", PlanGraph.Accumulation, trains: true);
 
     /// <summary><c>bound</c>: the graph of the plan whose tensors are bound once; null where the caller runs without a
-    /// binding.</summary>
-    private BatchSessions NewSessions(OnnxModel graph, string name, PlanGraph? bound) =>
+    /// binding. <c>trains</c>: in the precision of the job; what evaluates is float32.</summary>
+    private BatchSessions NewSessions(OnnxModel graph, string name, PlanGraph? bound, bool trains) =>
         new(graph, name, Optimizer.Options, Optimizer.Device, bound is PlanGraph kind ? (session, binding) =>
-            Bind(session, binding, kind) : null);
+            Bind(session, binding, kind) : null, trains ? Plan.Precision : Precision.Float32);
 
     /// <summary>Everything but the batch, once: parameters in, gradients and pending statistics in place. Outputs that
     /// the plan does not keep go to the host.</summary>
@@ -29,6 +30,18 @@ public sealed partial class TrainingDriver
             if (output == Plan.LossFigures) binding.BindOutput(output, _figures!);
             else binding.BindOutputToDevice(output, Device.Host);
         }
+    }
+
+    /// <summary>Before the device is opened: it need not be there for its limits to be known.</summary>
+    internal static void RefusePrecision(Precision precision, string? device)
+    {
+        device ??= new DriverOptions().Device;
+        if (precision.LowType() is not ElementType low || DeviceCatalog.Problem(device) is not null) return;
+        DeviceCapabilities capabilities = DeviceCatalog.CapabilitiesOf(device);
+        if (capabilities.LowPrecision.ContainsKey(low)) return;
+        throw new DeviceException($"The job trains in {nameof(Precision)}.{precision}, and OrtCpr does not know which operators the "
+            + $"{capabilities.Name} provider of '{device}' has in that type. Use 'cuda' or 'cpu', or build the job with "
+            + $"{nameof(TrainingOptions)}.{nameof(TrainingOptions.Precision)} = {Precision.Float32}.");
     }
 
     private void RefuseUnknownOutputs(IReadOnlyList<string> outputs, IReadOnlyList<string> known)

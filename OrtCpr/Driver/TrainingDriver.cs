@@ -35,6 +35,7 @@ public sealed partial class TrainingDriver : IDisposable
     {
         ArgumentNullException.ThrowIfNull(plan);
         Plan = plan;
+        RefusePrecision(plan.Precision, options?.Device);
         Optimizer = new OptimizerDriver(plan, plan.InitialParameters, options);
         try
         {
@@ -47,7 +48,7 @@ public sealed partial class TrainingDriver : IDisposable
             if (plan.LossFigures is not null) _figures = Device.AllocateOnHost(plan.Type, [2 * plan.LossTerms.Count]);
             _weight = plan.Find(TensorRole.LossWeight)?.Key;
             _weigh = plan.Find(TensorRole.WeighBatches)?.Key;
-            _training = NewSessions(plan.Training, "training", PlanGraph.Training);
+            _training = NewSessions(plan.Training, "training", PlanGraph.Training, trains: true);
         }
         catch
         {
@@ -74,6 +75,9 @@ public sealed partial class TrainingDriver : IDisposable
             .. new[] { _training, _accumulation, _evaluation, _prediction }.OfType<BatchSessions>().SelectMany(s => s.ReportKernels()),
             .. Optimizer.KernelReport,
         ];
+
+    /// <summary>What the user should know of the job on this device.</summary>
+    internal IEnumerable<string> DeviceWarnings => new[] { Optimizer.Device.WarningOf(Plan.Precision) }.OfType<string>();
 
     /// <summary>TrainSteps whose gradients are in the buffers.</summary>
     public int AccumulatedSteps { get; private set; }
@@ -157,7 +161,7 @@ public sealed partial class TrainingDriver : IDisposable
         batch.Check(Plan.BatchInputs, why: Plan.FixedBatch);
         RefuseLabels(batch);
         RefuseUnknownOutputs(outputs, [.. Plan.ModelOutputs, .. Plan.LossTerms.Select(t => t.Output).OfType<string>()]);
-        _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null);
+        _evaluation ??= NewSessions(Plan.Evaluation, "evaluation", null, trains: false);
         string? figures = Plan.LossFigures;
         string[] first = figures is null ? [Plan.LossOutput] : [Plan.LossOutput, figures];
         string[] names = [.. first, .. outputs.Where(o => o != Plan.LossOutput).Distinct()];
@@ -177,7 +181,7 @@ public sealed partial class TrainingDriver : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs, withLabels: false, Plan.FixedBatch);
         RefuseUnknownOutputs(outputs, Plan.ModelOutputs);
-        _prediction ??= NewSessions(PredictionGraph.Of(Plan), "prediction", null);
+        _prediction ??= NewSessions(PredictionGraph.Of(Plan), "prediction", null, trains: false);
         string[] names = outputs.Count == 0 ? [.. Plan.ModelOutputs] : [.. outputs.Distinct()];
         return new Prediction(names, RunFree(_prediction, batch, names, "prediction"));
     }

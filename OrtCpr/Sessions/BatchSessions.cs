@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Devices;
+using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 
 namespace OrtCpr.Sessions;
@@ -16,17 +17,20 @@ internal sealed class BatchSessions : IDisposable
     private readonly DriverOptions _options;
     private readonly Device _device;
     private readonly Action<GraphSession, OrtIoBinding>? _bind;
+    private readonly Precision _precision;
     private readonly LinkedList<Entry> _entries = new();
 
     /// <summary><c>bind</c> binds everything but the batch, once a session; null where the caller runs without a
-    /// binding.</summary>
-    public BatchSessions(OnnxModel model, string name, DriverOptions options, Device device, Action<GraphSession, OrtIoBinding>? bind)
+    /// binding. <c>precision</c>: of a graph that trains.</summary>
+    public BatchSessions(OnnxModel model, string name, DriverOptions options, Device device, Action<GraphSession, OrtIoBinding>? bind,
+        Precision precision = Precision.Float32)
     {
         _model = model;
         _name = name;
         _options = options;
         _device = device;
         _bind = bind;
+        _precision = precision;
         // Made at once where no batch is needed for it, so that a graph that does not run is refused early.
         if (!IsStatic) _entries.AddFirst(Create("", null));
     }
@@ -69,7 +73,7 @@ internal sealed class BatchSessions : IDisposable
     {
         var session =
             new GraphSession(_model, key.Length == 0 ? _name
-                : $"{_name}_{key.Replace(';', '_').Replace(',', 'x')}", _options, _device, shapes: shapes);
+                : $"{_name}_{key.Replace(';', '_').Replace(',', 'x')}", _options, _device, shapes: shapes, precision: _precision);
         OrtIoBinding? binding = null;
         try
         {

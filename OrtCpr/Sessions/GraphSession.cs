@@ -23,15 +23,18 @@ internal sealed class GraphSession : IDisposable
     private readonly bool _synchronizes;
 
     /// <summary><c>operators</c>: definitions of operators of ours by name; null for those of training graphs.
-    /// <c>shapes</c>: sizes of the batch's inputs, for a device that wants them fixed.</summary>
+    /// <c>shapes</c>: sizes of the batch's inputs, for a device that wants them fixed. <c>precision</c>: of a graph that
+    /// trains.</summary>
     public GraphSession(
         OnnxModel model, string name, DriverOptions options, Device device, Func<string, OperatorDefinition?>? operators = null,
-        IReadOnlyDictionary<string, long[]>? shapes = null)
+        IReadOnlyDictionary<string, long[]>? shapes = null, Precision precision = Precision.Float32)
     {
         bool checksPlacement = !device.IsHost && !options.AllowCpuFallback;
         string? off = !options.Kernels ? $"{nameof(DriverOptions)}.{nameof(DriverOptions.Kernels)} is off"
             : device.HasKernels ? null : $"'{device.Name}' has none";
-        (Kernels, IReadOnlyList<OperatorKernel> kernels) = KernelUse.Of(model, operators ?? OperatorTable.Find, device.FindKernel, off);
+        operators ??= OperatorTable.Find;
+        if (precision.LowType() is ElementType low) model = Lowered(model, low, device, off is null ? operators : null);
+        (Kernels, IReadOnlyList<OperatorKernel> kernels) = KernelUse.Of(model, operators, device.FindKernel, off);
         if (!device.IsHost)
             model = AdaptToDevice.Run(model, device.Capabilities, shapes, kernels.Select(k => k.Name).ToHashSet(StringComparer.Ordinal));
         if (checksPlacement) PlacedNodes.NameAll(model);
@@ -58,7 +61,7 @@ internal sealed class GraphSession : IDisposable
                 _kernels = new CustomOpDomain(kernels);
                 _kernels.AddTo(_options);
             }
-            device.Configure(_options);
+            device.Configure(_options, precision);
             if (checksPlacement) PlacedNodes.Record(_options);
             // Owned at once: a session whose placement cannot be read or is refused is disposed with this object.
             Session = new InferenceSession(bytes, _options);
@@ -150,6 +153,23 @@ internal sealed class GraphSession : IDisposable
         _run.Dispose();
         _options.Dispose();
         _kernels?.Dispose();
+    }
+
+    /// <summary>A graph in mixed precision. Kernels of ours are for float32, so their calls stay in it; what else the CPU lacks is widened
+    /// here, what another device lacks when the graph is adapted to it. <c>operators</c>: null where no kernels are used.</summary>
+    private static OnnxModel Lowered(OnnxModel model, ElementType low, Device device, Func<string, OperatorDefinition?>? operators)
+    {
+        model = LowerPrecision.Run(model, low);
+        if (device.IsHost)
+        {
+            WidenMissing.Run(model, device.Capabilities);
+        }
+        else if (operators is not null)
+        {
+            WidenMissing.Run(model, (node, _) => node.Domain != OperatorDefinition.Domain
+                || operators(node.OpType) is not OperatorDefinition own || device.FindKernel(own) is null);
+        }
+        return model;
     }
 
     /// <summary>A node that silently ran on the CPU would copy its tensors back and forth in each step. ONNX Runtime

@@ -59,6 +59,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
             _begun++;
             callback.OnFitBegin(trainer, told, _steps);
         }
+        foreach (string warning in trainer.Driver.DeviceWarnings) Warn(warning);
         _bounds = ShortRunBounds.Of(Optimizer, _steps, options.TotalSteps);
         foreach (string warning in _bounds?.Warnings ?? []) Warn(warning);
         // What a callback had ended is over when it is resumed.
@@ -209,7 +210,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         _bounds?.After(_steps);
         options.Progress?.Report(report);
         foreach (TrainerCallback callback in options.Callbacks) callback.OnStepEnd(trainer, report, _control);
-        _skippedRun.AfterStep(applied, last);
+        _skippedRun.AfterStep(applied, last, loss);
         if (options.Validation is not null && options.EvaluateEverySteps > 0
             && (_steps % options.EvaluateEverySteps == 0 || _steps == options.MaxSteps))
         {

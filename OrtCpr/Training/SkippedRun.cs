@@ -14,7 +14,7 @@ internal sealed class SkippedRun(TrainingDriver driver) : IDisposable
 
     private Batch? _kept;
     private bool _hasCounted;
-    private long _skipped;
+    private long _skipped, _scaleFell;
 
     /// <summary>Whether a batch is kept here, so that its giver must not dispose it.</summary>
     public bool Keeps(Batch batch) => _kept == batch;
@@ -28,8 +28,11 @@ internal sealed class SkippedRun(TrainingDriver driver) : IDisposable
     /// <summary>After a step.</summary>
     /// <param name="applied">Whether it counted.</param>
     /// <param name="last">Its last batch; null where that is gone.</param>
+    /// <param name="loss">Its loss.</param>
+    /// <remarks>While the loss scale falls on its way to one that fits, steps are skipped by design: those with a finite loss are not held
+    /// against the run. A scale that has come down to 1 has no excuse.</remarks>
     /// <exception cref="NotFiniteException">So many were skipped that the run has no chance.</exception>
-    public void AfterStep(bool applied, Batch? last)
+    public void AfterStep(bool applied, Batch? last, double loss)
     {
         if (_hasCounted) return;
         if (applied)
@@ -40,6 +43,11 @@ internal sealed class SkippedRun(TrainingDriver driver) : IDisposable
             return;
         }
         _kept ??= last;
+        if (double.IsFinite(loss) && driver.Optimizer.LossScale > 1)
+        {
+            _scaleFell++;
+            return;
+        }
         if (++_skipped >= Most) throw Failure();
     }
 
@@ -54,7 +62,7 @@ internal sealed class SkippedRun(TrainingDriver driver) : IDisposable
     /// <exception cref="NotFiniteException">All of its steps were skipped.</exception>
     public void AtEnd()
     {
-        if (!_hasCounted && _skipped > 0) throw Failure();
+        if (!_hasCounted && _skipped + _scaleFell > 0) throw Failure();
     }
 
     public void Dispose()
@@ -69,11 +77,14 @@ internal sealed class SkippedRun(TrainingDriver driver) : IDisposable
         string parameters = report.Parameters.Count == 0 ? ""
             : $" Gradients that are not finite: {string.Join(", ", report.Parameters.Take(10))}"
                 + $"{(report.Parameters.Count > 10 ? $" and {report.Parameters.Count - 10} more" : "")}.";
-        string cause = report.First is null
+        string cause = report.First is null && _scaleFell > 0
+            ? $"The loss scale fell to {driver.Optimizer.LossScale} and the gradients of float16 still overflow: train for more steps, or "
+                + "begin with a smaller LossScaling.InitialScale."
+            : report.First is null
             ? "Each batch is finite when it is computed alone: the gradients overflow when they are added up."
             : $"First of all {report.Text}.";
         return new NotFiniteException(
-            $"No step counted: all {_skipped} were skipped, since the loss or a gradient was not finite. "
+            $"No step counted: all {_skipped + _scaleFell} were skipped, since the loss or a gradient was not finite. "
             + $"{cause}{parameters} Look for values out of its range in the data (Log, Sqrt or Div at 0 or below, an overflow of "
             + "Exp), scale the inputs, or change this part of the model and export it again.", report.First, report.Parameters);
     }
