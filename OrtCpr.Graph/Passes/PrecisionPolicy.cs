@@ -63,7 +63,8 @@ internal static class PrecisionPolicy
             "ScatterElements", "ScatterND", "SimplifiedLayerNormalization", "Sinh", "Softmax", "SoftmaxCrossEntropyLoss", "Softplus",
             "Sqrt", "Tan", "ortcpr.BatchNorm", "ortcpr.BatchNormAddRelu", "ortcpr.BatchNormGrad", "ortcpr.BatchNormRelu",
             "ortcpr.BatchNormReluGrad", "ortcpr.CrossEntropyRows", "ortcpr.CrossEntropyRowsGrad", "ortcpr.CrossEntropySmoothRows",
-            "ortcpr.CrossEntropySmoothRowsGrad", "ortcpr.EmbeddingGrad", "ortcpr.LayerNormGrad", "ortcpr.RmsNormGrad", "ortcpr.Softmax", "ortcpr.SoftmaxGrad",
+            "ortcpr.CrossEntropySmoothRowsGrad", "ortcpr.EmbeddingGrad", "ortcpr.LayerNormGrad", "ortcpr.RmsNormGrad", "ortcpr.Softmax",
+            "ortcpr.SoftmaxGrad",
         ]),
     ];
 
