@@ -58,7 +58,7 @@ prepare() {
   rm -rf "$gpu/app/Data"
   [ -d "$kit/smoke" ] && publish_smoke
   # The tests bring libraries of other platforms and debug symbols along; the kit brings its own libonnxruntime.so.
-  find "$gpu/app" -name '*.pdb' -delete
+  find "$gpu/app" \( -name '*.pdb' -o -name 'onnxruntime.dll' -o -name '*.dylib' -o -name 'libmscord*' \) -delete
   tar -C "$gpu" --exclude=libonnxruntime.so -cf - app | xz -T0 -6 >"$gpu/app.tar.xz"
   tar -C "$models" -cf - $(for m in $timed; do echo "$m.onnx"; done) | xz -6 >"$gpu/models.tar.xz"
   further_cases | tar -C "$data" -cf - -T - | xz -T0 -6 >"$gpu/data.tar.xz"
