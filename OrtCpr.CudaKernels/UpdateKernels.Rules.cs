@@ -36,7 +36,7 @@ internal static unsafe partial class UpdateKernels
                 newMaxima[i] = v;
             }
             float value = old - (p.Decay * old);
-            value -= p.StepSize * (m / ((MathF.Sqrt(v) * p.SecondMomentScale) + p.Mean));
+            value -= p.StepSize * (m / ((MathF.Sqrt(v) * p.SecondMomentScale) + p.Epsilon));
             ((float*)o.NewParameter.Address)[i] = value;
             before.Add(o.Regularizer, p.MeasuresInitial, old);
             after.Add(o.Regularizer, p.Measures, value);

@@ -51,6 +51,7 @@ internal static unsafe partial class UpdateKernels
             part.First = Number(o.OneMinusBeta1, i);
             part.Second = Number(o.OneMinusBeta2, i);
             part.Third = Number(o.Beta2, i);
+            part.Epsilon = Number(o.Epsilon, i);
         }
         else if (o.OneMinusBeta1.Address != 0)
         {
@@ -66,8 +67,6 @@ internal static unsafe partial class UpdateKernels
             part.First = isFirst ? 0 : part.Third;
             part.Second = isFirst || !hasMomentum ? 1 : Number(o.OneMinusDampening, i);
         }
-        if (o.Epsilon.Address != 0)
-            part.Mean = Number(o.Epsilon, i);
     }
 
     private static ConstraintSettings SettingsOf(UpdateOperands o, int i, long group) => new()

@@ -60,11 +60,17 @@ public sealed class TrainingDriverTests
         using TrainingDriver driver = Create(TestModels.Linear());
         using Batch batch = TestModels.Batch(4);
         for (int i = 0; i < 200; i++) Step(driver, batch);
-        long managed = GC.GetTotalMemory(forceFullCollection: true), resident = Environment.WorkingSet;
-        for (int i = 0; i < 20_000; i++) Step(driver, batch);
-        long managedGrowth = GC.GetTotalMemory(forceFullCollection: true) - managed, residentGrowth = Environment.WorkingSet - resident;
-        Assert.IsLessThan(256 * 1024, managedGrowth, "managed bytes kept");
-        Assert.IsLessThan(64L * 1024 * 1024, residentGrowth, "resident bytes kept");
+        // What a step keeps is kept in every window; what the runtime keeps beside it, once in a while.
+        const int steps = 7_000, windows = 3;
+        long resident = Environment.WorkingSet, least = long.MaxValue;
+        for (int window = 0; window < windows; window++)
+        {
+            long managed = GC.GetTotalMemory(forceFullCollection: true);
+            for (int i = 0; i < steps; i++) Step(driver, batch);
+            least = Math.Min(least, GC.GetTotalMemory(forceFullCollection: true) - managed);
+        }
+        Assert.IsLessThan(12 * steps, least, "managed bytes kept, 12 a step");
+        Assert.IsLessThan(64L * 1024 * 1024, Environment.WorkingSet - resident, "resident bytes kept");
     }
 
     [TestMethod]

@@ -19,5 +19,8 @@ internal struct ChannelOperands
     public int Parts, Relu;
 
     /// <summary>ε.</summary>
-    public float Epsilon, Unused;
+    public float Epsilon;
+
+    /// <summary>Fills the struct up to whole 64 bits, whose alignment it has.</summary>
+    public float Unused;
 }

@@ -70,14 +70,18 @@ internal struct UpdatePart
     /// <summary>1 where it takes part in the step, and needs R of θ after the step, and before it.</summary>
     public int Applies, Measures, MeasuresInitial;
 
-    /// <summary>Scalars of the rule, each rounded to float once.</summary>
-    public float GradientScale, StepSize, Decay, SecondMomentScale, First, Second, Third;
+    /// <summary>Scalars of the rule, each rounded to float once. Adam and Lion: First and Second are 1 − β1 and 1 − β2, Third is β2.
+    /// SGD: First and Second are what the buffer and the gradient enter the buffer with, Third is the momentum of the look-ahead.</summary>
+    public float GradientScale, StepSize, Decay, SecondMomentScale, First, Second, Third, Epsilon;
 
     /// <summary>s·λ times what is between direction and gradient; 0 where the parameter stays as it is.</summary>
     public float DescentRate;
 
     /// <summary>Mean of θ after the step, for the standard deviation.</summary>
     public float Mean;
+
+    /// <summary>Fills the struct up to whole 64 bits, whose alignment it has.</summary>
+    public float Unused;
 }
 
 /// <summary>What a regularizer knows of a chunk; see <c>RegularizerSum</c>.</summary>
