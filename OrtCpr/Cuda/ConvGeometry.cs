@@ -22,24 +22,7 @@ internal sealed record ConvGeometry
             if (Strides[i] <= 0 || Dilations[i] <= 0 || rest < 0 || dy[2 + i] != (rest / Strides[i]) + 1)
                 return null;
         }
-        return new()
-        {
-            BatchSize = (nint)x[0],
-            Channels = (nint)x[1],
-            Height = (nint)x[2],
-            Width = (nint)x[3],
-            Outputs = (nint)w[0],
-            KernelHeight = (nint)w[2],
-            KernelWidth = (nint)w[3],
-            OutputHeight = (nint)dy[2],
-            OutputWidth = (nint)dy[3],
-            StrideHeight = (nint)Strides[0],
-            StrideWidth = (nint)Strides[1],
-            DilationHeight = (nint)Dilations[0],
-            DilationWidth = (nint)Dilations[1],
-            PadTop = (nint)Pads[0],
-            PadLeft = (nint)Pads[1],
-        };
+        return ConvShape.Of(x, w, dy, Strides, Dilations, Pads);
     }
 
     /// <summary>A convolution with the same result, padded alike on both sides: images grow by what one side has less.</summary>

@@ -14,7 +14,7 @@ internal sealed unsafe class CudaLauncher : KernelLauncher, IDisposable
     private readonly Dictionary<string, nint> _kernels = new(StringComparer.Ordinal);
     private readonly List<nint> _libraries = [];
     private nint _copies;
-    private bool _disposed;
+    private bool _isLoaded, _disposed;
 
     /// <param name="device">Number of the GPU.</param>
     /// <exception cref="DeviceException">No driver, one that is too old, or no such GPU.</exception>
@@ -85,9 +85,12 @@ internal sealed unsafe class CudaLauncher : KernelLauncher, IDisposable
     /// <summary>Compiles all kernels, so that none is compiled in a step, and a GPU that cannot run them is refused at once.</summary>
     public void Load()
     {
+        if (_isLoaded)
+            return;
         _driver.SetContext(_context);
         foreach (string kernel in Known)
             Find(kernel);
+        _isLoaded = true;
     }
 
     /// <inheritdoc/>

@@ -140,23 +140,6 @@ internal abstract unsafe class ConvOperator(OperatorDefinition definition, Produ
     protected static ConvShape Shape(nint state, ReadOnlySpan<long> x, ReadOnlySpan<long> w, ReadOnlySpan<long> y)
     {
         Settings* s = (Settings*)state;
-        return new()
-        {
-            BatchSize = (nint)x[0],
-            Channels = (nint)x[1],
-            Height = (nint)x[2],
-            Width = (nint)x[3],
-            Outputs = (nint)w[0],
-            KernelHeight = (nint)w[2],
-            KernelWidth = (nint)w[3],
-            OutputHeight = (nint)y[2],
-            OutputWidth = (nint)y[3],
-            StrideHeight = (nint)s->Strides[0],
-            StrideWidth = (nint)s->Strides[1],
-            DilationHeight = (nint)s->Dilations[0],
-            DilationWidth = (nint)s->Dilations[1],
-            PadTop = (nint)s->Pads[0],
-            PadLeft = (nint)s->Pads[1],
-        };
+        return ConvShape.Of(x, w, y, new(s->Strides, Spatial), new(s->Dilations, Spatial), new(s->Pads, 2 * Spatial));
     }
 }

@@ -36,7 +36,6 @@ internal sealed class CudaDevice : Device
             _session = new IdentitySession(ElementType.Float, Configure);
             _allocator = new OrtAllocator(_session.Session, _memory);
             _launcher = new CudaLauncher(id);
-            _launcher.Load();
             if (Cudnn.Instance is Cudnn cudnn)
                 _convolutions = new CudnnConvolution(cudnn) { AllowsTensorFloat32 = options.GetValueOrDefault("use_tf32") == "1" };
             _kernels = new CudaCatalog(_launcher, _convolutions);
@@ -52,7 +51,12 @@ internal sealed class CudaDevice : Device
 
     public override bool HasKernels => true;
 
-    public override OperatorKernel? FindKernel(OperatorDefinition definition) => _kernels.Find(definition);
+    /// <summary>Nobody asks where kernels are off, which is the way out for a GPU that they don't run on.</summary>
+    public override OperatorKernel? FindKernel(OperatorDefinition definition)
+    {
+        _launcher.Load();
+        return _kernels.Find(definition);
+    }
 
     public override void Configure(SessionOptions options) => Configure(options, Precision.Float32);
 
@@ -66,9 +70,9 @@ internal sealed class CudaDevice : Device
             {
                 ["device_id"] = $"{_id}",
                 ["use_tf32"] = precision == Precision.TensorFloat32 ? "1" : "0",
+                // EXHAUSTIVE, the default, tries every algorithm for every new shape: 0.6 s each.
+                ["cudnn_conv_algo_search"] = "HEURISTIC",
             };
-            // EXHAUSTIVE, the default, tries every algorithm for every new shape: 0.6 s each.
-            all["cudnn_conv_algo_search"] = "HEURISTIC";
             foreach ((string key, string value) in _options) all[key] = value;
             provider.UpdateOptions(all);
             options.AppendExecutionProvider_CUDA(provider);

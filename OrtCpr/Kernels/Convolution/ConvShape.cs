@@ -42,6 +42,27 @@ internal readonly record struct ConvShape
     /// <summary>Columns of zeros on the left.</summary>
     public nint PadLeft { get; init; }
 
+    /// <summary>Of shapes that belong together, with the attributes of Conv.</summary>
+    public static ConvShape Of(ReadOnlySpan<long> x, ReadOnlySpan<long> weight, ReadOnlySpan<long> y, ReadOnlySpan<long> strides,
+        ReadOnlySpan<long> dilations, ReadOnlySpan<long> pads) => new()
+        {
+            BatchSize = (nint)x[0],
+            Channels = (nint)x[1],
+            Height = (nint)x[2],
+            Width = (nint)x[3],
+            Outputs = (nint)weight[0],
+            KernelHeight = (nint)weight[2],
+            KernelWidth = (nint)weight[3],
+            OutputHeight = (nint)y[2],
+            OutputWidth = (nint)y[3],
+            StrideHeight = (nint)strides[0],
+            StrideWidth = (nint)strides[1],
+            DilationHeight = (nint)dilations[0],
+            DilationWidth = (nint)dilations[1],
+            PadTop = (nint)pads[0],
+            PadLeft = (nint)pads[1],
+        };
+
     /// <summary>Elements of x that one element of the result sees.</summary>
     public nint PatchLength => Channels * KernelHeight * KernelWidth;
 
