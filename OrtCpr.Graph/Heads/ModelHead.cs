@@ -61,8 +61,9 @@ public static class ModelHead
         ArgumentNullException.ThrowIfNull(targetPath);
         using ModelFile file = ModelFile.Load(modelPath);
         Put(file, at, head);
-        bool beside = FolderOf(modelPath) == FolderOf(targetPath);
-        ModelFile.Save(file.Proto, targetPath, source: beside ? null : file.Folder);
+        // Data that are yet to be drawn are in no file.
+        bool stay = FolderOf(modelPath) == FolderOf(targetPath) || WeightInitialization.IsNeeded(file);
+        ModelFile.Save(file.Proto, targetPath, source: stay ? null : file.Folder);
     }
 
     /// <summary>Names of the parameters of the heads that were put into a model, as patterns for
@@ -125,9 +126,10 @@ public static class ModelHead
 
     private static string[] Write(GraphProto graph, HashSet<string> names, HeadPlan plan, DenseHead head, string output)
     {
-        // The parameters' names first: nodes take what is left.
-        string weight = HeadNodes.Unique(names, $"{head.Name}.weight"), bias = HeadNodes.Unique(names, $"{head.Name}.bias");
-        var nodes = new HeadNodes(graph, names, head.Name, plan.Opset, plan.Type);
+        string name = head.Name;
+        for (int i = 1; names.Contains($"{name}.weight") || names.Contains($"{name}.bias"); i++) name = $"{head.Name}_{i}";
+        string weight = HeadNodes.Unique(names, $"{name}.weight"), bias = HeadNodes.Unique(names, $"{name}.bias");
+        var nodes = new HeadNodes(graph, names, name, plan.Opset, plan.Type);
         string x = plan.Features.Name;
         string? mask = plan.Mask?.Name;
         bool isPixels = plan.Features.Shape!.Rank != 3;
