@@ -21,7 +21,7 @@ public enum Pooling
 /// <remarks>W and b are drawn as torch.nn.Linear draws them: uniformly from ±1/√inputs (He et al., ICCV 2015, with a = √5).</remarks>
 public sealed record DenseHead
 {
-    /// <summary>Width of the output, at least 2; 1 number for regression is a loss on a tensor and no head of classes.</summary>
+    /// <summary>Width of the output, at least 2.</summary>
     public required int Classes { get; init; }
 
     /// <summary>Share of the features that are dropped while training, from 0 to below 1. Default 0: no Dropout node.</summary>

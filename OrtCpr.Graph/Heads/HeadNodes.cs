@@ -55,7 +55,8 @@ internal sealed class HeadNodes
         return Op("Div", [sum, Op("Max", [count, Number("one", 1)])]);
     }
 
-    /// <summary>[batch, tokens, width] → [batch, width]. mask: [batch, tokens], or null. Where it leaves no token the maximum is 0.</summary>
+    /// <summary>[batch, tokens, width] → [batch, width]. mask: [batch, tokens], or null. Where it leaves no token the maximum
+    /// is 0.</summary>
     public string MaximumOfTokens(string x, string? mask)
     {
         if (mask is null) return Reduce("ReduceMax", x);
@@ -119,7 +120,8 @@ internal sealed class HeadNodes
     {
         string name = Unique(_names, $"{_scope}/{op}");
         output ??= name;
-        _graph.Node.Add(new NodeProto { OpType = op, Name = name, Input = { inputs }, Output = { output }, Attribute = { attributes ?? [] } });
+        var node = new NodeProto { OpType = op, Name = name, Input = { inputs }, Output = { output }, Attribute = { attributes ?? [] } };
+        _graph.Node.Add(node);
         return output;
     }
 

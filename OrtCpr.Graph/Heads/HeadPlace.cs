@@ -12,8 +12,8 @@ namespace OrtCpr.Graph.Heads;
 internal sealed record HeadPlace(Value Features, Value Cut, Node? Linear, Value? Output, long? Width)
 {
     /// <summary>Nodes behind a last layer that are dropped with it.</summary>
-    private static readonly string[] Ends = ["Softmax", "LogSoftmax", "Log", "Sigmoid", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten",
-        "Cast", "Dropout"];
+    private static readonly string[] Ends =
+        ["Softmax", "LogSoftmax", "Log", "Sigmoid", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Cast", "Dropout"];
 
     /// <summary>Means over height and width, which can stand behind a 1×1 convolution as well as in front of it.</summary>
     private static readonly string[] Averages = ["GlobalAveragePool", "ReduceMean"];
@@ -34,20 +34,20 @@ internal sealed record HeadPlace(Value Features, Value Cut, Node? Linear, Value?
     public static HeadPlace? Find(OnnxGraph graph, string? at, bool append, List<string> problems)
     {
         HashSet<Value> moving = Moving(graph);
-        Value? output = at is null ? graph.Outputs.FirstOrDefault(o => o.Type.IsFloating()) : graph.Outputs.FirstOrDefault(o => o.Name == at);
+        Value? output = graph.Outputs.FirstOrDefault(o => at is null ? o.Type.IsFloating() : o.Name == at);
         if (output is not null)
         {
             if (!append && Behind(output, moving) is HeadPlace found) return found;
             if (append || at is not null || output.Shape?.Rank is 3 or 4) return new(output, output, null, null, null);
             problems.Add($"no linear layer (Gemm, MatMul, or a convolution that covers its input) ends at output '{output.Name}' "
-                + $"{output.Shape?.ToString() ?? "of unknown rank"}, whose last nodes are {LastNodes(output)}. Name the output, a node or a "
-                + "tensor that the head shall read");
+                + $"{output.Shape?.ToString() ?? "of unknown rank"}, whose last nodes are {LastNodes(output)}. Name the output, a node "
+                + "or a tensor that the head shall read");
             return null;
         }
         if (at is null)
         {
-            problems.Add($"the model has no floating output; its outputs are {string.Join(", ", graph.Outputs.Select(o => $"'{o.Name}'"))}. "
-                + "Name the tensor that the head shall read");
+            string outputs = string.Join(", ", graph.Outputs.Select(o => $"'{o.Name}'"));
+            problems.Add($"the model has no floating output; its outputs are {outputs}. Name the tensor that the head shall read");
             return null;
         }
         if (graph.Nodes.FirstOrDefault(n => n.Name == at) is { Outputs: [Value result, ..] } node)
@@ -79,7 +79,8 @@ internal sealed record HeadPlace(Value Features, Value Cut, Node? Linear, Value?
     private static HashSet<Value> Moving(OnnxGraph graph)
     {
         HashSet<Value> moving = [.. graph.Inputs];
-        foreach (Node node in graph.Nodes.Where(n => OnnxGraph.ReadBy(n).Any(moving.Contains))) moving.UnionWith(node.Outputs.OfType<Value>());
+        foreach (Node node in graph.Nodes.Where(n => OnnxGraph.ReadBy(n).Any(moving.Contains)))
+            moving.UnionWith(node.Outputs.OfType<Value>());
         return moving;
     }
 
@@ -100,14 +101,15 @@ internal sealed record HeadPlace(Value Features, Value Cut, Node? Linear, Value?
                 if (averaged && !layer.Linear!.Is("Conv")) return null;
                 return Unflattened(layer with { Output = output, IsPerPixel = layer.IsPerPixel && !averaged });
             }
-            if (node.Domain.Length > 0 || !moving.Contains(node.Inputs[0]!)) return null;
+            if (node.Domain.Length > 0 || node.In(0) is not Value before || !moving.Contains(before)) return null;
             if (Averages.Contains(node.OpType)) averaged = true;
             else if (!Ends.Contains(node.OpType)) return null;
         }
         return null;
     }
 
-    /// <summary>A layer that exporters write on [batch · tokens, width], between two Reshapes, reads what is in front of the first.</summary>
+    /// <summary>A layer that exporters write on [batch · tokens, width], between two Reshapes, reads what is in front of the
+    /// first.</summary>
     private static HeadPlace Unflattened(HeadPlace layer)
     {
         if (layer.Output!.Shape?.Rank != 3 || layer.Features.Shape?.Rank != 2 || layer.Features.Producer is not Node reshape
@@ -143,7 +145,8 @@ internal sealed record HeadPlace(Value Features, Value Cut, Node? Linear, Value?
     {
         if (weight.Shape is not { Rank: > 2 } w || w.Sizes is not long[] sizes || node.Int("group", 1) != 1) return null;
         long[] kernel = sizes[2..];
-        bool padded = node.Ints("pads")?.Any(p => p != 0) == true || node.Text("auto_pad", "NOTSET").StartsWith("SAME", StringComparison.Ordinal);
+        bool padded = node.Ints("pads")?.Any(p => p != 0) == true
+            || node.Text("auto_pad", "NOTSET").StartsWith("SAME", StringComparison.Ordinal);
         bool covers = !padded && x.Shape is Shape shape && shape.Rank == sizes.Length
             && kernel.Zip(shape.Skip(2), (k, d) => d.Known == k).All(equal => equal);
         HeadPlace place = new(x, node.Outputs[0]!, node, null, covers ? sizes.Skip(1).Aggregate((p, d) => p * d) : sizes[1])

@@ -24,23 +24,26 @@ internal sealed record HeadPlan(Value Features, Pooling Pool, Value? Mask, long 
     {
         int before = problems.Count;
         Value x = place.Features;
+        // A Dropout of the old head is replaced by that of the new one.
+        if (head.Dropout > 0 && place.Linear is not null && x.Producer is Node dropout && dropout.Is("Dropout")) x = dropout.Inputs[0]!;
         if (!x.Type.IsFloating()) problems.Add($"the head would read '{x.Name}', which is {x.Type}; expected floating numbers");
         if (x.Shape is not Shape shape || (shape.Rank is not (2 or 3 or 4) && !place.CoversInput))
         {
-            problems.Add($"the head would read '{x.Name}', of {(x.Shape is null ? "unknown rank" : $"rank {x.Shape.Rank}, {x.Shape}")}; expected "
-                + "[batch, width], [batch, tokens, width] or [batch, channels, height, width]. Name another tensor");
+            problems.Add($"the head would read '{x.Name}', of {(x.Shape is null ? "unknown rank" : $"rank {x.Shape.Rank}, {x.Shape}")}; "
+                + "expected [batch, width], [batch, tokens, width] or [batch, channels, height, width]. Name another tensor");
             return null;
         }
         if (place.Output is { Shape.Rank: 3 } tokens && shape.Rank == 2)
         {
-            problems.Add($"output '{tokens.Name}' is {tokens.Shape}, and the layer in front of it reads '{x.Name}' {shape}, in which batch and "
-                + "tokens are one axis. Name a tensor [batch, tokens, width] that the head shall read");
+            problems.Add($"output '{tokens.Name}' is {tokens.Shape}, and the layer in front of it reads '{x.Name}' {shape}, in which "
+                + "batch and tokens are one axis. Name a tensor [batch, tokens, width] that the head shall read");
         }
         if (place.IsPerPixel && head.Pool is Pooling.Auto)
         {
-            problems.Add($"the last linear layer in front of '{place.Output?.Name ?? place.Cut.Name}' is a convolution with a result for each "
-                + $"pixel ({place.Cut.Shape}), as in a model for segmentation. For classes of the whole picture say how pixels are pooled "
-                + $"({nameof(head.Pool)}: {nameof(Pooling.Mean)}, {nameof(Pooling.Max)}), or name a tensor that the head shall read");
+            problems.Add($"the last linear layer in front of '{place.Output?.Name ?? place.Cut.Name}' is a convolution with a result for "
+                + $"each pixel ({place.Cut.Shape}), as in a model for segmentation. For classes of the whole picture say how pixels are "
+                + $"pooled ({nameof(head.Pool)}: {nameof(Pooling.Mean)}, {nameof(Pooling.Max)}), or name a tensor that the "
+                + "head shall read");
         }
         bool flattens = place.CoversInput && head.Pool is Pooling.Auto or Pooling.None;
         Pooling pool = flattens ? Pooling.None : head.Pool != Pooling.Auto ? head.Pool : shape.Rank == 2 ? Pooling.None : Pooling.Mean;
@@ -49,16 +52,16 @@ internal sealed record HeadPlan(Value Features, Pooling Pool, Value? Mask, long 
         long? width = flattens ? place.Width : shape[axis].Known ?? (place.CoversInput ? null : place.Width);
         if (width is null or < 1)
         {
-            problems.Add($"the width of '{x.Name}' {shape} (axis {axis}) is {(width is null ? "not known" : $"{width}")}; expected a number, as a "
-                + "layer has a weight for each. Export the model with that size fixed, or name another tensor");
+            problems.Add($"the width of '{x.Name}' {shape} (axis {axis}) is {(width is null ? "not known" : $"{width}")}; expected a "
+                + "number, as a layer has a weight for each. Export the model with that size fixed, or name another tensor");
         }
         Value? mask = MaskOf(model.Graph, pool, x, shape, head, problems);
         long opset = model.Opsets[""];
         long least = head.Dropout > 0 ? HeadNodes.DropoutFlagSince : mask is not null ? HeadNodes.WhereSince : 7;
         if (opset < least)
         {
-            problems.Add($"the model has opset {opset}, and the head{(head.Dropout > 0 ? "'s Dropout" : "")} takes {least} or later. Export it "
-                + $"with a later opset{(head.Dropout > 0 ? ", or leave Dropout out" : "")}");
+            problems.Add($"the model has opset {opset}, and the head{(head.Dropout > 0 ? "'s Dropout" : "")} takes {least} or later. "
+                + $"Export it with a later opset{(head.Dropout > 0 ? ", or leave Dropout out" : "")}");
         }
         if (problems.Count > before) return null;
         bool perToken = pool == Pooling.None && !flattens && shape.Rank == 3;
@@ -99,9 +102,10 @@ internal sealed record HeadPlan(Value Features, Pooling Pool, Value? Mask, long 
             }
             else if (given is null || !candidates.Contains(given) || !Fits(given))
             {
-                problems.Add($"{nameof(head.Mask)} is '{name}'{(given is null ? ", which is no input" : $", which is {given.Type} {given.Shape}")}; "
-                    + $"expected an input [batch, tokens] of integers or bools, with the tokens of '{x.Name}' {shape}. There are: "
-                    + $"{(candidates.Length == 0 ? "none" : string.Join(", ", candidates.Select(c => $"'{c.Name}' {c.Shape}")))}");
+                string found = given is null ? "no input" : $"{given.Type} {given.Shape}";
+                string others = candidates.Length == 0 ? "none" : string.Join(", ", candidates.Select(c => $"'{c.Name}' {c.Shape}"));
+                problems.Add($"{nameof(head.Mask)} is '{name}', which is {found}; expected an input [batch, tokens] of integers or bools, "
+                    + $"with the tokens of '{x.Name}' {shape}. There are: {others}");
             }
             return given;
         }
@@ -109,13 +113,13 @@ internal sealed record HeadPlan(Value Features, Pooling Pool, Value? Mask, long 
         // Tokens of a picture, or of another sequence, are none of the mask's.
         Value[] fitting = [.. candidates.Where(Fits)];
         if (fitting.FirstOrDefault(c => c.Name == "attention_mask") is Value named) return named;
-        Value[] others = [.. fitting.Where(c => c.Name.Contains("mask", StringComparison.OrdinalIgnoreCase))];
-        if (others.Length > 1)
+        Value[] likely = [.. fitting.Where(c => c.Name.Contains("mask", StringComparison.OrdinalIgnoreCase))];
+        if (likely.Length > 1)
         {
-            problems.Add($"several inputs may be the mask of '{x.Name}' {shape}: {string.Join(", ", others.Select(c => $"'{c.Name}'"))}. Name "
-                + $"one ({nameof(head.Mask)})");
+            string names = string.Join(", ", likely.Select(c => $"'{c.Name}'"));
+            problems.Add($"several inputs may be the mask of '{x.Name}' {shape}: {names}. Name one ({nameof(head.Mask)})");
         }
-        return others.FirstOrDefault();
+        return likely.FirstOrDefault();
 
         bool Fits(Value mask) => mask.Shape![1].Known is not long n || shape[1].Known is not long t || n == t;
     }

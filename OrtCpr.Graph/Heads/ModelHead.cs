@@ -88,8 +88,8 @@ public static class ModelHead
         string[] names = [.. HeadsOf(file.Proto).Where(n => file.Places.Find(n) is not null)];
         return names.Length == 0
             ? throw new ModelFormatException($"Model '{file.Name}' has no head of its own: expected the names of its parameters under "
-                + $"'{HeadsKey}' in metadata_props; found none. Put one into it first ({nameof(ModelHead)}.{nameof(Replace)}, ortcpr head), "
-                + "or name the parameters to train.")
+                + $"'{HeadsKey}' in metadata_props; found none. Put one into it first ({nameof(ModelHead)}.{nameof(Replace)}, ortcpr "
+                + "head), or name the parameters to train.")
             : [.. names.Select(n => new NamePattern(n.AsSpan().IndexOfAny("*?") < 0 ? n : $"regex:{Regex.Escape(n)}"))];
     }
 
@@ -109,12 +109,13 @@ public static class ModelHead
 
         GraphProto graph = file.Proto.Graph;
         int position = place!.Output is Value old ? model.Graph.Outputs.IndexOf(old) : graph.Output.Count;
-        if (!head.Keep) OldHead.Remove(file.Proto, model.Graph, place.Cut, [place.Features, .. plan!.Mask is Value m ? [m] : Array.Empty<Value>()]);
+        Value[] read = plan!.Mask is Value mask ? [plan.Features, mask] : [plan.Features];
+        if (!head.Keep) OldHead.Remove(file.Proto, model.Graph, place.Cut, read);
         HashSet<string> names = NamesOf(file.Proto);
         if (head.Output is string wanted && names.Contains(wanted))
         {
-            throw new OptionException($"The head does not fit model '{file.Name}': {nameof(head.Output)} is '{wanted}', a name that the model "
-                + "has already; expected a new one, or null.");
+            throw new OptionException($"The head does not fit model '{file.Name}': {nameof(head.Output)} is '{wanted}', a name that the "
+                + "model has already; expected a new one, or null.");
         }
         string output = head.Output ?? (place.Output is Value replaced && !head.Keep ? replaced.Name : "logits");
         output = HeadNodes.Unique(names, output);
@@ -163,7 +164,8 @@ public static class ModelHead
     {
         ModelProto model = file.Proto;
         var initializers = model.Graph.Initializer.Select(i => i.Name).ToHashSet(StringComparer.Ordinal);
-        Set(model, HeadsKey, [.. HeadsOf(model).Where(initializers.Contains), .. parameters]);
+        // A head that went may have had the names of the new one.
+        Set(model, HeadsKey, [.. HeadsOf(model).Where(initializers.Contains).Union(parameters)]);
         bool isFirst = !head.Keep || model.MetadataProps.All(p => p.Key != ClassNamesKey);
         // Names of classes that are gone would name others.
         if (!head.Keep) Set(model, ClassNamesKey, []);
@@ -219,7 +221,8 @@ public static class ModelHead
                 names.UnionWith(node.Output.Append(node.Name));
                 foreach (AttributeProto attribute in node.Attribute)
                 {
-                    foreach (GraphProto body in attribute.G is null ? [.. attribute.Graphs] : attribute.Graphs.Append(attribute.G)) Add(body);
+                    if (attribute.G is not null) Add(attribute.G);
+                    foreach (GraphProto body in attribute.Graphs) Add(body);
                 }
             }
         }

@@ -29,8 +29,9 @@ public sealed class HeadFaultTests
             Name = " ",
             Output = "",
             ClassNames = ["a", "a"],
-        }, "Classes is 1; expected at least 2", "Dropout is 1; expected at least 0 and less than 1", "Pool is 9; expected one of Auto, None, ",
-            "Name is empty", "Output is empty", "ClassNames has 2 names; expected 1", "ClassNames has 'a' more than once",
+        }, "Classes is 1; expected at least 2", "Dropout is 1; expected at least 0 and less than 1",
+            "Pool is 9; expected one of Auto, None, ", "Name is empty", "Output is empty", "ClassNames has 2 names; expected 1",
+            "ClassNames has 'a' more than once",
             "'logit' is no output, node or tensor of the model. Names like it: 'logits'.", "Its outputs: 'logits'",
             "its last linear layers: 'Gemm'");
 
@@ -40,9 +41,9 @@ public sealed class HeadFaultTests
 
     [TestMethod]
     public void NoLinearLayer_ListsTheLastNodes() =>
-        Refuses(HeadModels.Of((g, graph, x) => g.Op("Relu", [g.Op("Gemm", [x, TestModels.Weight(graph, "w", 4, 3)])]), dims: [4]), null, Head,
-            "no linear layer (Gemm, MatMul, or a convolution that covers its input) ends at output 'logits' [batch,3]", "last nodes are Relu",
-            ", Gemm");
+        Refuses(HeadModels.Of((g, graph, x) => g.Op("Relu", [g.Op("Gemm", [x, TestModels.Weight(graph, "w", 4, 3)])]), dims: [4]), null,
+            Head, "no linear layer (Gemm, MatMul, or a convolution that covers its input) ends at output 'logits' [batch,3]",
+            "last nodes are Relu", ", Gemm");
 
     // A product of two values of the model, and sums of values, are no layers.
     [TestMethod]
@@ -75,6 +76,15 @@ public sealed class HeadFaultTests
         Refuses(HeadModels.Encoder(), "input_ids", Head, "would read 'input_ids', which is Int64; expected floating numbers");
         Refuses(Features(2, 2, 2, 2), "features", Head, "would read 'features', of rank 5, [batch,2,2,2,2]; expected [batch, width]");
         Refuses(Features(), "features", Head, "of rank 1, [batch]");
+        OnnxModel model = OnnxModel.Create("rank", 18);
+        var g = new GraphBuilder(model.Graph);
+        Value x = model.Graph.AddInput("x", ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), 4));
+        Value shape = model.Graph.AddInput("shape", ElementType.Int64, new Shape(SymbolicInt.Symbol("rank")));
+        model.Graph.Outputs.Add(g.Named(g.Op("Reshape", [g.Op("Tanh", [x]), shape]), "features"));
+        Refuses(GraphWriter.ToBytes(model), "features", Head, "would read 'features', of unknown rank");
+        // What depends on no input has no layer in front of it either.
+        Refuses(HeadModels.Of((b, graph, _) => b.Op("Identity", [TestModels.Weight(graph, "w", 4, 4)]), dims: [4]), null, Head,
+            "no linear layer", "Identity");
     }
 
     [TestMethod]

@@ -45,7 +45,8 @@ internal static class HeadModels
         using var session = new InferenceSession(model);
         using var options = new RunOptions();
         string[] names = [.. session.InputMetadata.Keys];
-        using IDisposableReadOnlyCollection<OrtValue> results = session.Run(options, names, [.. names.Select(n => batch.Tensors[n])], outputs);
+        using IDisposableReadOnlyCollection<OrtValue> results =
+            session.Run(options, names, [.. names.Select(n => batch.Tensors[n])], outputs);
         return [.. results.Select(r => Device.ReadOnHost(r)).Select(t => TensorData.Create(t.Type, t.Dimensions, t.Bytes.ToArray()))];
     }
 
@@ -95,6 +96,7 @@ internal static class HeadModels
     public static void AreClose(double[] expected, double[] found, double tolerance = 1e-5)
     {
         Assert.HasCount(expected.Length, found);
-        for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], found[i], tolerance * (1 + Math.Abs(expected[i])), $"element {i}");
+        for (int i = 0; i < expected.Length; i++)
+            Assert.AreEqual(expected[i], found[i], tolerance * (1 + Math.Abs(expected[i])), $"element {i}");
     }
 }

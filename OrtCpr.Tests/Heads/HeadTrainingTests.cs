@@ -12,8 +12,8 @@ namespace OrtCpr.Tests.Heads;
 [TestClass]
 public sealed class HeadTrainingTests
 {
-    private static byte[] Train(byte[] model, Batch batch, int steps, out double first, out double last, ParameterOptions? parameters = null,
-        BatchNormalizationMode normalization = BatchNormalizationMode.AsExported)
+    private static byte[] Train(byte[] model, Batch batch, int steps, out double first, out double last,
+        ParameterOptions? parameters = null, BatchNormalizationMode normalization = BatchNormalizationMode.AsExported)
     {
         TrainingPlan plan = TrainingGraphBuilder.Build(model, new TrainingOptions
         {
@@ -60,6 +60,11 @@ public sealed class HeadTrainingTests
             HeadModels.Metadata(trained)[ModelHead.ClassNamesKey]);
         CollectionAssert.AreEqual(ModelHead.Parameters(model).Select(p => p.Text).ToArray(),
             ModelHead.Parameters(trained).Select(p => p.Text).ToArray());
+        // Once more: the Dropout of the head that goes is not in front of that of the new one.
+        byte[] again = ModelHead.Replace(trained, null, new DenseHead { Classes = 2, Dropout = 0.5 });
+        Assert.HasCount(1, HeadModels.Operators(again).Where(o => o == "Dropout").ToArray());
+        CollectionAssert.AreEqual(new[] { "head.weight", "head.bias" }, ModelHead.Parameters(again).Select(p => p.Text).ToArray());
+        Assert.IsFalse(HeadModels.Metadata(again).ContainsKey(ModelHead.ClassNamesKey));
     }
 
     [TestMethod]

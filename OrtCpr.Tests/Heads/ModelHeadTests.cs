@@ -69,7 +69,8 @@ public sealed class ModelHeadTests
     [TestMethod]
     public void HalfPrecision_HasAHeadOfHalfPrecision()
     {
-        byte[] model = ModelHead.Replace(File.ReadAllBytes(TestModels.Case("models/lenet_float16.onnx")), null, new DenseHead { Classes = 3 });
+        byte[] body = File.ReadAllBytes(TestModels.Case("models/lenet_float16.onnx"));
+        byte[] model = ModelHead.Replace(body, null, new DenseHead { Classes = 3 });
         ModelProto proto = ModelFile.Load(model).Proto;
         Assert.AreEqual((int)ElementType.Float16, proto.Graph.Initializer.Single(i => i.Name == "head.weight").DataType);
     }
@@ -101,7 +102,8 @@ public sealed class ModelHeadTests
     {
         byte[] body = HeadModels.Of((g, graph, x) =>
         {
-            Value y = g.Op("Add", [g.Op("MatMul", [g.Op("Tanh", [x]), TestModels.Weight(graph, "w", 4, 1)]), TestModels.Weight(graph, "b", 1)]);
+            Value y = g.Op("MatMul", [g.Op("Tanh", [x]), TestModels.Weight(graph, "w", 4, 1)]);
+            y = g.Op("Add", [y, TestModels.Weight(graph, "b", 1)]);
             return end switch
             {
                 "Reshape" => g.Op("Reshape", [y, graph.AddInitializer("shape", TensorData.From<long>([-1], 1))]),
@@ -192,11 +194,12 @@ public sealed class ModelHeadTests
     [TestMethod]
     public void WithoutAMask_AllTokensCount()
     {
-        byte[] model = ModelHead.Replace(HeadModels.Encoder(mask: "token_type_ids"), null, new DenseHead { Classes = 3, Pool = Pooling.Max });
+        byte[] body = HeadModels.Encoder(mask: "token_type_ids");
+        byte[] model = ModelHead.Replace(body, null, new DenseHead { Classes = 3, Pool = Pooling.Max });
         using Batch batch = HeadModels.Sentences().Add("token_type_ids", new long[12], 3, 4);
         IsLinear(model, batch, f => Pooled(f, (_, _) => true, v => v.Max()));
         // Named, any integers are a mask: here one of zeros.
-        model = ModelHead.Replace(HeadModels.Encoder(mask: "token_type_ids"), null, new DenseHead { Classes = 3, Mask = "token_type_ids" });
+        model = ModelHead.Replace(body, null, new DenseHead { Classes = 3, Mask = "token_type_ids" });
         IsLinear(model, batch, f => Pooled(f, (_, _) => false, v => v.Max()));
     }
 
@@ -205,7 +208,8 @@ public sealed class ModelHeadTests
     {
         byte[] model = ModelHead.Replace(HeadModels.Encoder(), null, new DenseHead { Classes = 3, Pool = Pooling.None });
         using Batch batch = HeadModels.Sentences();
-        TensorData[] found = HeadModels.Run(HeadModels.Showing(model, HeadModels.Features(model)), batch, HeadModels.Features(model), "logits");
+        string features = HeadModels.Features(model);
+        TensorData[] found = HeadModels.Run(HeadModels.Showing(model, features), batch, features, "logits");
         CollectionAssert.AreEqual(new long[] { 3, 4, 3 }, found[1].Dimensions.ToArray());
         double[] weight = HeadModels.Initializer(model, "head.weight");
         double[] transposed = [.. Enumerable.Range(0, 18).Select(i => weight[(i % 6 * 3) + (i / 6)])];
@@ -252,11 +256,14 @@ public sealed class ModelHeadTests
     [TestMethod]
     public void Keep_AddsHeadsBesideThatOfTheModel()
     {
-        byte[] body = TestModels.Linear(), two = ModelHead.Replace(body, null, new DenseHead { Classes = 2, Keep = true, ClassNames = ["a", "ü"] });
-        two = ModelHead.Replace(two, "logits", new DenseHead { Classes = 4, Keep = true, Output = "kinds", ClassNames = ["k", "l", "m", "n"] });
+        byte[] body = TestModels.Linear();
+        byte[] two = ModelHead.Replace(body, null, new DenseHead { Classes = 2, Keep = true, ClassNames = ["a", "ü"] });
+        two = ModelHead.Replace(two, "logits",
+            new DenseHead { Classes = 4, Keep = true, Output = "kinds", ClassNames = ["k", "l", "m", "n"] });
         CollectionAssert.AreEqual(new[] { "logits", "logits_1", "kinds" }, HeadModels.Outputs(two));
         using Batch batch = TestModels.Batch(5);
-        CollectionAssert.AreEqual(HeadModels.Run(body, batch, "logits")[0].ToDoubles(), HeadModels.Run(two, batch, "logits")[0].ToDoubles());
+        CollectionAssert.AreEqual(HeadModels.Run(body, batch, "logits")[0].ToDoubles(),
+            HeadModels.Run(two, batch, "logits")[0].ToDoubles());
         HeadModels.AreClose(HeadModels.Linear(HeadModels.Run(HeadModels.Showing(two, "x"), batch, "x")[0].ToDoubles(),
             HeadModels.Initializer(two, "head_1.weight"), HeadModels.Initializer(two, "head_1.bias")),
             HeadModels.Run(two, batch, "kinds")[0].ToDoubles());

@@ -14,7 +14,8 @@ internal static class HeadCommand
         Option<string?> names = new("--class-names") { Description = "Names of the classes as A;B;C, for the model's metadata." };
         Option<string?> at = new("--at")
         {
-            Description = "An output whose last linear layer is replaced, a node, or a tensor that the head reads; the first output by default.",
+            Description = "An output whose last linear layer is replaced, a node, or a tensor that the head reads; the first output by "
+                + "default.",
         };
         Option<string?> pool = new("--pool")
         {

@@ -6,8 +6,10 @@ namespace OrtCpr.Tool.Heads;
 // `classes=5,pool=cls,dropout=0.1,at=NAME,keep`, or a plain 5: a head as a text, for `train --head` and the command `head`.
 internal static class HeadText
 {
-    private const string Expected = "expected classes=N, dropout=X, pool=auto|none|mean|cls|max, at=NAME, mask=INPUT, output=NAME, name=NAME, "
-        + "names=A;B;C, keep, append or channels-last with commas between";
+    private const string Expected = "expected classes=N, dropout=X, pool=auto|none|mean|cls|max, at=NAME, mask=INPUT, output=NAME, "
+        + "name=NAME, names=A;B;C, keep, append or channels-last with commas between";
+
+    private const StringSplitOptions Split = StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries;
 
     // All that is wrong is told at once; what only the library knows (ranges, names) it tells itself.
     public static (DenseHead Head, string? At) Parse(string text, string option)
@@ -16,7 +18,7 @@ internal static class HeadText
         string? at = null;
         var head = new DenseHead { Classes = 0 };
         var problems = new List<string>();
-        foreach (string part in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        foreach (string part in text.Split(',', Split))
         {
             int sign = part.IndexOf('=', StringComparison.Ordinal);
             (string name, string value) = sign >= 0 ? (part[..sign], part[(sign + 1)..])
@@ -29,8 +31,8 @@ internal static class HeadText
                 case "dropout" when double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double ratio):
                     head = head with { Dropout = ratio };
                     break;
-                case "pool" when Enum.GetNames<Pooling>().FirstOrDefault(n => n.Equals(value, StringComparison.OrdinalIgnoreCase)) is string pool:
-                    head = head with { Pool = Enum.Parse<Pooling>(pool) };
+                case "pool" when PoolingOf(value) is Pooling pool:
+                    head = head with { Pool = pool };
                     break;
                 case "at" when value.Length > 0:
                     at = value;
@@ -45,7 +47,7 @@ internal static class HeadText
                     head = head with { Name = value };
                     break;
                 case "names" when value.Length > 0:
-                    head = head with { ClassNames = [.. value.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)] };
+                    head = head with { ClassNames = [.. value.Split(';', Split)] };
                     break;
                 case "keep" when sign < 0:
                     head = head with { Keep = true };
@@ -67,4 +69,9 @@ internal static class HeadText
         return problems.Count == 0 ? (head with { Classes = classes!.Value }, at)
             : throw new ToolException($"{option}: {string.Join("; ", problems)}; {Expected}.");
     }
+
+    // A number is no name, which Enum.TryParse would take.
+    private static Pooling? PoolingOf(string text) =>
+        Enum.GetNames<Pooling>().FirstOrDefault(n => n.Equals(text, StringComparison.OrdinalIgnoreCase)) is string name
+            ? Enum.Parse<Pooling>(name) : null;
 }

@@ -50,8 +50,8 @@ internal sealed class TrainCommand
     private readonly Option<string?> _head =
         new("--head")
         {
-            Description = "Replaces the model's last linear layer before training, as classes=5 or classes=5,pool=cls,dropout=0.1,at=NAME,keep; "
-                + "see ortcpr head."
+            Description = "Replaces the model's last linear layer before training, as classes=5 or classes=5,pool=cls,dropout=0.1,"
+                + "at=NAME,keep; see ortcpr head."
         };
     private readonly Option<bool> _freezeBody =
         new("--freeze-body")
