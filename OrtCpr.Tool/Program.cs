@@ -5,6 +5,7 @@ using OrtCpr.Tool.Artifacts;
 using OrtCpr.Tool.Gradcheck;
 using OrtCpr.Tool.Inspect;
 using OrtCpr.Tool.Figures;
+using OrtCpr.Tool.Heads;
 using OrtCpr.Tool.Train;
 using OrtCpr.Tool.Verify;
 
@@ -13,7 +14,8 @@ Command[] commands =
 [
     TrainCommand.Create(), EvaluateCommand.Create(), ExportCommand.Create(), PlotCommand.Create(), BenchCommand.Create(),
         InspectCommand.Create(),
-    GradcheckCommand.Create(), ImportWeightsCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create(), .. VerifyCommand.Create(),
+    GradcheckCommand.Create(), ImportWeightsCommand.Create(), HeadCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create(),
+    .. VerifyCommand.Create(),
 ];
 foreach (Command command in commands) root.Add(command);
 // Underscores and dashes are equal in the names of options.

@@ -27,7 +27,7 @@ public sealed class CommandTests
         }
     }
 
-    private static string Data(TemporaryFolder folder, int examples = 40, string labels = "labels")
+    internal static string Data(TemporaryFolder folder, int examples = 40, string labels = "labels")
     {
         var random = new Random(1);
         float[] x = [.. Enumerable.Range(0, examples * 10).Select(_ => random.NextSingle() - 0.5f)];

@@ -3,7 +3,11 @@ using System.Globalization;
 using OrtCpr.Data;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Adapters;
+using OrtCpr.Graph.Heads;
+using OrtCpr.Graph.Parameters;
+using OrtCpr.Graph.Passes;
 using OrtCpr.Tool.Figures;
+using OrtCpr.Tool.Heads;
 
 namespace OrtCpr.Tool.Train;
 
@@ -17,6 +21,7 @@ internal sealed class TrainCommand
           ortcpr train mlp.onnx --data table.csv --label species --metric accuracy --validation-split 0.2
           ortcpr train resnet18.onnx --data cifar-100-binary --epochs 20 --augment --schedule cosine --lr 0.001 --metric top5
           ortcpr train gpt.onnx --data train.bin --validation val.bin --sequence-length 128 --steps 5000 --metric perplexity
+          ortcpr train resnet18.onnx --data cifar-100-binary --head classes=100,dropout=0.1 --freeze-body
           ortcpr train mlp.onnx --data table.csv --label species --compare adamw,adamcpr --seeds 3
           ortcpr train --config trained/run.json --resume
         """;
@@ -42,6 +47,18 @@ internal sealed class TrainCommand
             Description = "Trains low-rank adapters alone, as r=8 or r=8,alpha=16,targets=layers.*;head.*; writes merged.onnx "
                 + "too where no weight with an adapter is quantised."
         };
+    private readonly Option<string?> _head =
+        new("--head")
+        {
+            Description = "Replaces the model's last linear layer before training, as classes=5 or classes=5,pool=cls,dropout=0.1,"
+                + "at=NAME,keep; see ortcpr head."
+        };
+    private readonly Option<bool> _freezeBody =
+        new("--freeze-body")
+        {
+            Description = "Trains the parameters of the new head alone, of --head or of a model that ortcpr head wrote; batch "
+                + "normalisation keeps its stored statistics."
+        };
     private readonly DataOptions _data = new();
     private readonly JobOptions _job = new();
     private readonly FitSettings _fit = new();
@@ -53,8 +70,8 @@ internal sealed class TrainCommand
         train._data.AddTo(command, training: true);
         train._fit.AddTo(command);
         train._job.AddTo(command);
-        foreach (Option option in new Option[] { train._threads, train._device, train._target, train._lora, train._resume, train._compare,
-            train._seeds })
+        foreach (Option option in new Option[] { train._threads, train._device, train._target, train._head, train._freezeBody, train._lora,
+            train._resume, train._compare, train._seeds })
         {
             command.Add(option);
         }
@@ -100,14 +117,7 @@ internal sealed class TrainCommand
         // Batches are known only when the graphs are, and the graphs want to know how long the run is.
         long batches = _data.BatchCount(r, training.Count), steps = _fit.Steps(r, batches);
         TrainingOptions options = _job.Read(r, steps, optimizer, seed);
-        string model = r.GetValue(_model)!;
-        if (r.GetValue(_lora) is string lora)
-        {
-            string adapted = Path.Combine(folder, "adapted.onnx");
-            MakeFolder(folder);
-            LoraAdapters.Attach(model, adapted, LoraText.Parse(lora) with { Seed = seed });
-            (model, options) = (adapted, options with { Parameters = options.Parameters with { TrainOnly = [LoraAdapters.Parameters] } });
-        }
+        (string model, options) = Rewritten(r, options, seed, folder);
         TrainingPlan graphs = TrainingGraphBuilder.Build(model, options);
         DataLoader loader = _data.Load(r, training, graphs.BatchInputs, seed, training: true);
         DataLoader? held = validation is null ? null : _data.Load(r, validation, graphs.BatchInputs, seed, training: false);
@@ -135,6 +145,41 @@ internal sealed class TrainCommand
         RunFigure.Save([RunLog.Read(folder)], Path.Combine(folder, "plot.png"), new StepAxis());
         Report(driver, result, folder);
         return result;
+    }
+
+    // The model with a head and adapters of its own, in the folder of the run, and what of it is trained.
+    private (string Model, TrainingOptions Options) Rewritten(ParseResult r, TrainingOptions options, int seed, string folder)
+    {
+        string model = r.GetValue(_model)!;
+        var only = new List<NamePattern>();
+        if (r.GetValue(_head) is string text)
+        {
+            (DenseHead head, string? at) = HeadText.Parse(text, "--head");
+            string headed = Path.Combine(folder, "headed.onnx");
+            MakeFolder(folder);
+            ModelHead.Replace(model, headed, at, head with { Seed = seed });
+            model = headed;
+            // Adapters stand beside the body's weights; a head that was just drawn is trained as a whole.
+            if (r.GetValue(_lora) is not null) only.AddRange(ModelHead.Parameters(headed));
+        }
+        if (r.GetValue(_freezeBody))
+        {
+            if (options.Parameters.TrainOnly.Length > 0)
+                throw new ToolException("--freeze-body and --train-only both say what is trained; give one of them.");
+            only.AddRange(ModelHead.Parameters(model));
+            if (options.BatchNormalization == BatchNormalizationMode.AsExported)
+                options = options with { BatchNormalization = BatchNormalizationMode.Inference };
+        }
+        if (r.GetValue(_lora) is string lora)
+        {
+            string adapted = Path.Combine(folder, "adapted.onnx");
+            MakeFolder(folder);
+            LoraAdapters.Attach(model, adapted, LoraText.Parse(lora) with { Seed = seed });
+            model = adapted;
+            only.Add(LoraAdapters.Parameters);
+        }
+        return (model, only.Count == 0 ? options
+            : options with { Parameters = options.Parameters with { TrainOnly = [.. only.DistinctBy(p => p.Text)] } });
     }
 
     // A model of which some adapters are left is not merged, and nobody should take it for that.
