@@ -3,7 +3,7 @@ using OrtCpr.Tests.Functions;
 
 namespace OrtCpr.Tests.Cuda;
 
-/// <summary>Kernels of training graphs for the GPU, run on the host, against their bodies.</summary>
+/// <summary>Kernels of training graphs for the GPU against their bodies.</summary>
 [TestClass]
 public sealed class CudaFunctionTests
 {

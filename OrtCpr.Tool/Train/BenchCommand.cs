@@ -25,9 +25,12 @@ internal static class BenchCommand
                 Description = "Folder for ONNX Runtime's profile of each session, a JSON file for a trace viewer; steps "
                     + "take longer."
             };
+        Option<string> kernels =
+            new("--kernels") { Description = "on: fused kernels; off: the standard-operator bodies.", DefaultValueFactory = _ => "on" };
+        kernels.AcceptOnlyFromAmong("on", "off");
         var job = new JobOptions();
         Command command = new("bench", "Time of a training step on a drawn batch.\n\nExample:\n  ortcpr bench resnet18.onnx --size "
-            + "batch=32 --threads 2") { model, sizes, ranges, runs, threads, device, profile };
+            + "batch=32 --threads 2") { model, sizes, ranges, runs, threads, device, kernels, profile };
         job.AddTo(command);
         command.SetAction(r =>
         {
@@ -35,16 +38,34 @@ internal static class BenchCommand
             long start = Stopwatch.GetTimestamp();
             using TrainingDriver driver =
                 TrainingDriver.Create(r.GetValue(model)!, job.Read(r, null),
-                new DriverOptions { Threads = r.GetValue(threads), Device = r.GetValue(device)!, Profiles = r.GetValue(profile) });
+                new DriverOptions
+                {
+                    Threads = r.GetValue(threads),
+                    Device = r.GetValue(device)!,
+                    Kernels = r.GetValue(kernels) == "on",
+                    Profiles = r.GetValue(profile),
+                });
             foreach (string warning in driver.DeviceWarnings) Console.Error.WriteLine($"warning: {warning}");
             double built = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             using Batch batch = new SampleInputs(r.GetValue(sizes) ?? [], r.GetValue(ranges) ?? [], [], job.Seed(r))
                 .For(driver.Plan.BatchInputs);
             double first = Time(() => driver.Step(batch));
-            double[] all = [.. Enumerable.Range(0, r.GetValue(runs)).Select(_ => Time(() => driver.Step(batch))).Order()];
+            int count = r.GetValue(runs);
+            double[] training = new double[count], optimizer = new double[count], all = new double[count];
+            for (int i = 0; i < count; i++)
+            {
+                all[i] = Time(() =>
+                {
+                    driver.LazyResetGrad();
+                    training[i] = Time(() => driver.TrainStep(batch));
+                    optimizer[i] = Time(() => driver.OptimizerStep());
+                });
+            }
+            foreach (double[] times in (double[][])[training, optimizer, all]) Array.Sort(times);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"building {built:F0} ms, first step {first:F1} ms"));
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"step: median {all[all.Length / 2]:F2} ms, fastest {all[0]:F2}, slowest {all[^1]:F2}, of {all.Length}"));
+                $"step: median {all[count / 2]:F2} ms, fastest {all[0]:F2}, slowest {all[^1]:F2}, of {count}; "
+                + $"forward and backward {training[count / 2]:F2}, optimizer {optimizer[count / 2]:F2}"));
             foreach (KernelReport body in driver.KernelReport.Where(k => k.BodyReason is not null)) Console.WriteLine(body);
             return 0;
         });

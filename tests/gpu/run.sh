@@ -8,7 +8,8 @@
 #
 # GPU_KIT names the folder with the provider kit, GPU_DATA the reference cases, GPU_MODELS the models to time, GPU_TIME
 # the seconds for all checks (460), GPU_VERIFY_TIME those of one run over the cases (150), GPU_RUNS the steps that are
-# timed (20), GPU_TIMED the models (three), GPU_STASH where stash keeps things.
+# timed (20), GPU_TIMED the models (three), GPU_STASH where stash keeps things, GPU_LOGS a folder for whole logs, and
+# GPU_PARTS the checks to run (all).
 set -uo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$root" || exit 1
@@ -58,7 +59,8 @@ prepare() {
   rm -rf "$gpu/app/Data"
   [ -d "$kit/smoke" ] && publish_smoke
   # The tests bring libraries of other platforms and debug symbols along; the kit brings its own libonnxruntime.so.
-  find "$gpu/app" \( -name '*.pdb' -o -name 'onnxruntime.dll' -o -name '*.dylib' -o -name 'libmscord*' \) -delete
+  find "$gpu/app" \( -name '*.pdb' -o -name 'onnxruntime.dll' -o -name '*.dylib' -o -name 'libmscord*' \
+    -o -name 'libclrgc*' -o -name 'libcoreclrtraceptprovider.so' -o -name '*.xml' -o -name 'Microsoft.VisualBasic*' \) -delete
   tar -C "$gpu" --exclude=libonnxruntime.so -cf - app | xz -T0 -6 >"$gpu/app.tar.xz"
   tar -C "$models" -cf - $(for m in $timed; do echo "$m.onnx"; done) | xz -6 >"$gpu/models.tar.xz"
   further_cases | tar -C "$data" -cf - -T - | xz -T0 -6 >"$gpu/data.tar.xz"
@@ -92,7 +94,6 @@ unpack() {
 }
 
 # run NAME SECONDS COMMAND...: the output goes to $log; says FAIL and why where it does not end well in its time.
-failed=0
 run() {
   name=$1
   local budget=$2 left=$((deadline - SECONDS)) code
@@ -101,12 +102,13 @@ run() {
   [ "$budget" -gt "$left" ] && budget=$left
   timeout -k 5 "$budget" "$@" >"$log" 2>&1
   code=$?
+  [ -n "${GPU_LOGS:-}" ] && { echo "== $name: $code"; tail -c 200000 "$log"; } >>"$GPU_LOGS/log.txt"
   [ "$code" -eq 0 ] && return 0
   if grep -qE 'Unrecognized (command|argument)|Unknown option|unrecognized arguments' "$log"; then
     echo "      $name: not available"
     return 1
   fi
-  failed=$((failed + 1))
+  echo "$name" >>"$work/failed"
   if [ "$code" -eq 124 ] || [ "$code" -eq 137 ]; then echo "FAIL  $name: not done in $budget s"
   else echo "FAIL  $name: $(grep -v '^$' "$log" | tail -n 1 | cut -c 1-300)"; fi
   return 1
@@ -155,23 +157,35 @@ bench() {
   wait "$watcher" 2>/dev/null
 }
 
-# Nodes that ran in a step, by provider, from ONNX Runtime's profiles; a node on a device is one kernel launch or more.
-count_launches() {
-  local model=$1 steps=5 folder=$work/profile
+# Nodes that ran in a step, by provider, and their time by operator, from ONNX Runtime's profiles. A node on a device is
+# one kernel launch or more; with CUDA_LAUNCH_BLOCKING each node's time is that of its kernels.
+profile_nodes() {
+  local model=$1 precision=$2 steps=5 folder=$work/profile options=()
   rm -rf "$folder"
+  [ "$precision" = f32 ] || options=(--precision "$precision")
   # shellcheck disable=SC2046
-  run "nodes a step, $model" 60 "${with[@]}" "$app/OrtCpr.Tool" bench "$work/$model.onnx" --device "$device" --optimizer adamcpr \
-    --runs $((steps - 1)) --profile "$folder" $(size_of "$model") || return
-  python3 - "$folder" "$steps" <<'P' | sed "s/^/      $name: /"
-import collections, glob, json, os, sys
-steps, all = int(sys.argv[2]), collections.Counter()
-for path in glob.glob(os.path.join(sys.argv[1], "*.json")):
-    for event in json.load(open(path)):
-        if event.get("cat") == "Kernel": all["kernels on the GPU"] += 1
-        if event.get("cat") != "Node" or not event.get("name", "").endswith("_kernel_time"): continue
-        all[event.get("args", {}).get("provider", "?")] += 1
-print(", ".join(f"{name} {count / steps:.0f}" for name, count in all.most_common()) or "no profile")
-P
+  CUDA_LAUNCH_BLOCKING=1 run "nodes a step, $model $precision" 60 "${with[@]}" "$app/OrtCpr.Tool" bench "$work/$model.onnx" \
+    --device "$device" --optimizer adamcpr --runs $((steps - 1)) --profile "$folder" $(size_of "$model") "${options[@]}" || return
+  python3 tests/gpu/nodes.py "$folder" "$steps" "${GPU_LOGS:-}" | sed "s/^/      $name: /"
+}
+
+wants() { case " ${GPU_PARTS:-all} " in *" all "* | *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+aside() {
+  local part=$1
+  shift
+  if wants "$part"; then
+    (log=$work/log-$part && "$@") >"$work/aside-$part" 2>&1 &
+  fi
+}
+
+check_tests() {
+  if ORTCPR_DEVICE=$device run "$1" 120 "${with[@]}" "$app/OrtCpr.Tests" --no-progress --no-ansi --filter "$2"; then
+    echo "PASS  $name: $(sed -nE 's/^ *succeeded: ([0-9]+).*/\1/p' "$log" | tail -n 1) tests"
+  else
+    grep -E '^failed ' "$log" | cut -c 1-150 | head -n 40
+    sed -nE 's/^ *(failed|succeeded): ([0-9]+).*/      \1 \2/p' "$log" | tail -n 2
+  fi
 }
 
 check() {
@@ -184,6 +198,7 @@ check() {
   done
   deadline=$((SECONDS + ${GPU_TIME:-460})) runs=${GPU_RUNS:-20}
   work=$(mktemp -d) log=$work/log with=()
+  : >"$work/failed"
   # A child that is killed early runs this too.
   trap '[ "$BASHPID" = "$$" ] && rm -rf "$work"' EXIT
   export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
@@ -201,31 +216,41 @@ check() {
 
   if run devices 60 "${with[@]}" "$app/OrtCpr.Tool" devices; then
     if grep -qE "^available +${device%%[:,]*} " "$log"; then echo "PASS  devices: $(grep -E "^available +${device%%[:,]*} " "$log")"
-    else echo "FAIL  devices: $(grep "${device%%[:,]*}" "$log" | head -n 1)" && failed=$((failed + 1)); fi
+    else echo "FAIL  devices: $(grep "${device%%[:,]*}" "$log" | head -n 1)" && echo devices >>"$work/failed"; fi
   fi
-  if [ -x "$app/Smoke" ] && run "smoke test of the kit" 60 "${with[@]}" "$app/Smoke" "${device%%[:,]*}" "$(part kit)/smoke"; then
+  if wants smoke && [ -x "$app/Smoke" ] && run "smoke test of the kit" 60 "${with[@]}" "$app/Smoke" "${device%%[:,]*}" "$(part kit)/smoke"
+  then
     echo "PASS  $name"
   fi
   # One test counts copies between host and device, of which there are none on the CPU.
   local tests="FullyQualifiedName~DeviceTrainingTests"
   [ "$device" = cpu ] && tests="$tests&FullyQualifiedName!~CopiesNothing"
-  if ORTCPR_DEVICE=$device run "device tests" 120 "${with[@]}" "$app/OrtCpr.Tests" --no-progress --no-ansi --filter "$tests"; then
-    echo "PASS  $name: $(sed -nE 's/^ *succeeded: ([0-9]+).*/\1/p' "$log" | tail -n 1) tests"
-  fi
-  check_verify "verify, kernels on" on
-  for model in $timed; do
-    for precision in f32 tf32 bf16; do
-      for optimizer in adamw adamcpr; do bench "$model" "$precision" "$optimizer"; done
+  # What is not timed runs side by side.
+  aside kernels check_tests "kernels against their bodies" "FullyQualifiedName~CudaFunctionTests|FullyQualifiedName~CudaUpdateTests"
+  aside training check_tests "training on the device" "$tests"
+  aside verify check_verify "verify, kernels on" on
+  aside off check_verify "verify, kernels off" off
+  wait
+  cat "$work"/aside-* 2>/dev/null
+  if wants bench; then
+    for model in $timed; do
+      for precision in ${GPU_PRECISIONS:-f32 tf32 bf16}; do
+        for optimizer in adamw adamcpr; do bench "$model" "$precision" "$optimizer"; done
+      done
     done
-  done
+  fi
   # shellcheck disable=SC2086
-  if run torch 120 python3 OrtCpr.Benchmarks/Peers/torch_steps.py --device "$device" --precision f32 tf32 bf16 --steps "$runs"; then
+  if wants torch && run torch 120 python3 OrtCpr.Benchmarks/Peers/torch_steps.py --device "$device" --steps "$runs" \
+    --precision ${GPU_PRECISIONS:-f32 tf32 bf16}; then
     sed 's/^/      /' "$log"
   fi
-  for model in $timed; do count_launches "$model"; done
-  check_verify "verify, kernels off" off
-  echo "$failed failed, $SECONDS s"
-  [ "$failed" -eq 0 ]
+  if wants profile; then
+    for model in $timed; do
+      for precision in ${GPU_PROFILED:-f32 bf16}; do profile_nodes "$model" "$precision"; done
+    done
+  fi
+  echo "$(wc -l <"$work/failed") failed, $SECONDS s"
+  [ ! -s "$work/failed" ]
 }
 
 case ${1:-} in
