@@ -24,7 +24,9 @@ internal static class InlineFunctions
         }
         Expand(model.Graph, table, 0);
         if (kept.Count > 0) return;
-        foreach (string domain in model.Functions.Select(f => f.Domain).Distinct().Where(d => d.Length > 0 && d != "com.microsoft"))
+        // A call of a kernel needs no function, but its domain.
+        var used = model.Graph.NodesAndInner().Select(n => n.Domain).Append("").Append("com.microsoft").ToHashSet(StringComparer.Ordinal);
+        foreach (string domain in model.Functions.Select(f => f.Domain).Distinct().Where(d => !used.Contains(d)))
             model.Opsets.Remove(domain);
         model.Functions.Clear();
     }

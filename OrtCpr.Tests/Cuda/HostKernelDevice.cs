@@ -7,12 +7,12 @@ using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Tests.Cuda;
 
-/// <summary>The CPU provider with the kernels of the GPU, run on the host. Owns the launcher.</summary>
+/// <summary>The CPU provider with the kernels of the GPU, run on the host, and graphs as CUDA gets them. Owns the launcher.</summary>
 internal sealed class HostKernelDevice : Device
 {
     private readonly CudaCatalog _catalog;
 
-    public HostKernelDevice() : base("cpu", DeviceCapabilities.Cpu) => _catalog = new CudaCatalog(Launcher, new HostConvolution());
+    public HostKernelDevice() : base("cpu", DeviceCapabilities.Cuda) => _catalog = new CudaCatalog(Launcher, new HostConvolution());
 
     public HostLauncher Launcher { get; } = new();
 
@@ -20,6 +20,8 @@ internal sealed class HostKernelDevice : Device
     public bool IsFull { get; init; }
 
     public override bool IsHost => true;
+
+    public override bool AdaptsGraphs => true;
 
     public override OrtMemoryInfo Memory => Host;
 

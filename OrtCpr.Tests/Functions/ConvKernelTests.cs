@@ -63,7 +63,7 @@ public sealed class ConvKernelTests
         model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{OperatorDefinition.Domain}.ConvForward", [xs, ws], geometry), dys));
         model.Graph.Outputs.Add(GraphBuilder.Like(g.Op($"{OperatorDefinition.Domain}.ConvForwardBias", [xs, ws, biases], geometry), dys));
         OperatorTable.Attach(model);
-        using Device device = onGpu ? new HostKernelDevice() : new CpuDevice();
+        using Device device = onGpu ? KernelDevice.Open() : new CpuDevice();
         using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
         if (onGpu) Assert.AreEqual(2, session.Kernels.Count(k => k.BodyReason is null));
         using Batch batch = new Batch().Add("x", x, image).Add("w", w, weight).Add("dy", dy, sizes).Add("bias", bias, job.M);

@@ -31,6 +31,9 @@ internal abstract class Device : IDisposable
     /// <summary>Whether its memory is the host's.</summary>
     public virtual bool IsHost => false;
 
+    /// <summary>Whether graphs are rewritten by <see cref="Capabilities"/>; on the CPU they run as they are.</summary>
+    public virtual bool AdaptsGraphs => !IsHost;
+
     /// <summary>Whether it runs kernels of ours; elsewhere the standard-operator bodies run.</summary>
     public virtual bool HasKernels => false;
 

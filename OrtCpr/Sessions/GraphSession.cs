@@ -35,7 +35,7 @@ internal sealed class GraphSession : IDisposable
         operators ??= OperatorTable.Find;
         if (precision.LowType() is ElementType low) model = Lowered(model, low, device, off is null ? operators : null);
         (Kernels, IReadOnlyList<OperatorKernel> kernels) = KernelUse.Of(model, operators, device.FindKernel, off);
-        if (!device.IsHost)
+        if (device.AdaptsGraphs)
             model = AdaptToDevice.Run(model, device.Capabilities, shapes, kernels.Select(k => k.Name).ToHashSet(StringComparer.Ordinal));
         if (checksPlacement) PlacedNodes.NameAll(model);
         byte[] bytes = GraphWriter.ToBytes(model);
