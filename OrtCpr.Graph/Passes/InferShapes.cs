@@ -1,4 +1,5 @@
 using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Graph.Passes;
 
@@ -28,17 +29,28 @@ internal static class InferShapes
             bool cut = true;
             for (int i = 0; i < parts.Length && cut; i++)
             {
-                if (!again || parts[i].Any(Unknown)) RuntimeInference.Run(Part(model, parts[i]));
+                if (!again || parts[i].Any(Unknown)) RuntimeInference.Run(Part(model, WithBodies(model, parts[i])));
                 Sweep(model, parts[i], known, named, again);
                 cut = parts[i].SelectMany(n => n.Outputs).All(o => o is null || lastRead.GetValueOrDefault(o) <= i || IsKnown(o));
             }
             if (cut) return known;
         }
         // A sequence, or a tensor of unknown rank, cannot be handed from part to part without loss.
-        if (!again || model.Graph.Nodes.Any(Unknown)) RuntimeInference.Run(model);
+        if (!again || model.Graph.Nodes.Any(Unknown))
+        {
+            Node[] nodes = WithBodies(model, model.Graph.Nodes);
+            RuntimeInference.Run(nodes.Length == model.Graph.Nodes.Count ? model : Part(model, nodes));
+        }
         known = new ShapeInference();
         Sweep(model, model.Graph.Nodes, known, named, again);
         return known;
+    }
+
+    /// <summary>All but calls that only a kernel computes, which ONNX Runtime does not know; they are typed.</summary>
+    private static Node[] WithBodies(OnnxModel model, IEnumerable<Node> nodes)
+    {
+        var bodies = model.Functions.Select(f => (f.Domain, f.Name)).ToHashSet();
+        return [.. nodes.Where(n => n.Domain != OperatorDefinition.Domain || bodies.Contains((n.Domain, n.OpType)))];
     }
 
     private static void Sweep(OnnxModel model, IEnumerable<Node> nodes, ShapeInference known, bool named, bool again)

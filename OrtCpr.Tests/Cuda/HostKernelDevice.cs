@@ -23,6 +23,8 @@ internal sealed class HostKernelDevice : Device
 
     public override bool AdaptsGraphs => true;
 
+    public override bool RunsInOrder => true;
+
     public override OrtMemoryInfo Memory => Host;
 
     public override bool HasKernels => true;

@@ -116,33 +116,28 @@ internal sealed unsafe partial class CudaDriver
         return (free, total);
     }
 
-    /// <summary>A stream that waits for no other.</summary>
+    /// <summary>A stream that waits for the default stream, and that one for it: ONNX Runtime copies on it when an input is bound.</summary>
     public nint CreateStream()
     {
-        const uint nonBlocking = 1;
         nint stream;
-        Check(((delegate* unmanaged<nint*, uint, int>)Function("cuStreamCreate"))(&stream, nonBlocking), "make a stream");
+        Check(((delegate* unmanaged<nint*, uint, int>)Function("cuStreamCreate"))(&stream, 0), "make a stream");
         return stream;
     }
 
     /// <summary>Ends <see cref="CreateStream"/>.</summary>
     public void DestroyStream(nint stream) => ((delegate* unmanaged<nint, int>)Function("cuStreamDestroy_v2"))(stream);
 
-    /// <summary>Copies between any two memories, and waits until it is done.</summary>
-    public void Copy(nint from, nint to, nint bytes, nint stream)
-    {
+    /// <summary>Copies between any two memories, after what was started before on the stream. Memory of the host that
+    /// is not page-locked is free again on return.</summary>
+    public void Copy(nint from, nint to, nint bytes, nint stream) =>
         Check(((delegate* unmanaged<nint, nint, nuint, nint, int>)Function("cuMemcpyAsync"))(to, from, (nuint)bytes, stream), "copy");
-        Wait(stream);
-    }
 
-    /// <summary>Fills memory of the device with zeros, and waits until it is done.</summary>
-    public void Clear(nint address, nint bytes, nint stream)
-    {
+    /// <summary>Fills memory of the device with zeros, after what was started before on the stream.</summary>
+    public void Clear(nint address, nint bytes, nint stream) =>
         Check(((delegate* unmanaged<nint, byte, nuint, nint, int>)Function("cuMemsetD8Async"))(address, 0, (nuint)bytes, stream), "clear");
-        Wait(stream);
-    }
 
-    private void Wait(nint stream) => Check(((delegate* unmanaged<nint, int>)Function("cuStreamSynchronize"))(stream), "finish its work");
+    /// <summary>Waits until everything is done that was started on a stream.</summary>
+    public void Wait(nint stream) => Check(((delegate* unmanaged<nint, int>)Function("cuStreamSynchronize"))(stream), "finish its work");
 
     private const int OutOfMemory = 2;
 

@@ -13,16 +13,23 @@ internal sealed unsafe class CudaLauncher : KernelLauncher, IDisposable
     private readonly Lock _loading = new();
     private readonly Dictionary<string, nint> _kernels = new(StringComparer.Ordinal);
     private readonly List<nint> _libraries = [];
-    private nint _copies;
+    private readonly bool _ownsStream;
     private bool _isLoaded, _disposed;
 
     /// <param name="device">Number of the GPU.</param>
+    /// <param name="stream">The caller's stream, which must outlive this object; 0 to make one.</param>
     /// <exception cref="DeviceException">No driver, one that is too old, or no such GPU.</exception>
-    public CudaLauncher(int device)
+    public CudaLauncher(int device, nint stream)
     {
         _device = device;
         _context = _driver.RetainContext(device);
+        _driver.SetContext(_context);
+        _ownsStream = stream == 0;
+        Stream = _ownsStream ? _driver.CreateStream() : stream;
     }
+
+    /// <summary>On which all sessions of the device run and all copies go, in the order in which they are started.</summary>
+    public nint Stream { get; }
 
     /// <inheritdoc/>
     public override string Provider => "CUDAExecutionProvider";
@@ -59,19 +66,35 @@ internal sealed unsafe class CudaLauncher : KernelLauncher, IDisposable
         _driver.Free(address);
     }
 
-    /// <summary>Copies between any two memories, host or device. The source is complete, since ONNX Runtime waits for the device at
-    /// the end of a run; waits until the copy is, too, since the next run has a stream of its own.</summary>
-    public void Copy(nint from, nint to, nint bytes)
+    /// <summary>Copies between any two memories, host or device, on the stream.</summary>
+    /// <param name="from">Where the elements are.</param>
+    /// <param name="to">Where they go.</param>
+    /// <param name="bytes">How many.</param>
+    /// <param name="waits">Whether to return when the copy is done: it is read, or its source is given up, on the host.</param>
+    public void Copy(nint from, nint to, nint bytes, bool waits)
     {
-        if (bytes > 0)
-            _driver.Copy(from, to, bytes, CopyStream());
+        if (bytes == 0)
+            return;
+        _driver.SetContext(_context);
+        _driver.Copy(from, to, bytes, Stream);
+        if (waits)
+            _driver.Wait(Stream);
     }
 
     /// <summary>Fills memory of the device with zeros.</summary>
     public void Clear(nint address, nint bytes)
     {
-        if (bytes > 0)
-            _driver.Clear(address, bytes, CopyStream());
+        if (bytes == 0)
+            return;
+        _driver.SetContext(_context);
+        _driver.Clear(address, bytes, Stream);
+    }
+
+    /// <summary>Waits until everything is done that was started on the stream.</summary>
+    public void Wait()
+    {
+        _driver.SetContext(_context);
+        _driver.Wait(Stream);
     }
 
     /// <summary>Mebibytes that are free on the device, and all.</summary>
@@ -99,17 +122,11 @@ internal sealed unsafe class CudaLauncher : KernelLauncher, IDisposable
         if (_disposed)
             return;
         _disposed = true;
-        if (_copies != 0)
-            _driver.DestroyStream(_copies);
+        if (_ownsStream)
+            _driver.DestroyStream(Stream);
         foreach (nint library in _libraries)
             _driver.UnloadLibrary(library);
         _driver.ReleaseContext(_device);
-    }
-
-    private nint CopyStream()
-    {
-        _driver.SetContext(_context);
-        return _copies != 0 ? _copies : _copies = _driver.CreateStream();
     }
 
     private nint Find(string kernel)

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using OrtCpr.Cuda;
@@ -8,15 +9,18 @@ using OrtCpr.Graph.Operators;
 namespace OrtCpr.Devices;
 
 /// <summary>An NVIDIA GPU through the classic CUDA provider, which the application's native library must be built for.
-/// Memory comes from the provider, through a small session of its own; copies go by NVIDIA's driver.</summary>
+/// Memory comes from the provider, through a small session of its own; copies go by NVIDIA's driver. All sessions run on
+/// one stream, so none waits for the GPU at the end of a run.</summary>
 internal sealed class CudaDevice : Device
 {
+    private const string StreamOption = "user_compute_stream";
+
     private readonly int _id;
     private readonly IReadOnlyDictionary<string, string> _options;
     private readonly IdentitySession? _session;
     private readonly OrtMemoryInfo _memory;
     private readonly OrtAllocator _allocator;
-    private readonly CudaLauncher _launcher = null!;
+    private readonly CudaLauncher? _launcher;
     private readonly CudnnConvolution? _convolutions;
     private readonly CudaCatalog _kernels = null!;
 
@@ -33,9 +37,11 @@ internal sealed class CudaDevice : Device
         _memory = new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA, OrtAllocatorType.DeviceAllocator, id, OrtMemType.Default);
         try
         {
+            // What is missing for the provider is told first, by its own check.
+            using (var probe = new SessionOptions()) Configure(probe);
+            _launcher = new CudaLauncher(id, StreamOf(name, options));
             _session = new IdentitySession(ElementType.Float, Configure);
             _allocator = new OrtAllocator(_session.Session, _memory);
-            _launcher = new CudaLauncher(id);
             if (Cudnn.Instance is Cudnn cudnn)
                 _convolutions = new CudnnConvolution(cudnn) { AllowsTensorFloat32 = options.GetValueOrDefault("use_tf32") == "1" };
             _kernels = new CudaCatalog(_launcher, _convolutions);
@@ -51,10 +57,14 @@ internal sealed class CudaDevice : Device
 
     public override bool HasKernels => true;
 
+    public override bool RunsInOrder => true;
+
+    public override void Wait() => _launcher!.Wait();
+
     /// <summary>Nobody asks where kernels are off, which is the way out for a GPU that they don't run on.</summary>
     public override OperatorKernel? FindKernel(OperatorDefinition definition)
     {
-        _launcher.Load();
+        _launcher!.Load();
         return _kernels.Find(definition);
     }
 
@@ -73,6 +83,8 @@ internal sealed class CudaDevice : Device
                 // EXHAUSTIVE, the default, tries every algorithm for every new shape: 0.6 s each.
                 ["cudnn_conv_algo_search"] = "HEURISTIC",
             };
+            if (_launcher is not null)
+                (all["has_user_compute_stream"], all[StreamOption]) = ("1", _launcher.Stream.ToString(CultureInfo.InvariantCulture));
             foreach ((string key, string value) in _options) all[key] = value;
             provider.UpdateOptions(all);
             options.AppendExecutionProvider_CUDA(provider);
@@ -92,16 +104,17 @@ internal sealed class CudaDevice : Device
         catch (OnnxRuntimeException error)
         {
             long bytes = dims.Aggregate(1L, (n, d) => n * d) * type.BitsPerElement() / 8;
-            (ulong free, ulong total) = _launcher.Memory();
+            (ulong free, ulong total) = _launcher!.Memory();
             string message = $"Device '{Name}' has no {bytes >> 20} MiB left: {free} of {total} MiB are free.";
             throw new DeviceException(message, error) { IsOutOfMemory = true };
         }
     }
 
-    public override void Clear(OrtValue value) => _launcher.Clear(AddressOf(value), (nint)value.GetTensorSizeInBytes());
+    public override void Clear(OrtValue value) => _launcher!.Clear(AddressOf(value), (nint)value.GetTensorSizeInBytes());
 
-    protected override void CopyNow(OrtValue from, OrtValue to) =>
-        _launcher.Copy(AddressOf(from), AddressOf(to), (nint)from.GetTensorSizeInBytes());
+    // Page-locked memory of the host is read while the copy is under way; other memory the driver copies aside first.
+    protected override void CopyNow(OrtValue from, OrtValue to) => _launcher!.Copy(AddressOf(from), AddressOf(to),
+        (nint)from.GetTensorSizeInBytes(), waits: IsOnHost(to) || from.GetTensorMemoryInfo().Name.Contains("Pinned", StringComparison.Ordinal));
 
     public override void Dispose()
     {
@@ -112,6 +125,12 @@ internal sealed class CudaDevice : Device
         _session?.Dispose();
         base.Dispose();
     }
+
+    /// <summary>A stream of the caller's; 0 for none.</summary>
+    private static nint StreamOf(string name, IReadOnlyDictionary<string, string> options) =>
+        !options.TryGetValue(StreamOption, out string? given) ? 0
+        : nint.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out nint stream) ? stream
+        : throw new DeviceException($"Device '{name}': {StreamOption} is '{given}'; expected the address of a stream as a number.");
 
     /// <summary>What to install, by what ONNX Runtime said.</summary>
     internal static string Explain(string message) => message switch

@@ -66,13 +66,28 @@ internal abstract class Device : IDisposable
     /// <summary>Copies so far; a step in which nobody reads anything makes none.</summary>
     public long CopyCount { get; private set; }
 
-    /// <summary>Copies between tensors of one type and shape, at least one of them here. Waits until it is
-    /// done.</summary>
+    /// <summary>Whether what one session runs after another is in order there by itself, so that no run has to wait for
+    /// the device at its end; who reads waits.</summary>
+    public virtual bool RunsInOrder => false;
+
+    /// <summary>Waits until everything is done that was started there.</summary>
+    public virtual void Wait()
+    {
+    }
+
+    /// <summary>Copies between tensors of one type and shape, at least one of them here. What is copied to the host is there
+    /// on return.</summary>
     public void Copy(OrtValue from, OrtValue to)
     {
         CopyCount++;
         CopyNow(from, to);
     }
+
+    /// <summary>The same for a batch, which is new in each step and so not counted.</summary>
+    public void Bring(OrtValue from, OrtValue to) => CopyNow(from, to);
+
+    /// <summary>Whether a tensor lies in the host's memory.</summary>
+    public static bool IsOnHost(OrtValue value) => value.GetTensorMemoryInfo().GetDeviceType() == OrtMemoryInfoDeviceType.CPU;
 
     /// <summary>Where a tensor lies; not to be read where the memory is not the host's.</summary>
     public static unsafe nint AddressOf(OrtValue value) =>
@@ -100,7 +115,7 @@ internal abstract class Device : IDisposable
     /// <summary>A copy of a tensor that is in host memory already.</summary>
     public static TensorData ReadOnHost(OrtValue value)
     {
-        Debug.Assert(value.GetTensorMemoryInfo().GetDeviceType() == OrtMemoryInfoDeviceType.CPU, "reading device memory ends the process");
+        Debug.Assert(IsOnHost(value), "reading device memory ends the process");
         OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
         return TensorData.Create((ElementType)(int)info.ElementDataType, info.Shape, value.GetTensorMutableRawData().ToArray());
     }

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Devices;
 using OrtCpr.Graph;
 
 namespace OrtCpr;
@@ -15,7 +16,7 @@ internal static class LabelCheck
         foreach (LossTerm term in terms)
         {
             if (term.IgnoredLabel is not long ignored || term.Labels is not [string name, ..]
-                || !batch.Tensors.TryGetValue(name, out OrtValue? value) || !IsOnHost(value))
+                || !batch.Tensors.TryGetValue(name, out OrtValue? value) || !Device.IsOnHost(value))
             {
                 continue;
             }
@@ -36,5 +37,4 @@ internal static class LabelCheck
         return null;
     }
 
-    private static bool IsOnHost(OrtValue value) => value.GetTensorMemoryInfo().GetDeviceType() == OrtMemoryInfoDeviceType.CPU;
 }

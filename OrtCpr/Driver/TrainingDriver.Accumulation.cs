@@ -23,7 +23,15 @@ public sealed partial class TrainingDriver
 
     /// <summary>The values of the loss's terms in the last TrainStep, then what each divides by; empty where the plan does not
     /// tell.</summary>
-    internal IReadOnlyList<double> LossFigures => _figures is null ? [] : Devices.Device.ReadOnHost(_figures).ToDoubles();
+    internal IReadOnlyList<double> LossFigures
+    {
+        get
+        {
+            if (_figures is null) return [];
+            Optimizer.Device.Wait();
+            return Devices.Device.ReadOnHost(_figures).ToDoubles();
+        }
+    }
 
     /// <summary>What makes the mean of the accumulated gradients, each counted once, their mean weighted by what the loss divides
     /// by.</summary>

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Buffers;
 using OrtCpr.Devices;
 using OrtCpr.Export;
 using OrtCpr.Graph;
@@ -23,6 +24,7 @@ public sealed partial class TrainingDriver : IDisposable
     private readonly string? _weight, _weigh;
     private readonly OrtValue? _figures;
     private OrtIoBinding? _last;
+    private readonly BatchMemory? _batch;
     private Dictionary<string, string>? _evaluated;
     private bool _resetPending = true;
     private bool _disposed;
@@ -46,6 +48,7 @@ public sealed partial class TrainingDriver : IDisposable
             }
             _loss = plan.Find(TensorRole.Loss)!.Key;
             if (plan.LossFigures is not null) _figures = Device.AllocateOnHost(plan.Type, [2 * plan.LossTerms.Count]);
+            if (Optimizer.Device.RunsInOrder) _batch = new BatchMemory(Optimizer.Device);
             _weight = plan.Find(TensorRole.LossWeight)?.Key;
             _weigh = plan.Find(TensorRole.WeighBatches)?.Key;
             _training = NewSessions(plan.Training, "training", PlanGraph.Training, trains: true);
@@ -91,17 +94,17 @@ public sealed partial class TrainingDriver : IDisposable
     public double Step(Batch batch)
     {
         LazyResetGrad();
-        double loss = TrainStep(batch);
+        TrainStep(batch, readLoss: false);
         OptimizerStep();
-        return loss;
+        // Read last: on a device that runs in order the whole step is then under way before anything waits.
+        return Loss;
     }
 
     /// <summary>Forward and backward over one batch. The gradients overwrite the buffers after <see
     /// cref="LazyResetGrad"/> (and the first time), else add to them; how is said by <see cref="WeighBatches"/>.</summary>
     /// <param name="batch">The model's inputs and the labels.</param>
-    /// <param name="readLoss">Whether to read the loss and return it. On a device other than the CPU it saves a copy not
-    /// to; ONNX Runtime waits for the device at the end of each run in either case. <see cref="Loss"/> has it later.
-    /// Default on.</param>
+    /// <param name="readLoss">Whether to read the loss and return it. On a GPU it saves waiting for the step not to:
+    /// <see cref="Loss"/> has it later. Default on.</param>
     /// <returns>The loss of the batch; NaN when it is not read.</returns>
     /// <exception cref="DriverException">The batch does not fit, and nothing has changed; or ONNX Runtime stopped
     /// within the step, and the gradients so far are given up: the next TrainStep overwrites them, and OptimizerStep
@@ -116,7 +119,8 @@ public sealed partial class TrainingDriver : IDisposable
         _last = entry.Binding!;
         foreach ((string name, OrtValue value) in batch.Tensors)
         {
-            if (entry.Session.Inputs.Contains(name)) _last.BindInput(name, value);
+            if (!entry.Session.Inputs.Contains(name)) continue;
+            _last.BindInput(name, _batch is null || entry.Session.ReadsOnHost(name) ? value : _batch.Place(name, value));
         }
         SetDropoutKey();
         if (_weigh is not null) Optimizer.Store.SetInput(_weigh, 0, WeighBatches);
@@ -144,6 +148,7 @@ public sealed partial class TrainingDriver : IDisposable
         }
         // The loss may be an output of the model, and is then on the device.
         if (name == Plan.LossOutput) return Optimizer.Store.Read(_loss);
+        Optimizer.Device.Wait();
         using IDisposableReadOnlyCollection<OrtValue> values = _last!.GetOutputValues();
         return Device.ReadOnHost(values[index]);
     }
@@ -313,6 +318,7 @@ public sealed partial class TrainingDriver : IDisposable
         _evaluation?.Dispose();
         _prediction?.Dispose();
         _figures?.Dispose();
+        _batch?.Dispose();
         Optimizer?.Dispose();
     }
 

@@ -18,7 +18,8 @@ internal sealed class GraphSession : IDisposable
 {
     private readonly SessionOptions _options;
     private readonly CustomOpDomain? _kernels;
-    private readonly RunOptions _run = new();
+    private readonly Device _device;
+    private readonly RunOptions _run = new(), _bound = new();
     private readonly HashSet<string> _onHost = new(StringComparer.Ordinal);
     private readonly bool _synchronizes;
 
@@ -29,6 +30,9 @@ internal sealed class GraphSession : IDisposable
         OnnxModel model, string name, DriverOptions options, Device device, Func<string, OperatorDefinition?>? operators = null,
         IReadOnlyDictionary<string, long[]>? shapes = null, Precision precision = Precision.Float32)
     {
+        _device = device;
+        // The wait is left to who reads.
+        if (device.RunsInOrder) _bound.AddRunConfigEntry("disable_synchronize_execution_providers", "1");
         bool checksPlacement = !device.IsHost && !options.AllowCpuFallback;
         string? off = !options.Kernels ? $"{nameof(DriverOptions)}.{nameof(DriverOptions.Kernels)} is off"
             : device.HasKernels ? null : $"'{device.Name}' has none";
@@ -79,13 +83,14 @@ internal sealed class GraphSession : IDisposable
             Dispose();
             throw;
         }
-        _synchronizes = !device.IsHost;
+        _synchronizes = !device.IsHost && !device.RunsInOrder;
     }
 
     public InferenceSession Session { get; } = null!;
 
     public IReadOnlySet<string> Inputs { get; } = new HashSet<string>();
 
+    /// <summary>For a run whose results the caller reads: it waits for them.</summary>
     public RunOptions RunOptions => _run;
 
     /// <summary>Which operators of ours run as kernels, and why the others do not.</summary>
@@ -96,11 +101,15 @@ internal sealed class GraphSession : IDisposable
     public IEnumerable<KernelReport> ReportKernels(string graph) =>
         Kernels.Select(k => new KernelReport(graph, k.Operator, k.Calls, k.BodyReason));
 
+    /// <summary>Runs with what is bound. Where the device runs in order, it may still be at work on return.</summary>
     public void Run(OrtIoBinding binding)
     {
-        Session.RunWithBinding(_run, binding);
+        Session.RunWithBinding(_bound, binding);
         if (_synchronizes) binding.SynchronizeBoundOutputs();
     }
+
+    /// <summary>Whether an input is read on the host, although the session runs elsewhere.</summary>
+    public bool ReadsOnHost(string input) => _onHost.Contains(input);
 
     /// <summary>Binds a tensor of the store to an input, on the side where the session wants it: ONNX Runtime copies a
     /// tensor of the other side once, when it is bound, and would never see a later change.</summary>
@@ -149,8 +158,12 @@ internal sealed class GraphSession : IDisposable
 
     public void Dispose()
     {
+        // Buffers of a run that is under way are freed by a callback on the device's stream. Where the session is gone by then, the
+        // callback frees its allocator too, which CUDA forbids (error 800 ends the process).
+        if (Session is not null) _device.Wait();
         Session?.Dispose();
         _run.Dispose();
+        _bound.Dispose();
         _options.Dispose();
         _kernels?.Dispose();
     }
