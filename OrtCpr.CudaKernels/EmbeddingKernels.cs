@@ -3,7 +3,9 @@ using OrtCpr.Cuda;
 
 namespace OrtCpr.CudaKernels;
 
-/// <summary>The gradient of an embedding, in an order that does not depend on which thread is first.</summary>
+/// <summary>The gradient of an embedding, in an order that does not depend on which thread is first. Places are cut into
+/// segments: the first place of a row in a segment has the segment's sum, and the first of all adds those up, so a row that is picked
+/// at most places, such as padding, is summed by many blocks.</summary>
 internal static unsafe class EmbeddingKernels
 {
     /// <summary>Zeros, and rows without places; 4 bytes an element of the table.</summary>
@@ -29,32 +31,53 @@ internal static unsafe class EmbeddingKernels
         Atomic.Max(ref ((int*)o.Last)[row], (int)place);
     }
 
-    /// <summary>The next place of the same row, looked for up to the last. A thread a place.</summary>
-    public static void ChainPlaces(EmbeddingOperands o)
+    /// <summary>Σ dy over the places of a segment that pick the row of its first such place, in double. A block a place; those that are
+    /// not the first end at once. A row of one segment is done with that.</summary>
+    public static void SumSegments(EmbeddingOperands o)
     {
-        long place = (Grid.IdxX * (long)Group.DimX) + Group.IdxX, row = RowOf(o, place);
-        if (row < 0)
+        ArrayView<int> isSame = SharedMemory.Allocate<int>(EmbeddingOperands.Segment);
+        long place = Grid.IdxX, row = RowOf(o, place), start = place / EmbeddingOperands.Segment * EmbeddingOperands.Segment;
+        for (int i = Group.IdxX; i < EmbeddingOperands.Segment; i += Group.DimX)
+            isSame[i] = row >= 0 && RowOf(o, start + i) == row ? 1 : 0;
+        Group.Barrier();
+        int own = (int)(place - start), earlier = 0;
+        for (int i = 0; i < own; i++)
+            earlier += isSame[i];
+        if (row < 0 || earlier > 0)
             return;
-        long last = ((int*)o.Last)[row], next = -1;
-        for (long i = place + 1; i <= last && next < 0; i++)
-        {
-            if (RowOf(o, i) == row)
-                next = i;
-        }
-        ((int*)o.Next)[place] = (int)next;
-    }
-
-    /// <summary>Σ dy along the chain that begins at a place, in double. A block a place; most end at once.</summary>
-    public static void SumPlaces(EmbeddingOperands o)
-    {
-        long row = RowOf(o, Grid.IdxX);
-        if (row < 0 || ((int*)o.First)[row] != Grid.IdxX)
-            return;
+        bool isWhole = ((int*)o.First)[row] >= start && ((int*)o.Last)[row] < start + EmbeddingOperands.Segment;
+        float* target = isWhole ? (float*)o.Gradient.Address + (row * o.Width) : (float*)o.Partials + (place * o.Width);
         for (long column = Group.IdxX; column < o.Width; column += Group.DimX)
         {
             double sum = 0;
-            for (long place = Grid.IdxX; place >= 0; place = ((int*)o.Next)[place])
-                sum += ((float*)o.Dy.Address)[(place * o.Width) + column];
+            for (int i = own; i < EmbeddingOperands.Segment; i++)
+            {
+                if (isSame[i] != 0)
+                    sum += ((float*)o.Dy.Address)[((start + i) * o.Width) + column];
+            }
+            target[column] = (float)sum;
+        }
+    }
+
+    /// <summary>Adds up the segments of a row, in order. A block a place; those that are not the first of their row end at once.</summary>
+    public static void AddSegments(EmbeddingOperands o)
+    {
+        long place = Grid.IdxX, row = RowOf(o, place), start = place / EmbeddingOperands.Segment * EmbeddingOperands.Segment;
+        if (row < 0 || ((int*)o.First)[row] != place || ((int*)o.Last)[row] < start + EmbeddingOperands.Segment)
+            return;
+        long last = ((int*)o.Last)[row];
+        for (long column = Group.IdxX; column < o.Width; column += Group.DimX)
+        {
+            double sum = 0;
+            for (long segment = start; segment <= last; segment += EmbeddingOperands.Segment)
+            {
+                // Every thread looks for the segment's first place of the row, which is in a cache after the first.
+                long leader = segment > place ? segment : place, end = segment + EmbeddingOperands.Segment;
+                while (leader < end && RowOf(o, leader) != row)
+                    leader++;
+                if (leader < end)
+                    sum += ((float*)o.Partials)[(leader * o.Width) + column];
+            }
             ((float*)o.Gradient.Address)[(row * o.Width) + column] = (float)sum;
         }
     }

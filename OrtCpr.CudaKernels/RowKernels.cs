@@ -19,25 +19,42 @@ internal static unsafe class RowKernels
             Set(o.Result, i, At(o.X, i) * (At(o.Dy, i) - all));
     }
 
-    /// <summary>losses = log Σ exp z − (1 − ε)·z[label] − ε·mean(z), and log Σ exp z; reads each logit twice.</summary>
+    /// <summary>losses = log Σ exp z − (1 − ε)·z[label] − ε·mean(z), and log Σ exp z; reads each logit twice, four at a time: a
+    /// thread that waits for one has no other work.</summary>
     public static void CrossEntropyRows(RowOperands o)
     {
         Row row = RowOf(o);
-        float highest = float.NegativeInfinity;
-        double total = 0;
-        for (long i = row.First; i < row.End; i += o.Width)
+        long i = row.First, step = o.Width;
+        float high0 = float.NegativeInfinity, high1 = high0, high2 = high0, high3 = high0;
+        for (; i + (3 * step) < row.End; i += 4 * step)
         {
-            float z = At(o.X, i);
-            // NaN is no smaller than anything, and nothing is larger than it.
-            highest = z > highest || float.IsNaN(z) ? z : highest;
-            total += z;
+            float z0 = At(o.X, i), z1 = At(o.X, i + step), z2 = At(o.X, i + (2 * step)), z3 = At(o.X, i + (3 * step));
+            high0 = Higher(high0, z0);
+            high1 = Higher(high1, z1);
+            high2 = Higher(high2, z2);
+            high3 = Higher(high3, z3);
         }
-        highest = BlockReduction.Max(highest, o.Width);
-        double sum = 0;
-        for (long i = row.First; i < row.End; i += o.Width)
-            sum += DeviceMath.Exp(At(o.X, i) - highest);
-        sum = BlockReduction.Sum(sum, o.Width);
-        total = o.Smoothing == 0 ? 0 : BlockReduction.Sum(total, o.Width);
+        for (; i < row.End; i += step)
+            high0 = Higher(high0, At(o.X, i));
+        float highest = BlockReduction.Max(Higher(Higher(high0, high1), Higher(high2, high3)), o.Width);
+        double sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+        for (i = row.First; i + (3 * step) < row.End; i += 4 * step)
+        {
+            float z0 = At(o.X, i), z1 = At(o.X, i + step), z2 = At(o.X, i + (2 * step)), z3 = At(o.X, i + (3 * step));
+            sum0 += DeviceMath.Exp(z0 - highest);
+            sum1 += DeviceMath.Exp(z1 - highest);
+            sum2 += DeviceMath.Exp(z2 - highest);
+            sum3 += DeviceMath.Exp(z3 - highest);
+        }
+        for (; i < row.End; i += step)
+            sum0 += DeviceMath.Exp(At(o.X, i) - highest);
+        double sum = BlockReduction.Sum(sum0 + sum1 + (sum2 + sum3), o.Width), total = 0;
+        if (o.Smoothing != 0)
+        {
+            for (i = row.First; i < row.End; i += step)
+                total += At(o.X, i);
+            total = BlockReduction.Sum(total, o.Width);
+        }
         if (!row.IsFirstThread)
             return;
         long label = ((long*)o.Labels.Address)[row.Index];
@@ -52,21 +69,33 @@ internal static unsafe class RowKernels
     /// <summary>(exp(z − log Σ exp z) − (1 − ε)·[c = label] − ε/C)·dy, 0 where dy is; 8 bytes an element.</summary>
     public static void CrossEntropyRowsGrad(RowOperands o)
     {
-        long step = Grid.DimX * (long)Group.DimX;
-        for (long i = (Grid.IdxX * (long)Group.DimX) + Group.IdxX; i < o.X.Count; i += step)
+        Row row = RowOf(o);
+        float dy = row.IsRow ? At(o.Dy, row.Index) : 0;
+        long i = row.First, step = o.Width;
+        // A row that does not count may hold NaN or infinities.
+        if (dy == 0)
         {
-            long row = DeviceMath.Divide(i, o.Columns), column = i - (row * o.Columns);
-            float dy = At(o.Dy, row), result = 0;
-            // A row that does not count may hold NaN or infinities.
-            if (dy != 0)
-            {
-                float share = o.Smoothing * dy;
-                result = (DeviceMath.Exp(At(o.X, i) - At(o.LogSums, row)) * dy) - (share / o.Columns);
-                if (((long*)o.Labels.Address)[row] == column)
-                    result -= dy - share;
-            }
-            Set(o.Result, i, result);
+            for (; i < row.End; i += step)
+                Set(o.Result, i, 0);
+            return;
         }
+        float logSum = At(o.LogSums, row.Index), share = o.Smoothing * dy, even = share / o.Columns;
+        for (; i + (3 * step) < row.End; i += 4 * step)
+        {
+            float z0 = At(o.X, i), z1 = At(o.X, i + step), z2 = At(o.X, i + (2 * step)), z3 = At(o.X, i + (3 * step));
+            Set(o.Result, i, (DeviceMath.Exp(z0 - logSum) * dy) - even);
+            Set(o.Result, i + step, (DeviceMath.Exp(z1 - logSum) * dy) - even);
+            Set(o.Result, i + (2 * step), (DeviceMath.Exp(z2 - logSum) * dy) - even);
+            Set(o.Result, i + (3 * step), (DeviceMath.Exp(z3 - logSum) * dy) - even);
+        }
+        for (; i < row.End; i += step)
+            Set(o.Result, i, (DeviceMath.Exp(At(o.X, i) - logSum) * dy) - even);
+        // The thread that has written the label's column takes the label off it.
+        long label = ((long*)o.Labels.Address)[row.Index];
+        if (label < 0 || label >= o.Columns || (label & (o.Width - 1)) != row.Thread)
+            return;
+        i = (row.Index * o.Columns) + label;
+        Set(o.Result, i, At(o.Result, i) - (dy - share));
     }
 
     /// <summary>dx = r·(h − mean(h) − x̂·mean(h·x̂)) with h = dy·γ and x̂ = (x − mean)·r; without a mean the middle term is
@@ -122,23 +151,24 @@ internal static unsafe class RowKernels
         sums[o.Columns] = (float)bias;
     }
 
-    /// <summary>dγ and dβ from the sums of the parts, in order.</summary>
+    /// <summary>dγ and dβ from the sums of the parts. 32 columns a block: a warp reads a line of each part that is its turn, and
+    /// what the warps have is added in their order.</summary>
     public static void RowNormSums(RowOperands o)
     {
-        long column = (Grid.IdxX * (long)Group.DimX) + Group.IdxX;
-        if (column >= o.Columns)
+        long column = (Grid.IdxX * (long)ColumnSums.Columns) + ColumnSums.Lane;
+        float* sums = (float*)o.Partials + column;
+        double gain = column < o.Columns ? ColumnSums.OfParts(sums, o.Parts, 2 * o.Columns) : 0;
+        double bias = column < o.Columns ? ColumnSums.OfParts(sums + o.Columns, o.Parts, 2 * o.Columns) : 0;
+        gain = ColumnSums.OverWarps(gain);
+        bias = ColumnSums.OverWarps(bias);
+        if (Group.IdxX >= ColumnSums.Columns || column >= o.Columns)
             return;
-        double gain = 0, bias = 0;
-        for (long part = 0; part < o.Parts; part++)
-        {
-            float* sums = (float*)o.Partials + (part * 2 * o.Columns) + column;
-            gain += sums[0];
-            bias += sums[o.Columns];
-        }
         Set(o.GainGradient, column, (float)gain);
         if (o.BiasGradient.Address != 0)
             Set(o.BiasGradient, column, (float)bias);
     }
+
+    private static float Higher(float a, float b) => b > a || float.IsNaN(b) ? b : a;
 
     private static float At(Operand tensor, long i) => ((float*)tensor.Address)[i];
 
@@ -155,6 +185,7 @@ internal static unsafe class RowKernels
             Thread = thread,
             First = first + thread,
             End = index < o.Rows ? first + o.Columns : first,
+            IsRow = index < o.Rows,
             IsFirstThread = thread == 0 && index < o.Rows,
         };
     }
@@ -163,6 +194,6 @@ internal static unsafe class RowKernels
     {
         public long Index, First, End;
         public int Thread;
-        public bool IsFirstThread;
+        public bool IsRow, IsFirstThread;
     }
 }

@@ -129,7 +129,7 @@ class Clock:
 def measure(name, precision, options):
     cuda = options.device.startswith("cuda")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark = options.benchmark
     model, x, labels = job(name, options.device)
     model.train()
     if name == "resnet18" and options.channels_last:
@@ -179,6 +179,7 @@ def main():
     parser.add_argument("--optimizer", choices=["adamw"], default="adamw")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--warmup", type=int, default=5)
+    parser.add_argument("--benchmark", action="store_true", help="cudnn.benchmark, which PyTorch has off by default")
     parser.add_argument("--compile", action="store_true", help="torch.compile instead of eager mode")
     parser.add_argument("--channels-last", action="store_true", help="ResNet18 with channels last in memory")
     options = parser.parse_args()

@@ -22,11 +22,14 @@ internal static class AdaptToDevice
         ReplaceMissing(copy.Graph, InferShapes.Again(copy), device);
         if (device.HostShapes) InputsOnDevice.Run(copy.Graph);
         WidenMissing.Run(copy, device);
+        if (kernels?.Contains(OuterSum.Definition.Name) == true) SumsByKernel.Run(copy.Graph);
         if (!device.InPlace) SeparateOutputs(copy.Graph);
         copy.Graph.Sort();
         RemoveDeadNodes.Run(copy.Graph);
         // A kernel hides the body, and bodies have not been adapted.
         copy.Functions.Clear();
+        bool calls = copy.Graph.NodesAndInner().Any(n => n.Domain == OperatorDefinition.Domain);
+        if (calls) copy.Opsets[OperatorDefinition.Domain] = 1;
         GraphChecker.Check(copy, "adapt to device");
         return copy;
     }

@@ -80,6 +80,33 @@ public sealed class CudaFunctionTests
         Run("EmbeddingGrad", 1).Agree(3e-6, FunctionRun.Tensor(1, rows, width),
             FunctionRun.Places(rows, places), FunctionRun.Tensor(2, places, width));
 
+    // One row at most places, as padding is; across segments of 64.
+    [TestMethod]
+    [DataRow(5, 3, 64)]
+    [DataRow(5, 33, 65)]
+    [DataRow(3, 7, 300)]
+    public void Embedding_OfOneRowAtMostPlaces(int rows, int width, int places) =>
+        Run("EmbeddingGrad", 1).Agree(3e-6, FunctionRun.Tensor(1, rows, width),
+            TensorData.From<long>([.. Enumerable.Range(0, places).Select(i => i % 50 == 7 ? i % rows : rows - 1L)], places),
+            FunctionRun.Tensor(2, places, width));
+
+    [TestMethod]
+    [DataRow(1, 0, new long[] { 7, 5 })]
+    [DataRow(1, 0, new long[] { 300, 33 })]
+    [DataRow(2, 0, new long[] { 3, 40, 70 })]
+    [DataRow(2, 0, new long[] { 0, 4, 3 })]
+    [DataRow(1, 2, new long[] { 4, 3, 5, 7 })]
+    [DataRow(1, 1, new long[] { 33, 2, 300 })]
+    [DataRow(1, 2, new long[] { 2, 5, 1, 1 })]
+    [DataRow(1, 1, new long[] { 2, 3, 0 })]
+    [DataRow(1, 1, new long[] { 2, 3, 4, 5 })]
+    [DataRow(1, 0, new long[] { 5, 0 })]
+    public void OuterSum(int first, int last, long[] shape)
+    {
+        long[] axes = [.. Enumerable.Range(0, shape.Length).Where(i => i < first || i >= shape.Length - last).Select(i => (long)i)];
+        Run("OuterSum", 1, ("axes", axes), ("around", new long[] { first, last })).Agree(3e-6, FunctionRun.Tensor(1, shape));
+    }
+
     [TestMethod]
     [DynamicData(nameof(Shapes))]
     public void Softmax(long[] shape)

@@ -20,6 +20,7 @@ internal sealed class CudaCatalog
         _table = new OperatorKernel[]
         {
             new CudaNormsOperator(SquaredNorm.Joined, launcher),
+            new CudaOuterSumOperator(OuterSum.Definition, launcher),
             new CudaElementOperator(Gelu.Tanh, launcher),
             new CudaElementOperator(Gelu.TanhGrad, launcher),
             new CudaElementOperator(Gelu.Erf, launcher),

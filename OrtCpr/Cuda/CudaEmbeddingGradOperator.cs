@@ -3,8 +3,8 @@ using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Cuda;
 
-/// <summary>The gradient of rows that are picked from a table, without atomic additions: the places of each row are chained in
-/// order, and a block adds up a chain, so that results repeat bit for bit.</summary>
+/// <summary>The gradient of rows that are picked from a table, without atomic additions: sums of segments of the places, then
+/// of each row's segments in order, so that results repeat bit for bit.</summary>
 internal sealed class CudaEmbeddingGradOperator(OperatorDefinition definition, KernelLauncher launcher)
     : DeviceOperator(definition, launcher)
 {
@@ -23,13 +23,15 @@ internal sealed class CudaEmbeddingGradOperator(OperatorDefinition definition, K
             Rows = rows,
             Width = width,
         };
-        operands.First = Workspace(context, ((2L * rows) + indices.Length) * sizeof(int));
+        long partials = indices.Length * width * sizeof(float);
+        operands.Partials = Workspace(context, partials + (2L * rows * sizeof(int)));
+        operands.First = operands.Partials + partials;
         operands.Last = operands.First + (rows * sizeof(int));
-        operands.Next = operands.Last + (rows * sizeof(int));
         nint blocksOfPlaces = (indices.Length + Launcher.BlockSize - 1) / Launcher.BlockSize;
         Launcher.Launch("ClearEmbedding", BlocksOf(Math.Max(operands.Gradient.Count, rows)), operands, context.Handle);
         Launcher.Launch("MarkPlaces", blocksOfPlaces, operands, context.Handle);
-        Launcher.Launch("ChainPlaces", blocksOfPlaces, operands, context.Handle);
-        Launcher.Launch("SumPlaces", indices.Length, operands, context.Handle);
+        Launcher.Launch("SumSegments", indices.Length, operands, context.Handle);
+        if (indices.Length > EmbeddingOperands.Segment)
+            Launcher.Launch("AddSegments", indices.Length, operands, context.Handle);
     }
 }

@@ -67,19 +67,20 @@ internal sealed class CudaCrossEntropyOperator(OperatorDefinition definition, Ke
             Width = WidthOf(logits.Shape[1]),
             Smoothing = Number(context),
         };
+        int rowsOfBlock = Launcher.BlockSize / operands.Width;
+        nint blocks = (rows + rowsOfBlock - 1) / rowsOfBlock;
         if (isGradient)
         {
             operands.LogSums = Floats(context, "log_sums");
             operands.Dy = Floats(context, "dy");
             context.Expect(context.In<float>("dy"), rows);
             operands.Result = Out(context, "gradient", logits.Shape);
-            Launcher.Launch("CrossEntropyRowsGrad", BlocksOf(logits.Length), operands, context.Handle);
+            Launcher.Launch("CrossEntropyRowsGrad", blocks, operands, context.Handle);
             return;
         }
         operands.Losses = Out(context, "losses", [rows]);
         operands.LogSums = Out(context, "log_sums", [rows]);
-        int rowsOfBlock = Launcher.BlockSize / operands.Width;
-        Launcher.Launch("CrossEntropyRows", (rows + rowsOfBlock - 1) / rowsOfBlock, operands, context.Handle);
+        Launcher.Launch("CrossEntropyRows", blocks, operands, context.Handle);
     }
 }
 
@@ -88,7 +89,7 @@ internal sealed class CudaCrossEntropyOperator(OperatorDefinition definition, Ke
 internal sealed class CudaRowNormGradOperator(OperatorDefinition definition, KernelLauncher launcher, bool hasMean)
     : DeviceOperator(definition, launcher)
 {
-    private const long FewestRows = 16, MostParts = 64;
+    private const long FewestRows = 8, MostParts = 256;
 
     /// <inheritdoc/>
     public override void Compute(KernelContext context)
@@ -127,6 +128,6 @@ internal sealed class CudaRowNormGradOperator(OperatorDefinition definition, Ker
         int rowsOfBlock = Launcher.BlockSize / operands.Width;
         Launcher.Launch("RowNormInputGrad", (rows + rowsOfBlock - 1) / rowsOfBlock, operands, context.Handle);
         Launcher.Launch("RowNormPartialSums", columnBlocks * operands.Parts, operands, context.Handle);
-        Launcher.Launch("RowNormSums", columnBlocks, operands, context.Handle);
+        Launcher.Launch("RowNormSums", (columns + ColumnBlock - 1) / ColumnBlock, operands, context.Handle);
     }
 }

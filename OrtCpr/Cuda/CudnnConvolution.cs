@@ -1,10 +1,12 @@
+using System.Globalization;
 using OrtCpr.CustomOps;
 using OrtCpr.Kernels;
 
 namespace OrtCpr.Cuda;
 
-/// <summary>Gradients of convolutions by cuDNN. Algorithms are chosen once a shape, by the library's heuristics: those that
-/// repeat bit for bit before others. Owns handle and descriptors.</summary>
+/// <summary>Gradients of convolutions by cuDNN. Algorithms are chosen once a shape, by a trial of each: those that repeat bit for
+/// bit before others. Where shapes come one after the other, a trial each would take longer than it saves, and the library's
+/// heuristics choose. Owns handle and descriptors.</summary>
 internal sealed class CudnnConvolution(Cudnn library) : ConvolutionLibrary, IDisposable
 {
     /// <summary>Whether products may be rounded to TensorFloat-32; to be set before the first.</summary>
@@ -12,6 +14,9 @@ internal sealed class CudnnConvolution(Cudnn library) : ConvolutionLibrary, IDis
 
     /// <summary>More working memory is not worth the speed.</summary>
     private const long MostBytes = 1L << 30;
+
+    /// <summary>Shapes that are tried: more than the gradients of a deep network at one batch size.</summary>
+    private const int MostTrials = 400;
 
     private readonly Dictionary<(ConvShape, bool), Plan> _plans = [];
     private readonly Lock _lock = new();
@@ -72,9 +77,11 @@ internal sealed class CudnnConvolution(Cudnn library) : ConvolutionLibrary, IDis
                 results = library.CreateTensor(s.BatchSize, s.Outputs, s.OutputHeight, s.OutputWidth),
                 weight = library.CreateFilter(s.Outputs, s.Channels, s.KernelHeight, s.KernelWidth),
                 convolution = library.CreateConvolution(s, AllowsTensorFloat32);
+            string chooser = _plans.Count < MostTrials ? "cudnnFindConvolutionBackward{0}Algorithm"
+                : "cudnnGetConvolutionBackward{0}Algorithm_v7";
             ReadOnlySpan<Cudnn.AlgorithmRating> ratings = ofWeight
-                ? library.Rate("cudnnGetConvolutionBackwardFilterAlgorithm_v7", _handle, images, results, convolution, weight)
-                : library.Rate("cudnnGetConvolutionBackwardDataAlgorithm_v7", _handle, weight, results, convolution, images);
+                ? library.Rate(string.Format(CultureInfo.InvariantCulture, chooser, "Filter"), _handle, images, results, convolution, weight)
+                : library.Rate(string.Format(CultureInfo.InvariantCulture, chooser, "Data"), _handle, weight, results, convolution, images);
             Cudnn.AlgorithmRating? chosen = null;
             foreach (Cudnn.AlgorithmRating rating in ratings)
             {

@@ -11,6 +11,9 @@ internal abstract unsafe class DeviceOperator(OperatorDefinition definition, Ker
     /// <summary>Elements that one block of an element by element kernel takes before others begin anew.</summary>
     private const int ElementsOfBlock = 2048, MostBlocks = 16384;
 
+    /// <summary>Columns of a block where sums of parts are added up.</summary>
+    protected const int ColumnBlock = 32;
+
     /// <summary>Runs the kernels.</summary>
     protected KernelLauncher Launcher { get; } = launcher;
 

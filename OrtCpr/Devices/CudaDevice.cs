@@ -61,6 +61,12 @@ internal sealed class CudaDevice : Device
 
     public override void Wait() => _launcher!.Wait();
 
+    public override IDisposable? KeepHostMemory(InferenceSession session)
+    {
+        using var pinned = new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA_PINNED, OrtAllocatorType.DeviceAllocator, _id, OrtMemType.CpuOutput);
+        return new OrtAllocator(session, pinned);
+    }
+
     /// <summary>Nobody asks where kernels are off, which is the way out for a GPU that they don't run on.</summary>
     public override OperatorKernel? FindKernel(OperatorDefinition definition)
     {
@@ -72,14 +78,16 @@ internal sealed class CudaDevice : Device
 
     public override void Configure(SessionOptions options, Precision precision)
     {
-        if (precision == Precision.TensorFloat32 && _convolutions is not null) _convolutions.AllowsTensorFloat32 = true;
+        // In 16 bits, what products are left in float32 for want of a kernel may be rounded too: to less than they would be.
+        bool rounds = precision != Precision.Float32;
+        if (rounds && _convolutions is not null) _convolutions.AllowsTensorFloat32 = true;
         try
         {
             using var provider = new OrtCUDAProviderOptions();
             var all = new Dictionary<string, string>(StringComparer.Ordinal)
             {
                 ["device_id"] = $"{_id}",
-                ["use_tf32"] = precision == Precision.TensorFloat32 ? "1" : "0",
+                ["use_tf32"] = rounds ? "1" : "0",
                 // EXHAUSTIVE, the default, tries every algorithm for every new shape: 0.6 s each.
                 ["cudnn_conv_algo_search"] = "HEURISTIC",
             };
@@ -113,8 +121,11 @@ internal sealed class CudaDevice : Device
     public override void Clear(OrtValue value) => _launcher!.Clear(AddressOf(value), (nint)value.GetTensorSizeInBytes());
 
     // Page-locked memory of the host is read while the copy is under way; other memory the driver copies aside first.
-    protected override void CopyNow(OrtValue from, OrtValue to) => _launcher!.Copy(AddressOf(from), AddressOf(to),
-        (nint)from.GetTensorSizeInBytes(), waits: IsOnHost(to) || from.GetTensorMemoryInfo().Name.Contains("Pinned", StringComparison.Ordinal));
+    protected override void CopyNow(OrtValue from, OrtValue to)
+    {
+        bool isPinned = from.GetTensorMemoryInfo().Name.Contains("Pinned", StringComparison.Ordinal);
+        _launcher!.Copy(AddressOf(from), AddressOf(to), (nint)from.GetTensorSizeInBytes(), waits: IsOnHost(to) || isPinned);
+    }
 
     public override void Dispose()
     {

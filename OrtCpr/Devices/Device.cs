@@ -70,6 +70,9 @@ internal abstract class Device : IDisposable
     /// the device at its end; who reads waits.</summary>
     public virtual bool RunsInOrder => false;
 
+    /// <summary>What keeps the host memory of a session's runs until after the session is gone; null where nothing has to.</summary>
+    public virtual IDisposable? KeepHostMemory(InferenceSession session) => null;
+
     /// <summary>Waits until everything is done that was started there.</summary>
     public virtual void Wait()
     {

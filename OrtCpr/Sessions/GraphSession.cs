@@ -19,9 +19,15 @@ internal sealed class GraphSession : IDisposable
     private readonly SessionOptions _options;
     private readonly CustomOpDomain? _kernels;
     private readonly Device _device;
+    /// <summary>Buffers of the host that belong to a run are given back by one that is waited for; a run now and then bounds what they
+    /// take.</summary>
+    private const int RunsUntilWait = 64;
+
     private readonly RunOptions _run = new(), _bound = new();
     private readonly HashSet<string> _onHost = new(StringComparer.Ordinal);
     private readonly bool _synchronizes;
+    private readonly IDisposable? _pinned;
+    private int _runs;
 
     /// <summary><c>operators</c>: definitions of operators of ours by name; null for those of training graphs.
     /// <c>shapes</c>: sizes of the batch's inputs, for a device that wants them fixed. <c>precision</c>: of a graph that
@@ -32,7 +38,7 @@ internal sealed class GraphSession : IDisposable
     {
         _device = device;
         // The wait is left to who reads.
-        if (device.RunsInOrder) _bound.AddRunConfigEntry("disable_synchronize_execution_providers", "1");
+        _bound.AddRunConfigEntry("disable_synchronize_execution_providers", device.RunsInOrder ? "1" : "0");
         bool checksPlacement = !device.IsHost && !options.AllowCpuFallback;
         string? off = !options.Kernels ? $"{nameof(DriverOptions)}.{nameof(DriverOptions.Kernels)} is off"
             : device.HasKernels ? null : $"'{device.Name}' has none";
@@ -40,7 +46,14 @@ internal sealed class GraphSession : IDisposable
         if (precision.LowType() is ElementType low) model = Lowered(model, low, device, off is null ? operators : null);
         (Kernels, IReadOnlyList<OperatorKernel> kernels) = KernelUse.Of(model, operators, device.FindKernel, off);
         if (device.AdaptsGraphs)
-            model = AdaptToDevice.Run(model, device.Capabilities, shapes, kernels.Select(k => k.Name).ToHashSet(StringComparer.Ordinal));
+        {
+            OperatorKernel? sums = off is null ? device.FindKernel(OuterSum.Definition) : null;
+            var names = kernels.Append(sums).OfType<OperatorKernel>().Select(k => k.Name).ToHashSet(StringComparer.Ordinal);
+            model = AdaptToDevice.Run(model, device.Capabilities, shapes, names);
+            int calls = model.Graph.NodesAndInner().Count(n => n.Domain == OperatorDefinition.Domain && n.OpType == sums?.Name);
+            if (calls > 0 && kernels.All(k => k.Name != sums!.Name))
+                (Kernels, kernels) = ([.. Kernels, new KernelUse(sums!.Name, calls, null)], [.. kernels, sums]);
+        }
         if (checksPlacement) PlacedNodes.NameAll(model);
         byte[] bytes = GraphWriter.ToBytes(model);
         if (options.KeepGraphs is not null)
@@ -69,6 +82,7 @@ internal sealed class GraphSession : IDisposable
             if (checksPlacement) PlacedNodes.Record(_options);
             // Owned at once: a session whose placement cannot be read or is refused is disposed with this object.
             Session = new InferenceSession(bytes, _options);
+            _pinned = device.KeepHostMemory(Session);
             if (checksPlacement) RefuseNodesOnCpu(model, name, device);
             Inputs = Session.InputNames.ToHashSet(StringComparer.Ordinal);
             if (!device.IsHost) FindInputsOnHost(model.Graph);
@@ -104,7 +118,7 @@ internal sealed class GraphSession : IDisposable
     /// <summary>Runs with what is bound. Where the device runs in order, it may still be at work on return.</summary>
     public void Run(OrtIoBinding binding)
     {
-        Session.RunWithBinding(_bound, binding);
+        Session.RunWithBinding(++_runs % RunsUntilWait == 0 ? _run : _bound, binding);
         if (_synchronizes) binding.SynchronizeBoundOutputs();
     }
 
@@ -158,10 +172,12 @@ internal sealed class GraphSession : IDisposable
 
     public void Dispose()
     {
-        // Buffers of a run that is under way are freed by a callback on the device's stream. Where the session is gone by then, the
-        // callback frees its allocator too, which CUDA forbids (error 800 ends the process).
         if (Session is not null) _device.Wait();
         Session?.Dispose();
+        // What the session still had of buffers is freed by a callback on the device's stream, which must not be the last to
+        // hold their allocator: CUDA forbids it to free memory (error 800 ends the process).
+        if (Session is not null) _device.Wait();
+        _pinned?.Dispose();
         _run.Dispose();
         _bound.Dispose();
         _options.Dispose();

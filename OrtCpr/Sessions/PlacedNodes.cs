@@ -10,6 +10,14 @@ internal static class PlacedNodes
 {
     private const string Cpu = "CPUExecutionProvider";
 
+    /// <summary>What arithmetic on shapes is made of. The runtime makes such nodes when it writes an operator out by its definition, or
+    /// moves a Transpose.</summary>
+    private static readonly HashSet<string> ShapeOperators = new(StringComparer.Ordinal)
+    {
+        "Add", "Cast", "Concat", "ConstantOfShape", "Div", "Equal", "Expand", "Gather", "Identity", "Max", "Min", "Mod", "Mul", "Range",
+        "ReduceProd", "ReduceSum", "Reshape", "Shape", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze", "Where",
+    };
+
     /// <summary>Has a session that is made with these options keep what <see cref="OnCpu"/> reads.</summary>
     public static void Record(SessionOptions options) => EpAssignment.Record(options);
 
@@ -46,9 +54,9 @@ internal static class PlacedNodes
         foreach ((string provider, string op, string name) in report)
         {
             if (provider != Cpu) continue;
-            // A node that the runtime itself has made is in no graph of ours, and never excused.
-            if (!nodes.TryGetValue(name, out Node? node)) found.Add($"{op} '{name}'");
-            else known.Add(node);
+            if (nodes.TryGetValue(name, out Node? node)) known.Add(node);
+            // One that the runtime itself has made is in no graph of ours: of these only the operator is known.
+            else if (!shapes || !ShapeOperators.Contains(op)) found.Add($"{op} '{name}'");
         }
         return [.. found, .. (shapes ? Refused(model.Graph, known) : known).Select(n => n.Label)];
     }

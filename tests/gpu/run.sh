@@ -136,7 +136,7 @@ size_of() {
   case $1 in
     gpt2_5m) echo "--size batch=8 --size sequence=128" ;;
     gpt2_small) echo "--size batch=4 --size sequence=512" ;;
-    *) echo "--size batch=128" ;;
+    *) echo "--size batch=128 --batch-normalization training" ;;
   esac
 }
 
@@ -243,6 +243,8 @@ check() {
   if wants torch && run torch 120 python3 OrtCpr.Benchmarks/Peers/torch_steps.py --device "$device" --steps "$runs" \
     --precision ${GPU_PRECISIONS:-f32 tf32 bf16}; then
     sed 's/^/      /' "$log"
+    run "torch with cudnn.benchmark" 60 python3 OrtCpr.Benchmarks/Peers/torch_steps.py --device "$device" --steps "$runs" \
+      --precision ${GPU_PRECISIONS:-f32 tf32 bf16} --model resnet18 --benchmark && sed 's/^/      /' "$log"
   fi
   if wants profile; then
     for model in $timed; do
