@@ -14,11 +14,14 @@ internal static class AdaptToDevice
         IReadOnlySet<string>? kernels = null)
     {
         OnnxModel copy = GraphCopier.Copy(model).Model;
-        InlineFunctions.Run(copy, f => f.Domain == OperatorDefinition.Domain && kernels?.Contains(f.Name) == true);
+        Inline(copy, kernels);
         if (shapes is not null) FixShapes(copy.Graph, shapes);
         if (!device.Float64) RefuseDouble(copy.Graph, device);
         if (device.HighestOpset is int highest) LowerOpset(copy, highest);
         PrepareGraph.Run(copy, InferShapes.Again(copy));
+        // It writes calls for what it recognises, such as a Gelu by Erf.
+        OperatorTable.Attach(copy);
+        Inline(copy, kernels);
         ReplaceMissing(copy.Graph, InferShapes.Again(copy), device);
         if (device.HostShapes) InputsOnDevice.Run(copy.Graph);
         WidenMissing.Run(copy, device);
@@ -33,6 +36,9 @@ internal static class AdaptToDevice
         GraphChecker.Check(copy, "adapt to device");
         return copy;
     }
+
+    private static void Inline(OnnxModel model, IReadOnlySet<string>? kernels) =>
+        InlineFunctions.Run(model, f => f.Domain == OperatorDefinition.Domain && kernels?.Contains(f.Name) == true);
 
     /// <summary>Numbers for the symbols in the shapes of these inputs, in every shape of the graph; what is not a
     /// number then is inferred anew.</summary>

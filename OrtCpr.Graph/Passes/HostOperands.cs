@@ -17,11 +17,23 @@ internal static class HostOperands
 
     public static bool IsGiven(Node node) => Gives.Contains(node.OpType);
 
+    /// <summary>Whether a result on the host goes to a kernel that wants it on the device: such a copy may still be under way when a
+    /// run returns that nobody waits for, and the memory that it reads belongs to the next run.</summary>
+    /// <param name="graph">The graph.</param>
+    /// <param name="isOnHost">Whether a node was placed there.</param>
+    public static bool AreCopied(OnnxGraph graph, Func<Node, bool> isOnHost)
+    {
+        var given = graph.NodesAndInner().Where(IsGiven).SelectMany(n => n.Outputs).OfType<Value>().ToHashSet();
+        return graph.NodesAndInner().Where(n => !isOnHost(n)).Any(node => node.Inputs.Select((input, i) => (input, i))
+            .Any(p => p.input is not null && given.Contains(p.input) && !IsWanted(node, p.i)));
+    }
+
     public static bool IsWanted(Node node, int input) => node.OpType switch
     {
         "ConstantOfShape" or "If" or "Range" => true,
         "Loop" => input < 2,
         "SequenceInsert" => input == 2,
+        "ConvInputGrad" => input == Operators.Convolution.InputGrad.InputIndex("shape"),
         _ => input > 0 && (WantsAfterFirst.Contains(node.OpType) || OperatorTraits.Has(node.OpType, Trait.Reduces)),
     };
 }

@@ -34,6 +34,21 @@ public sealed class CudaReferenceTests
         Assert.IsTrue(result.Passed, $"{name}: {result.Message}");
     }
 
+    // A Gelu by Erf is recognised after functions were inlined.
+    [TestMethod]
+    [DataRow("vit")]
+    [DataRow("gpt2_dynamo")]
+    public void AdaptedGraph_WithoutKernels_IsOfStandardOperators(string model)
+    {
+        TrainingPlan plan = TrainingGraphBuilder.Build(TestModels.Case($"models/{model}.onnx"),
+            new TrainingOptions { Loss = new CrossEntropyLoss() });
+        foreach (Graph.Ir.OnnxModel graph in new[] { plan.Training, plan.Evaluation })
+        {
+            Graph.Ir.OnnxModel adapted = AdaptToDevice.Run(graph, DeviceCapabilities.Cuda);
+            Assert.IsFalse(adapted.Graph.NodesAndInner().Any(n => n.Domain == OperatorDefinition.Domain), graph.Graph.Name);
+        }
+    }
+
     // What CUDA is given: calls that have a kernel stay, all else is written in operators that it has.
     [TestMethod]
     [DataRow("gpt2_dynamo", "GeluTanh GeluTanhGrad LayerNormGrad SoftmaxGrad CrossEntropyRows CrossEntropyRowsGrad")]

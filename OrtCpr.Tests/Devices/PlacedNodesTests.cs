@@ -2,6 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Passes;
 using OrtCpr.Sessions;
 
 namespace OrtCpr.Tests.Devices;
@@ -48,6 +49,21 @@ public sealed class PlacedNodesTests
     [TestMethod]
     public void ArithmeticOnShapesAndSingleNumbers_IsExcused_NothingElse() =>
         CollectionAssert.AreEqual(new[] { "Det", "Mul", "RandomNormalLike", "Reshape", "Sin" }, OnCpu(Model(), shapes: true));
+
+    /// <summary>Sizes of the host that a kernel reads there are no copy; a sum of sizes and data is one.</summary>
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void SizesThatAKernelWantsOnTheDevice_AreCopied(bool added)
+    {
+        OnnxModel model = OnnxModel.Create("copied", 18);
+        var g = new GraphBuilder(model.Graph);
+        Value x = model.Graph.AddInput("x", ElementType.Int64, new Shape(SymbolicInt.Symbol("a"))), shape = g.Op("Shape", [x]);
+        Value y = g.Op("Expand", [x, shape]);
+        model.Graph.Outputs.Add(g.Named(GraphBuilder.Like(added ? g.Add(y, shape) : y, x), "y"));
+        Assert.AreEqual(added, HostOperands.AreCopied(model.Graph, _ => false));
+        Assert.IsFalse(HostOperands.AreCopied(model.Graph, n => n.Is("Add")));
+    }
 
     // Bodies see the values around them.
     [TestMethod]

@@ -116,7 +116,8 @@ internal sealed unsafe partial class CudaDriver
         return (free, total);
     }
 
-    /// <summary>A stream that waits for the default stream, and that one for it: ONNX Runtime copies on it when an input is bound.</summary>
+    /// <summary>A stream that waits for the default stream, on which ONNX Runtime copies when an input is bound, as that one waits
+    /// for it.</summary>
     public nint CreateStream()
     {
         nint stream;

@@ -50,8 +50,8 @@ internal sealed class CudaOuterSumOperator(OperatorDefinition definition, Kernel
         operands.Width = WidthOf(operands.Inner);
         long blocks = isInner ? operands.Columns : (operands.Columns + Launcher.BlockSize - 1) / Launcher.BlockSize;
         // A block of runs has more threads than runs where those are short.
-        long fewest = isInner ? FewestElements * Launcher.BlockSize / Math.Max(1, Math.Min(operands.Inner, FewestElements * Launcher.BlockSize))
-            : FewestElements;
+        long ofBlock = FewestElements * Launcher.BlockSize;
+        long fewest = isInner ? ofBlock / Math.Clamp(operands.Inner, 1, ofBlock) : FewestElements;
         long parts = Math.Clamp((operands.Outer + fewest - 1) / Math.Max(1, fewest), 1, Math.Clamp(MostBlocks / blocks, 1, MostParts));
         operands.OuterOfPart = (operands.Outer + parts - 1) / parts;
         operands.Parts = parts;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using OrtCpr.CustomOps;
 using OrtCpr.Kernels;
 
@@ -77,11 +76,10 @@ internal sealed class CudnnConvolution(Cudnn library) : ConvolutionLibrary, IDis
                 results = library.CreateTensor(s.BatchSize, s.Outputs, s.OutputHeight, s.OutputWidth),
                 weight = library.CreateFilter(s.Outputs, s.Channels, s.KernelHeight, s.KernelWidth),
                 convolution = library.CreateConvolution(s, AllowsTensorFloat32);
-            string chooser = _plans.Count < MostTrials ? "cudnnFindConvolutionBackward{0}Algorithm"
-                : "cudnnGetConvolutionBackward{0}Algorithm_v7";
-            ReadOnlySpan<Cudnn.AlgorithmRating> ratings = ofWeight
-                ? library.Rate(string.Format(CultureInfo.InvariantCulture, chooser, "Filter"), _handle, images, results, convolution, weight)
-                : library.Rate(string.Format(CultureInfo.InvariantCulture, chooser, "Data"), _handle, weight, results, convolution, images);
+            string kind = ofWeight ? "Filter" : "Data", chooser = _plans.Count < MostTrials
+                ? $"cudnnFindConvolutionBackward{kind}Algorithm" : $"cudnnGetConvolutionBackward{kind}Algorithm_v7";
+            (nint first, nint gradient) = ofWeight ? (images, weight) : (weight, images);
+            ReadOnlySpan<Cudnn.AlgorithmRating> ratings = library.Rate(chooser, _handle, first, results, convolution, gradient);
             Cudnn.AlgorithmRating? chosen = null;
             foreach (Cudnn.AlgorithmRating rating in ratings)
             {

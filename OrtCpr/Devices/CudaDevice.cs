@@ -63,7 +63,8 @@ internal sealed class CudaDevice : Device
 
     public override IDisposable? KeepHostMemory(InferenceSession session)
     {
-        using var pinned = new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA_PINNED, OrtAllocatorType.DeviceAllocator, _id, OrtMemType.CpuOutput);
+        using var pinned =
+            new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA_PINNED, OrtAllocatorType.DeviceAllocator, _id, OrtMemType.CpuOutput);
         return new OrtAllocator(session, pinned);
     }
 

@@ -25,7 +25,7 @@ internal sealed class GraphSession : IDisposable
 
     private readonly RunOptions _run = new(), _bound = new();
     private readonly HashSet<string> _onHost = new(StringComparer.Ordinal);
-    private readonly bool _synchronizes;
+    private readonly bool _synchronizes, _waits;
     private readonly IDisposable? _pinned;
     private int _runs;
 
@@ -84,6 +84,7 @@ internal sealed class GraphSession : IDisposable
             Session = new InferenceSession(bytes, _options);
             _pinned = device.KeepHostMemory(Session);
             if (checksPlacement) RefuseNodesOnCpu(model, name, device);
+            _waits = !checksPlacement || PlacedNodes.CopyToTheDevice(Session, model);
             Inputs = Session.InputNames.ToHashSet(StringComparer.Ordinal);
             if (!device.IsHost) FindInputsOnHost(model.Graph);
         }
@@ -118,7 +119,7 @@ internal sealed class GraphSession : IDisposable
     /// <summary>Runs with what is bound. Where the device runs in order, it may still be at work on return.</summary>
     public void Run(OrtIoBinding binding)
     {
-        Session.RunWithBinding(++_runs % RunsUntilWait == 0 ? _run : _bound, binding);
+        Session.RunWithBinding(_waits || ++_runs % RunsUntilWait == 0 ? _run : _bound, binding);
         if (_synchronizes) binding.SynchronizeBoundOutputs();
     }
 

@@ -1,6 +1,7 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
+using OrtCpr.Graph.Passes;
 
 namespace OrtCpr.Sessions;
 
@@ -59,6 +60,17 @@ internal static class PlacedNodes
             else if (!shapes || !ShapeOperators.Contains(op)) found.Add($"{op} '{name}'");
         }
         return [.. found, .. (shapes ? Refused(model.Graph, known) : known).Select(n => n.Label)];
+    }
+
+    /// <summary>Whether results of the host are copied to the device within a run (<see cref="HostOperands.AreCopied"/>).</summary>
+    /// <param name="session">The session, whose options had <see cref="Record"/>.</param>
+    /// <param name="model">Its graph, with names by <see cref="NameAll"/>.</param>
+    /// <exception cref="DeviceException">This version of the runtime does not tell.</exception>
+    public static bool CopyToTheDevice(InferenceSession session, OnnxModel model)
+    {
+        var onCpu = Report(session, expected: model.Graph.Nodes.Count > 0).Where(r => r.Provider == Cpu).Select(r => r.Node)
+            .ToHashSet(StringComparer.Ordinal);
+        return HostOperands.AreCopied(model.Graph, n => onCpu.Contains(n.Name));
     }
 
     /// <summary>Of the nodes that a provider has left on the CPU those that it should not have: all but arithmetic on shapes, constants
