@@ -66,6 +66,81 @@ public sealed class MetricTests
         Assert.AreEqual(4, Measure(largest, new MseLoss(), [1, 2, 3, 4], [2, 2], b => b.Add("target", new float[4], 2, 2)));
     }
 
+    // The example of scikit-learn's user guide: truths 2 0 2 2 0 1, found 0 0 2 2 0 2.
+    private static readonly float[] Guide = [9, 0, 0, 9, 0, 0, 0, 0, 9, 0, 0, 9, 9, 0, 0, 0, 0, 9];
+    private static readonly long[] GuideTruths = [2, 0, 2, 2, 0, 1];
+
+    [TestMethod]
+    [DataRow("precision", null, (2 / 3.0 + 0 + 2 / 3.0) / 3)]
+    [DataRow("recall", null, (1 + 0 + 2 / 3.0) / 3)]
+    [DataRow("f1", null, (0.8 + 0 + 2 / 3.0) / 3)]
+    [DataRow("precision", 0, 2 / 3.0)]
+    [DataRow("recall", 2, 2 / 3.0)]
+    [DataRow("f1", 1, 0.0)]
+    public void FiguresOfAConfusionMatrix(string name, int? of, double expected)
+    {
+        Metric metric = name == "precision" ? Metric.Precision(of) : name == "recall" ? Metric.Recall(of) : Metric.F1(of);
+        Assert.AreEqual(expected, Measure(metric, null, Guide, [6, 3], b => b.Add("labels", GuideTruths, 6)), 1e-12);
+    }
+
+    [TestMethod]
+    public void ConfusionMatrix_IsInTheReport_OverAllBatches_WithoutIgnoredRows()
+    {
+        using TrainingDriver driver = HandsOn(null, 6, 3);
+        Batch First() => new Batch().Add("x", Guide, 6, 3).Add("labels", GuideTruths, 6);
+        Batch second = new Batch().Add("x", new float[] { 0, 9, 0, 9, 0, 0 }, 2, 3).Add("labels", new long[] { 1, -100 }, 2);
+        EvaluationReport report = new Trainer(driver).Evaluate(BatchSource.From([First(), second]), [Metric.Accuracy(), Metric.F1()]);
+        ConfusionMatrix matrix = report.Confusion!;
+        long[,] expected = { { 2, 0, 0 }, { 0, 1, 1 }, { 1, 0, 2 } };
+        for (int t = 0; t < 3; t++)
+        {
+            for (int f = 0; f < 3; f++) Assert.AreEqual(expected[t, f], matrix[t, f], $"{t}, {f}");
+        }
+        Assert.AreEqual(7, matrix.Count);
+        Assert.AreEqual(report["accuracy"], matrix.Accuracy, 1e-12);
+        CollectionAssert.AreEqual(new[] { (1, 2, 1L), (2, 0, 1L) }, matrix.Mistakes(5).ToArray());
+        Assert.IsNull(new Trainer(driver).Evaluate(BatchSource.From([First()]), [Metric.Accuracy()]).Confusion);
+    }
+
+    [TestMethod]
+    public void ConfusionMatrix_NamesClasses_LeavesOutThoseThatNobodySaw()
+    {
+        var matrix = new ConfusionMatrix(new long[,] { { 3, 1, 0 }, { 0, 4, 0 }, { 0, 0, 0 } }, ["cat", "dog", "bird"]);
+        StringAssert.Contains(matrix.ToString(), "cat");
+        Assert.DoesNotContain("bird", matrix.ToString());
+        Assert.AreEqual((0.75 + 1) / 2, matrix.Mean(matrix.Recall), 1e-12);
+        Assert.ThrowsExactly<ArgumentException>(() => new ConfusionMatrix(new long[2, 3]));
+        Assert.ThrowsExactly<ArgumentException>(() => new ConfusionMatrix(new long[2, 2], ["one"]));
+        Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => matrix[3, 0]);
+    }
+
+    // scikit-learn's example: truths 0 0 1 1, probabilities of class 1 0.1 0.4 0.35 0.8.
+    [TestMethod]
+    public void RocAuc_CountsPairs_TiesByHalf()
+    {
+        float[] logits = [.. new[] { 0.1, 0.4, 0.35, 0.8 }.SelectMany(p => new[] { 0f, (float)Math.Log(p / (1 - p)) })];
+        Assert.AreEqual(0.75, Measure(Metric.RocAuc(), null, logits, [4, 2], b => b.Add("labels", new long[] { 0, 0, 1, 1 }, 4)), 1e-12);
+        Assert.AreEqual(0.5, Measure(Metric.RocAuc(), null, new float[8], [4, 2], b => b.Add("labels", new long[] { 0, 0, 1, 1 }, 4)));
+        Assert.AreEqual(1, Measure(Metric.RocAuc(), null, [5, 0, 0, 0, 5, 0], [2, 3], b => b.Add("labels", new long[] { 0, 1 }, 2)),
+            "the mean over the classes that have rows of both sides");
+        Assert.AreEqual(double.NaN, Measure(Metric.RocAuc(), null, [1, 0], [1, 2], b => b.Add("labels", new long[] { 0 }, 1)));
+        Assert.ThrowsExactly<DriverException>(() =>
+            Measure(Metric.RocAuc(7), null, [1, 0], [1, 2], b => b.Add("labels", new long[] { 0 }, 1)));
+    }
+
+    // scikit-learn's example: truths 3 −0.5 2 7, found 2.5 0 2 8.
+    [TestMethod]
+    public void R2_AndMeanAbsoluteError()
+    {
+        double Of(Metric metric, float[] target) =>
+            Measure(metric, new MseLoss(), [2.5f, 0, 2, 8], [2, 2], b => b.Add("target", target, 2, 2));
+        Assert.AreEqual(0.9486081370449679, Of(Metric.R2(), [3, -0.5f, 2, 7]), 1e-12);
+        Assert.AreEqual(0.5, Of(Metric.MeanAbsoluteError(), [3, -0.5f, 2, 7]), 1e-12);
+        Assert.AreEqual(0, Of(Metric.R2(), [1, 1, 1, 1]));
+        Assert.IsFalse(Metric.MeanAbsoluteError().HigherIsBetter);
+        Assert.IsTrue(Metric.R2().HigherIsBetter);
+    }
+
     [TestMethod]
     public void WhatDoesNotFit_IsRefused()
     {

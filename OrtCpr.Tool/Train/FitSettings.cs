@@ -13,7 +13,13 @@ internal sealed class FitSettings
         ["accuracy"] = () => Metric.Accuracy(),
         ["top5"] = () => Metric.Accuracy(5),
         ["perplexity"] = () => Metric.Perplexity(),
+        ["f1"] = () => Metric.F1(),
+        ["precision"] = () => Metric.Precision(),
+        ["recall"] = () => Metric.Recall(),
+        ["auc"] = () => Metric.RocAuc(),
         ["mse"] = () => Metric.MeanSquaredError(),
+        ["mae"] = () => Metric.MeanAbsoluteError(),
+        ["r2"] = () => Metric.R2(),
     };
 
     private readonly Option<long?> _epochs =

@@ -1,4 +1,3 @@
-using System.Numerics;
 using OrtCpr.Graph;
 
 namespace OrtCpr.Metrics;
@@ -6,8 +5,6 @@ namespace OrtCpr.Metrics;
 /// <summary>Share of rows whose label is among the classes with the highest scores.</summary>
 internal sealed class Accuracy(int top, string? output, string? label, long? ignoreIndex) : Metric
 {
-    private const long DefaultIgnored = -100;
-
     private readonly int _top = top >= 1 ? top
         : throw new OptionException($"{nameof(Metric)}.{nameof(Accuracy)}: {nameof(top)} is {top}; expected at least 1.");
 
@@ -19,76 +16,38 @@ internal sealed class Accuracy(int top, string? output, string? label, long? ign
 
     internal override MetricKind Kind => MetricKind.Classes;
 
-    internal override string? Problem(MetricSource source)
-    {
-        if (source.Output(output) is not Graph.Ir.Value scores) return null;
-        if (!scores.Type.IsFloating())
-            return $"output '{scores.Name}' is {scores.Type}; expected scores of a floating type. Name another output";
-        if (source.LabelName(label) is null) return "the loss has several labels; name the one to compare with";
-        if (source.Label(label) is not BatchInput labels) return $"there is no label '{label}'";
-        if (labels.Type != ElementType.Int64)
-            return $"scores '{scores.Name}' {scores.Shape} and label {labels} do not belong together; expected Int64 labels, the classes";
-        return scores.Shape is Graph.Ir.Shape shape && (shape.Rank < 2 || (labels.Dimensions is { } dims && dims.Count != shape.Rank - 1))
-            ? $"scores '{scores.Name}' {shape} and label {labels} do not belong together; expected labels without the class axis" : null;
-    }
+    internal override string? Problem(MetricSource source) => ClassScores.Problem(source, output, label);
 
     /// <inheritdoc/>
     public override MetricSum Start() => new WeightedSum(Measure);
 
-    private (double Sum, double Weight) Measure(MetricBatch batch)
+    private (double Hits, double Rows) Measure(MetricBatch batch)
     {
-        TensorData scores = batch.Output(output), labels = batch.Label(label);
-        if (labels.Type != ElementType.Int64 || ClassAxis(scores, labels, batch.Source.ClassAxis(output)) is not int axis)
-        {
-            throw new DriverException(
-                $"Metric '{Name}': scores {scores} and labels {labels} do not belong together; "
-                + "expected scores [B, C], [B, T, C] or [B, C, …] and Int64 labels without the class axis.");
-        }
-        long classes = scores.Dimensions[axis], inner = scores.Dimensions.Skip(axis + 1).Aggregate(1L, (n, d) => n * d);
-        long ignored = ignoreIndex ?? batch.Source.IgnoredLabel ?? DefaultIgnored;
-        return scores.Type == ElementType.Float ? Count(scores.AsSpan<float>(), labels.AsSpan<long>(), classes, inner, ignored)
-            : Count<double>(scores.ToDoubles(), labels.AsSpan<long>(), classes, inner, ignored);
-    }
-
-    private (double Hits, double Rows) Count<T>(ReadOnlySpan<T> values, ReadOnlySpan<long> truths, long classes,
-        long inner, long ignored) where T : IFloatingPointIeee754<T>
-    {
+        ClassScores scores = ClassScores.Of(Name, batch, output, label, ignoreIndex);
+        ReadOnlySpan<long> truths = scores.Labels.AsSpan<long>();
+        double[] row = new double[scores.Classes];
         long hits = 0, rows = 0;
         for (int i = 0; i < truths.Length; i++)
         {
-            long truth = truths[i];
-            if (truth == ignored) continue;
-            if ((ulong)truth >= (ulong)classes)
-                throw new DriverException($"Metric '{Name}': label {truth} at position {i} is outside of the {classes} classes.");
+            if (truths[i] == scores.Ignored) continue;
             rows++;
-            long first = (i / inner * classes * inner) + (i % inner);
-            if (Rank(values, first, inner, classes, truth) < _top) hits++;
+            scores.Row(i, row);
+            if (Rank(row, (int)truths[i]) < _top) hits++;
         }
         return (hits, rows);
     }
 
     /// <summary>How many classes come before the true one.</summary>
-    private static long Rank<T>(ReadOnlySpan<T> values, long first, long stride, long classes,
-        long truth) where T : IFloatingPointIeee754<T>
+    private static long Rank(ReadOnlySpan<double> scores, int truth)
     {
-        T own = values[(int)(first + (truth * stride))];
+        double own = scores[truth];
         long before = 0;
-        for (long c = 0; c < classes; c++)
+        for (int c = 0; c < scores.Length; c++)
         {
-            T other = values[(int)(first + (c * stride))];
-            if (c != truth && (other > own || (other == own && c < truth) || (T.IsNaN(own) && (!T.IsNaN(other) || c < truth)))) before++;
+            double other = scores[c];
+            bool isBefore = other > own || (other == own && c < truth) || (double.IsNaN(own) && (!double.IsNaN(other) || c < truth));
+            if (c != truth && isBefore) before++;
         }
         return before;
-    }
-
-    private static int? ClassAxis(TensorData scores, TensorData labels, int? ofLoss)
-    {
-        int rank = scores.Dimensions.Count;
-        if (rank < 2 || labels.Dimensions.Count != rank - 1) return null;
-        foreach (int axis in ofLoss is int own ? [own] : rank == 3 ? [2, 1] : new[] { 1 })
-        {
-            if (scores.Dimensions.Where((_, i) => i != axis).SequenceEqual(labels.Dimensions)) return axis;
-        }
-        return null;
     }
 }

@@ -44,7 +44,51 @@ public abstract class Metric
     /// is better.</summary>
     /// <param name="output">Model output; null for the one that the loss takes. Default null.</param>
     /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>
-    public static Metric MeanSquaredError(string? output = null, string? label = null) => new MeanSquaredError(output, label);
+    public static Metric MeanSquaredError(string? output = null, string? label = null) =>
+        new MeanDifference("mse", d => d * d, output, label);
+
+    /// <summary><c>mae</c>: mean of the absolute differences between a model output and a label of the same shape. Lower is
+    /// better.</summary>
+    /// <param name="output">Model output; null for the one that the loss takes. Default null.</param>
+    /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>
+    public static Metric MeanAbsoluteError(string? output = null, string? label = null) =>
+        new MeanDifference("mae", Math.Abs, output, label);
+
+    /// <summary><c>r2</c>: the share of the variance of a label that a model output of the same shape explains, at most 1, over all
+    /// elements. Without any variance it is 1 where all is met and else 0, as scikit-learn has it.</summary>
+    /// <param name="output">Model output; null for the one that the loss takes. Default null.</param>
+    /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>
+    public static Metric R2(string? output = null, string? label = null) => new ExplainedVariance(output, label);
+
+    /// <summary><c>precision</c>: of the rows that were found to be of a class, the share that is of it. Scores and labels as <see
+    /// cref="Accuracy"/> takes them; the evaluation has the <see cref="ConfusionMatrix"/> too.</summary>
+    /// <param name="of">The class; null for the mean over the classes that occurred or were found. Default null.</param>
+    /// <param name="output">Model output with the scores; null for the one that the loss takes. Default null.</param>
+    /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>
+    public static Metric Precision(int? of = null, string? output = null, string? label = null) =>
+        new ConfusionMetric("precision", (m, c) => m.Precision(c), of, output, label);
+
+    /// <summary><c>recall</c>: of the rows of a class, the share that was found; its mean is the balanced accuracy.</summary>
+    /// <param name="of">The class; null for the mean over the classes that occurred or were found. Default null.</param>
+    /// <param name="output">Model output with the scores; null for the one that the loss takes. Default null.</param>
+    /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>
+    public static Metric Recall(int? of = null, string? output = null, string? label = null) =>
+        new ConfusionMetric("recall", (m, c) => m.Recall(c), of, output, label);
+
+    /// <summary><c>f1</c>: the harmonic mean of <see cref="Precision"/> and <see cref="Recall"/>.</summary>
+    /// <param name="of">The class; null for the mean over the classes that occurred or were found. Default null.</param>
+    /// <param name="output">Model output with the scores; null for the one that the loss takes. Default null.</param>
+    /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>
+    public static Metric F1(int? of = null, string? output = null, string? label = null) =>
+        new ConfusionMetric("f1", (m, c) => m.F1(c), of, output, label);
+
+    /// <summary><c>auc</c>: area under the receiver operating characteristic, from 0 to 1. The scores are logits or logarithms of
+    /// probabilities. Holds a float a row and class until the evaluation ends.</summary>
+    /// <param name="of">The class that is told from all others; null for class 1 of two, and of more for the mean over all
+    /// that have rows of both sides. Default null.</param>
+    /// <param name="output">Model output with the scores; null for the one that the loss takes. Default null.</param>
+    /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>
+    public static Metric RocAuc(int? of = null, string? output = null, string? label = null) => new RocAuc(of, output, label);
 
     /// <summary>A metric of one's own: a sum and its weight for each batch; the value is Σ sum / Σ weight.</summary>
     /// <param name="name">Name in reports.</param>

@@ -43,5 +43,6 @@ internal sealed class EvaluationPass
         Metrics = _sums.ToDictionary(s => s.Name, s => s.Sum.Value, StringComparer.Ordinal),
         Elapsed = elapsed,
         LossTerms = _loss.Terms,
+        Confusion = _sums.Select(s => s.Sum).OfType<ConfusionMetric.ConfusionSum>().FirstOrDefault()?.Matrix,
     };
 }

@@ -80,6 +80,10 @@ public sealed record EvaluationReport
     /// <summary>The losses that the loss is a sum of, before their factors, by name; empty for a loss that is no sum.</summary>
     public IReadOnlyDictionary<string, double> LossTerms { get; init; } = new Dictionary<string, double>();
 
+    /// <summary>How often classes were taken for each other; null where no metric of <see cref="FitOptions.Metrics"/> counts that
+    /// (<see cref="Metrics.Metric.Precision"/>, <see cref="Metrics.Metric.Recall"/>, <see cref="Metrics.Metric.F1"/>).</summary>
+    public Metrics.ConfusionMatrix? Confusion { get; init; }
+
     /// <summary>A figure by name: a metric's, or <c>loss</c>.</summary>
     /// <exception cref="DriverException">There is none.</exception>
     public double this[string name] => name == "loss" ? Loss : Metrics.TryGetValue(name, out double value) ? value
