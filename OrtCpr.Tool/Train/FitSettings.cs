@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using OrtCpr.Logging;
 using OrtCpr.Metrics;
 using OrtCpr.Schedules;
@@ -44,6 +45,10 @@ internal sealed class FitSettings
             + $"{string.Join(", ", Metrics.Keys)}.",
         AllowMultipleArgumentsPerToken = true
     };
+    private readonly Option<double?> _average = new("--weight-average")
+    {
+        Description = "Evaluates and keeps the exponential mean of the weights over the steps, which keeps this share a step, as 0.999.",
+    };
     private readonly Option<long> _evaluate =
         new("--evaluate-every") { Description = "Steps between evaluations; 0 for each epoch's end." };
     private readonly Option<int> _patience =
@@ -63,7 +68,7 @@ internal sealed class FitSettings
 
     public void AddTo(Command command)
     {
-        foreach (Option option in new Option[] { _epochs, _steps, _accumulation, _schedule, _warmup, _final, _metrics, _evaluate,
+        foreach (Option option in new Option[] { _epochs, _steps, _accumulation, _schedule, _warmup, _final, _average, _metrics, _evaluate,
             _patience, _monitor, _save, _log, _json, _board })
         {
             command.Add(option);
@@ -81,6 +86,11 @@ internal sealed class FitSettings
         };
         string[] problems = [.. least.Where(o => o.Value < o.Least)
             .Select(o => $"{o.Option.Name} is {o.Value}; expected at least {o.Least}")];
+        if (r.GetValue(_average) is double average && !(average is > 0 and < 1))
+        {
+            problems = [.. problems, string.Create(CultureInfo.InvariantCulture,
+                $"{_average.Name} is {average}; expected a number above 0 and below 1")];
+        }
         if (problems.Length > 0) throw new ToolException($"{string.Join("; ", problems)}.");
         string monitor = r.GetValue(_monitor)!;
         string[] figures = ["loss", .. ReadMetrics(r).Select(m => m.Name)];
@@ -144,6 +154,7 @@ internal sealed class FitSettings
             GradientAccumulation = r.GetValue(_accumulation),
             Validation = validation,
             Metrics = [.. ReadMetrics(r)],
+            WeightAverage = r.GetValue(_average),
             EvaluateEverySteps = r.GetValue(_evaluate),
             Checkpoint = new CheckpointOptions(folder)
             {

@@ -22,7 +22,10 @@ public static class TrainingCheckpoint
     /// <param name="path">Safetensors file.</param>
     /// <param name="progress">The caller's position; null for none.</param>
     /// <exception cref="FileAccessException">The file can't be written; names it. The old file is whole.</exception>
-    public static void Save(TrainingDriver driver, string path, TrainingProgress? progress = null)
+    public static void Save(TrainingDriver driver, string path, TrainingProgress? progress = null) => Save(driver, path, progress, null);
+
+    /// <summary>The same with the mean of the weights.</summary>
+    internal static void Save(TrainingDriver driver, string path, TrainingProgress? progress, WeightAverage? average)
     {
         ArgumentNullException.ThrowIfNull(driver);
         OptimizerDriver optimizer = driver.Optimizer;
@@ -36,7 +39,7 @@ public static class TrainingCheckpoint
             Frozen = [.. optimizer.Frozen],
             Progress = progress ?? new TrainingProgress(),
         };
-        SafetensorsFile.Write(path, Entries(optimizer), new Dictionary<string, string>
+        SafetensorsFile.Write(path, [.. Entries(optimizer), .. average?.Entries ?? []], new Dictionary<string, string>
         { [MetadataKey] = JsonSerializer.Serialize(header, CheckpointJson.Default.CheckpointHeader) });
     }
 
@@ -45,13 +48,17 @@ public static class TrainingCheckpoint
     /// <exception cref="FileAccessException">The file is missing or can't be read.</exception>
     /// <exception cref="SafetensorsException">It is no safetensors file.</exception>
     /// <exception cref="CheckpointException">It does not fit; nothing has changed.</exception>
-    public static TrainingProgress Load(TrainingDriver driver, string path)
+    public static TrainingProgress Load(TrainingDriver driver, string path) => Load(driver, path, null);
+
+    /// <summary>The same with the mean of the weights, which the file must have then.</summary>
+    internal static TrainingProgress Load(TrainingDriver driver, string path, WeightAverage? average)
     {
         ArgumentNullException.ThrowIfNull(driver);
         OptimizerDriver optimizer = driver.Optimizer;
         using SafetensorsFile file = SafetensorsFile.Read(path);
         CheckpointHeader header = ReadHeader(file, path);
         RefuseMisfits(file, optimizer, header, path);
+        average?.Restore(file.Tensors, path);
         CheckpointTensor.Restore(optimizer, file.Tensors);
         foreach ((string name, double[] values) in header.Scalars) values.CopyTo(optimizer.Scalars.Values[name], 0);
         foreach ((string name, Schedule?[] schedules) in header.Schedules) schedules.CopyTo(optimizer.Scalars.Schedules[name], 0);
@@ -106,7 +113,8 @@ public static class TrainingCheckpoint
                 problems.Add($"'{t.Name}' is {found} in the file, {t.Type}[{string.Join(',', t.Dimensions)}] here");
         }
         var names = expected.Select(t => t.Name).ToHashSet(StringComparer.Ordinal);
-        problems.AddRange(file.Tensors.Keys.Where(n => !names.Contains(n)).Order(StringComparer.Ordinal)
+        problems.AddRange(file.Tensors.Keys
+            .Where(n => !names.Contains(n) && !n.StartsWith(WeightAverage.Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
             .Select(n => $"'{n}' is in the file, but nothing here has that name"));
         string[] scalars = [.. optimizer.Scalars.Names.Order(StringComparer.Ordinal)];
         if (!header.Scalars.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars)

@@ -57,6 +57,13 @@ public sealed record FitOptions
     /// <summary>Told after each step. Default: nobody.</summary>
     public IProgress<StepReport>? Progress { get; init; }
 
+    /// <summary>Share that a step keeps of the exponential mean of the trained weights over time, above 0 and below 1, such as
+    /// 0.999; null for no mean. Default: none.</summary>
+    /// <remarks>Training goes on with the weights themselves; evaluations, the best checkpoint and, when the fit is over, the
+    /// driver have the mean. The last checkpoint has both, so a run that is resumed goes on bit for bit. Early steps keep less:
+    /// step t at most (1 + t)/(10 + t). Takes the memory of the weights once more.</remarks>
+    public double? WeightAverage { get; init; }
+
     /// <summary>Called in order after each step and each epoch. Default: none.</summary>
     public ImmutableArray<TrainerCallback> Callbacks { get; init; } = [];
 
@@ -91,6 +98,11 @@ public sealed record FitOptions
         }
         AddProblemsOfNames(problems);
         Checkpoint?.AddProblems(problems, this);
+        if (WeightAverage is double decay && !(decay is > 0 and < 1))
+        {
+            problems.Add(string.Create(System.Globalization.CultureInfo.InvariantCulture,
+                $"{nameof(WeightAverage)} is {decay}; expected a number above 0 and below 1, or null for no mean"));
+        }
         if (EvaluateEvery < 1) problems.Add($"{nameof(EvaluateEvery)} is {EvaluateEvery}; expected at least 1");
         if (Callbacks.IsDefault) problems.Add($"{nameof(Callbacks)} is not set; expected a list, empty for none");
         OptionException.ThrowIfAny("The fit has options out of range", problems);

@@ -26,6 +26,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     private ShortRunBounds? _bounds;
     private readonly SkippedRun _skippedRun = new(trainer.Driver);
     private bool _isResumed;
+    private WeightAverage? _average;
 
     /// <summary>The epoch at hand, from 0.</summary>
     public long Epoch { get; private set; } = -1;
@@ -45,11 +46,12 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         options.Validate();
         // Figures that nothing fits show before anything is trained.
         foreach (Metric metric in options.Metrics) MetricSource.Of(trainer.Driver.Plan, metric);
+        if (options.WeightAverage is double decay) _average = new WeightAverage(Optimizer, decay);
         if (options.Checkpoint is CheckpointOptions checkpoint)
         {
             // Where nothing is resumed the start is saved: a folder that can't be written shows before anything is trained.
             if (checkpoint.Resume && File.Exists(checkpoint.LastPath))
-                Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath), checkpoint.LastPath);
+                Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath, _average), checkpoint.LastPath);
             else Save(checkpoint.LastPath, isEpochOver: true);
         }
         FitOptions told = options with { Warned = Warn };
@@ -141,6 +143,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     public FitResult End()
     {
         cancellation.ThrowIfCancellationRequested();
+        _average?.Keep();
         // What was resumed may have made steps that counted before.
         if (!_isResumed) _skippedRun.AtEnd();
         return new()
@@ -166,6 +169,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     public void Dispose()
     {
         _skippedRun.Dispose();
+        _average?.Dispose();
         ExceptionDispatchInfo? first = null;
         foreach (TrainerCallback callback in options.Callbacks.IsDefault ? [] : options.Callbacks[.._begun])
         {
@@ -194,6 +198,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         applied &= Optimizer.Device.IsHost || double.IsFinite(loss) || !Optimizer.Plan.Optimizer.NonFiniteGuard;
         _steps++;
         Batch = _taken;
+        if (applied) _average?.Update();
         if (!applied) _skipped++;
         else if (double.IsFinite(loss) || !Optimizer.Plan.Optimizer.NonFiniteGuard) _epochLoss.Add(_pendingMean);
         var report = new StepReport
@@ -223,6 +228,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
     private void Evaluate()
     {
         TimeSpan began = Elapsed;
+        using IDisposable? shown = _average?.Shown();
         EvaluationReport report = Evaluated(options.Validation!);
         if (options.AlsoEvaluate.Length > 0)
         {
@@ -241,7 +247,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
             return;
         }
         _best = report[monitor];
-        Save(checkpoint.BestPath, isEpochOver: false);
+        Save(checkpoint.BestPath, isEpochOver: false, withAverage: false);
     }
 
     private EvaluationReport Evaluated(BatchSource source)
@@ -260,7 +266,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         foreach (TrainerCallback callback in options.Callbacks) callback.OnWarning(trainer, message);
     }
 
-    private void Save(string path, bool isEpochOver)
+    private void Save(string path, bool isEpochOver, bool withAverage = true)
     {
         FileGuard.Write(path, () => Directory.CreateDirectory(options.Checkpoint!.Folder));
         FitState state = new(_steps, isEpochOver ? default : _epochLoss, isEpochOver ? 0 : _skipped, Elapsed, _evaluating, _best);
@@ -269,7 +275,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
             Epoch = isEpochOver ? Epoch + 1 : Epoch,
             Batch = isEpochOver ? 0 : Batch,
             Extra = state.ToExtra(options.Callbacks, options.Checkpoint!.Settings),
-        });
+        }, withAverage ? _average : null);
     }
 
     private void Restore(TrainingProgress progress, string path)
