@@ -157,7 +157,7 @@ public sealed class ImageFolderTests
         string message = Refused(folder.FolderPath, options).Message;
         foreach (string part in new[] { "has 3 of 20 pictures that can't be read", "000.png': it is no JPEG, PNG, WebP, BMP or GIF file",
             "001.jpg': the file is empty", "it has 100 × 51 = 5100 pixels; at most 5000 are allowed (ImageOptions.MaxPixels)",
-            "ImageOptions.Damaged = Skip" })
+            "set ImageOptions.Damaged to Skip" })
         {
             StringAssert.Contains(message, part);
         }

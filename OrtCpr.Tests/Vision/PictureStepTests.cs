@@ -41,7 +41,7 @@ public sealed class PictureStepTests
     public void Doubling_IsBilinear_OrCubic()
     {
         AreClose([0, 25, 75, 125, 175, 200], Resized(Grey(3, 0, 100, 200), 6, 1));
-        AreClose([0, 0, 0, 25, 25, 75, 75, 100], Resized(Grey(1, 0, 100), 2, 4));
+        AreClose([0, 0, 25, 25, 75, 75, 100, 100], Resized(Grey(1, 0, 100), 2, 4));
         float[] cubic = Resized(Grey(6, 10, 20, 50, 90, 60, 30), 12, 1, ImageInterpolation.Bicubic);
         Assert.AreEqual((20 * -0.0234375f) + (50 * 0.2265625f) + (90 * 0.8671875f) + (60 * -0.0703125f), cubic[6], 1e-3f);
         // What the filter makes beyond 255 is cut off.
@@ -60,8 +60,7 @@ public sealed class PictureStepTests
     public void AFit_IsTheCentre_OrSquashed_OrPadded()
     {
         Picture picture = Grey(8, [.. Enumerable.Range(0, 32).Select(i => (byte)((i % 8 * 10) + (i / 8)))]);
-        ImageOptions options = ImageOptions.Unit with { Height = 2, Width = 2, CropFraction = 0.5, Channels = ImageChannels.Grey, Scale = false,
-            Mean = [1] };
+        ImageOptions options = ImageOptions.Raw with { Height = 2, Width = 2, CropFraction = 0.5, Channels = ImageChannels.Grey, Mean = [1] };
         AreClose([30, 40, 31, 41], Example(picture, options));
         // Each output is the middle of four columns, and of two rows; weights of triangles are symmetric there.
         float[] squashed = Example(picture, options with { Fit = ImageFit.Squash });

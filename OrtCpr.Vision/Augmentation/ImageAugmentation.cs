@@ -117,14 +117,14 @@ public sealed record ImageAugmentation
         void Between(string name, double value, double most)
         {
             if (value >= 0 && value <= most) return;
-            problems.Add(Invariant($"{name} is {value}; expected ")
+            problems.Add(Invariant($"{nameof(ImageAugmentation)}.{name} is {value}; expected ")
                 + (most < double.MaxValue ? Invariant($"0 to {most}") : "a finite number of at least 0"));
         }
 
         void Positive(string name, Interval value, double most)
         {
             if (value.Least > 0 && value.Least <= value.Most && value.Most <= most) return;
-            problems.Add($"{name} is {value}; expected two numbers above 0" + (most == 1 ? " and at most 1" : "") + ", the lower one first");
+            problems.Add($"{nameof(ImageAugmentation)}.{name} is {value}; expected two numbers above 0" + (most == 1 ? " and at most 1" : "") + ", the lower one first");
         }
     }
 }

@@ -138,9 +138,9 @@ public sealed record ImageOptions
                 + "pixels");
         }
         if (!(CropFraction is > 0 and <= 1))
-            problems.Add(Invariant($"{nameof(CropFraction)} is {CropFraction}; expected a number above 0 and at most 1"));
-        if (MaxPixels < 1) problems.Add($"{nameof(MaxPixels)} is {MaxPixels}; expected at least 1");
-        if (CacheBytes < 0) problems.Add($"{nameof(CacheBytes)} is {CacheBytes}; expected at least 0");
+            problems.Add(Invariant($"{nameof(ImageOptions)}.{nameof(CropFraction)} is {CropFraction}; expected a number above 0 and at most 1"));
+        if (MaxPixels < 1) problems.Add($"{nameof(ImageOptions)}.{nameof(MaxPixels)} is {MaxPixels}; expected at least 1");
+        if (CacheBytes < 0) problems.Add($"{nameof(ImageOptions)}.{nameof(CacheBytes)} is {CacheBytes}; expected at least 0");
         Numbers(nameof(Mean), Mean, v => float.IsFinite(v), "finite numbers");
         Numbers(nameof(Deviation), Deviation, v => v > 0 && float.IsFinite(v), "numbers above 0");
         string[] twice = [.. Classes.GroupBy(c => c, StringComparer.Ordinal).Where(g => g.Count() > 1).Select(g => $"'{g.Key}'")];
@@ -151,7 +151,7 @@ public sealed record ImageOptions
         {
             if (values.IsDefaultOrEmpty) return;
             if (values.Length is not (1 or 3) || !values.All(fits))
-                problems.Add(Invariant($"{name} is {string.Join(", ", values)}; expected one or three {expected}, or none"));
+                problems.Add(Invariant($"{nameof(ImageOptions)}.{name} is {string.Join(", ", values)}; expected one or three {expected}, or none"));
         }
     }
 }

@@ -16,9 +16,12 @@ internal static class PictureReader
     {
         try
         {
-            using FileStream stream = File.OpenRead(path);
+            // The codec closes the stream.
+            FileStream stream = File.OpenRead(path);
+            long length = stream.Length;
             using SKCodec? codec = SKCodec.Create(stream, out SKCodecResult result);
-            return codec is null ? NoPicture(result, stream.Length) : TooLarge(codec.Info, maxPixels);
+            if (codec is null) stream.Dispose();
+            return codec is null ? NoPicture(result, length) : TooLarge(codec.Info, maxPixels);
         }
         catch (Exception error) when (FileAccessException.IsFileError(error))
         {

@@ -41,8 +41,8 @@ internal sealed record ImageEntries(string Origin, string[] Paths, string[] Plac
                 $"{Environment.NewLine}  {(Places.Length > 0 ? $"{Places[f.Key]}: " : "")}'{Paths[f.Key]}': {f.Value}"));
             throw new DataFileException($"{Origin} has {damaged.Length} of {Paths.Length} pictures that can't be read:{list}"
                 + $"{(damaged.Length > MostListed ? $"{Environment.NewLine}  … and {damaged.Length - MostListed} more" : "")}"
-                + $"{Environment.NewLine}Mend or remove the files, or leave such pictures out by {nameof(ImageOptions)}."
-                + $"{nameof(ImageOptions.Damaged)} = {nameof(DamagedImages.Skip)}.");
+                + $"{Environment.NewLine}Mend or remove the files, or leave such pictures out: set {nameof(ImageOptions)}."
+                + $"{nameof(ImageOptions.Damaged)} to {nameof(DamagedImages.Skip)}.");
         }
         int[] rows = [.. Enumerable.Range(0, Paths.Length).Where(i => !found.ContainsKey(i))];
         ImageEntries left = this with

@@ -85,6 +85,6 @@ public sealed class ImageSource : DataSource
     {
         (Picture? picture, string? problem) = _cache.Read((int)row, _paths[row]);
         return picture ?? throw new DataFileException($"Picture '{_paths[row]}' can't be read: {problem}. Mend or remove the file, or leave "
-            + $"such pictures out by {nameof(ImageOptions)}.{nameof(ImageOptions.Damaged)} = {nameof(DamagedImages.Skip)}.");
+            + $"such pictures out: set {nameof(ImageOptions)}.{nameof(ImageOptions.Damaged)} to {nameof(DamagedImages.Skip)}.");
     }
 }

@@ -24,16 +24,16 @@ public static class ExampleOrder
         int at = 0;
         for (int c = 0; c < classes.Length; c++)
         {
-            // What is left over goes to other classes in each epoch.
-            long turn = (c + epoch) % classes.Length;
-            int share = (count / classes.Length) + (turn < count % classes.Length ? 1 : 0);
-            int most = (count / classes.Length) + 1, size = classes[c].Count;
+            int share = Share(epoch), size = classes[c].Count;
+            // Where the piece of this epoch begins: behind the shares of the epochs before, which come round after so many epochs.
+            long cycles = epoch / classes.Length, begin = cycles * count;
+            for (long before = cycles * classes.Length; before < epoch; before++) begin += Share(before);
             int[]? round = null;
             long current = -1;
             for (int i = 0; i < share; i++)
             {
                 // The examples of a class are an endless row of permutations, of which each epoch takes the next piece.
-                long place = (epoch * most) + i;
+                long place = begin + i;
                 if (round is null || place / size != current)
                 {
                     current = place / size;
@@ -41,6 +41,9 @@ public static class ExampleOrder
                 }
                 order[at++] = classes[c][round[place % size]];
             }
+
+            // What is left over goes to other classes in each epoch.
+            int Share(long of) => (count / classes.Length) + ((c + of) % classes.Length < count % classes.Length ? 1 : 0);
         }
         int[] shuffle = SplitMix64.For(seed, epoch).Permutation(count);
         return [.. shuffle.Select(i => order[i])];
