@@ -118,7 +118,8 @@ internal static partial class OptionNames
     // Quoted texts; a loss with its kind behind it, or alone; a member of a type; and members whose names are no plain words.
     [GeneratedRegex("""
         '[^'\n]*'|"[^"\n]*"
-        |(?<!\w)(?<kind>CrossEntropyLoss|SoftCrossEntropyLoss|KlDivergenceLoss|NllLoss|BceLoss|BceWithLogitsLoss|OutputLoss)(?:\ \(\w+\))?(?!\w)
+        |(?<!\w)(?<kind>CrossEntropyLoss|SoftCrossEntropyLoss|KlDivergenceLoss|NllLoss|BceLoss|BceWithLogitsLoss|OutputLoss)
+            (?:\ \(\w+\))?(?!\w)
         |(?<![\w.])(?<type>(?:FitOptions\.)?(?:\w+Options|Loss|ClassLoss|ImageAugmentation|GradientRules|ConstrainNorm|UpdateRule|Bound
             |FitOptions\.Checkpoint))
             \.(?<member>[A-Z]\w*)(?:\(\))?

@@ -10,9 +10,16 @@ namespace OrtCpr.Graph.Losses;
 /// <param name="Reduction">Mean over the rows, that is all places but the classes (default), or sum.</param>
 public sealed record SoftCrossEntropyLoss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
 {
-    private protected override Term Taken(LossContext context, Term output) => output.Shape!.Rank >= 2
-        ? Activations.InFrontOf(context, output, this, 1) : throw new OptionException(
-            $"{Kind} takes output '{output.Name}' of shape {output.Shape}; expected rank 2 or more ([batch, classes]).");
+    private protected override Term Taken(LossContext context, Term output)
+    {
+        if (output.Shape!.Rank < 2)
+        {
+            throw new OptionException(
+                $"{Kind} takes output '{output.Name}' of shape {output.Shape}; expected rank 2 or more ([batch, classes]).");
+        }
+        context.Part.TakesProbabilities = true;
+        return Activations.InFrontOf(context, output, this, 1);
+    }
 
     private protected override Term Each(GraphBuilder g, Term output, Term target) => -(target * g.LogSoftmax(output, 1));
 
@@ -37,8 +44,11 @@ public sealed record KlDivergenceLoss(Reduction Reduction = Reduction.Mean) : El
     /// off.</summary>
     public bool BatchMean { get; init; }
 
-    private protected override Term Taken(LossContext context, Term output) =>
-        Activations.Of(output)?.Gives == Activation.Probabilities ? ClassIndices.LogarithmOf(context.G, output) : output;
+    private protected override Term Taken(LossContext context, Term output)
+    {
+        context.Part.TakesProbabilities = !LogTarget;
+        return Activations.Of(output)?.Gives == Activation.Probabilities ? ClassIndices.LogarithmOf(context.G, output) : output;
+    }
 
     private protected override Term Each(GraphBuilder g, Term output, Term target)
     {

@@ -22,7 +22,8 @@ public sealed class PictureCommandTests
             if (last) x = g.Op("Transpose", [x], ("perm", new long[] { 0, 3, 1, 2 }));
             Value conv = g.Op("Conv", [x, TestModels.Weight(graph, "conv.weight", 8, channels, 3, 3)], ("pads", new long[] { 1, 1, 1, 1 }));
             Value pooled = g.Op("Flatten", [g.Op("GlobalAveragePool", [g.Op("Relu", [conv])])]);
-            return g.Op("Gemm", [pooled, TestModels.Weight(graph, "fc.weight", 5, 8), TestModels.Weight(graph, "fc.bias", 5)], ("transB", 1));
+            return g.Op("Gemm", [pooled, TestModels.Weight(graph, "fc.weight", 5, 8), TestModels.Weight(graph, "fc.bias", 5)],
+                ("transB", 1));
         }, dims: dims));
     }
 
@@ -45,7 +46,8 @@ public sealed class PictureCommandTests
         (int code, string output) = Train(folder, "--validation-split", "0.34", "--metric", "accuracy", "--epochs", "2", "--augment",
             "--lr", "0.01");
         Assert.AreEqual(0, code, output);
-        foreach (string part in new[] { "20 examples, 10 to evaluate on", "30 pictures of 5 classes (circle, cross, square, star, triangle), "
+        foreach (string part in new[] { "20 examples, 10 to evaluate on",
+            "30 pictures of 5 classes (circle, cross, square, star, triangle), "
             + "each 16 × 16 RGB, NCHW", "1 files of other kinds are ignored", "validation accuracy" })
         {
             StringAssert.Contains(output, part);
@@ -56,7 +58,8 @@ public sealed class PictureCommandTests
         Directory.Delete(folder["shapes/circle"], true);
         (code, string ofRun) = CommandTests.Run("evaluate", folder["job"], "--data", folder["shapes"], "--metric", "accuracy");
         Assert.AreEqual(0, code, ofRun);
-        (code, string ofModel) = CommandTests.Run("evaluate", trained, "--data", folder["shapes"], "--metric", "accuracy", "--batch-size", "10");
+        (code, string ofModel) = CommandTests.Run("evaluate", trained, "--data", folder["shapes"], "--metric", "accuracy", "--batch-size",
+            "10");
         Assert.AreEqual(0, code, ofModel);
         Assert.AreEqual(ofModel.Split('\n')[^2], ofRun.Split('\n')[^2], "accuracy");
         StringAssert.Contains(ofRun, "examples 24");
@@ -78,7 +81,8 @@ public sealed class PictureCommandTests
         Assert.AreEqual(0, Train(folder, [.. words, "--epochs", "3", "--optimizer", "adamw", "--workers", "1"]).Code);
         double[] expected = HeadModels.Initializer(File.ReadAllBytes(Path.Combine(folder["job"], "model.onnx")), "conv.weight");
         CollectionAssert.AreNotEqual(whole, expected);
-        string[] common = ["train", folder["model.onnx"], "--data", folder["shapes"], "--batch-size", "10", "--threads", "1", .. part, .. words];
+        string[] common = ["train", folder["model.onnx"], "--data", folder["shapes"], "--batch-size", "10", "--threads", "1", .. part,
+            .. words];
         (int code, string output) = CommandTests.Run([.. common, "--steps", "4", "--workers", "2"]);
         Assert.AreEqual(0, code, output);
         (code, output) = CommandTests.Run([.. common, "--steps", "9", "--workers", "3", "--resume"]);
@@ -91,10 +95,17 @@ public sealed class PictureCommandTests
     public void Mixup_TakesALossOfProbabilities()
     {
         using TemporaryFolder folder = Folder(channels: 1, last: true);
-        (int code, string output) = Train(folder, "--augmentation", "mixup=0.2,cutmix", "--loss", "soft_cross_entropy");
+        (int code, string output) = Train(folder, "--augmentation", "mixup=0.2,cutmix", "--loss", "soft_cross_entropy", "--metric",
+            "accuracy", "--validation-split", "0.34");
         Assert.AreEqual(0, code, output);
+        // The validation has whole labels, and classes and their probabilities are measured alike.
+        string trained = Path.Combine(folder["job"], "model.onnx");
+        string[] both = [.. new[] { "soft_cross_entropy", "cross_entropy" }.Select(loss => CommandTests.Run("evaluate", trained, "--data",
+            folder["shapes"], "--metric", "accuracy", "--loss", loss).Output.Split('\n')[^2])];
+        StringAssert.StartsWith(both[0], "accuracy 0.");
+        Assert.AreEqual(both[1], both[0]);
         StringAssert.Contains(output, "each 16 × 16 grey, NHWC");
-        CollectionAssert.AreEqual(ShapePictures.Classes, ModelHead.ClassNames(Path.Combine(folder["job"], "model.onnx")).ToArray());
+        CollectionAssert.AreEqual(ShapePictures.Classes, ModelHead.ClassNames(trained).ToArray());
         (code, output) = Train(folder, "--augmentation", "mixup=0.2");
         Assert.AreEqual(1, code);
         StringAssert.Contains(output, "soft_cross_entropy");
@@ -107,7 +118,8 @@ public sealed class PictureCommandTests
         using TemporaryFolder folder = Folder(4);
         File.WriteAllLines(folder["shapes.csv"], ["file,kind", .. ShapePictures.Classes.SelectMany(c =>
             Directory.GetFiles(folder[$"shapes/{c}"]).Take(c == "star" ? 1 : 4).Select(f => $"shapes/{c}/{Path.GetFileName(f)},{c}"))]);
-        (int code, string output) = CommandTests.Run("train", folder["model.onnx"], "--data", folder["shapes.csv"], "--image-column", "file",
+        (int code, string output) = CommandTests.Run("train", folder["model.onnx"], "--data", folder["shapes.csv"], "--image-column",
+            "file",
             "--label", "kind", "--class-weights", "balanced", "--threads", "1", "--out", folder["job"]);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "17 pictures of 5 classes");
@@ -116,7 +128,8 @@ public sealed class PictureCommandTests
         Directory.Move(folder["shapes"], folder["data/train"]);
         ShapePictures.Draw(folder["data/val"], 2, seed: 2);
         Directory.Delete(folder["data/val/circle"], true);
-        (code, output) = CommandTests.Run("train", folder["model.onnx"], "--data", folder["data"], "--threads", "1", "--out", folder["job2"],
+        (code, output) = CommandTests.Run("train", folder["model.onnx"], "--data", folder["data"], "--threads", "1", "--out",
+            folder["job2"],
             "--class-weights", "effective=0.9", "--metric", "accuracy");
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "20 examples, 8 to evaluate on");
@@ -129,12 +142,15 @@ public sealed class PictureCommandTests
     public void WhatIsWrong_IsSaid_WithTheNamesOfOptions()
     {
         using TemporaryFolder folder = Folder(2);
-        StringAssert.Contains(Train(folder, "--head", "classes=3").Output, "The data have 5 classes (circle, cross, square, star, triangle), "
+        StringAssert.Contains(Train(folder, "--head", "classes=3").Output,
+            "The data have 5 classes (circle, cross, square, star, triangle), "
             + "and the model gives scores of 3. Put a head of 5 classes on it by --head classes=5.");
         StringAssert.Contains(Train(folder, "--head", "classes=7").Output, "warning: The data have 5 classes");
-        StringAssert.Contains(Train(folder, "--image-size", "32").Output, "--image-size is 32, and the model takes pictures of 16 × 16 only");
+        StringAssert.Contains(Train(folder, "--image-size", "32").Output,
+            "--image-size is 32, and the model takes pictures of 16 × 16 only");
         StringAssert.Contains(Train(folder, "--image-size", "big").Output, "--image-size 'big': expected N or HEIGHTxWIDTH");
-        StringAssert.Contains(Train(folder, "--image-preset", "vgg").Output, "expected one of imagenet, clip, inception, unit, raw, paddleocr");
+        StringAssert.Contains(Train(folder, "--image-preset", "vgg").Output,
+            "expected one of imagenet, clip, inception, unit, raw, paddleocr");
         StringAssert.Contains(Train(folder, "--image-fit", "x").Output, "--image-fit 'x' is not known");
         string wrong = Train(folder, "--augmentation", "flip=x,turn,crop=0.1..0.5").Output;
         StringAssert.Contains(wrong, "--augmentation: 'x' of flip is no number and no A..B; 'turn' is not known; expected flip,");
@@ -155,9 +171,11 @@ public sealed class PictureCommandTests
     [TestMethod]
     public void AText_IsAnAugmentation()
     {
-        Assert.AreEqual(new ImageAugmentation { HorizontalFlip = 0.5, CropArea = new(0.35, 1), Brightness = 0.2, Erasing = 0.1, Mixup = 0.2 },
+        Assert.AreEqual(
+            new ImageAugmentation { HorizontalFlip = 0.5, CropArea = new(0.35, 1), Brightness = 0.2, Erasing = 0.1, Mixup = 0.2 },
             AugmentationText.Parse("flip, crop=0.35..1,brightness=0.2,erasing=.1,mixup"));
-        Assert.AreEqual(new ImageAugmentation { VerticalFlip = 0.25, CropArea = new(0.4, 1), CropAspect = new(0.9, 1.1), Rotation = 15, Cutmix = 1 },
+        ImageAugmentation turned = new() { VerticalFlip = 0.25, CropArea = new(0.4, 1), CropAspect = new(0.9, 1.1) };
+        Assert.AreEqual(turned with { Rotation = 15, Cutmix = 1 },
             AugmentationText.Parse("vertical_flip=0.25,crop=0.4,aspect=0.9..1.1,ROTATION,cutmix"));
         Assert.ThrowsExactly<ToolException>(() => AugmentationText.Parse("crop=1..2..3"));
     }

@@ -141,7 +141,8 @@ public sealed class AugmentationTests
         using var folder = new TemporaryFolder();
         ShapePictures.Draw(folder.FolderPath, 5);
         using ImageSource source = ImageFolder.Open(folder.FolderPath, ImageOptions.Unit with { Height = 16, Width = 16 });
-        DataLoader Loader(int workers, int prefetch, long seed = 3) => new(source, Soft, (Everything with { Mixup = 0.4, Cutmix = 1 }).AddTo(
+        DataLoader Loader(int workers, int prefetch, long seed = 3) => new(source, Soft,
+            (Everything with { Mixup = 0.4, Cutmix = 1 }).AddTo(
             new DataLoaderOptions { BatchSize = 4, Seed = seed, Workers = workers, Prefetch = prefetch }, source.Options));
         double[] alone = Values(Loader(1, 0).Batches(2), "x");
         Assert.HasCount(25 * 3 * 256, alone);

@@ -9,7 +9,8 @@ namespace OrtCpr.Tests.Vision;
 [TestClass]
 public sealed class ImageFolderTests
 {
-    private static readonly ImageOptions Raw2x2 = ImageOptions.Raw with { Height = 2, Width = 2, Fit = ImageFit.Squash, CacheBytes = 1 << 20 };
+    private static readonly ImageOptions Raw2x2 =
+        ImageOptions.Raw with { Height = 2, Width = 2, Fit = ImageFit.Squash, CacheBytes = 1 << 20 };
 
     private static byte[] Pixels(DataSource source, long row)
     {
@@ -31,7 +32,7 @@ public sealed class ImageFolderTests
     {
         using var folder = new TemporaryFolder();
         foreach (string part in new[] { "b", "B", "ä", "b/sub", ".cache" }) Directory.CreateDirectory(folder[part]);
-        foreach (string file in new[] { "b/2.png", "b/10.png", "b/sub/1.PNG", "B/x.png", "ä/x.png", ".cache/x.png", "b/.hidden.png", "loose.png" })
+        foreach (string file in "b/2.png b/10.png b/sub/1.PNG B/x.png ä/x.png .cache/x.png b/.hidden.png loose.png".Split(' '))
             ShapePictures.Save(folder[file], 1, 0xFF102030);
         File.WriteAllText(folder["b/notes.txt"], "no picture");
         using ImageSource source = ImageFolder.Open(folder.FolderPath, Raw2x2);
@@ -58,7 +59,8 @@ public sealed class ImageFolderTests
         ShapePictures.Save(folder["a/1.png"], 2, 0xFFFF0000, 0x80FF0000, 0x00FF0000, 0xFF0000FF);
         ShapePictures.SaveBmp(folder["a/2.bmp"], 2, 0x010203, 0x040506, 0x070809, 0x0A0B0C);
         // One pixel of the second colour of a global table.
-        File.WriteAllBytes(folder["a/3.gif"], [.. "GIF89a"u8, 1, 0, 1, 0, 0x80, 0, 0, 0, 0, 0, 10, 20, 30, 0x2C, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2,
+        File.WriteAllBytes(folder["a/3.gif"], [.. "GIF89a"u8, 1, 0, 1, 0, 0x80, 0, 0, 0, 0, 0, 10, 20, 30, 0x2C, 0, 0, 0, 0, 1, 0, 1, 0, 0,
+            2, 2,
             0x4C, 1, 0, 0x3B]);
         using (var grey = new SKBitmap(new SKImageInfo(2, 2, SKColorType.Gray8, SKAlphaType.Opaque)))
         {
@@ -130,7 +132,8 @@ public sealed class ImageFolderTests
     public void Folders_ThatAreNoData_AreRefused()
     {
         using var folder = new TemporaryFolder();
-        StringAssert.Contains(Assert.ThrowsExactly<FileAccessException>(() => ImageFolder.Open(folder["none"])).Message, "There is no folder");
+        StringAssert.Contains(Assert.ThrowsExactly<FileAccessException>(() => ImageFolder.Open(folder["none"])).Message,
+            "There is no folder");
         StringAssert.Contains(Refused(folder.FolderPath).Message, "has no folder; expected a folder for each class, at least two");
         ShapePictures.Save(folder["x.png"], 1, 0xFF000000);
         StringAssert.Contains(Assert.ThrowsExactly<FileAccessException>(() => ImageFolder.Open(folder["x.png"])).Message, "is a file");

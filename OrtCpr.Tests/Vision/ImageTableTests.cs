@@ -47,7 +47,8 @@ public sealed class ImageTableTests
         using ImageSource numbers = ImageTable.Open(csv, "file", "number", Small);
         Assert.AreEqual("'labels' Float[1]", numbers.Columns[1].ToString());
         CollectionAssert.AreEqual(new[] { 0.5f, -2, 100 }, Labels<float>(numbers));
-        using ImageSource classes = ImageTable.Open(csv, "file", "age", Small with { Labels = ImageLabels.Classes, Classes = ["1", "3", "0"] });
+        using ImageSource classes = ImageTable.Open(csv, "file", "age",
+            Small with { Labels = ImageLabels.Classes, Classes = ["1", "3", "0"] });
         CollectionAssert.AreEqual(new long[] { 0, 2, 1 }, Labels<long>(classes), "names of classes that look like numbers");
         using ImageSource none = ImageTable.Open(csv, "file", null, Small);
         Assert.HasCount(1, none.Columns);
@@ -63,7 +64,8 @@ public sealed class ImageTableTests
         string csv = Table(folder, "file,kind,same", "pictures/a.png,x,1", "pictures/none.png,y,1", "pictures/b.png,,1", ",x,1",
             "pictures/c.png,x", "pictures/gone.png,y,1");
         string message = Refused(csv, "kind");
-        foreach (string part in new[] { "line 3: there is no file", "none.png", "line 4: the label is missing", "line 5: the path is missing",
+        foreach (string part in new[] { "line 3: there is no file", "none.png", "line 4: the label is missing",
+            "line 5: the path is missing",
             "line 6: 2 cells, expected 3", "line 7: there is no file" })
         {
             StringAssert.Contains(message, part);
@@ -72,7 +74,8 @@ public sealed class ImageTableTests
         StringAssert.Contains(Refused(csv, "colour"), "there is no column 'colour'; there are 'file', 'kind', 'same'");
         StringAssert.Contains(Refused(csv, "same"), "column 'same' has one class only, '1'");
         StringAssert.Contains(Refused(csv, "kind", Small with { Classes = ["x", "z"] }), "line 3: 'y' is none of the classes 'x', 'z'");
-        StringAssert.Contains(Refused(csv, "kind", Small with { Labels = ImageLabels.Numbers }), "line 2: 'x' in column 'kind' is no number");
+        StringAssert.Contains(Refused(csv, "kind", Small with { Labels = ImageLabels.Numbers }),
+            "line 2: 'x' in column 'kind' is no number");
         StringAssert.Contains(Refused(Table(folder, "file,kind"), "kind"), "there is no line after the header");
         File.WriteAllText(folder["pictures/b.png"], "damaged");
         csv = Table(folder, "file,kind", "pictures/a.png,x", "pictures/x.png,y", "pictures/c.png,y");

@@ -60,7 +60,8 @@ public sealed class PictureStepTests
     public void AFit_IsTheCentre_OrSquashed_OrPadded()
     {
         Picture picture = Grey(8, [.. Enumerable.Range(0, 32).Select(i => (byte)((i % 8 * 10) + (i / 8)))]);
-        ImageOptions options = ImageOptions.Raw with { Height = 2, Width = 2, CropFraction = 0.5, Channels = ImageChannels.Grey, Mean = [1] };
+        ImageOptions options =
+            ImageOptions.Raw with { Height = 2, Width = 2, CropFraction = 0.5, Channels = ImageChannels.Grey, Mean = [1] };
         AreClose([30, 40, 31, 41], Example(picture, options));
         // Each output is the middle of four columns, and of two rows; weights of triangles are symmetric there.
         float[] squashed = Example(picture, options with { Fit = ImageFit.Squash });
@@ -103,12 +104,14 @@ public sealed class PictureStepTests
         AreClose([255, 102, 0, 204, 51, 0], Example(picture, options with { Scale = false, Mean = [0] }));
     }
 
-    private static BatchInput Input(string name, ElementType type, params string[] dims) => new() { Name = name, Type = type, Dimensions = dims };
+    private static BatchInput Input(string name, ElementType type, params string[] dims) =>
+        new() { Name = name, Type = type, Dimensions = dims };
 
     [TestMethod]
     public void AModelsInput_TellsSizeLayoutAndChannels()
     {
-        ImageOptions first = ImageOptions.For([Input("x", ElementType.Float, "batch", "3", "32", "48"), Input("n", ElementType.Float, "1")]);
+        ImageOptions first = ImageOptions.For([Input("x", ElementType.Float, "batch", "3", "32", "48"),
+            Input("n", ElementType.Float, "1")]);
         Assert.AreEqual(ImageOptions.ImageNet with { Height = 32, Width = 48 }, first);
         ImageOptions last = ImageOptions.For([Input("x", ElementType.Float, "n", "h", "w", "1")], ImageOptions.Clip);
         Assert.AreEqual(ImageOptions.Clip with { Layout = ImageLayout.Nhwc, Channels = ImageChannels.Grey }, last);

@@ -33,15 +33,16 @@ internal static class AugmentationText
         foreach (string part in text.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             string[] pair = part.Split('=', 2);
-            if (!Table.TryGetValue(pair[0].Replace('_', '-').ToLowerInvariant(), out Func<ImageAugmentation, Interval?, ImageAugmentation>? set))
+            string word = pair[0].Replace('_', '-').ToLowerInvariant();
+            if (!Table.TryGetValue(word, out Func<ImageAugmentation, Interval?, ImageAugmentation>? set))
                 problems.Add($"'{pair[0]}' is not known");
             else if (pair.Length == 1) augmentation = set(augmentation, null);
             else if (Numbers(pair[1]) is Interval value) augmentation = set(augmentation, value);
             else problems.Add($"'{pair[1]}' of {pair[0]} is no number and no A..B");
         }
         return problems.Count == 0 ? augmentation
-            : throw new ToolException($"--augmentation: {string.Join("; ", problems)}; expected {Expected}, each alone or with =NUMBER (crop and "
-                + "aspect: =A..B), and commas between.");
+            : throw new ToolException($"--augmentation: {string.Join("; ", problems)}; expected {Expected}, each alone or with =NUMBER "
+                + "(crop and aspect: =A..B), and commas between.");
     }
 
     private static Interval? Numbers(string text)

@@ -145,8 +145,8 @@ internal sealed class DataOptions
             ".bin" => DataSource.FromTokenFile(path, r.GetValue(_length), r.GetValue(_stride), r.GetValue(_width)),
             ".txt" => DataSource.FromTokens(Tokens(path, r.GetValue(_tokenizer)!), r.GetValue(_length), r.GetValue(_stride)),
             _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .bin, .txt, an "
-                + "IDX file named …images-idx3-ubyte (or .gz), a folder with CIFAR's binary files, or a folder of pictures with a folder for "
-                + "each class."),
+                + "IDX file named …images-idx3-ubyte (or .gz), a folder with CIFAR's binary files, or a folder of pictures with a folder "
+                + "for each class."),
         };
     }
 

@@ -61,7 +61,8 @@ internal static class EvaluateCommand
                 using DataSource source = data.OpenOne(r, () => PictureModel.Of(path, driver.Plan));
                 examples = source.Count;
                 return new Trainer(driver)
-                    .Evaluate(data.Load(r, source, source as ImageSource, driver.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r), cancellation);
+                    .Evaluate(data.Load(r, source, source as ImageSource, driver.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r),
+                        cancellation);
             }
 
             EvaluationReport OfModel()
@@ -72,7 +73,8 @@ internal static class EvaluateCommand
                 foreach (string warning in evaluation.Plan.Warnings) Console.Error.WriteLine($"warning: {warning}");
                 using DataSource source = data.OpenOne(r, () => PictureModel.Of(path));
                 examples = source.Count;
-                return evaluation.Run(data.Load(r, source, source as ImageSource, evaluation.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r),
+                return evaluation.Run(data.Load(r, source, source as ImageSource, evaluation.Plan.BatchInputs, 0, training: false),
+                    fit.ReadMetrics(r),
                     cancellation);
             }
         });

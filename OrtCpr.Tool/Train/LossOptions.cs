@@ -63,7 +63,8 @@ internal sealed class LossOptions
     {
         string[] parts = text.Split('=', 2);
         if (parts[0] is not ("balanced" or "effective")) return null;
-        if (training is null) throw new ToolException($"--class-weights {text} counts the classes of training data, and there are none here.");
+        if (training is null)
+            throw new ToolException($"--class-weights {text} counts the classes of training data, and there are none here.");
         if (parts[0] == "balanced" && parts.Length == 1) return ClassWeights.InverseFrequency(training);
         return parts.Length == 1 ? ClassWeights.EffectiveNumber(training)
             : parts[0] == "effective" && double.TryParse(parts[1], NumberStyles.Float, CultureInfo.InvariantCulture, out double beta)

@@ -67,8 +67,8 @@ internal sealed class PictureOptions
 
     public void AddTo(Command command, bool training)
     {
-        foreach (Option option in new Option[] { _size, _preset, _fit, _crop, _channels, _layout, _column, _labels, _damaged, _scan, _pixels,
-            _cache })
+        foreach (Option option in new Option[] { _size, _preset, _fit, _crop, _channels, _layout, _column, _labels, _damaged, _scan,
+            _pixels, _cache })
         {
             command.Add(option);
         }
@@ -128,11 +128,12 @@ internal sealed class PictureOptions
         (int Height, int Width)? size = r.GetValue(_size) is string text ? Size(text) : null;
         if (size is not null) preset = preset with { Height = size.Value.Height, Width = size.Value.Width };
         // Whoever says layout, channels and size needs no model that tells them.
-        ImageOptions options = layout is not null && channels is not null && size is not null ? preset : ImageOptions.For(model.Inputs, preset);
+        ImageOptions options = layout is not null && channels is not null && size is not null ? preset
+            : ImageOptions.For(model.Inputs, preset);
         if (size is not null && (options.Height, options.Width) != size.Value)
         {
-            throw new ToolException($"--image-size is {r.GetValue(_size)}, and the model takes pictures of {options.Height} × {options.Width} "
-                + "only. Leave it out, or export the model with open sizes.");
+            throw new ToolException($"--image-size is {r.GetValue(_size)}, and the model takes pictures of {options.Height} × "
+                + $"{options.Width} only. Leave it out, or export the model with open sizes.");
         }
         return options with
         {

@@ -94,7 +94,8 @@ internal sealed class TrainCommand
             return head is null ? model : model with { ClassNames = head.ClassNames };
         });
         return r.GetValue(_compare) is string names
-            ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, data, cancellation)
+            ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, data,
+                cancellation)
             : Single(r, null, _job.Seed(r), folder, data, cancellation) is null ? 130 : 0;
     }
 

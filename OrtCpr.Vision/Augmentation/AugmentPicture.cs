@@ -37,8 +37,8 @@ internal sealed class AugmentPicture(ImageAugmentation augmentation) : Transform
     /// <summary>The rectangle gets 0, which is the mean of the channels; where there is no mean, it is black.</summary>
     private void Erase(ImageOptions options, SplitMix64 random, Span<byte> target)
     {
-        if (RandomBox.Erasing(options.Width, options.Height, augmentation.ErasingArea, augmentation.ErasingAspect, random) is not PixelBox box)
-            return;
+        PixelBox? found = RandomBox.Erasing(options.Width, options.Height, augmentation.ErasingArea, augmentation.ErasingAspect, random);
+        if (found is not PixelBox box) return;
         int size = options.IsBytes ? 1 : sizeof(float);
         for (int y = box.Top; y < box.Top + box.Height; y++)
         {

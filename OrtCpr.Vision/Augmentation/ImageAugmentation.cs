@@ -62,8 +62,9 @@ public sealed record ImageAugmentation
     /// batch. Takes a loss of probabilities. Default 0.</summary>
     public double Mixup { get; init; }
 
-    /// <summary>α of cutmix (Yun et al., ICCV 2019): a rectangle of another example, of an area drawn from Beta(α, α), is put in, and the labels
-    /// are mixed by the areas. Where <see cref="Mixup"/> is on too, each batch gets one of the two by a fair coin. Default 0.</summary>
+    /// <summary>α of cutmix (Yun et al., ICCV 2019): a rectangle of another example, of an area drawn from Beta(α, α), is put in, and the
+    /// labels are mixed by the areas. Where <see cref="Mixup"/> is on too, each batch gets one of the two by a fair coin. Default
+    /// 0.</summary>
     public double Cutmix { get; init; }
 
     /// <summary>What torchvision trains classifiers with: random crops of 0.08 to 1 of the area, and horizontal flips.</summary>
@@ -83,8 +84,8 @@ public sealed record ImageAugmentation
         {
             options = options with
             {
-                Transforms = options.Transforms.SetItem(ImageSource.ImageColumn,
-                    [new AugmentPicture(this), .. options.Transforms.GetValueOrDefault(ImageSource.ImageColumn, [])])
+                Transforms = options.Transforms.SetItem(ImageColumns.Image,
+                    [new AugmentPicture(this), .. options.Transforms.GetValueOrDefault(ImageColumns.Image, [])])
             };
         }
         return Mixup > 0 || Cutmix > 0
@@ -124,7 +125,8 @@ public sealed record ImageAugmentation
         void Positive(string name, Interval value, double most)
         {
             if (value.Least > 0 && value.Least <= value.Most && value.Most <= most) return;
-            problems.Add($"{nameof(ImageAugmentation)}.{name} is {value}; expected two numbers above 0" + (most == 1 ? " and at most 1" : "") + ", the lower one first");
+            problems.Add($"{nameof(ImageAugmentation)}.{name} is {value}; expected two numbers above 0"
+                + (most == 1 ? " and at most 1" : "") + ", the lower one first");
         }
     }
 }

@@ -19,7 +19,8 @@ internal sealed class MixBatch(double mixup, double cutmix, ImageLayout layout) 
         }
         if (labels.Length == 0) problems.Add("there is no label to mix");
         if (pictures.Length == 0) problems.Add("no input takes pictures of type Float");
-        OptionException.ThrowIfAny($"{nameof(ImageAugmentation)}.{(mixup > 0 ? nameof(ImageAugmentation.Mixup) : nameof(ImageAugmentation.Cutmix))} does not fit the job", problems);
+        string option = mixup > 0 ? nameof(ImageAugmentation.Mixup) : nameof(ImageAugmentation.Cutmix);
+        OptionException.ThrowIfAny($"{nameof(ImageAugmentation)}.{option} does not fit the job", problems);
     }
 
     public override void Apply(BatchData batch, SplitMix64 random)

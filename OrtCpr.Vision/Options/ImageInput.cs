@@ -16,10 +16,10 @@ internal static class ImageInput
         if (pictures.Length != 1)
         {
             throw new OptionException(pictures.Length == 0
-                ? "The model has no input for pictures: expected one of a floating type or UInt8 and of rank 4, [batch, 3 or 1, height, width] "
-                    + $"or [batch, height, width, 3 or 1]; found {string.Join(", ", inputs)}."
-                : $"The model has several inputs that may be pictures: {string.Join(", ", pictures.AsEnumerable())}. {ByHand}, and give the "
-                    + "other inputs columns or constants.");
+                ? "The model has no input for pictures: expected one of a floating type or UInt8 and of rank 4, [batch, 3 or 1, height, "
+                    + $"width] or [batch, height, width, 3 or 1]; found {string.Join(", ", inputs)}."
+                : $"The model has several inputs that may be pictures: {string.Join(", ", pictures.AsEnumerable())}. {ByHand}, and give "
+                    + "the other inputs columns or constants.");
         }
         BatchInput input = pictures[0];
         int?[] sizes = [.. input.Dimensions!.Select(Size)];
@@ -47,5 +47,6 @@ internal static class ImageInput
     public static bool IsPicture(BatchInput input) => !input.IsLabel && input.Dimensions?.Count == 4
         && (input.Type.IsFloating() || input.Type == ElementType.UInt8);
 
-    private static int? Size(string size) => int.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0 ? n : null;
+    private static int? Size(string size) => int.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0
+        ? n : null;
 }

@@ -52,8 +52,8 @@ public sealed record ImageOptions
     /// <summary>Most pixels that a picture may have, at least 1; more are refused before they are decoded. Default 100 million.</summary>
     public long MaxPixels { get; init; } = 100_000_000;
 
-    /// <summary>Bytes of memory for decoded pictures, three for each pixel of a file: what fits is decoded once and not again. Default 0: no
-    /// picture is kept.</summary>
+    /// <summary>Bytes of memory for decoded pictures, three for each pixel of a file: what fits is decoded once and not again. Default 0:
+    /// no picture is kept.</summary>
     public long CacheBytes { get; init; }
 
     /// <summary>Names of the classes 0, 1 …; empty to take them from the data, in order of their names. A class of the data that is not
@@ -101,15 +101,16 @@ public sealed record ImageOptions
     };
 
     /// <summary>The presets by the names that a command line has for them.</summary>
-    internal static IReadOnlyDictionary<string, ImageOptions> Presets { get; } = new Dictionary<string, ImageOptions>(StringComparer.Ordinal)
-    {
-        ["imagenet"] = ImageNet,
-        ["clip"] = Clip,
-        ["inception"] = Inception,
-        ["unit"] = Unit,
-        ["raw"] = Raw,
-        ["paddleocr"] = PaddleOcr,
-    };
+    internal static IReadOnlyDictionary<string, ImageOptions> Presets { get; } =
+        new Dictionary<string, ImageOptions>(StringComparer.Ordinal)
+        {
+            ["imagenet"] = ImageNet,
+            ["clip"] = Clip,
+            ["inception"] = Inception,
+            ["unit"] = Unit,
+            ["raw"] = Raw,
+            ["paddleocr"] = PaddleOcr,
+        };
 
     /// <summary>A preset with the size, the layout and the number of channels that a model takes.</summary>
     /// <param name="inputs">What a batch holds, as <see cref="TrainingPlan.BatchInputs"/>. One of them must be a picture: [batch, 3 or 1,
@@ -138,7 +139,10 @@ public sealed record ImageOptions
                 + "pixels");
         }
         if (!(CropFraction is > 0 and <= 1))
-            problems.Add(Invariant($"{nameof(ImageOptions)}.{nameof(CropFraction)} is {CropFraction}; expected a number above 0 and at most 1"));
+        {
+            problems.Add(Invariant(
+                $"{nameof(ImageOptions)}.{nameof(CropFraction)} is {CropFraction}; expected a number above 0 and at most 1"));
+        }
         if (MaxPixels < 1) problems.Add($"{nameof(ImageOptions)}.{nameof(MaxPixels)} is {MaxPixels}; expected at least 1");
         if (CacheBytes < 0) problems.Add($"{nameof(ImageOptions)}.{nameof(CacheBytes)} is {CacheBytes}; expected at least 0");
         Numbers(nameof(Mean), Mean, v => float.IsFinite(v), "finite numbers");
@@ -150,8 +154,9 @@ public sealed record ImageOptions
         void Numbers(string name, ImmutableArray<float> values, Func<float, bool> fits, string expected)
         {
             if (values.IsDefaultOrEmpty) return;
-            if (values.Length is not (1 or 3) || !values.All(fits))
-                problems.Add(Invariant($"{nameof(ImageOptions)}.{name} is {string.Join(", ", values)}; expected one or three {expected}, or none"));
+            if (values.Length is 1 or 3 && values.All(fits)) return;
+            problems.Add(Invariant(
+                $"{nameof(ImageOptions)}.{name} is {string.Join(", ", values)}; expected one or three {expected}, or none"));
         }
     }
 }

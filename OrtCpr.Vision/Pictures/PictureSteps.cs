@@ -52,7 +52,8 @@ internal static class PictureSteps
 
         float Of(System.Collections.Immutable.ImmutableArray<float> values, float fallback) => values.IsDefaultOrEmpty ? fallback
             : values.Length == 1 ? values[0]
-            : options.Channels == ImageChannels.Grey ? values.Average() : values[options.Channels == ImageChannels.Bgr ? 2 - channel : channel];
+            : options.Channels == ImageChannels.Grey ? values.Average()
+                : values[options.Channels == ImageChannels.Bgr ? 2 - channel : channel];
     }
 
     /// <summary>The numbers of an example: channels, scaling, mean and deviation, layout.</summary>
@@ -68,7 +69,8 @@ internal static class PictureSteps
             float scale = options.Scale ? 255 : 1;
             for (int i = 0; i < pixels; i++)
             {
-                float value = options.Channels == ImageChannels.Grey ? (0.299f * red[i]) + (0.587f * green[i]) + (0.114f * blue[i]) : plane[i];
+                float value = options.Channels == ImageChannels.Grey ? (0.299f * red[i]) + (0.587f * green[i]) + (0.114f * blue[i])
+                    : plane[i];
                 int at = options.Layout == ImageLayout.Nchw ? (c * pixels) + i : (i * channels) + c;
                 if (options.IsBytes) target[at] = (byte)Math.Clamp((int)MathF.Round(value), 0, 255);
                 else floats[at] = ((value / scale) - mean) / deviation;

@@ -39,15 +39,16 @@ public static class ImageFolder
             throw new FileAccessException(File.Exists(path) ? $"'{path}' is a file; expected a folder with a folder for each class."
                 : $"There is no folder '{path}'. Check the path.");
         }
-        string[] folders = [.. Directory.EnumerateDirectories(path).Where(d => !IsHidden(d)).OrderBy(Path.GetFileName, StringComparer.Ordinal)];
+        string[] folders = [.. Directory.EnumerateDirectories(path).Where(d => !IsHidden(d))
+            .OrderBy(Path.GetFileName, StringComparer.Ordinal)];
         string[] names = [.. folders.Select(d => Path.GetFileName(d))];
         string[] loose = [.. Directory.EnumerateFiles(path)];
         if (folders.Length < 2)
         {
             int pictures = loose.Count(IsPicture);
             throw new DataFileException($"'{path}' has {(folders.Length == 0 ? "no folder" : $"one folder, '{names[0]}'")}"
-                + $"{(pictures > 0 ? $", and {pictures} pictures in no folder" : "")}; expected a folder for each class, at least two, with "
-                + "the pictures of the class in it."
+                + $"{(pictures > 0 ? $", and {pictures} pictures in no folder" : "")}; expected a folder for each class, at least two, "
+                + "with the pictures of the class in it."
                 + (folders.Length == 1 ? $" If '{names[0]}' has the folders of the classes, name it instead." : ""));
         }
         var paths = new List<string>();
@@ -58,9 +59,10 @@ public static class ImageFolder
         string[] unknown = [.. names.Except(classNames).Select(n => $"'{n}'")];
         if (unknown.Length > 0)
         {
-            throw new DataFileException($"'{path}' has {(unknown.Length == 1 ? "a folder that is" : "folders that are")} no class of the model or "
-                + $"of the training data: {string.Join(", ", unknown)}; expected {string.Join(", ", classNames.Select(n => $"'{n}'"))}. Rename "
-                + "or remove them.");
+            throw new DataFileException($"'{path}' has {(unknown.Length == 1 ? "a folder that is" : "folders that are")} no class of the "
+                + "model or of the training "
+                + $"data: {string.Join(", ", unknown)}; expected {string.Join(", ", classNames.Select(n => $"'{n}'"))}. Rename or remove "
+                + "them.");
         }
         for (int i = 0; i < folders.Length; i++)
         {
@@ -75,8 +77,8 @@ public static class ImageFolder
         }
         if (problems.Count > 0)
         {
-            throw new DataFileException($"'{path}' has folders without a picture: {string.Join(", ", problems)}. Expected files that end in "
-                + $"{string.Join(", ", PictureReader.Endings.Order(StringComparer.Ordinal))}. Fill them, or remove them.");
+            throw new DataFileException($"'{path}' has folders without a picture: {string.Join(", ", problems)}. Expected files that end "
+                + $"in {string.Join(", ", PictureReader.Endings.Order(StringComparer.Ordinal))}. Fill them, or remove them.");
         }
         return new ImageEntries($"'{path}'", [.. paths], [], [.. classes], null, classNames, ignored);
     }

@@ -18,10 +18,10 @@ public sealed record DamagedImage(string Path, string Reason);
 public sealed class ImageSource : DataSource
 {
     /// <summary>Name of the column with the pictures.</summary>
-    public const string ImageColumn = "image";
+    public const string ImageColumn = ImageColumns.Image;
 
     /// <summary>Name of the column with the labels.</summary>
-    public const string LabelColumn = "labels";
+    public const string LabelColumn = ImageColumns.Labels;
 
     private readonly string[] _paths;
     private readonly long[]? _classes;
@@ -84,7 +84,7 @@ public sealed class ImageSource : DataSource
     private Picture Picture(long row)
     {
         (Picture? picture, string? problem) = _cache.Read((int)row, _paths[row]);
-        return picture ?? throw new DataFileException($"Picture '{_paths[row]}' can't be read: {problem}. Mend or remove the file, or leave "
-            + $"such pictures out: set {nameof(ImageOptions)}.{nameof(ImageOptions.Damaged)} to {nameof(DamagedImages.Skip)}.");
+        return picture ?? throw new DataFileException($"Picture '{_paths[row]}' can't be read: {problem}. Mend or remove the file, or "
+            + $"leave such pictures out: set {nameof(ImageOptions)}.{nameof(ImageOptions.Damaged)} to {nameof(DamagedImages.Skip)}.");
     }
 }

@@ -134,8 +134,9 @@ public static class ImageTable
             long[] indices = [.. _labels.Select(l => (long)names.IndexOf(l))];
             for (int i = 0; i < indices.Length; i++)
             {
-                if (indices[i] < 0)
-                    _problems.Add($"line {_lines[i]}: '{_labels[i]}' is none of the classes {string.Join(", ", names.Select(n => $"'{n}'"))}");
+                if (indices[i] >= 0) continue;
+                string known = string.Join(", ", names.Select(n => $"'{n}'"));
+                _problems.Add($"line {_lines[i]}: '{_labels[i]}' is none of the classes {known}");
             }
             return (indices, null, names);
         }

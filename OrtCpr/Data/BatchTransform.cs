@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
@@ -21,7 +22,8 @@ public sealed class BatchData
 {
     private readonly byte[][] _buffers;
 
-    internal BatchData(IReadOnlyList<BatchColumn> columns, byte[][] buffers, int rows) => (Columns, _buffers, Rows) = (columns, buffers, rows);
+    internal BatchData(IReadOnlyList<BatchColumn> columns, byte[][] buffers, int rows) =>
+        (Columns, _buffers, Rows) = (columns, buffers, rows);
 
     /// <summary>The inputs.</summary>
     public IReadOnlyList<BatchColumn> Columns { get; }
@@ -33,7 +35,7 @@ public sealed class BatchData
     /// <param name="column">Position in <see cref="Columns"/>.</param>
     /// <exception cref="InvalidOperationException">The input is of another type.</exception>
     public Span<float> Floats(int column) => Columns[column].Type == ElementType.Float
-        ? System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(_buffers[column].AsSpan())[..checked((int)(Rows * Columns[column].Length))]
+        ? MemoryMarshal.Cast<byte, float>(_buffers[column].AsSpan())[..checked((int)(Rows * Columns[column].Length))]
         : throw new InvalidOperationException($"Input '{Columns[column].Input}' is {Columns[column].Type}, not Float.");
 }
 

@@ -21,8 +21,8 @@ public static class ClassWeights
         return [.. counts.Select(n => (float)(all / (counts.Length * (double)n)))];
     }
 
-    /// <summary>(1 − β) / (1 − βⁿ) for a class of n examples, scaled so that the mean over the classes is 1 (Cui et al., CVPR 2019, Class-Balanced
-    /// Loss Based on Effective Number of Samples).</summary>
+    /// <summary>(1 − β) / (1 − βⁿ) for a class of n examples, scaled so that the mean over the classes is 1 (Cui et al., CVPR 2019,
+    /// Class-Balanced Loss Based on Effective Number of Samples).</summary>
     /// <param name="source">Its labels are read.</param>
     /// <param name="beta">β, from 0 (all weigh the same) to below 1 (towards 1 the inverse frequency). Default 0.999.</param>
     /// <param name="classes">As in <see cref="InverseFrequency"/>.</param>
@@ -50,15 +50,15 @@ public static class ClassWeights
         long count = classes ?? Math.Max(labels.Column.ClassNames.Length, highest + 1);
         if (lowest < 0 || highest >= count || count is < 1 or > 1 << 24)
         {
-            throw new OptionException($"Labels of column {labels.Column} go from {lowest} to {highest}; expected 0 to {count - 1} for {count} "
-                + "classes. Number the classes from 0.");
+            throw new OptionException($"Labels of column {labels.Column} go from {lowest} to {highest}; expected 0 to {count - 1} for "
+                + $"{count} classes. Number the classes from 0.");
         }
         long[] counts = new long[count];
         foreach ((long index, IReadOnlyList<int> rows) in labels.ByClass) counts[index] = rows.Count;
         string[] empty = [.. Enumerable.Range(0, counts.Length).Where(i => counts[i] == 0).Take(20)
             .Select(i => i < labels.Column.ClassNames.Length ? $"'{labels.Column.ClassNames[i]}'" : $"{i}")];
         return empty.Length == 0 ? counts : throw new DataFileException(
-            $"Column {labels.Column} has no example of class {string.Join(", ", empty)}, and what never comes has no weight. Add examples, or "
-            + "leave the class out.");
+            $"Column {labels.Column} has no example of class {string.Join(", ", empty)}, and what never comes has no weight. Add examples, "
+            + "or leave the class out.");
     }
 }

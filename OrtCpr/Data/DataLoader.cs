@@ -154,7 +154,8 @@ public sealed class DataLoader : BatchSource
         return batch;
     }
 
-    /// <summary>Each example is read by one worker; of several errors that of the first example is thrown, as one worker alone would.</summary>
+    /// <summary>Each example is read by one worker; of several errors that of the first example is thrown, as one worker alone
+    /// would.</summary>
     private void ReadExamples(IReadOnlyList<int>? order, int[]? turns, int start, int rows, long epoch, byte[][] buffers)
     {
         int workers = Math.Min(rows, _options.Workers == 0 ? Environment.ProcessorCount : _options.Workers);
@@ -241,8 +242,8 @@ public sealed class DataLoader : BatchSource
         long label = slot.Column.Type == ElementType.Int64 ? MemoryMarshal.Read<long>(bytes) : MemoryMarshal.Read<int>(bytes);
         if ((ulong)label >= (ulong)slot.Classes)
         {
-            throw new DataFileException($"Example {row} has label {label} in column {slot.Column}; input '{slot.Input}' takes probabilities "
-                + $"of {slot.Classes} classes, so expected 0 to {slot.Classes - 1}. Number the classes from 0.");
+            throw new DataFileException($"Example {row} has label {label} in column {slot.Column}; input '{slot.Input}' takes "
+                + $"probabilities of {slot.Classes} classes, so expected 0 to {slot.Classes - 1}. Number the classes from 0.");
         }
         Span<float> floats = slot.Type == ElementType.Float ? MemoryMarshal.Cast<byte, float>(target) : new float[slot.Classes];
         floats.Clear();

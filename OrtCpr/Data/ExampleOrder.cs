@@ -4,8 +4,8 @@ namespace OrtCpr.Data;
 /// resumed goes on as it would have.</summary>
 public static class ExampleOrder
 {
-    /// <summary>Every class comes equally often: an epoch has as many examples as the source, in equal shares of the classes that there are.
-    /// Rare examples come several times in an epoch. Of a frequent class each epoch takes other examples, all of them once before any
+    /// <summary>Every class comes equally often: an epoch has as many examples as the source, in equal shares of the classes that there
+    /// are. Rare examples come several times in an epoch. Of a frequent class each epoch takes other examples, all of them once before any
     /// comes again.</summary>
     /// <param name="source">Its labels are read, once.</param>
     /// <param name="seed">Of the orders. Default 0.</param>

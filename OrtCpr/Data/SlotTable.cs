@@ -73,7 +73,8 @@ internal static class SlotTable
             int axis = axes[Array.IndexOf(inputs, input)];
             if (Probabilities(input, column, axis) is int classes)
             {
-                slots.Add(new Slot(input.Name, input.Type, [classes], axis, column, index, transforms) { Classes = classes, IsLabel = true });
+                var slot = new Slot(input.Name, input.Type, [classes], axis, column, index, transforms);
+                slots.Add(slot with { Classes = classes, IsLabel = true });
                 continue;
             }
             if (Shape(input, column, axis) is not long[] dims) problems.Add($"column {column} does not have the shape of {input}");
@@ -96,7 +97,8 @@ internal static class SlotTable
         return [.. slots];
     }
 
-    /// <summary>The classes of a label that takes a probability for each where the column has the number of one; null for any other.</summary>
+    /// <summary>The classes of a label that takes a probability for each where the column has the number of one; null for any
+    /// other.</summary>
     private static int? Probabilities(BatchInput input, DataColumn column, int axis) =>
         input is { IsLabel: true, Type: ElementType.Float or ElementType.Double or ElementType.Float16, Dimensions: [_, string size] }
         && axis == 0 && column is { Type: ElementType.Int64 or ElementType.Int32, Dimensions.Count: 0 }

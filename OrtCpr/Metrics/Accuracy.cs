@@ -3,7 +3,8 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Metrics;
 
-/// <summary>Share of rows whose label is among the classes with the highest scores.</summary>
+/// <summary>Share of rows whose label is among the classes with the highest scores. Of labels that are probabilities of classes,
+/// [B, C], it is the class of the highest one.</summary>
 internal sealed class Accuracy(int top, string? output, string? label, long? ignoreIndex) : Metric
 {
     private const long DefaultIgnored = -100;
@@ -26,6 +27,7 @@ internal sealed class Accuracy(int top, string? output, string? label, long? ign
             return $"output '{scores.Name}' is {scores.Type}; expected scores of a floating type. Name another output";
         if (source.LabelName(label) is null) return "the loss has several labels; name the one to compare with";
         if (source.Label(label) is not BatchInput labels) return $"there is no label '{label}'";
+        if (source.HasProbabilities && labels.Type.IsFloating() && scores.Shape?.Rank == 2) return null;
         if (labels.Type != ElementType.Int64)
             return $"scores '{scores.Name}' {scores.Shape} and label {labels} do not belong together; expected Int64 labels, the classes";
         return scores.Shape is Graph.Ir.Shape shape && (shape.Rank < 2 || (labels.Dimensions is { } dims && dims.Count != shape.Rank - 1))
@@ -38,6 +40,8 @@ internal sealed class Accuracy(int top, string? output, string? label, long? ign
     private (double Sum, double Weight) Measure(MetricBatch batch)
     {
         TensorData scores = batch.Output(output), labels = batch.Label(label);
+        if (batch.Source.HasProbabilities && labels.Dimensions.Count == 2 && labels.Dimensions.SequenceEqual(scores.Dimensions))
+            labels = Likeliest(labels);
         if (labels.Type != ElementType.Int64 || ClassAxis(scores, labels, batch.Source.ClassAxis(output)) is not int axis)
         {
             throw new DriverException(
@@ -48,6 +52,20 @@ internal sealed class Accuracy(int top, string? output, string? label, long? ign
         long ignored = ignoreIndex ?? batch.Source.IgnoredLabel ?? DefaultIgnored;
         return scores.Type == ElementType.Float ? Count(scores.AsSpan<float>(), labels.AsSpan<long>(), classes, inner, ignored)
             : Count<double>(scores.ToDoubles(), labels.AsSpan<long>(), classes, inner, ignored);
+    }
+
+    /// <summary>The class of the highest probability in each row, the first of several.</summary>
+    private static TensorData Likeliest(TensorData probabilities)
+    {
+        int classes = (int)probabilities.Dimensions[1];
+        double[] values = probabilities.ToDoubles();
+        long[] labels = new long[probabilities.Dimensions[0]];
+        for (int r = 0; r < labels.Length; r++)
+        {
+            ReadOnlySpan<double> row = values.AsSpan(r * classes, classes);
+            labels[r] = System.Numerics.Tensors.TensorPrimitives.IndexOfMax(row);
+        }
+        return TensorData.From<long>(labels, labels.Length);
     }
 
     private (double Hits, double Rows) Count<T>(ReadOnlySpan<T> values, ReadOnlySpan<long> truths, long classes,
