@@ -164,6 +164,8 @@ public sealed class PictureCommandTests
         (int code, string output) = Train(folder, "--damaged", "skip");
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "warning: 1 pictures can't be read and are left out:");
+        StringAssert.Contains(CommandTests.Run("evaluate", folder["model.onnx"], "--data", folder["shapes"], "--damaged", "skip").Output,
+            "warning: 1 pictures can't be read and are left out:");
         StringAssert.Contains(CommandTests.Run("train", TestModels.Case("models/mlp_dynamo.onnx"), "--data", folder["shapes"], "--out",
             folder["job"]).Output, "The model has no input for pictures");
     }

@@ -59,6 +59,7 @@ internal static class EvaluateCommand
                 using TrainingDriver driver = Load(path, options);
                 if (r.GetValue(checkpoint) is string saved) TrainingCheckpoint.Load(driver, saved);
                 using DataSource source = data.OpenOne(r, () => PictureModel.Of(path, driver.Plan));
+                PictureOptions.Warn(source);
                 examples = source.Count;
                 return new Trainer(driver)
                     .Evaluate(data.Load(r, source, source as ImageSource, driver.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r),
@@ -72,6 +73,7 @@ internal static class EvaluateCommand
                 using var evaluation = new ModelEvaluation(path, loss.Read(r), options);
                 foreach (string warning in evaluation.Plan.Warnings) Console.Error.WriteLine($"warning: {warning}");
                 using DataSource source = data.OpenOne(r, () => PictureModel.Of(path));
+                PictureOptions.Warn(source);
                 examples = source.Count;
                 return evaluation.Run(data.Load(r, source, source as ImageSource, evaluation.Plan.BatchInputs, 0, training: false),
                     fit.ReadMetrics(r),

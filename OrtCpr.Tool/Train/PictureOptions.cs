@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using OrtCpr.Data;
 using OrtCpr.Vision;
 
 namespace OrtCpr.Tool.Train;
@@ -114,10 +115,16 @@ internal sealed class PictureOptions
             + string.Join(", ", source.ClassNames.Take(5)) + (source.ClassNames.Length > 5 ? ", …)" : ")");
         Console.Error.WriteLine($"{source.Count} pictures{classes}, each {options.Height} × {options.Width} {kind}");
         if (source.IgnoredFiles > 0) Console.Error.WriteLine($"{source.IgnoredFiles} files of other kinds are ignored");
-        if (source.Skipped.Count == 0) return;
-        Console.Error.WriteLine($"warning: {source.Skipped.Count} pictures can't be read and are left out:");
-        foreach (DamagedImage image in source.Skipped.Take(10)) Console.Error.WriteLine($"  '{image.Path}': {image.Reason}");
-        if (source.Skipped.Count > 10) Console.Error.WriteLine($"  … and {source.Skipped.Count - 10} more");
+        Warn(source);
+    }
+
+    // Tells which pictures were left out.
+    public static void Warn(DataSource source)
+    {
+        if (source is not ImageSource { Skipped: { Count: > 0 } skipped }) return;
+        Console.Error.WriteLine($"warning: {skipped.Count} pictures can't be read and are left out:");
+        foreach (DamagedImage image in skipped.Take(10)) Console.Error.WriteLine($"  '{image.Path}': {image.Reason}");
+        if (skipped.Count > 10) Console.Error.WriteLine($"  … and {skipped.Count - 10} more");
     }
 
     private ImageOptions Read(ParseResult r, PictureModel model)

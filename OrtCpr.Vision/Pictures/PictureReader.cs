@@ -72,28 +72,36 @@ internal static class PictureReader
             or SKEncodedOrigin.LeftBottom;
         (int outWidth, int outHeight) = turned ? (height, width) : (width, height);
         byte[] pixels = GC.AllocateUninitializedArray<byte>(checked(outWidth * outHeight * 3));
-        for (int y = 0; y < height; y++)
+        // A turn is linear: where the first pixel goes, and how far each step to the right and down leads from there.
+        int start = Place(0, 0), right = Place(1, 0) - start, down = Place(0, 1) - start;
+        for (int y = 0, from = 0; y < height; y++)
         {
-            for (int x = 0; x < width; x++)
+            int to = start + (y * down);
+            for (int x = 0; x < width; x++, from += 4, to += right)
             {
-                (int toX, int toY) = origin switch
-                {
-                    SKEncodedOrigin.TopRight => (width - 1 - x, y),
-                    SKEncodedOrigin.BottomRight => (width - 1 - x, height - 1 - y),
-                    SKEncodedOrigin.BottomLeft => (x, height - 1 - y),
-                    SKEncodedOrigin.LeftTop => (y, x),
-                    SKEncodedOrigin.RightTop => (height - 1 - y, x),
-                    SKEncodedOrigin.RightBottom => (height - 1 - y, width - 1 - x),
-                    SKEncodedOrigin.LeftBottom => (y, width - 1 - x),
-                    _ => (x, y),
-                };
-                int from = ((y * width) + x) * 4, to = ((toY * outWidth) + toX) * 3, alpha = rgba[from + 3];
+                int alpha = rgba[from + 3];
                 pixels[to] = Over(rgba[from], background.Red, alpha);
                 pixels[to + 1] = Over(rgba[from + 1], background.Green, alpha);
                 pixels[to + 2] = Over(rgba[from + 2], background.Blue, alpha);
             }
         }
         return new Picture(outWidth, outHeight, pixels);
+
+        int Place(int x, int y)
+        {
+            (int toX, int toY) = origin switch
+            {
+                SKEncodedOrigin.TopRight => (width - 1 - x, y),
+                SKEncodedOrigin.BottomRight => (width - 1 - x, height - 1 - y),
+                SKEncodedOrigin.BottomLeft => (x, height - 1 - y),
+                SKEncodedOrigin.LeftTop => (y, x),
+                SKEncodedOrigin.RightTop => (height - 1 - y, x),
+                SKEncodedOrigin.RightBottom => (height - 1 - y, width - 1 - x),
+                SKEncodedOrigin.LeftBottom => (y, width - 1 - x),
+                _ => (x, y),
+            };
+            return ((toY * outWidth) + toX) * 3;
+        }
     }
 
     private static byte Over(byte value, byte background, int alpha) =>
