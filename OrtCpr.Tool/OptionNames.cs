@@ -44,6 +44,26 @@ internal static partial class OptionNames
         ["DropLast"] = "--drop-last",
         ["Constants"] = "--set",
         ["Columns"] = "--column",
+        ["Workers"] = "--workers",
+        ["Damaged"] = "--damaged",
+        ["MaxPixels"] = "--image-max-pixels",
+        ["CropFraction"] = "--image-crop",
+        ["CacheBytes"] = "--image-cache",
+        ["Labels"] = "--image-labels",
+        ["Mean"] = "--mean",
+        ["Deviation"] = "--std",
+        ["Mixup"] = "--augmentation mixup",
+        ["Cutmix"] = "--augmentation cutmix",
+        ["CropArea"] = "--augmentation crop",
+        ["CropAspect"] = "--augmentation aspect",
+        ["HorizontalFlip"] = "--augmentation flip",
+        ["VerticalFlip"] = "--augmentation vertical-flip",
+        ["Brightness"] = "--augmentation brightness",
+        ["Contrast"] = "--augmentation contrast",
+        ["Saturation"] = "--augmentation saturation",
+        ["Hue"] = "--augmentation hue",
+        ["Rotation"] = "--augmentation rotation",
+        ["Erasing"] = "--augmentation erasing",
         ["MaxGradientNorm"] = "--max-grad-norm",
         ["LearningRate"] = "--lr",
         ["Device"] = "--device",
@@ -61,6 +81,8 @@ internal static partial class OptionNames
     private static readonly Dictionary<string, string> Losses = new(StringComparer.Ordinal)
     {
         ["CrossEntropyLoss"] = "--loss cross_entropy",
+        ["SoftCrossEntropyLoss"] = "--loss soft_cross_entropy",
+        ["KlDivergenceLoss"] = "--loss kl_divergence",
         ["NllLoss"] = "--loss nll",
         ["BceLoss"] = "--loss bce",
         ["BceWithLogitsLoss"] = "--loss bce_with_logits",
@@ -96,8 +118,9 @@ internal static partial class OptionNames
     // Quoted texts; a loss with its kind behind it, or alone; a member of a type; and members whose names are no plain words.
     [GeneratedRegex("""
         '[^'\n]*'|"[^"\n]*"
-        |(?<!\w)(?<kind>CrossEntropyLoss|NllLoss|BceLoss|BceWithLogitsLoss|OutputLoss)(?:\ \(\w+\))?(?!\w)
-        |(?<![\w.])(?<type>(?:FitOptions\.)?(?:\w+Options|Loss|ClassLoss|GradientRules|ConstrainNorm|UpdateRule|Bound
+        |(?<!\w)(?<kind>CrossEntropyLoss|SoftCrossEntropyLoss|KlDivergenceLoss|NllLoss|BceLoss|BceWithLogitsLoss|OutputLoss)
+            (?:\ \(\w+\))?(?!\w)
+        |(?<![\w.])(?<type>(?:FitOptions\.)?(?:\w+Options|Loss|ClassLoss|ImageAugmentation|GradientRules|ConstrainNorm|UpdateRule|Bound
             |FitOptions\.Checkpoint))
             \.(?<member>[A-Z]\w*)(?:\(\))?
         |(?<![\w.])(?<member>LabelName|TargetName|ClassAxis|ClassWeights|IgnoreIndex|LabelSmoothing|TrainOnly|TieEqual|GradientAccumulation

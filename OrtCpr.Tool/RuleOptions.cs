@@ -94,7 +94,7 @@ internal sealed class RuleOptions
     private long? Interval(ParseResult r) =>
         r.GetValue(_interval) ?? (r.GetValue(_method) is null ? null : AtInflectionBound.DefaultInterval);
 
-    public static T Choose<T>(Dictionary<string, T> table, string name, string option) =>
+    public static T Choose<T>(IReadOnlyDictionary<string, T> table, string name, string option) =>
         table.TryGetValue(name.Replace('-', '_').ToLowerInvariant(), out T? found) ? found
             : throw new ToolException($"{option} '{name}' is not known; expected one of {string.Join(", ", table.Keys)}.");
 

@@ -117,6 +117,7 @@ internal sealed record AttachedLoss(
                 p.Factor, p.Result.Divisor == LossDivisor.Nothing, p.Output?.Name, [.. p.LabelInputs.Select(l => l.Name).Distinct()])
             {
                 ClassAxis = p.ClassAxis,
+                TakesProbabilities = p.TakesProbabilities,
                 Classes = p.Classes,
                 IgnoredLabel = p.IgnoredLabel,
             }),

@@ -93,6 +93,33 @@ public static class ModelHead
             : [.. names.Select(n => new NamePattern(n.AsSpan().IndexOfAny("*?") < 0 ? n : $"regex:{Regex.Escape(n)}"))];
     }
 
+    /// <summary>The names of the classes of a model's first head.</summary>
+    /// <param name="modelPath">An ONNX file.</param>
+    /// <returns>In the order of the output; empty where the file has none under <see cref="ClassNamesKey"/>.</returns>
+    /// <exception cref="ModelFormatException">The model can't be read.</exception>
+    /// <exception cref="FileAccessException">The file can't be read.</exception>
+    public static ImmutableArray<string> ClassNames(string modelPath)
+    {
+        using ModelFile file = ModelFile.Load(modelPath);
+        return [.. Texts(file.Proto, ClassNamesKey)];
+    }
+
+    /// <summary>Writes the names of the classes into a model's metadata, in place of those that it has.</summary>
+    /// <param name="modelPath">The model. External data stay in their files where the target lies in the same folder, and are written
+    /// anew where it does not.</param>
+    /// <param name="targetPath">The model with the names; replaced atomically. May be the model itself.</param>
+    /// <param name="names">Names of the classes 0, 1 …; the width of the output is not looked at.</param>
+    /// <exception cref="ModelFormatException">The model can't be read.</exception>
+    /// <exception cref="FileAccessException">A file can't be read or written.</exception>
+    public static void NameClasses(string modelPath, string targetPath, IReadOnlyCollection<string> names)
+    {
+        ArgumentNullException.ThrowIfNull(targetPath);
+        ArgumentNullException.ThrowIfNull(names);
+        using ModelFile file = ModelFile.Load(modelPath);
+        Set(file.Proto, ClassNamesKey, names);
+        ModelFile.Save(file.Proto, targetPath, source: FolderOf(modelPath) == FolderOf(targetPath) ? null : file.Folder);
+    }
+
     private static string FolderOf(string path) => Path.GetDirectoryName(Path.GetFullPath(path))!;
 
     /// <summary>Changes the file's message.</summary>
@@ -190,9 +217,11 @@ public static class ModelHead
         return Encoding.UTF8.GetString(stream.ToArray());
     }
 
-    private static string[] HeadsOf(ModelProto model)
+    private static string[] HeadsOf(ModelProto model) => Texts(model, HeadsKey);
+
+    private static string[] Texts(ModelProto model, string key)
     {
-        if (model.MetadataProps.FirstOrDefault(p => p.Key == HeadsKey) is not StringStringEntryProto entry) return [];
+        if (model.MetadataProps.FirstOrDefault(p => p.Key == key) is not StringStringEntryProto entry) return [];
         try
         {
             using var json = JsonDocument.Parse(entry.Value);

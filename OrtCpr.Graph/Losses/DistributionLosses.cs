@@ -3,6 +3,34 @@ using OrtCpr.Graph.Operators;
 
 namespace OrtCpr.Graph.Losses;
 
+/// <summary>Cross-entropy of logits with a probability for each class: −Σ y·log softmax(x) over the classes (PyTorch
+/// <c>CrossEntropyLoss</c> with probabilities as targets).</summary>
+/// <remarks>Logits and targets [B,C] or [B,C,…], classes on axis 1. For labels that are mixed (mixup, cutmix), smoothed, or from another
+/// model. Where the output is a Softmax, LogSoftmax or Sigmoid of the model, the loss takes the tensor in front of it.</remarks>
+/// <param name="Reduction">Mean over the rows, that is all places but the classes (default), or sum.</param>
+public sealed record SoftCrossEntropyLoss(Reduction Reduction = Reduction.Mean) : ElementLoss(Reduction)
+{
+    private protected override Term Taken(LossContext context, Term output)
+    {
+        if (output.Shape!.Rank < 2)
+        {
+            throw new OptionException(
+                $"{Kind} takes output '{output.Name}' of shape {output.Shape}; expected rank 2 or more ([batch, classes]).");
+        }
+        context.Part.TakesProbabilities = true;
+        return Activations.InFrontOf(context, output, this, 1);
+    }
+
+    private protected override Term Each(GraphBuilder g, Term output, Term target) => -(target * g.LogSoftmax(output, 1));
+
+    private protected override LossValue Reduced(GraphBuilder g, Term each, Term target)
+    {
+        if (Reduction == Reduction.Sum) return base.Reduced(g, each, target);
+        Term rows = g.Cast(g.SizeOf(target), each.Type) / g.Cast(g.Squeeze(g.DimOf(target, 1), 0), each.Type);
+        return new(g.ReduceSum(each, false) / rows, LossDivisor.Elements, rows);
+    }
+}
+
 /// <summary>Kullback-Leibler divergence of log-probabilities from target probabilities: y·(log y − x), 0 where y is 0 (PyTorch
 /// <c>KLDivLoss</c>).</summary>
 /// <remarks>Where the output is a Softmax of the model, its logarithm is taken (at least −100).</remarks>
@@ -16,8 +44,11 @@ public sealed record KlDivergenceLoss(Reduction Reduction = Reduction.Mean) : El
     /// off.</summary>
     public bool BatchMean { get; init; }
 
-    private protected override Term Taken(LossContext context, Term output) =>
-        Activations.Of(output)?.Gives == Activation.Probabilities ? ClassIndices.LogarithmOf(context.G, output) : output;
+    private protected override Term Taken(LossContext context, Term output)
+    {
+        context.Part.TakesProbabilities = !LogTarget;
+        return Activations.Of(output)?.Gives == Activation.Probabilities ? ClassIndices.LogarithmOf(context.G, output) : output;
+    }
 
     private protected override Term Each(GraphBuilder g, Term output, Term target)
     {

@@ -25,6 +25,9 @@ internal sealed class LossPart(Loss loss, double factor)
     /// <summary>For labels that are classes: how many there are, where that is known.</summary>
     public long? Classes { get; set; }
 
+    /// <summary>Whether the label is a probability for each class, of the output's shape.</summary>
+    public bool TakesProbabilities { get; set; }
+
     /// <summary>For labels that are classes: the one that does not count.</summary>
     public long? IgnoredLabel { get; set; }
 

@@ -14,6 +14,9 @@ internal sealed record LossTerm(string Name, double Factor, bool IsSum, string? 
     /// <summary>For labels that are classes: how many there are; null where only the batch tells.</summary>
     public long? Classes { get; init; }
 
+    /// <summary>Whether the label is a probability for each class, of the output's shape.</summary>
+    public bool TakesProbabilities { get; init; }
+
     /// <summary>For labels that are classes: the one that does not count.</summary>
     public long? IgnoredLabel { get; init; }
 }

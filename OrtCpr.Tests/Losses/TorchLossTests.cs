@@ -114,6 +114,38 @@ public sealed class TorchLossTests
         Assert.IsEmpty(Compare(c, "kl_divergence/batch_mean"));
     }
 
+    // With the probability 1 for a class it is the cross-entropy of that class, value and gradient; mixed targets are linear in the two.
+    [TestMethod]
+    public void SoftCrossEntropy_IsTheMixOfCrossEntropies()
+    {
+        (double Loss, double[] Gradient) Of(Loss loss, TensorData labels)
+        {
+            using var driver = new TrainingDriver(TrainingGraphBuilder.Build(Passing((X2x3, [2, 3])), new TrainingOptions
+            {
+                Loss = loss,
+                Parameters = new() { Train = ["t*"] },
+            }), new DriverOptions { Threads = 1 });
+            using Batch batch = new Batch().Add("zero", TensorData.Scalar(0.0)).Add(loss.Labels[0], labels);
+            double value = driver.TrainStep(batch);
+            return (value, driver.GetGradient("t0").ToDoubles());
+        }
+
+        foreach (Reduction r in new[] { Reduction.Mean, Reduction.Sum })
+        {
+            (double first, double[] firstGradient) = Of(new CrossEntropyLoss { Reduction = r }, Longs([0, 2], 2));
+            (double second, double[] secondGradient) = Of(new CrossEntropyLoss { Reduction = r }, Longs([1, 2], 2));
+            (double hot, double[] hotGradient) = Of(new SoftCrossEntropyLoss(r), Doubles([1, 0, 0, 0, 0, 1], 2, 3));
+            (double mixed, double[] mixedGradient) = Of(new SoftCrossEntropyLoss(r), Doubles([0.3, 0.7, 0, 0, 0, 1], 2, 3));
+            Assert.AreEqual(first, hot, 1e-12);
+            Assert.AreEqual((0.3 * first) + (0.7 * second), mixed, 1e-12);
+            for (int i = 0; i < 6; i++)
+            {
+                Assert.AreEqual(firstGradient[i], hotGradient[i], 1e-12);
+                Assert.AreEqual((0.3 * firstGradient[i]) + (0.7 * secondGradient[i]), mixedGradient[i], 1e-12);
+            }
+        }
+    }
+
     private static List<string> Compare(Case c, string key)
     {
         var failures = new List<string>();

@@ -4,6 +4,7 @@ using System.Globalization;
 using Microsoft.ML.Tokenizers;
 using OrtCpr.Data;
 using OrtCpr.Graph;
+using OrtCpr.Vision;
 
 namespace OrtCpr.Tool.Train;
 
@@ -14,13 +15,18 @@ internal sealed class DataOptions
         new("--data")
         {
             Description = ".safetensors, .npz, .npy, .csv, .tsv, .bin (tokens), .txt, an IDX file of images, or a folder with "
-                + "CIFAR's binary files.",
+                + "CIFAR's binary files, or of pictures with a folder for each class (or train and val with such folders in them).",
             Required = true
         };
-    private readonly Option<string?> _validation =
-        new("--validation") { Description = "Data to evaluate on, of the same kind; CIFAR and MNIST have their own." };
-    private readonly Option<double> _split =
-        new("--validation-split") { Description = "Share of the data that is evaluated on instead of trained." };
+    private readonly Option<string?> _validation = new("--validation")
+    {
+        Description = "Data to evaluate on, of the same kind; CIFAR and MNIST have their own, and so has a folder of pictures with train "
+            + "and val.",
+    };
+    private readonly Option<double> _split = new("--validation-split")
+    {
+        Description = "Share of the data that is evaluated on instead of trained; of pictures the same share of each class.",
+    };
     private readonly Option<string[]> _columns =
         new("--column") { Description = "INPUT=COLUMN where names differ and it is not plain which belong together." };
     private readonly Option<string?> _label = new("--label") { Description = "CSV: the label's column." };
@@ -34,8 +40,11 @@ internal sealed class DataOptions
     private readonly Option<string> _tokenizer =
         new("--tokenizer") { Description = "Text: bytes, characters, or gpt2.", DefaultValueFactory = _ => "bytes" };
     private readonly Option<int> _size = new("--batch-size") { Description = "Examples a batch.", DefaultValueFactory = _ => 32 };
-    private readonly Option<bool> _augment =
-        new("--augment") { Description = "Images: reflecting pad of 4 with a random crop, and a random flip, while training." };
+    private readonly Option<bool> _augment = new("--augment")
+    {
+        Description = "Images of CIFAR and MNIST: reflecting pad of 4 with a random crop, and a random flip, while training. Pictures: "
+            + "random crops of 0.08 to 1 of the area, and a random flip; --augmentation says others.",
+    };
     private readonly Option<bool> _scale =
         new("--scale") { Description = "Divides bytes by 255; on for images of CIFAR and MNIST.", DefaultValueFactory = _ => true };
     private readonly Option<double[]> _mean =
@@ -46,18 +55,28 @@ internal sealed class DataOptions
         new("--drop-last") { Description = "Leaves out the last batch of an epoch where it is not full; it is kept by default." };
     private readonly Option<string[]> _set =
         new("--set") { Description = "INPUT=VALUE, as sr=16000: an input of the model that is the same for every batch." };
+    private readonly Option<int> _workers = new("--workers")
+    {
+        DefaultValueFactory = _ => 1,
+        Description = "Threads that read the examples of a batch; 0 for one a processor; 1 by default, for pictures 0.",
+    };
+    private readonly Option<bool> _balance =
+        new("--balance") { Description = "Every class comes equally often in an epoch, rare examples several times." };
+    private readonly PictureOptions _pictures = new();
     private readonly Option<bool> _keepOrder = new("--no-shuffle") { Description = "Keeps the order of the data." };
 
     // How data are read, as a run and its evaluation do alike.
     public static readonly string[] Reading = ["--column", "--label", "--feature", "--categorical", "--sequence-length", "--stride",
-        "--token-bytes", "--tokenizer", "--batch-size", "--scale", "--mean", "--std"];
+        "--token-bytes", "--tokenizer", "--batch-size", "--scale", "--mean", "--std", "--workers", .. PictureOptions.Reading];
 
     public void AddTo(Command command, bool training)
     {
         command.Add(_data);
-        if (training) foreach (Option option in new Option[] { _validation, _split, _augment, _dropLast, _keepOrder }) command.Add(option);
+        _pictures.AddTo(command, training);
+        foreach (Option option in training ? new Option[] { _validation, _split, _augment, _dropLast, _keepOrder, _balance } : [])
+            command.Add(option);
         foreach (Option option in new Option[] { _columns, _label, _features, _categorical, _length, _stride, _width, _tokenizer, _size,
-            _set, _scale, _mean, _deviation })
+            _set, _scale, _mean, _deviation, _workers })
         {
             command.Add(option);
         }
@@ -70,7 +89,7 @@ internal sealed class DataOptions
         r.GetValue(_dropLast) ? examples / BatchSize(r) : (examples + BatchSize(r) - 1) / BatchSize(r);
 
     // The data to train on, and those to evaluate on where there are any. seed: of the split.
-    public (DataSource Training, DataSource? Validation) Open(ParseResult r, long seed)
+    public OpenedData Open(ParseResult r, long seed, Func<PictureModel> model)
     {
         CheckBatchSize(r);
         string data = r.GetValue(_data)!;
@@ -79,25 +98,37 @@ internal sealed class DataOptions
         {
             throw new ToolException($"--validation-split is {split.ToString(CultureInfo.InvariantCulture)}; expected 0 to below 1.");
         }
-        if (split > 0 && r.GetValue(_validation) is not null)
+        string? other = r.GetValue(_validation);
+        if (split > 0 && other is not null) throw new ToolException("--validation-split and --validation exclude each other.");
+        if (split == 0 && other is null && IsPictures(r, data) && PictureOptions.Parts(data) is (string train, string val))
+            (data, other) = (train, val);
+        DataSource source = OpenOne(r, model, data, training: true);
+        // Classes of the pictures to evaluate on are those of the pictures to train on.
+        if (other is not null)
         {
-            throw new ToolException("--validation-split and --validation exclude each other.");
+            var pictures = source as ImageSource;
+            Func<PictureModel> known = pictures is null ? model : () => model() with { ClassNames = pictures.ClassNames };
+            return new(source, OpenOne(r, known, other, training: false), pictures);
         }
-        DataSource source = OpenOne(r, data, training: true);
-        if (r.GetValue(_validation) is string other) return (source, OpenOne(r, other, training: false));
         if (split > 0)
         {
-            (DataSource kept, DataSource held) = source.Split(1 - split, seed);
-            return (kept, held);
+            (DataSource kept, DataSource held) = source is ImageSource { ClassNames.Length: > 0 } ? source.SplitByClass(1 - split, seed)
+                : source.Split(1 - split, seed);
+            return new(kept, held, source as ImageSource);
         }
-        return (source, IsCifar(data, training: false) || (PairOf(data) is not null && TestPart(data) is not null)
-            ? OpenOne(r, TestPart(data) ?? data, training: false) : null);
+        return new(source, IsCifar(data, training: false) || (PairOf(data) is not null && TestPart(data) is not null)
+            ? OpenOne(r, model, TestPart(data) ?? data, training: false) : null, source as ImageSource);
     }
 
-    public DataSource OpenOne(ParseResult r, string? path = null, bool training = false)
+    public DataSource OpenOne(ParseResult r, Func<PictureModel> model, string? path = null, bool training = false)
     {
         CheckBatchSize(r);
         path ??= r.GetValue(_data)!;
+        if (IsPictures(r, path))
+        {
+            return _pictures.Open(r, path, model(), r.GetValue(_label), r.GetValue(_mean) ?? [], r.GetValue(_deviation) ?? [],
+                r.GetValue(_scale));
+        }
         if (Directory.Exists(path)) return DataSource.FromCifar(path, training);
         if (PairOf(path) is string labels) return DataSource.FromIdx(path, labels);
         return Path.GetExtension(path).ToLowerInvariant() switch
@@ -114,26 +145,42 @@ internal sealed class DataOptions
             ".bin" => DataSource.FromTokenFile(path, r.GetValue(_length), r.GetValue(_stride), r.GetValue(_width)),
             ".txt" => DataSource.FromTokens(Tokens(path, r.GetValue(_tokenizer)!), r.GetValue(_length), r.GetValue(_stride)),
             _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .bin, .txt, an "
-                + "IDX file named …images-idx3-ubyte (or .gz), or a folder with CIFAR's binary files."),
+                + "IDX file named …images-idx3-ubyte (or .gz), a folder with CIFAR's binary files, or a folder of pictures with a folder "
+                + "for each class."),
         };
     }
+
+    // A folder that is not CIFAR's, or a table that has a column with pictures.
+    private bool IsPictures(ParseResult r, string path) => _pictures.IsTable(r)
+        || (Directory.Exists(path) && !IsCifar(path, training: true) && !IsCifar(path, training: false)
+            && (Directory.EnumerateDirectories(path).Any() || !Directory.EnumerateFiles(path, "*.bin").Any()));
 
     private void CheckBatchSize(ParseResult r)
     {
         if (r.GetValue(_size) < 1) throw new ToolException($"--batch-size is {r.GetValue(_size)}; expected at least 1.");
     }
 
-    public DataLoader Load(ParseResult r, DataSource source, IReadOnlyList<BatchInput> inputs, long seed, bool training) =>
-        new(source, inputs, new DataLoaderOptions
+    public DataLoader Load(ParseResult r, DataSource source, ImageSource? pictures, IReadOnlyList<BatchInput> inputs, long seed,
+        bool training)
+    {
+        bool balances = training && r.GetValue(_balance);
+        if (balances && r.GetValue(_keepOrder)) throw new ToolException("--balance and --no-shuffle both say what the order is; give one.");
+        var options = new DataLoaderOptions
         {
             BatchSize = r.GetValue(_size),
             Seed = seed,
             Shuffle = training && !r.GetValue(_keepOrder),
+            Order = balances ? ExampleOrder.Balanced(source, seed) : null,
             DropLast = training && r.GetValue(_dropLast),
+            Workers = pictures is not null && r.GetResult(_workers) is not { Implicit: false } ? 0 : r.GetValue(_workers),
             Constants = InputValues.Parse(r.GetValue(_set) ?? [], inputs),
             Columns = Pairs(r),
-            Transforms = Transforms(r, source, training),
-        });
+            Transforms = pictures is null ? Transforms(r, source, training) : [],
+        };
+        if (training && _pictures.Augmentation(r, r.GetValue(_augment), pictures is not null) is ImageAugmentation augmentation)
+            options = augmentation.AddTo(options, pictures!.Options);
+        return new(source, inputs, options);
+    }
 
     private ImmutableDictionary<string, string> Pairs(ParseResult r)
     {

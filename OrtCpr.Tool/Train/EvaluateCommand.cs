@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using OrtCpr.Checkpoints;
 using OrtCpr.Data;
+using OrtCpr.Vision;
 
 namespace OrtCpr.Tool.Train;
 
@@ -38,9 +39,9 @@ internal static class EvaluateCommand
         {
             string path = r.GetValue(model)!;
             var options = new DriverOptions { Threads = r.GetValue(threads) };
-            using DataSource source = data.OpenOne(r);
+            long examples = 0;
             EvaluationReport report = Directory.Exists(path) ? OfRun() : OfModel();
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"examples {source.Count}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"examples {examples}"));
             foreach ((string name, double value) in report.LossTerms.Select(t => new KeyValuePair<string, double>($"loss.{t.Key}", t.Value))
                 .Prepend(new("loss", report.Loss)).Concat(report.Metrics))
             {
@@ -57,8 +58,12 @@ internal static class EvaluateCommand
                 }
                 using TrainingDriver driver = Load(path, options);
                 if (r.GetValue(checkpoint) is string saved) TrainingCheckpoint.Load(driver, saved);
+                using DataSource source = data.OpenOne(r, () => PictureModel.Of(path, driver.Plan));
+                PictureOptions.Warn(source);
+                examples = source.Count;
                 return new Trainer(driver)
-                    .Evaluate(data.Load(r, source, driver.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r), cancellation);
+                    .Evaluate(data.Load(r, source, source as ImageSource, driver.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r),
+                        cancellation);
             }
 
             EvaluationReport OfModel()
@@ -67,7 +72,11 @@ internal static class EvaluateCommand
                     throw new ToolException($"--checkpoint is for the folder of a run; '{path}' is a file. Name the run's folder.");
                 using var evaluation = new ModelEvaluation(path, loss.Read(r), options);
                 foreach (string warning in evaluation.Plan.Warnings) Console.Error.WriteLine($"warning: {warning}");
-                return evaluation.Run(data.Load(r, source, evaluation.Plan.BatchInputs, 0, training: false), fit.ReadMetrics(r),
+                using DataSource source = data.OpenOne(r, () => PictureModel.Of(path));
+                PictureOptions.Warn(source);
+                examples = source.Count;
+                return evaluation.Run(data.Load(r, source, source as ImageSource, evaluation.Plan.BatchInputs, 0, training: false),
+                    fit.ReadMetrics(r),
                     cancellation);
             }
         });

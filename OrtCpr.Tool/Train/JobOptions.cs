@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
+using OrtCpr.Data;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Gradients;
 using OrtCpr.Graph.Optimizers;
@@ -71,9 +72,9 @@ internal sealed class JobOptions
 
     // What the words say. `steps`: length of the run where it is known.
     // optimizer, seed: in place of the words', where several runs are compared.
-    public TrainingOptions Read(ParseResult r, long? steps, string? optimizer = null, int? seed = null) => new()
+    public TrainingOptions Read(ParseResult r, long? steps, string? optimizer = null, int? seed = null, DataSource? data = null) => new()
     {
-        Loss = _loss.Read(r),
+        Loss = _loss.Read(r, data),
         BatchNormalization = Mode<BatchNormalizationMode>(r.GetValue(_normalization)!, "--batch-normalization"),
         Dropout = Mode<DropoutMode>(r.GetValue(_dropout)!, "--dropout"),
         FreeBatch = !r.GetValue(_keepBatch),

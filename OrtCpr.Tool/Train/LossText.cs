@@ -27,6 +27,7 @@ internal static class LossText
         { Smooth = s.Number("smooth", 1e-5), FromLogits = s.Flag("from_logits") ?? false }),
         ["kl_divergence"] = s => s.OfElements(new KlDivergenceLoss(s.Reduction)
         { LogTarget = s.Flag("log_target") ?? false, BatchMean = s.Flag("batch_mean") ?? false }),
+        ["soft_cross_entropy"] = s => s.OfElements(new SoftCrossEntropyLoss(s.Reduction)),
         ["gaussian_nll"] = s => s.OfElements(new GaussianNllLoss(s.Reduction)
         { VarianceOutput = s.Text("variance"), Full = s.Flag("full") ?? false, Epsilon = s.Number("epsilon", 1e-6) }),
         ["cosine_embedding"] = s => new CosineEmbeddingLoss(s.Needed("other"), s.Reduction)

@@ -20,6 +20,7 @@ internal sealed class TrainCommand
         Examples:
           ortcpr train mlp.onnx --data table.csv --label species --metric accuracy --validation-split 0.2
           ortcpr train resnet18.onnx --data cifar-100-binary --epochs 20 --augment --schedule cosine --lr 0.001 --metric top5
+          ortcpr train mobilenet.onnx --data flowers --head classes=5 --augment --validation-split 0.2 --metric accuracy --epochs 10
           ortcpr train gpt.onnx --data train.bin --validation val.bin --sequence-length 128 --steps 5000 --metric perplexity
           ortcpr train resnet18.onnx --data cifar-100-binary --head classes=100,dropout=0.1 --freeze-body
           ortcpr train mlp.onnx --data table.csv --label species --compare adamw,adamcpr --seeds 3
@@ -85,15 +86,17 @@ internal sealed class TrainCommand
         string folder = r.GetValue(_target)!;
         string text = RunConfig.Text(r);
         MakeFolder(folder, text);
-        (DataSource training, DataSource? validation) = _data.Open(r, _job.Seed(r));
-        using (training)
-        using (validation)
+        // A new head has classes of its own.
+        DenseHead? head = r.GetValue(_head) is string words ? HeadText.Parse(words, "--head").Head : null;
+        using OpenedData data = _data.Open(r, _job.Seed(r), () =>
         {
-            return r.GetValue(_compare) is string names
-                ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, training,
-                validation, cancellation)
-                : Single(r, null, _job.Seed(r), folder, training, validation, cancellation) is null ? 130 : 0;
-        }
+            PictureModel model = PictureModel.Of(r.GetValue(_model)!);
+            return head is null ? model : model with { ClassNames = head.ClassNames };
+        });
+        return r.GetValue(_compare) is string names
+            ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, data,
+                cancellation)
+            : Single(r, null, _job.Seed(r), folder, data, cancellation) is null ? 130 : 0;
     }
 
     private static void MakeFolder(string folder, string? config = null)
@@ -111,17 +114,20 @@ internal sealed class TrainCommand
     }
 
     // Null when it was cancelled.
-    private FitResult? Single(ParseResult r, string? optimizer, int seed, string folder, DataSource training, DataSource? validation,
-        CancellationToken cancellation)
+    private FitResult? Single(ParseResult r, string? optimizer, int seed, string folder, OpenedData data, CancellationToken cancellation)
     {
+        (DataSource training, DataSource? validation) = (data.Training, data.Validation);
         // Batches are known only when the graphs are, and the graphs want to know how long the run is.
         long batches = _data.BatchCount(r, training.Count), steps = _fit.Steps(r, batches);
-        TrainingOptions options = _job.Read(r, steps, optimizer, seed);
+        TrainingOptions options = _job.Read(r, steps, optimizer, seed, training);
         (string model, options) = Rewritten(r, options, seed, folder);
         TrainingPlan graphs = TrainingGraphBuilder.Build(model, options);
-        DataLoader loader = _data.Load(r, training, graphs.BatchInputs, seed, training: true);
-        DataLoader? held = validation is null ? null : _data.Load(r, validation, graphs.BatchInputs, seed, training: false);
+        ClassCheck.Run(graphs, training);
+        DataLoader loader = _data.Load(r, training, data.Pictures, graphs.BatchInputs, seed, training: true);
+        DataLoader? held = validation is null ? null : _data.Load(r, validation, data.Pictures, graphs.BatchInputs, seed,
+            training: false);
         Announce(r, graphs, training.Count, validation?.Count, steps, folder, optimizer, _job.LossOf(r));
+        if (data.Pictures is not null) PictureOptions.Announce(data.Pictures);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = r.GetValue(_threads), Device = r.GetValue(_device)! });
         driver.SetSchedule(_fit.ScheduleOf(r, steps));
@@ -141,6 +147,7 @@ internal sealed class TrainCommand
             return null;
         }
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
+        ClassCheck.NameClasses(Path.Combine(folder, "model.onnx"), graphs, training);
         if (r.GetValue(_lora) is not null) Merge(folder);
         RunFigure.Save([RunLog.Read(folder)], Path.Combine(folder, "plot.png"), new StepAxis());
         Report(driver, result, folder);
@@ -233,8 +240,7 @@ internal sealed class TrainCommand
             + $"picture: {Path.Combine(folder, "plot.png")}"));
     }
 
-    private int Compare(ParseResult r, string[] optimizers, string folder, DataSource training, DataSource? validation,
-        CancellationToken cancellation)
+    private int Compare(ParseResult r, string[] optimizers, string folder, OpenedData data, CancellationToken cancellation)
     {
         int seeds = r.GetValue(_seeds), first = _job.Seed(r);
         if (seeds < 1) throw new ToolException($"--seeds is {seeds}; expected at least 1.");
@@ -247,7 +253,7 @@ internal sealed class TrainCommand
             {
                 string part = Path.Combine(folder, $"{optimizer}-seed{seed}");
                 Console.Error.WriteLine($"{optimizer}, seed {seed}");
-                if (Single(r, optimizer, seed, part, training, validation, cancellation) is null) return 130;
+                if (Single(r, optimizer, seed, part, data, cancellation) is null) return 130;
                 runs.Add(RunLog.Read(part) with { Name = optimizer });
             }
         }

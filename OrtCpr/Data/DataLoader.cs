@@ -1,45 +1,9 @@
 using System.Collections.Concurrent;
-using System.Collections.Immutable;
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using OrtCpr.Graph;
 
 namespace OrtCpr.Data;
-
-/// <summary>How a loader makes batches of a source.</summary>
-public sealed record DataLoaderOptions
-{
-    /// <summary>Examples a batch, at least 1. Default 32.</summary>
-    public int BatchSize { get; init; } = 32;
-
-    /// <summary>Whether each epoch has an order of its own. Default on.</summary>
-    public bool Shuffle { get; init; } = true;
-
-    /// <summary>The examples of an epoch, counted from 0, in order, in place of a shuffle: a curriculum, say, or an
-    /// order that was recorded. As many as the source has; one may come more than once. Null (default) for <see
-    /// cref="Shuffle"/>'s order.</summary>
-    public Func<long, IReadOnlyList<int>>? Order { get; init; }
-
-    /// <summary>Seed of shuffles and transforms. Default 0.</summary>
-    public long Seed { get; init; }
-
-    /// <summary>Whether a last batch that is not full is left out. Default off.</summary>
-    public bool DropLast { get; init; }
-
-    /// <summary>Batches that are made ahead, in the background; 0 makes each when it is asked for. Default 2.</summary>
-    public int Prefetch { get; init; } = 2;
-
-    /// <summary>Source columns by the input that takes them, where names differ and it is not plain which belong together.</summary>
-    public ImmutableDictionary<string, string> Columns { get; init; } = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal);
-
-    /// <summary>Inputs that are the same for every batch, and no column of the source: a sampling rate, say. A value with a
-    /// size of 1 where the input has its batch is repeated for each example.</summary>
-    public ImmutableDictionary<string, TensorData> Constants { get; init; } =
-        ImmutableDictionary.Create<string, TensorData>(StringComparer.Ordinal);
-
-    /// <summary>What is done, in order, to each example of a source column, by the column's name.</summary>
-    public ImmutableDictionary<string, ImmutableArray<Transform>> Transforms { get; init; } =
-        ImmutableDictionary.Create<string, ImmutableArray<Transform>>(StringComparer.Ordinal);
-}
 
 /// <summary>Batches of a source for a model's inputs, in an order that depends on seed and epoch only, from any batch
 /// of an epoch on.</summary>
@@ -72,6 +36,7 @@ public sealed class DataLoader : BatchSource
         var problems = new List<string>();
         if (_options.BatchSize < 1) problems.Add($"{nameof(DataLoaderOptions.BatchSize)} is {_options.BatchSize}; expected at least 1");
         if (_options.Prefetch < 0) problems.Add($"{nameof(DataLoaderOptions.Prefetch)} is {_options.Prefetch}; expected at least 0");
+        if (_options.Workers < 0) problems.Add($"{nameof(DataLoaderOptions.Workers)} is {_options.Workers}; expected at least 0");
         foreach (string column in _options.Transforms.Keys.Where(k => source.Columns.All(c => c.Name != k)))
         {
             problems.Add(
@@ -83,6 +48,13 @@ public sealed class DataLoader : BatchSource
         }
         OptionException.ThrowIfAny("The loader has options out of range", problems);
         _slots = SlotTable.Match(source.Columns, inputs, _options);
+        foreach (Slot slot in _slots.Where(s => s.InSource is Transform first && !source.CanApply(s.Index, first)))
+        {
+            throw new OptionException($"{nameof(DataLoaderOptions.Transforms)} of column '{slot.Column.Name}' has "
+                + $"{slot.InSource!.GetType().Name}, which the source applies while it reads; {source.GetType().Name} does not.");
+        }
+        BatchColumn[] inBatches = [.. _slots.Select(s => s.InBatch)];
+        foreach (BatchTransform transform in _options.BatchTransforms) transform.Check(inBatches);
         _constants = [.. inputs.Where(i => _options.Constants.ContainsKey(i.Name))
             .Select(i => new ConstantInput(i, _options.Constants, ExampleAxis.Of(i, inputs)))];
         if (source.Count > int.MaxValue)
@@ -122,11 +94,23 @@ public sealed class DataLoader : BatchSource
         int count = (int)_source.Count;
         IReadOnlyList<int>? order = _options.Order is not null ? Checked(_options.Order(epoch), epoch)
             : _options.Shuffle ? SplitMix64.For(_options.Seed, epoch).Permutation(count) : null;
+        int[]? turns = _options.Order is null || !IsRandom ? null : Turns(order!);
         for (long b = skip; b < BatchCount; b++)
         {
             int start = (int)(b * _options.BatchSize), rows = Math.Min(_options.BatchSize, count - start);
-            yield return Make(order, start, rows, epoch);
+            yield return Make(order, turns, start, rows, epoch);
         }
+    }
+
+    private bool IsRandom => _slots.Any(s => s.Transforms.Length > 0);
+
+    /// <summary>For each place of an order how often its example came before, so that what comes twice in an epoch is changed in two
+    /// ways.</summary>
+    private static int[] Turns(IReadOnlyList<int> order)
+    {
+        int[] turns = new int[order.Count], seen = new int[order.Count];
+        for (int i = 0; i < turns.Length; i++) turns[i] = seen[order[i]]++;
+        return turns;
     }
 
     private IReadOnlyList<int> Checked(IReadOnlyList<int> order, long epoch)
@@ -148,45 +132,122 @@ public sealed class DataLoader : BatchSource
         return order;
     }
 
-    private Batch Make(IReadOnlyList<int>? order, int start, int rows, long epoch)
+    private Batch Make(IReadOnlyList<int>? order, int[]? turns, int start, int rows, long epoch)
     {
         byte[][] buffers = _spare.TryTake(out byte[][]? used) ? used
             : [.. _slots.Select(s =>
                 GC.AllocateUninitializedArray<byte>(Math.Max(1, checked(s.TargetSize * _options.BatchSize)), pinned: true))];
+        try
+        {
+            ReadExamples(order, turns, start, rows, epoch, buffers);
+            ChangeTogether(start, rows, epoch, buffers);
+        }
+        catch
+        {
+            _spare.Add(buffers);
+            throw;
+        }
         var batch = new Batch { Released = () => _spare.Add(buffers), Examples = rows };
         for (int i = 0; i < _slots.Length; i++)
-        {
-            Slot slot = _slots[i];
-            byte[] scratch = slot.IsCopied ? [] : System.Buffers.ArrayPool<byte>.Shared.Rent(slot.Column.Size + 1);
-            byte[] example = slot.Parts == 1 ? [] : new byte[slot.TargetSize];
-            for (int r = 0; r < rows; r++)
-            {
-                long row = order is null ? start + r : order[start + r];
-                Span<byte> target = slot.Parts == 1 ? buffers[i].AsSpan(r * slot.TargetSize, slot.TargetSize) : example;
-                if (slot.IsCopied) _source.Read(slot.Index, row, target);
-                else Convert(slot, row, epoch, scratch, target);
-                if (slot.Parts > 1) ExampleAxis.Write(target, buffers[i], slot.Parts, r, rows);
-            }
-            if (!slot.IsCopied) System.Buffers.ArrayPool<byte>.Shared.Return(scratch);
-            batch.AddPinned(slot.Input, slot.Type, buffers[i], rows * slot.TargetSize, slot.Shape(rows));
-        }
+            batch.AddPinned(_slots[i].Input, _slots[i].Type, buffers[i], rows * _slots[i].TargetSize, _slots[i].Shape(rows));
         foreach (ConstantInput constant in _constants) constant.AddTo(batch, rows);
         return batch;
     }
 
-    private void Convert(Slot slot, long row, long epoch, byte[] scratch, Span<byte> target)
+    /// <summary>Each example is read by one worker; of several errors that of the first example is thrown, as one worker alone
+    /// would.</summary>
+    private void ReadExamples(IReadOnlyList<int>? order, int[]? turns, int start, int rows, long epoch, byte[][] buffers)
+    {
+        int workers = Math.Min(rows, _options.Workers == 0 ? Environment.ProcessorCount : _options.Workers);
+        if (workers <= 1)
+        {
+            for (int r = 0; r < rows; r++) ReadExample(r);
+            return;
+        }
+        var errors = new ConcurrentDictionary<int, Exception>();
+        Parallel.For(0, rows, new ParallelOptions { MaxDegreeOfParallelism = workers }, (r, state) =>
+        {
+            try
+            {
+                ReadExample(r);
+            }
+#pragma warning disable CA1031 // Every error reaches the consumer, from this thread instead of from the worker.
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                errors[r] = error;
+                state.Break();
+            }
+        });
+        if (!errors.IsEmpty) ExceptionDispatchInfo.Throw(errors[errors.Keys.Min()]);
+
+        void ReadExample(int r)
+        {
+            long row = order is null ? start + r : order[start + r];
+            // The first time an example comes its numbers are those of seed, epoch and example; later times have others.
+            long turn = turns is null ? 0 : turns[start + r];
+            long seed = _options.Seed ^ unchecked(0x5851F42D4C957F2D ^ (turn * 0x1B873593CC9E2D51));
+            for (int i = 0; i < _slots.Length; i++)
+            {
+                var random = SplitMix64.For(seed, unchecked((epoch * _source.Count) + row));
+                Read(_slots[i], row, random, buffers[i], r, rows);
+            }
+        }
+    }
+
+    private void Read(Slot slot, long row, SplitMix64 random, byte[] buffer, int r, int rows)
+    {
+        byte[] scratch = slot.IsCopied ? [] : System.Buffers.ArrayPool<byte>.Shared.Rent(slot.Column.Size + 1);
+        byte[] example = slot.Parts == 1 ? [] : new byte[slot.TargetSize];
+        Span<byte> target = slot.Parts == 1 ? buffer.AsSpan(r * slot.TargetSize, slot.TargetSize) : example;
+        if (slot.IsCopied) _source.Read(slot.Index, row, target);
+        else Convert(slot, row, random, scratch, target);
+        if (slot.Parts > 1) ExampleAxis.Write(target, buffer, slot.Parts, r, rows);
+        if (!slot.IsCopied) System.Buffers.ArrayPool<byte>.Shared.Return(scratch);
+    }
+
+    private void ChangeTogether(int start, int rows, long epoch, byte[][] buffers)
+    {
+        if (_options.BatchTransforms.Length == 0) return;
+        var random = SplitMix64.For(_options.Seed ^ 0x2545F4914F6CDD1D, unchecked((epoch * _source.Count) + start));
+        var data = new BatchData([.. _slots.Select(s => s.InBatch)], buffers, rows);
+        foreach (BatchTransform transform in _options.BatchTransforms) transform.Apply(data, random);
+    }
+
+    private void Convert(Slot slot, long row, SplitMix64 random, byte[] scratch, Span<byte> target)
     {
         Span<byte> bytes = scratch.AsSpan(0, slot.Column.Size);
-        _source.Read(slot.Index, row, bytes);
-        if (slot.Transforms.Length == 0)
+        if (slot.InSource is Transform inSource) _source.Read(slot.Index, row, inSource, random, bytes);
+        else _source.Read(slot.Index, row, bytes);
+        if (slot.Classes > 0)
+        {
+            OneHot(slot, row, bytes, target);
+            return;
+        }
+        ReadOnlySpan<Transform> transforms = slot.Transforms.AsSpan()[(slot.InSource is null ? 0 : 1)..];
+        if (transforms.Length == 0)
         {
             Numbers.Convert(bytes, slot.Column.Type, target, slot.Type);
             return;
         }
         Span<float> floats = slot.Type == ElementType.Float ? MemoryMarshal.Cast<byte, float>(target) : new float[slot.Column.Length];
         Numbers.Convert(bytes, slot.Column.Type, MemoryMarshal.AsBytes(floats), ElementType.Float);
-        SplitMix64 random = SplitMix64.For(_options.Seed ^ unchecked((long)0x5851F42D4C957F2D), unchecked((epoch * _source.Count) + row));
-        foreach (Transform transform in slot.Transforms) transform.Apply(floats, slot.Column.Dimensions, random);
+        foreach (Transform transform in transforms) transform.Apply(floats, slot.Column.Dimensions, random);
+        if (slot.Type != ElementType.Float) Numbers.Convert(MemoryMarshal.AsBytes(floats), ElementType.Float, target, slot.Type);
+    }
+
+    /// <summary>Probability 1 for the class of the example and 0 for all others.</summary>
+    private static void OneHot(Slot slot, long row, ReadOnlySpan<byte> bytes, Span<byte> target)
+    {
+        long label = slot.Column.Type == ElementType.Int64 ? MemoryMarshal.Read<long>(bytes) : MemoryMarshal.Read<int>(bytes);
+        if ((ulong)label >= (ulong)slot.Classes)
+        {
+            throw new DataFileException($"Example {row} has label {label} in column {slot.Column}; input '{slot.Input}' takes "
+                + $"probabilities of {slot.Classes} classes, so expected 0 to {slot.Classes - 1}. Number the classes from 0.");
+        }
+        Span<float> floats = slot.Type == ElementType.Float ? MemoryMarshal.Cast<byte, float>(target) : new float[slot.Classes];
+        floats.Clear();
+        floats[(int)label] = 1;
         if (slot.Type != ElementType.Float) Numbers.Convert(MemoryMarshal.AsBytes(floats), ElementType.Float, target, slot.Type);
     }
 }

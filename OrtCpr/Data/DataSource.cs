@@ -42,6 +42,22 @@ public abstract partial class DataSource : IDisposable
     /// <param name="target">Bytes of the example in row-major order, packed and little-endian.</param>
     public abstract void Read(int column, long row, Span<byte> target);
 
+    /// <summary>Whether the source can apply a transform itself while it reads an example: one that acts on the form that the example
+    /// has in a file, such as a picture before it gets its size. Default: it can apply none.</summary>
+    /// <param name="column">Position in <see cref="Columns"/>.</param>
+    /// <param name="transform">The transform.</param>
+    public virtual bool CanApply(int column, Transform transform) => false;
+
+    /// <summary>Copies one example of a column, changed by a transform that <see cref="CanApply"/> says yes to.</summary>
+    /// <param name="column">Position in <see cref="Columns"/>.</param>
+    /// <param name="row">Example, from 0.</param>
+    /// <param name="transform">What the source does to the example.</param>
+    /// <param name="random">The example's own numbers.</param>
+    /// <param name="target">As in <see cref="Read(int, long, Span{byte})"/>.</param>
+    /// <exception cref="NotSupportedException">The source does not apply the transform.</exception>
+    public virtual void Read(int column, long row, Transform transform, SplitMix64 random, Span<byte> target) =>
+        throw new NotSupportedException($"{GetType().Name} applies no transforms.");
+
     /// <summary>Some of the examples, as a source of their own.</summary>
     /// <param name="rows">Their numbers, in the order they shall have. Kept, not copied.</param>
     /// <remarks>Disposing it does not dispose this source.</remarks>
@@ -59,6 +75,43 @@ public abstract partial class DataSource : IDisposable
     /// <exception cref="DataFileException">There are too few examples, or too many.</exception>
     public (DataSource First, DataSource Second) Split(double fraction, long seed = 0)
     {
+        CheckSplit(fraction);
+        int[] order = SplitMix64.For(seed, -1).Permutation((int)Count);
+        int first = Math.Clamp((int)Math.Round(fraction * order.Length), 1, order.Length - 1);
+        return (Select(order[..first]), Select(order[first..]));
+    }
+
+    /// <summary>Two sources of a random split that keeps the share of each class, the same for the same seed. Each has its examples in the
+    /// order of this source.</summary>
+    /// <param name="fraction">Share of the first, above 0 and below 1. It is kept in each class as nearly as whole examples allow; a class
+    /// of at least two examples is in both parts, and a class of one in the first.</param>
+    /// <param name="seed">Of the split.</param>
+    /// <param name="label">Column with the classes, integers; null for the only label column of integers.</param>
+    /// <exception cref="OptionException">The fraction is out of range, or it is not plain which column has the classes.</exception>
+    /// <exception cref="DataFileException">There are too few examples, or too many; or no class has two.</exception>
+    public (DataSource First, DataSource Second) SplitByClass(double fraction, long seed = 0, string? label = null)
+    {
+        CheckSplit(fraction);
+        var first = new List<int>();
+        var second = new List<int>();
+        IReadOnlyList<int>[] classes = [.. ClassLabels.Of(this, label).ByClass.Select(c => c.Rows)];
+        for (int c = 0; c < classes.Length; c++)
+        {
+            int count = classes[c].Count;
+            int kept = count == 1 ? 1 : Math.Clamp((int)Math.Round(fraction * count), 1, count - 1);
+            int[] order = SplitMix64.For(seed, -2 - c).Permutation(count);
+            first.AddRange(order.Take(kept).Select(i => classes[c][i]));
+            second.AddRange(order.Skip(kept).Select(i => classes[c][i]));
+        }
+        if (second.Count == 0)
+            throw new DataFileException("No class has two examples, so that none is left for the second part. Add examples.");
+        first.Sort();
+        second.Sort();
+        return (Select(first), Select(second));
+    }
+
+    private void CheckSplit(double fraction)
+    {
         if (!(fraction is > 0 and < 1))
         {
             throw new OptionException(
@@ -67,9 +120,6 @@ public abstract partial class DataSource : IDisposable
         }
         if (Count is < 2 or > int.MaxValue)
             throw new DataFileException($"A source of {Count} examples cannot be split; expected 2 to {int.MaxValue}.");
-        int[] order = SplitMix64.For(seed, -1).Permutation((int)Count);
-        int first = Math.Clamp((int)Math.Round(fraction * order.Length), 1, order.Length - 1);
-        return (Select(order[..first]), Select(order[first..]));
     }
 
     /// <inheritdoc/>
@@ -91,5 +141,10 @@ public abstract partial class DataSource : IDisposable
         public override IReadOnlyList<DataColumn> Columns => source.Columns;
 
         public override void Read(int column, long row, Span<byte> target) => source.Read(column, rows[(int)row], target);
+
+        public override bool CanApply(int column, Transform transform) => source.CanApply(column, transform);
+
+        public override void Read(int column, long row, Transform transform, SplitMix64 random, Span<byte> target) =>
+            source.Read(column, rows[(int)row], transform, random, target);
     }
 }

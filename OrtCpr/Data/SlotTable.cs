@@ -12,10 +12,21 @@ internal sealed record Slot(string Input, ElementType Type, IReadOnlyList<long> 
     /// <summary>Parts of an example that lie apart in a batch.</summary>
     public int Parts { get; } = checked((int)Dimensions.Take(Axis).Aggregate(1L, (n, d) => n * d));
 
+    /// <summary>Classes of an input that takes a probability for each, while the column has the number of one; 0 for any other.</summary>
+    public int Classes { get; init; }
 
-    public int TargetSize { get; } = checked((int)(Column.Length * Type.BitsPerElement() / 8));
+    public int TargetSize => checked((int)((Classes > 0 ? Classes : Column.Length) * Type.BitsPerElement() / 8));
 
-    public bool IsCopied => Transforms.Length == 0 && Type == Column.Type;
+    public bool IsCopied => Transforms.Length == 0 && Type == Column.Type && Classes == 0;
+
+    /// <summary>Whether the input is a label.</summary>
+    public bool IsLabel { get; init; }
+
+    /// <summary>What the source does itself while it reads; null for nothing.</summary>
+    public Transform? InSource => Transforms is [{ ActsInSource: true } first, ..] ? first : null;
+
+    /// <summary>What a transform of a batch sees of it.</summary>
+    public BatchColumn InBatch => new(Input, Type, Dimensions, IsLabel, Classes, Axis == 0);
 
     public long[] Shape(int rows) => [.. Dimensions.Take(Axis), rows, .. Dimensions.Skip(Axis)];
 }
@@ -60,12 +71,23 @@ internal static class SlotTable
             DataColumn column = columns[index];
             ImmutableArray<Transform> transforms = options.Transforms.GetValueOrDefault(column.Name, []);
             int axis = axes[Array.IndexOf(inputs, input)];
+            if (Probabilities(input, column, axis) is int classes)
+            {
+                var slot = new Slot(input.Name, input.Type, [classes], axis, column, index, transforms);
+                slots.Add(slot with { Classes = classes, IsLabel = true });
+                continue;
+            }
             if (Shape(input, column, axis) is not long[] dims) problems.Add($"column {column} does not have the shape of {input}");
             else if (!Numbers.Has(input.Type) || !Numbers.Has(column.Type)) problems.Add($"column {column} cannot be converted to {input}");
             else if (column.Type.IsFloating() && !input.Type.IsFloating())
                 problems.Add($"column {column} has fractions, which {input} does not take");
-            else slots.Add(new Slot(input.Name, input.Type, dims, axis, column, index, transforms));
+            else slots.Add(new Slot(input.Name, input.Type, dims, axis, column, index, transforms) { IsLabel = input.IsLabel });
             foreach (Transform transform in transforms) transform.Check(column.Dimensions);
+            if (transforms.Skip(1).Any(t => t.ActsInSource))
+            {
+                problems.Add($"a transform of column {column} acts while the source reads and stands behind others; expected one such "
+                    + "transform at most, as the first");
+            }
         }
         if (problems.Count > 0)
         {
@@ -74,6 +96,13 @@ internal static class SlotTable
         }
         return [.. slots];
     }
+
+    /// <summary>The classes of a label that takes a probability for each where the column has the number of one; null for any
+    /// other.</summary>
+    private static int? Probabilities(BatchInput input, DataColumn column, int axis) =>
+        input is { IsLabel: true, Type: ElementType.Float or ElementType.Double or ElementType.Float16, Dimensions: [_, string size] }
+        && axis == 0 && column is { Type: ElementType.Int64 or ElementType.Int32, Dimensions.Count: 0 }
+        && int.TryParse(size, NumberStyles.None, CultureInfo.InvariantCulture, out int classes) && classes > 1 ? classes : null;
 
     /// <summary>Shape of one example as the input has it, the column's own where the input leaves it open.</summary>
     private static long[]? Shape(BatchInput input, DataColumn column, int axis)

@@ -24,6 +24,10 @@ public abstract class Transform
     /// <param name="padding">Pixels on each side, at least 0 and below height and width. Default 4.</param>
     public static Transform RandomCrop(int padding = 4) => new RandomCrop(padding);
 
+    /// <summary>Whether the source itself applies the transform while it reads (<see cref="DataSource.CanApply"/>), since it acts on what
+    /// an example is before it has its final form. <see cref="Apply"/> is not called then. Default off.</summary>
+    public virtual bool ActsInSource => false;
+
     /// <summary>Refuses examples of a shape that it is not made for.</summary>
     /// <param name="dimensions">Of one example.</param>
     /// <exception cref="OptionException">The shape does not fit, or an option is out of range.</exception>

@@ -2,7 +2,8 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Metrics;
 
-/// <summary>Share of rows whose label is among the classes with the highest scores.</summary>
+/// <summary>Share of rows whose label is among the classes with the highest scores. Of labels that are probabilities of classes,
+/// [B, C], it is the class of the highest one.</summary>
 internal sealed class Accuracy(int top, string? output, string? label, long? ignoreIndex) : Metric
 {
     private readonly int _top = top >= 1 ? top

@@ -37,6 +37,7 @@ internal sealed class ClassScores
             return $"output '{scores.Name}' is {scores.Type}; expected scores of a floating type. Name another output";
         if (source.LabelName(label) is null) return "the loss has several labels; name the one to compare with";
         if (source.Label(label) is not BatchInput labels) return $"there is no label '{label}'";
+        if (source.HasProbabilities && labels.Type.IsFloating() && scores.Shape?.Rank == 2) return null;
         if (labels.Type != ElementType.Int64)
             return $"scores '{scores.Name}' {scores.Shape} and label {labels} do not belong together; expected Int64 labels, the classes";
         return scores.Shape is Shape shape && (shape.Rank < 2 || (labels.Dimensions is { } dims && dims.Count != shape.Rank - 1))
@@ -48,6 +49,8 @@ internal sealed class ClassScores
     public static ClassScores Of(string metric, MetricBatch batch, string? output, string? label, long? ignoreIndex)
     {
         TensorData scores = batch.Output(output), labels = batch.Label(label);
+        if (batch.Source.HasProbabilities && labels.Dimensions.Count == 2 && labels.Dimensions.SequenceEqual(scores.Dimensions))
+            labels = Likeliest(labels);
         if (labels.Type != ElementType.Int64 || ClassAxis(scores, labels, batch.Source.ClassAxis(output)) is not int axis)
         {
             throw new DriverException(
@@ -91,6 +94,16 @@ internal sealed class ClassScores
             if (scores[c] > scores[best] || (double.IsNaN(scores[best]) && !double.IsNaN(scores[c]))) best = c;
         }
         return best;
+    }
+
+    /// <summary>The class of the highest probability in each row, the first of several.</summary>
+    private static TensorData Likeliest(TensorData probabilities)
+    {
+        int classes = (int)probabilities.Dimensions[1];
+        double[] values = probabilities.ToDoubles();
+        long[] labels = new long[probabilities.Dimensions[0]];
+        for (int r = 0; r < labels.Length; r++) labels[r] = Highest(values.AsSpan(r * classes, classes));
+        return TensorData.From<long>(labels, labels.Length);
     }
 
     private static int? ClassAxis(TensorData scores, TensorData labels, int? ofLoss)

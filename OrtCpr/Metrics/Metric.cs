@@ -27,7 +27,8 @@ public abstract class Metric
     /// and the like.</summary>
     /// <remarks>Scores and labels as <see cref="Graph.Losses.CrossEntropyLoss"/> takes them: [B, C], [B, T, C] or
     /// [B, C, …] with Int64 labels of that shape without the class axis. Of equal scores the lower class counts as the
-    /// higher, as argmax has it; NaN counts as the lowest.</remarks>
+    /// higher, as argmax has it; NaN counts as the lowest. Where the loss takes a probability for each class, as
+    /// <see cref="Graph.Losses.SoftCrossEntropyLoss"/> does, the label [B, C] stands for its likeliest class.</remarks>
     /// <param name="top">How many of the highest scores may hold the label, at least 1. Default 1.</param>
     /// <param name="output">Model output with the scores; null for the one that the loss takes. Default null.</param>
     /// <param name="label">Label to compare with; null for the one that goes with the output. Default null.</param>

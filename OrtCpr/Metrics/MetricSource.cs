@@ -66,6 +66,9 @@ internal sealed class MetricSource
     /// <summary>The label that does not count where the loss knows one.</summary>
     public long? IgnoredLabel => _term?.IgnoredLabel;
 
+    /// <summary>Whether the labels are probabilities of classes.</summary>
+    public bool HasProbabilities => _term?.TakesProbabilities == true;
+
     /// <summary>The tensor that a metric means by a name, or by none.</summary>
     public string OutputName(string? name) => name ?? _term?.Output ?? _plan.ModelOutputs[0];
 
