@@ -60,6 +60,8 @@ internal sealed class TrainCommand
             Description = "Trains the parameters of the new head alone, of --head or of a model that ortcpr head wrote; batch "
                 + "normalisation keeps its stored statistics."
         };
+    private readonly Option<bool> _findRate =
+        new("--find-lr") { Description = "Tries learning rates from 1e-7 to 1 instead of training, and draws the losses." };
     private readonly DataOptions _data = new();
     private readonly JobOptions _job = new();
     private readonly FitSettings _fit = new();
@@ -71,7 +73,8 @@ internal sealed class TrainCommand
         train._data.AddTo(command, training: true);
         train._fit.AddTo(command);
         train._job.AddTo(command);
-        foreach (Option option in new Option[] { train._threads, train._device, train._target, train._head, train._freezeBody, train._lora,
+        foreach (Option option in new Option[] { train._threads, train._device, train._target,
+            train._findRate, train._head, train._freezeBody, train._lora,
             train._resume, train._compare, train._seeds })
         {
             command.Add(option);
@@ -130,6 +133,11 @@ internal sealed class TrainCommand
         if (data.Pictures is not null) PictureOptions.Announce(data.Pictures);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
         using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = r.GetValue(_threads), Device = r.GetValue(_device)! });
+        if (r.GetValue(_findRate))
+        {
+            RateSearch.Run(driver, loader, steps, folder, cancellation);
+            return new FitResult { Epochs = [], Steps = 0, SkippedSteps = 0, ConstraintSummary = "", Elapsed = TimeSpan.Zero };
+        }
         driver.SetSchedule(_fit.ScheduleOf(r, steps));
         bool resume = r.GetValue(_resume);
         // The graphs first: with them and any checkpoint the folder is a whole job.

@@ -22,10 +22,13 @@ public static class TrainingCheckpoint
     /// <param name="path">Safetensors file.</param>
     /// <param name="progress">The caller's position; null for none.</param>
     /// <exception cref="FileAccessException">The file can't be written; names it. The old file is whole.</exception>
-    public static void Save(TrainingDriver driver, string path, TrainingProgress? progress = null) => Save(driver, path, progress, null);
+    public static void Save(TrainingDriver driver, string path, TrainingProgress? progress = null) => Save(driver, path, progress, []);
+
+    /// <summary>In front of the names of tensors that not every run has: the mean of the weights.</summary>
+    internal const string AveragePrefix = "weight_average/";
 
     /// <summary>The same with the mean of the weights.</summary>
-    internal static void Save(TrainingDriver driver, string path, TrainingProgress? progress, WeightAverage? average)
+    internal static void Save(TrainingDriver driver, string path, TrainingProgress? progress, IEnumerable<SafetensorsEntry> average)
     {
         ArgumentNullException.ThrowIfNull(driver);
         OptimizerDriver optimizer = driver.Optimizer;
@@ -39,7 +42,7 @@ public static class TrainingCheckpoint
             Frozen = [.. optimizer.Frozen],
             Progress = progress ?? new TrainingProgress(),
         };
-        SafetensorsFile.Write(path, [.. Entries(optimizer), .. average?.Entries ?? []], new Dictionary<string, string>
+        SafetensorsFile.Write(path, [.. Entries(optimizer), .. average], new Dictionary<string, string>
         { [MetadataKey] = JsonSerializer.Serialize(header, CheckpointJson.Default.CheckpointHeader) });
     }
 
@@ -50,15 +53,15 @@ public static class TrainingCheckpoint
     /// <exception cref="CheckpointException">It does not fit; nothing has changed.</exception>
     public static TrainingProgress Load(TrainingDriver driver, string path) => Load(driver, path, null);
 
-    /// <summary>The same with the mean of the weights, which the file must have then.</summary>
-    internal static TrainingProgress Load(TrainingDriver driver, string path, WeightAverage? average)
+    /// <summary>The same; <c>average</c> takes the mean of the weights from the file's tensors, or refuses them.</summary>
+    internal static TrainingProgress Load(TrainingDriver driver, string path, Action<IReadOnlyDictionary<string, TensorData>>? average)
     {
         ArgumentNullException.ThrowIfNull(driver);
         OptimizerDriver optimizer = driver.Optimizer;
         using SafetensorsFile file = SafetensorsFile.Read(path);
         CheckpointHeader header = ReadHeader(file, path);
         RefuseMisfits(file, optimizer, header, path);
-        average?.Restore(file.Tensors, path);
+        average?.Invoke(file.Tensors);
         CheckpointTensor.Restore(optimizer, file.Tensors);
         foreach ((string name, double[] values) in header.Scalars) values.CopyTo(optimizer.Scalars.Values[name], 0);
         foreach ((string name, Schedule?[] schedules) in header.Schedules) schedules.CopyTo(optimizer.Scalars.Schedules[name], 0);
@@ -114,7 +117,7 @@ public static class TrainingCheckpoint
         }
         var names = expected.Select(t => t.Name).ToHashSet(StringComparer.Ordinal);
         problems.AddRange(file.Tensors.Keys
-            .Where(n => !names.Contains(n) && !n.StartsWith(WeightAverage.Prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
+            .Where(n => !names.Contains(n) && !n.StartsWith(AveragePrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
             .Select(n => $"'{n}' is in the file, but nothing here has that name"));
         string[] scalars = [.. optimizer.Scalars.Names.Order(StringComparer.Ordinal)];
         if (!header.Scalars.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars)

@@ -81,7 +81,8 @@ public sealed class ConfusionMatrix
         int width = Math.Max(7, ClassNames.Select(n => n.Length).DefaultIfEmpty(0).Max());
         var text = new StringBuilder();
         void Line(string name, double precision, double recall, double f1, long support) => text.AppendLine(
-            string.Create(CultureInfo.InvariantCulture, $"{name.PadRight(width)}  {precision,9:F4}  {recall,9:F4}  {f1,9:F4}  {support,9}"));
+            string.Create(
+            CultureInfo.InvariantCulture, $"{name.PadRight(width)}  {precision,9:F4}  {recall,9:F4}  {f1,9:F4}  {support,9}"));
         text.AppendLine(CultureInfo.InvariantCulture, $"{"class".PadRight(width)}  precision     recall         F1    support");
         for (int c = 0; c < Classes; c++)
         {

@@ -51,7 +51,7 @@ internal sealed class ExplainedVariance(string? output, string? label) : Element
     /// <inheritdoc/>
     public override MetricSum Start() => new Sum(this);
 
-    /// <summary>Mean and squared deviations of the labels, updated one by one (Welford), so that a mean far from 0 costs no digits.</summary>
+    /// <summary>Mean and squared deviations of the labels, updated one by one (Welford): a mean far from 0 costs no digits.</summary>
     private sealed class Sum(ExplainedVariance metric) : MetricSum
     {
         private double _errors, _mean, _deviations;

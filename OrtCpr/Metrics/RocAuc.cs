@@ -69,7 +69,8 @@ internal sealed class RocAuc(int? of, string? output, string? label) : Metric
             }
         }
 
-        private double AreaOf(int c) => Area([.. Enumerable.Range(0, _truths.Count).Select(i => (double)_probabilities[(i * _classes) + c])],
+        private double AreaOf(int c) => Area(
+            [.. Enumerable.Range(0, _truths.Count).Select(i => (double)_probabilities[(i * _classes) + c])],
             [.. _truths.Select(t => t == c)]);
     }
 

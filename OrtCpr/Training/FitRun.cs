@@ -2,6 +2,7 @@ using OrtCpr.Graph.Files;
 using System.Diagnostics;
 using System.Runtime.ExceptionServices;
 using OrtCpr.Checkpoints;
+using OrtCpr.Graph;
 using OrtCpr.Metrics;
 
 namespace OrtCpr;
@@ -51,7 +52,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         {
             // Where nothing is resumed the start is saved: a folder that can't be written shows before anything is trained.
             if (checkpoint.Resume && File.Exists(checkpoint.LastPath))
-                Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath, _average), checkpoint.LastPath);
+                Restore(TrainingCheckpoint.Load(trainer.Driver, checkpoint.LastPath, TakeAverage), checkpoint.LastPath);
             else Save(checkpoint.LastPath, isEpochOver: true);
         }
         FitOptions told = options with { Warned = Warn };
@@ -275,8 +276,11 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
             Epoch = isEpochOver ? Epoch + 1 : Epoch,
             Batch = isEpochOver ? 0 : Batch,
             Extra = state.ToExtra(options.Callbacks, options.Checkpoint!.Settings),
-        }, withAverage ? _average : null);
+        }, withAverage && _average is not null ? _average.Entries : []);
     }
+
+    private void TakeAverage(IReadOnlyDictionary<string, TensorData> tensors) =>
+        _average?.Restore(tensors, options.Checkpoint!.LastPath);
 
     private void Restore(TrainingProgress progress, string path)
     {

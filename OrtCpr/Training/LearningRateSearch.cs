@@ -120,23 +120,18 @@ public sealed record LearningRatePoint(double Rate, double Loss, double Smoothed
 /// <param name="Points">Its steps, by growing rate.</param>
 public sealed record LearningRateCurve(IReadOnlyList<LearningRatePoint> Points)
 {
-    /// <summary>Steps that say nothing: the first means are of few losses, the last ones of a loss that has left.</summary>
-    private const int First = 5, Last = 5;
+    /// <summary>Steps that say nothing: the first means are of few losses.</summary>
+    private const int First = 5;
 
-    /// <summary>The rate at which the mean of the losses falls fastest for a given growth of the rate; null where it does not
-    /// fall, or where there are too few steps.</summary>
+    /// <summary>A tenth of the rate at which the mean of the losses is least: below it the loss falls, and near it it is about to
+    /// rise. Null where it does not fall.</summary>
     public double? Suggestion
     {
         get
         {
-            double steepest = 0;
-            double? rate = null;
-            for (int i = First; i < Points.Count - Last; i++)
-            {
-                double slope = (Points[i + 1].Smoothed - Points[i - 1].Smoothed) / Math.Log(Points[i + 1].Rate / Points[i - 1].Rate);
-                if (slope < steepest) (steepest, rate) = (slope, Points[i].Rate);
-            }
-            return rate;
+            if (Points.Count <= First + 1) return null;
+            int least = Enumerable.Range(First, Points.Count - First).MinBy(i => Points[i].Smoothed);
+            return Points[least].Smoothed < Points[First].Smoothed ? Points[least].Rate / 10 : null;
         }
     }
 }

@@ -13,9 +13,6 @@ namespace OrtCpr;
 /// that updates them in place.</summary>
 internal sealed class WeightAverage : IDisposable
 {
-    /// <summary>In front of a parameter's name in a checkpoint.</summary>
-    public const string Prefix = "weight_average/";
-
     private const string Rate = "rate";
 
     private readonly OptimizerDriver _optimizer;
@@ -57,13 +54,13 @@ internal sealed class WeightAverage : IDisposable
 
     /// <summary>What a checkpoint keeps.</summary>
     public IEnumerable<SafetensorsEntry> Entries => _optimizer.Plan.Trained.Select(p =>
-        new SafetensorsEntry(Prefix + p.Name, p.Type, p.Dimensions, s => s.Write(_optimizer.Device.Read(_means[p.Name]).Bytes.Span)));
+        new SafetensorsEntry(NameOf(p), p.Type, p.Dimensions, s => s.Write(_optimizer.Device.Read(_means[p.Name]).Bytes.Span)));
 
     /// <summary>Takes the means back from a checkpoint.</summary>
     /// <exception cref="CheckpointException">It has none, or not those of this model; nothing has changed.</exception>
     public void Restore(IReadOnlyDictionary<string, TensorData> tensors, string path)
     {
-        string[] problems = [.. _optimizer.Plan.Trained.Where(p => !tensors.TryGetValue(Prefix + p.Name, out TensorData? found)
+        string[] problems = [.. _optimizer.Plan.Trained.Where(p => !tensors.TryGetValue(NameOf(p), out TensorData? found)
             || found.Type != p.Type || !found.Dimensions.SequenceEqual(p.Dimensions)).Select(p => $"'{p.Name}'")];
         if (problems.Length > 0)
         {
@@ -73,7 +70,7 @@ internal sealed class WeightAverage : IDisposable
                 + $"{nameof(FitOptions)}.{nameof(FitOptions.WeightAverage)}. Go on without it, or begin anew.");
         }
         foreach (ParameterSpec p in _optimizer.Plan.Trained)
-            _optimizer.Device.Write(_means[p.Name], tensors[Prefix + p.Name].Bytes.Span);
+            _optimizer.Device.Write(_means[p.Name], tensors[NameOf(p)].Bytes.Span);
     }
 
     /// <summary>After a step that counted. The first means are of few steps, and follow the weights: a step t keeps at most
@@ -114,6 +111,8 @@ internal sealed class WeightAverage : IDisposable
         foreach (OrtValue mean in _means.Values) mean.Dispose();
         _means.Clear();
     }
+
+    private static string NameOf(ParameterSpec parameter) => TrainingCheckpoint.AveragePrefix + parameter.Name;
 
     private void Swap()
     {
