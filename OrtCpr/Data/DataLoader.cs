@@ -28,6 +28,15 @@ public sealed record DataLoaderOptions
     /// <summary>Batches that are made ahead, in the background; 0 makes each when it is asked for. Default 2.</summary>
     public int Prefetch { get; init; } = 2;
 
+    /// <summary>Padded columns are cut to a multiple of this, or to their whole size; 8 suits devices that compute in tiles.
+    /// At least 1. Default 1: the longest example of the batch.</summary>
+    public int LengthMultiple { get; init; } = 1;
+
+    /// <summary>So many batches of a shuffled order are taken together and their examples dealt out by length, so that those
+    /// of a batch are about equally long and little of it is padding; which batch comes when stays random. Depends on seed
+    /// and epoch alone. 0 (default) for none; 50 is a good number.</summary>
+    public int SimilarLengths { get; init; }
+
     /// <summary>Source columns by the input that takes them, where names differ and it is not plain which belong together.</summary>
     public ImmutableDictionary<string, string> Columns { get; init; } = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal);
 
@@ -72,6 +81,15 @@ public sealed class DataLoader : BatchSource
         var problems = new List<string>();
         if (_options.BatchSize < 1) problems.Add($"{nameof(DataLoaderOptions.BatchSize)} is {_options.BatchSize}; expected at least 1");
         if (_options.Prefetch < 0) problems.Add($"{nameof(DataLoaderOptions.Prefetch)} is {_options.Prefetch}; expected at least 0");
+        if (_options.LengthMultiple < 1)
+            problems.Add($"{nameof(DataLoaderOptions.LengthMultiple)} is {_options.LengthMultiple}; expected at least 1");
+        if (_options.SimilarLengths < 0)
+            problems.Add($"{nameof(DataLoaderOptions.SimilarLengths)} is {_options.SimilarLengths}; expected at least 0");
+        else if (_options.SimilarLengths > 0 && (_options.Order is not null || !_options.Shuffle))
+        {
+            problems.Add($"{nameof(DataLoaderOptions.SimilarLengths)} changes a shuffled order; it does not go with "
+                + $"{nameof(DataLoaderOptions.Order)}, nor without {nameof(DataLoaderOptions.Shuffle)}");
+        }
         foreach (string column in _options.Transforms.Keys.Where(k => source.Columns.All(c => c.Name != k)))
         {
             problems.Add(
@@ -121,12 +139,20 @@ public sealed class DataLoader : BatchSource
     {
         int count = (int)_source.Count;
         IReadOnlyList<int>? order = _options.Order is not null ? Checked(_options.Order(epoch), epoch)
-            : _options.Shuffle ? SplitMix64.For(_options.Seed, epoch).Permutation(count) : null;
+            : _options.Shuffle ? Shuffled(count, epoch) : null;
         for (long b = skip; b < BatchCount; b++)
         {
             int start = (int)(b * _options.BatchSize), rows = Math.Min(_options.BatchSize, count - start);
             yield return Make(order, start, rows, epoch);
         }
+    }
+
+    private int[] Shuffled(int count, long epoch)
+    {
+        SplitMix64 random = SplitMix64.For(_options.Seed, epoch);
+        int[] order = random.Permutation(count);
+        return _options.SimilarLengths == 0 ? order
+            : LengthOrder.Of(order, _options.BatchSize, _options.SimilarLengths, row => _source.LengthOf(row), random);
     }
 
     private IReadOnlyList<int> Checked(IReadOnlyList<int> order, long epoch)
@@ -154,24 +180,39 @@ public sealed class DataLoader : BatchSource
             : [.. _slots.Select(s =>
                 GC.AllocateUninitializedArray<byte>(Math.Max(1, checked(s.TargetSize * _options.BatchSize)), pinned: true))];
         var batch = new Batch { Released = () => _spare.Add(buffers), Examples = rows };
+        long length = LengthOf(order, start, rows);
         for (int i = 0; i < _slots.Length; i++)
         {
-            Slot slot = _slots[i];
+            Slot slot = _slots[i], cut = slot.Cut(length);
+            bool isCut = !ReferenceEquals(slot, cut);
             byte[] scratch = slot.IsCopied ? [] : System.Buffers.ArrayPool<byte>.Shared.Rent(slot.Column.Size + 1);
-            byte[] example = slot.Parts == 1 ? [] : new byte[slot.TargetSize];
+            byte[] whole = isCut ? System.Buffers.ArrayPool<byte>.Shared.Rent(slot.TargetSize) : [];
+            byte[] example = cut.Parts == 1 ? [] : new byte[cut.TargetSize];
             for (int r = 0; r < rows; r++)
             {
                 long row = order is null ? start + r : order[start + r];
-                Span<byte> target = slot.Parts == 1 ? buffers[i].AsSpan(r * slot.TargetSize, slot.TargetSize) : example;
-                if (slot.IsCopied) _source.Read(slot.Index, row, target);
-                else Convert(slot, row, epoch, scratch, target);
-                if (slot.Parts > 1) ExampleAxis.Write(target, buffers[i], slot.Parts, r, rows);
+                Span<byte> target = cut.Parts == 1 ? buffers[i].AsSpan(r * cut.TargetSize, cut.TargetSize) : example;
+                Span<byte> read = isCut ? whole.AsSpan(0, slot.TargetSize) : target;
+                if (slot.IsCopied) _source.Read(slot.Index, row, read);
+                else Convert(slot, row, epoch, scratch, read);
+                if (isCut) ExampleAxis.Cut(read, slot.Dimensions, slot.OpenAxis!.Value, length, target);
+                if (cut.Parts > 1) ExampleAxis.Write(target, buffers[i], cut.Parts, r, rows);
             }
             if (!slot.IsCopied) System.Buffers.ArrayPool<byte>.Shared.Return(scratch);
-            batch.AddPinned(slot.Input, slot.Type, buffers[i], rows * slot.TargetSize, slot.Shape(rows));
+            if (isCut) System.Buffers.ArrayPool<byte>.Shared.Return(whole);
+            batch.AddPinned(slot.Input, slot.Type, buffers[i], rows * cut.TargetSize, cut.Shape(rows));
         }
         foreach (ConstantInput constant in _constants) constant.AddTo(batch, rows);
         return batch;
+    }
+
+    // What padded columns are cut to: at least 1, since an empty tensor is nothing that a model computes.
+    private long LengthOf(IReadOnlyList<int>? order, int start, int rows)
+    {
+        if (_slots.All(s => s.OpenAxis is null)) return long.MaxValue;
+        long longest = 1;
+        for (int r = 0; r < rows; r++) longest = Math.Max(longest, _source.LengthOf(order is null ? start + r : order[start + r]));
+        return (longest + _options.LengthMultiple - 1) / _options.LengthMultiple * _options.LengthMultiple;
     }
 
     private void Convert(Slot slot, long row, long epoch, byte[] scratch, Span<byte> target)

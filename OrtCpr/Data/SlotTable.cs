@@ -12,8 +12,19 @@ internal sealed record Slot(string Input, ElementType Type, IReadOnlyList<long> 
     /// <summary>Parts of an example that lie apart in a batch.</summary>
     public int Parts { get; } = checked((int)Dimensions.Take(Axis).Aggregate(1L, (n, d) => n * d));
 
-
     public int TargetSize { get; } = checked((int)(Column.Length * Type.BitsPerElement() / 8));
+
+    /// <summary>The padded axis where the model takes any size there; null where examples stay as they are.</summary>
+    public int? OpenAxis { get; init; }
+
+    /// <summary>The same with a shorter padded axis.</summary>
+    public Slot Cut(long length)
+    {
+        if (OpenAxis is not int axis || length >= Column.Dimensions[axis]) return this;
+        long[] dims = [.. Column.Dimensions];
+        dims[axis] = length;
+        return new Slot(Input, Type, dims, Axis, Column with { Dimensions = dims }, Index, Transforms);
+    }
 
     public bool IsCopied => Transforms.Length == 0 && Type == Column.Type;
 
@@ -64,7 +75,7 @@ internal static class SlotTable
             else if (!Numbers.Has(input.Type) || !Numbers.Has(column.Type)) problems.Add($"column {column} cannot be converted to {input}");
             else if (column.Type.IsFloating() && !input.Type.IsFloating())
                 problems.Add($"column {column} has fractions, which {input} does not take");
-            else slots.Add(new Slot(input.Name, input.Type, dims, axis, column, index, transforms));
+            else slots.Add(new Slot(input.Name, input.Type, dims, axis, column, index, transforms) { OpenAxis = Open(input, column, axis) });
             foreach (Transform transform in transforms) transform.Check(column.Dimensions);
         }
         if (problems.Count > 0)
@@ -72,7 +83,18 @@ internal static class SlotTable
             throw new DataFileException(
                 $"The data do not fit the model: {string.Join("; ", problems)}. Say which column belongs to which input.");
         }
-        return [.. slots];
+        // Columns share their length: where the model fixes it for one of them, the others keep it too.
+        bool isFixed = slots.Any(s => s.Column.PaddedAxis is not null && s.OpenAxis is null);
+        return isFixed ? [.. slots.Select(s => s with { OpenAxis = null })] : [.. slots];
+    }
+
+    /// <summary>The padded axis of a column, where the input has the column's axes and leaves the size of this one open.</summary>
+    private static int? Open(BatchInput input, DataColumn column, int axis)
+    {
+        if (column.PaddedAxis is not int padded || input.Dimensions is null) return column.PaddedAxis;
+        string[] dims = [.. input.Dimensions.Where((_, i) => i != axis)];
+        return dims.Length == column.Dimensions.Count && !long.TryParse(dims[padded], NumberStyles.None, CultureInfo.InvariantCulture, out _)
+            ? padded : null;
     }
 
     /// <summary>Shape of one example as the input has it, the column's own where the input leaves it open.</summary>
