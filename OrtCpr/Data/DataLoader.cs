@@ -84,7 +84,9 @@ public sealed class DataLoader : BatchSource
         if (_options.LengthMultiple < 1)
             problems.Add($"{nameof(DataLoaderOptions.LengthMultiple)} is {_options.LengthMultiple}; expected at least 1");
         if (_options.SimilarLengths < 0)
+        {
             problems.Add($"{nameof(DataLoaderOptions.SimilarLengths)} is {_options.SimilarLengths}; expected at least 0");
+        }
         else if (_options.SimilarLengths > 0 && (_options.Order is not null || !_options.Shuffle))
         {
             problems.Add($"{nameof(DataLoaderOptions.SimilarLengths)} changes a shuffled order; it does not go with "
