@@ -35,7 +35,12 @@ internal sealed record TextLabels(long[]? Classes, float[]? Numbers, ImmutableAr
             problems.Add($"column '{options.Label}' has one class only, '{texts[0]}': there is nothing to tell apart");
             return null;
         }
-        if (areWhole && options.Classes.Length == 0) return new TextLabels([.. numbers.Select(v => (long)v)], null, []);
+        // Whole numbers are classes as they stand.
+        if (areWhole && (options.Classes.Length == 0
+            || (numbers.All(v => v < options.Classes.Length) && !options.Classes.Any(texts.Contains))))
+        {
+            return new TextLabels([.. numbers.Select(v => (long)v)], null, options.Classes);
+        }
         ImmutableArray<string> names = options.Classes.Length > 0 ? options.Classes : [.. texts];
         var index = names.Select((n, i) => (n, i)).ToDictionary(n => n.n, n => (long)n.i, StringComparer.Ordinal);
         string[] unknown = [.. texts.Where(t => !index.ContainsKey(t))];

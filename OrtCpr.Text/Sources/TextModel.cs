@@ -1,5 +1,8 @@
+using System.Collections.Immutable;
+using System.Text.Json;
 using OrtCpr.Data;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Heads;
 using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Passes;
@@ -30,6 +33,10 @@ public sealed record TextModel
     /// <summary>Whether an input has exactly <see cref="MaxLength"/> tokens, and none fewer.</summary>
     public bool IsFixed { get; init; }
 
+    /// <summary>What its classes are called, as a head of <see cref="Graph.Heads.ModelHead"/> has them; empty where the file does not
+    /// say.</summary>
+    public ImmutableArray<string> ClassNames { get; init; } = [];
+
     /// <summary>Reads a model file.</summary>
     /// <param name="path">An ONNX file.</param>
     /// <exception cref="FileAccessException">The file can't be read.</exception>
@@ -42,7 +49,25 @@ public sealed record TextModel
         model.Opsets.TryAdd("com.microsoft", 1);
         InlineFunctions.Run(model);
         ConstantsToInitializers.Run(model, file.Places);
-        return new TextTables(model.Graph).Describe(path);
+        return new TextTables(model.Graph).Describe(path) with { ClassNames = NamesOf(file) };
+    }
+
+    // Somebody else may have written something else under that key.
+    private static ImmutableArray<string> NamesOf(ModelFile file)
+    {
+        string? text = file.Proto.MetadataProps.FirstOrDefault(p => p.Key == ModelHead.ClassNamesKey)?.Value;
+        if (text is null) return [];
+        try
+        {
+            using JsonDocument document = JsonDocument.Parse(text);
+            return document.RootElement.ValueKind == JsonValueKind.Array
+                && document.RootElement.EnumerateArray().All(n => n.ValueKind == JsonValueKind.String)
+                ? [.. document.RootElement.EnumerateArray().Select(n => n.GetString()!)] : [];
+        }
+        catch (JsonException)
+        {
+            return [];
+        }
     }
 
     /// <summary>Refuses a tokenizer that has tokens which the model has no row for.</summary>

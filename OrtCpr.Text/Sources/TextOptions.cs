@@ -24,7 +24,8 @@ public sealed record TextOptions
 
     /// <summary>The label's texts in the order of their classes, as another source has them (<see
     /// cref="Data.DataColumn.ClassNames"/>): a text that is none of them is refused. Empty (default) for those of the file in
-    /// ordinal order; a file of one class only is refused then.</summary>
+    /// ordinal order; a file of one class only is refused then. Whole numbers below their number are classes as they
+    /// stand.</summary>
     public ImmutableArray<string> Classes { get; init; } = [];
 
     /// <summary>Whether a file may have one class only, as data to evaluate on may. Default off.</summary>
@@ -53,8 +54,8 @@ public sealed record TextOptions
     /// <summary>CSV: the character between two cells; null (default) to take it from the first line.</summary>
     public char? Separator { get; init; }
 
-    /// <summary>The same options for a model: its columns, as many rows as its table has, and texts that are no longer than
-    /// its positions.</summary>
+    /// <summary>The same options for a model: its columns, as many rows as its table has, texts that are no longer than
+    /// its positions, and its classes where it names them.</summary>
     /// <param name="model">The model.</param>
     /// <exception cref="OptionException"><see cref="MaxLength"/> is more than the model has positions, or not what it is fixed
     /// to.</exception>
@@ -71,6 +72,7 @@ public sealed record TextOptions
         {
             MaxLength = length,
             VocabularySize = model.VocabularySize ?? VocabularySize,
+            Classes = Classes.Length > 0 || Label is null || IsClass == false ? Classes : model.ClassNames,
             // Where names differ, who matches columns and inputs says which is which.
             Columns = model.Inputs.Contains("input_ids") ? [.. Columns.Where(model.Inputs.Contains)] : Columns,
         };

@@ -6,6 +6,9 @@ namespace OrtCpr.Text;
 
 /// <summary>One example of a file as it stands there.</summary>
 /// <param name="Line">Where it begins, from 1.</param>
+/// <param name="Text">The text, or the first one of a pair.</param>
+/// <param name="Pair">The second one, or null.</param>
+/// <param name="Label">The label, or null.</param>
 internal sealed record TextRow(int Line, string Text, string? Pair, string? Label)
 {
     /// <summary>The words of the text, where each has a label.</summary>

@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
-using Microsoft.ML.Tokenizers;
 using OrtCpr.Data;
 using OrtCpr.Graph;
 
@@ -13,8 +12,8 @@ internal sealed class DataOptions
     private readonly Option<string> _data =
         new("--data")
         {
-            Description = ".safetensors, .npz, .npy, .csv, .tsv, .bin (tokens), .txt, an IDX file of images, or a folder with "
-                + "CIFAR's binary files.",
+            Description = ".safetensors, .npz, .npy, .csv, .tsv, .jsonl (texts), .bin (tokens), .txt, an IDX file of images, or "
+                + "a folder with CIFAR's binary files, or with WAV files in a folder a class.",
             Required = true
         };
     private readonly Option<string?> _validation =
@@ -23,7 +22,7 @@ internal sealed class DataOptions
         new("--validation-split") { Description = "Share of the data that is evaluated on instead of trained." };
     private readonly Option<string[]> _columns =
         new("--column") { Description = "INPUT=COLUMN where names differ and it is not plain which belong together." };
-    private readonly Option<string?> _label = new("--label") { Description = "CSV: the label's column." };
+    private readonly Option<string?> _label = new("--label") { Description = "CSV and .jsonl: the label's column." };
     private readonly Option<string[]> _features = new("--feature") { Description = "CSV: the features' columns; all others by default." };
     private readonly Option<string[]> _categorical = new("--categorical") { Description = "CSV: feature columns that hold texts." };
     private readonly Option<int> _length = new("--sequence-length") { Description = "Tokens a window.", DefaultValueFactory = _ => 128 };
@@ -31,11 +30,12 @@ internal sealed class DataOptions
         new("--stride") { Description = "Tokens from one window to the next; 0 for windows that do not overlap." };
     private readonly Option<int> _width =
         new("--token-bytes") { Description = "Bytes a token of a .bin file: 2 or 4.", DefaultValueFactory = _ => 2 };
-    private readonly Option<string> _tokenizer =
-        new("--tokenizer") { Description = "Text: bytes, characters, or gpt2.", DefaultValueFactory = _ => "bytes" };
     private readonly Option<int> _size = new("--batch-size") { Description = "Examples a batch.", DefaultValueFactory = _ => 32 };
-    private readonly Option<bool> _augment =
-        new("--augment") { Description = "Images: reflecting pad of 4 with a random crop, and a random flip, while training." };
+    private readonly Option<bool> _augment = new("--augment")
+    {
+        Description = "While training: of images a reflecting pad of 4 with a random crop, and a random flip; of sounds gain, shift and "
+            + "noise.",
+    };
     private readonly Option<bool> _scale =
         new("--scale") { Description = "Divides bytes by 255; on for images of CIFAR and MNIST.", DefaultValueFactory = _ => true };
     private readonly Option<double[]> _mean =
@@ -46,22 +46,29 @@ internal sealed class DataOptions
         new("--drop-last") { Description = "Leaves out the last batch of an epoch where it is not full; it is kept by default." };
     private readonly Option<string[]> _set =
         new("--set") { Description = "INPUT=VALUE, as sr=16000: an input of the model that is the same for every batch." };
+    private readonly TextData _texts = new();
+    private readonly AudioData _audio = new();
     private readonly Option<bool> _keepOrder = new("--no-shuffle") { Description = "Keeps the order of the data." };
 
     // How data are read, as a run and its evaluation do alike.
     public static readonly string[] Reading = ["--column", "--label", "--feature", "--categorical", "--sequence-length", "--stride",
-        "--token-bytes", "--tokenizer", "--batch-size", "--scale", "--mean", "--std"];
+        "--token-bytes", "--batch-size", "--scale", "--mean", "--std", .. TextData.Reading, .. AudioData.Reading];
 
     public void AddTo(Command command, bool training)
     {
         command.Add(_data);
         if (training) foreach (Option option in new Option[] { _validation, _split, _augment, _dropLast, _keepOrder }) command.Add(option);
-        foreach (Option option in new Option[] { _columns, _label, _features, _categorical, _length, _stride, _width, _tokenizer, _size,
-            _set, _scale, _mean, _deviation })
+        foreach (Option option in new Option[] { _columns, _label, _features, _categorical, _length, _stride, _width, _size, _set,
+            _scale, _mean, _deviation })
         {
             command.Add(option);
         }
+        _texts.AddTo(command, training);
+        _audio.AddTo(command);
     }
+
+    // Names of the classes of what was opened, where they are texts or folders.
+    public ImmutableArray<string> Classes => _texts.Classes.Length > 0 ? _texts.Classes : _audio.Classes;
 
     public int BatchSize(ParseResult r) => r.GetValue(_size);
 
@@ -98,6 +105,8 @@ internal sealed class DataOptions
     {
         CheckBatchSize(r);
         path ??= r.GetValue(_data)!;
+        if ((_texts.Open(r, path, r.GetValue(_label), training) ?? _audio.Open(r, path, r.GetValue(_label), training)) is DataSource opened)
+            return opened;
         if (Directory.Exists(path)) return DataSource.FromCifar(path, training);
         if (PairOf(path) is string labels) return DataSource.FromIdx(path, labels);
         return Path.GetExtension(path).ToLowerInvariant() switch
@@ -112,9 +121,9 @@ internal sealed class DataOptions
                     Categorical = [.. r.GetValue(_categorical) ?? []]
                 }),
             ".bin" => DataSource.FromTokenFile(path, r.GetValue(_length), r.GetValue(_stride), r.GetValue(_width)),
-            ".txt" => DataSource.FromTokens(Tokens(path, r.GetValue(_tokenizer)!), r.GetValue(_length), r.GetValue(_stride)),
-            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .bin, .txt, an "
-                + "IDX file named …images-idx3-ubyte (or .gz), or a folder with CIFAR's binary files."),
+            ".txt" => DataSource.FromTokens(_texts.Tokens(r, path), r.GetValue(_length), r.GetValue(_stride)),
+            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .jsonl, .bin, .txt, "
+                + "an IDX file named …images-idx3-ubyte (or .gz), or a folder with CIFAR's binary files or WAV files."),
         };
     }
 
@@ -124,7 +133,7 @@ internal sealed class DataOptions
     }
 
     public DataLoader Load(ParseResult r, DataSource source, IReadOnlyList<BatchInput> inputs, long seed, bool training) =>
-        new(source, inputs, new DataLoaderOptions
+        new(source, inputs, _texts.Lengths(r, training) with
         {
             BatchSize = r.GetValue(_size),
             Seed = seed,
@@ -152,7 +161,8 @@ internal sealed class DataOptions
         double[] mean = r.GetValue(_mean) ?? [], deviation = r.GetValue(_deviation) ?? [];
         ImmutableDictionary<string, ImmutableArray<Transform>>.Builder all =
             ImmutableDictionary.CreateBuilder<string, ImmutableArray<Transform>>(StringComparer.Ordinal);
-        foreach (DataColumn column in source.Columns.Where(c => c.Dimensions.Count >= 2 && !c.IsLabel))
+        if (training && r.GetValue(_augment) && source.Columns.Any(c => c.Name == "audio")) all["audio"] = AudioData.Augmentation;
+        foreach (DataColumn column in source.Columns.Where(c => c.Dimensions.Count >= 2 && !c.IsLabel && c.Name != "audio"))
         {
             var transforms = new List<Transform>();
             if (training && r.GetValue(_augment)) transforms.AddRange([Transform.RandomCrop(), Transform.RandomHorizontalFlip()]);
@@ -165,14 +175,6 @@ internal sealed class DataOptions
         }
         return all.ToImmutable();
     }
-
-    private static IReadOnlyList<int> Tokens(string path, string tokenizer) => tokenizer switch
-    {
-        "bytes" => TextTokens.Bytes(path),
-        "characters" => TextTokens.Characters(path).Tokens,
-        "gpt2" => TextTokens.Encode(path, text => TiktokenTokenizer.CreateForModel("gpt2").EncodeToIds(text)),
-        _ => throw new ToolException($"--tokenizer '{tokenizer}' is not known; expected bytes, characters or gpt2."),
-    };
 
     private static bool IsCifar(string path, bool training) => Directory.Exists(path)
         && (File.Exists(Path.Combine(path, training ? "train.bin" : "test.bin"))

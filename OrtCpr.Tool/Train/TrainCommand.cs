@@ -22,6 +22,8 @@ internal sealed class TrainCommand
           ortcpr train resnet18.onnx --data cifar-100-binary --epochs 20 --augment --schedule cosine --lr 0.001 --metric top5
           ortcpr train gpt.onnx --data train.bin --validation val.bin --sequence-length 128 --steps 5000 --metric perplexity
           ortcpr train resnet18.onnx --data cifar-100-binary --head classes=100,dropout=0.1 --freeze-body
+          ortcpr train minilm.onnx --data texts.csv --text title --label topic --tokenizer vocab.txt --head classes=4 --freeze-body
+          ortcpr train sounds.onnx --data recordings --sample-rate 16000 --augment --metric accuracy
           ortcpr train mlp.onnx --data table.csv --label species --compare adamw,adamcpr --seeds 3
           ortcpr train --config trained/run.json --resume
         """;
@@ -86,6 +88,7 @@ internal sealed class TrainCommand
         string text = RunConfig.Text(r);
         MakeFolder(folder, text);
         (DataSource training, DataSource? validation) = _data.Open(r, _job.Seed(r));
+        ClassFile.Write(folder, _data.Classes);
         using (training)
         using (validation)
         {

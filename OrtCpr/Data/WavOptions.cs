@@ -19,6 +19,9 @@ public sealed record WavOptions
     /// [samples]. Default off.</summary>
     public bool KeepChannels { get; init; }
 
+    /// <summary>Whether the mean of the channels is [1, samples] in place of [samples]. Default off.</summary>
+    public bool ChannelAxis { get; init; }
+
     /// <summary>CSV: the column with the files' paths, relative to the CSV file's folder or absolute. Default
     /// <c>path</c>.</summary>
     public string PathColumn { get; init; } = "path";

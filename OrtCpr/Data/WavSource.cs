@@ -23,7 +23,7 @@ internal sealed class WavSource : DataSource
         _channels = options.KeepChannels ? files[0].Format.Channels : 1;
         long longest = files.Max(f => Resampler.LengthOf(f.Format.Frames, f.Format.SampleRate, options.SampleRate));
         _samples = checked((int)(options.Samples ?? longest));
-        long[] dims = options.KeepChannels ? [_channels, _samples] : [_samples];
+        long[] dims = options.KeepChannels || options.ChannelAxis ? [_channels, _samples] : [_samples];
         var columns = new List<DataColumn>
         {
             new("audio", ElementType.Float, dims) { PaddedAxis = options.Samples is null ? dims.Length - 1 : null },
