@@ -8,7 +8,8 @@ internal static class SmallWavs
     // Chunks with their sizes, odd ones with a byte behind them.
     public static byte[] Riff(params (string Id, byte[] Bytes)[] chunks)
     {
-        byte[] all = [.. "WAVE"u8, .. chunks.SelectMany(c => (byte[])[.. Encoding.ASCII.GetBytes(c.Id), .. BitConverter.GetBytes(c.Bytes.Length),
+        byte[] all = [.. "WAVE"u8, .. chunks.SelectMany(c => (byte[])[.. Encoding.ASCII.GetBytes(c.Id),
+            .. BitConverter.GetBytes(c.Bytes.Length),
             .. c.Bytes, .. new byte[c.Bytes.Length % 2]])];
         return [.. "RIFF"u8, .. BitConverter.GetBytes(all.Length), .. all];
     }
@@ -29,7 +30,8 @@ internal static class SmallWavs
     public static string Write(string path, IEnumerable<double> samples, int rate = 16000)
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-        File.WriteAllBytes(path, Riff(("fmt ", Format(1, 1, rate, 16)), ("data", Pcm16(samples.Select(s => (short)Math.Round(s * 32767))))));
+        File.WriteAllBytes(path, Riff(("fmt ", Format(1, 1, rate, 16)),
+            ("data", Pcm16(samples.Select(s => (short)Math.Round(s * 32767))))));
         return path;
     }
 

@@ -33,7 +33,8 @@ public sealed class WavFileTests
         using var folder = new TemporaryFolder();
         foreach (byte[] format in new[] { SmallWavs.Format(kind, 1, 8000, bits), SmallWavs.Extensible(kind, 1, 8000, bits) })
         {
-            File.WriteAllBytes(folder["a.wav"], SmallWavs.Riff(("LIST", [1, 2, 3]), ("fmt ", format), ("data", Bytes(kind, bits)), ("id3 ", [1])));
+            File.WriteAllBytes(folder["a.wav"], SmallWavs.Riff(("LIST", [1, 2, 3]), ("fmt ", format), ("data", Bytes(kind, bits)),
+                ("id3 ", [1])));
             var file = WavFile.Read(folder["a.wav"]);
             Assert.AreEqual((8000, 1, 4), (file.SampleRate, file.Channels, file.Length));
             CollectionAssert.AreEqual(Expected, file.Samples.ToArray());
@@ -81,7 +82,8 @@ public sealed class WavFileTests
         Bad(SmallWavs.Riff(("fmt ", SmallWavs.Format(1, 1, 0, 16)), ("data", [1, 2])), "1 channels at 0 Hz");
         Bad(SmallWavs.Riff(("data", [1, 2]), ("fmt ", SmallWavs.Format(1, 1, 8000, 16))), "come before the chunk 'fmt '");
         Bad(SmallWavs.Riff(("fmt ", SmallWavs.Format(1, 1, 8000, 16)), ("data", [1, 2, 3])), "no whole number of 2 bytes");
-        Bad(SmallWavs.Riff(("fmt ", SmallWavs.Format(3, 1, 8000, 32)), ("data", BitConverter.GetBytes(float.NaN))), "sample 0 of channel 0 is NaN");
+        Bad(SmallWavs.Riff(("fmt ", SmallWavs.Format(3, 1, 8000, 32)), ("data", BitConverter.GetBytes(float.NaN))),
+            "sample 0 of channel 0 is NaN");
         Assert.ThrowsExactly<FileAccessException>(() => WavFile.Read(folder["nothing.wav"]));
     }
 
@@ -101,10 +103,12 @@ public sealed class WavFileTests
             float[] source = [.. Enumerable.Range(0, count).Select(i => (float)Math.Cos(2 * Math.PI * frequency * i / from))];
             float[] target = new float[made];
             Resampler.Of(from, to).Run(source, target);
-            for (int i = edge; i < made - edge; i++) Assert.AreEqual(Math.Cos(2 * Math.PI * frequency * i / to), target[i], 1e-3, $"{frequency} {i}");
+            for (int i = edge; i < made - edge; i++)
+                Assert.AreEqual(Math.Cos(2 * Math.PI * frequency * i / to), target[i], 1e-3, $"{frequency} {i}");
         }
         if (from < to * 1.2) return;
-        float[] high = [.. Enumerable.Range(0, count).Select(i => (float)Math.Sin(2 * Math.PI * 0.53 * to * i / from))], gone = new float[made];
+        float[] high = [.. Enumerable.Range(0, count).Select(i => (float)Math.Sin(2 * Math.PI * 0.53 * to * i / from))],
+            gone = new float[made];
         Resampler.Of(from, to).Run(high, gone);
         Assert.IsLessThan(2e-4f, gone[edge..^edge].Max(MathF.Abs));
     }

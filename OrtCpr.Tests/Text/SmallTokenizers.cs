@@ -49,12 +49,14 @@ internal static class SmallTokenizers
     {
         (string Piece, float Score, int Kind)[] pieces =
         [
-            ("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("\u2581low", -1, 1), ("\u2581", -3, 1), ("l", -4, 1), ("o", -4, 1), ("w", -4, 1),
+            ("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("\u2581low", -1, 1), ("\u2581", -3, 1), ("l", -4, 1), ("o", -4, 1),
+                ("w", -4, 1),
             ("er", -2, 1), ("e", -4, 1), ("r", -4, 1), ("\u2581lo", -2, 1),
         ];
         return
         [
-            .. pieces.SelectMany(p => Bytes(1, [.. Bytes(1, Encoding.UTF8.GetBytes(p.Piece)), .. Number(2 * 8 + 5), .. BitConverter.GetBytes(p.Score),
+            .. pieces.SelectMany(p => Bytes(1, [.. Bytes(1, Encoding.UTF8.GetBytes(p.Piece)), .. Number(2 * 8 + 5),
+                .. BitConverter.GetBytes(p.Score),
                 .. Field(3, p.Kind)])),
             .. Bytes(2, [.. Field(3, kind), .. Field(40, 0), .. Field(41, start), .. Field(42, 2)]),
             .. Bytes(3, [.. Bytes(1, "identity"u8.ToArray()), .. Field(3, 1), .. Field(4, 1), .. Field(5, 1)]),

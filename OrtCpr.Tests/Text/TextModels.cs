@@ -23,12 +23,15 @@ internal static class TextModels
             // RoBERTa: counted along what is no padding, behind the padding's id.
             ? g.Op("Add", [g.Op("Mul", [g.Op("CumSum", [inputs[1], g.Int(1)]), inputs[1]]), g.Ints(1)])
             : g.Op("Slice", [graph.AddInitializer("position_ids", TensorData.From<long>([.. Enumerable.Range(0, positions)
-                .Select(i => (long)i)], 1, positions)), g.Ints(0), g.Op("Slice", [g.Op("Shape", [inputs[0]]), g.Ints(1), g.Ints(2)]), g.Ints(1)]);
-        Term all = g.Op("Add", [g.Op("Add", [tokens, types]), g.Op("Gather", [TestModels.Weight(graph, "positions", positions, 4), places])]);
+                .Select(i => (long)i)], 1, positions)), g.Ints(0), g.Op("Slice", [g.Op("Shape", [inputs[0]]), g.Ints(1), g.Ints(2)]),
+                    g.Ints(1)]);
+        Term all = g.Op("Add", [g.Op("Add", [tokens, types]), g.Op("Gather",
+            [TestModels.Weight(graph, "positions", positions, 4), places])]);
         Term mask = g.Op("Unsqueeze", [g.Op("Cast", [inputs[1]], ("to", 1L)), g.Ints(2)]);
         Term sum = g.Op("ReduceSum", [g.Op("Mul", [all, mask]), g.Ints(1)], ("keepdims", 0L));
         Term mean = g.Op("Div", [sum, g.Op("ReduceSum", [mask, g.Ints(1)], ("keepdims", 0L))]);
-        Value logits = g.Op("Gemm", [mean, TestModels.Weight(graph, "head.weight", classes, 4), TestModels.Weight(graph, "head.bias", classes)],
+        Value logits = g.Op("Gemm", [mean, TestModels.Weight(graph, "head.weight", classes, 4),
+            TestModels.Weight(graph, "head.bias", classes)],
             ("transB", 1L));
         graph.Outputs.Add(g.Named(logits, "logits"));
         File.WriteAllBytes(path, GraphWriter.ToBytes(model));

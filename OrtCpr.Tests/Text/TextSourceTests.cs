@@ -9,7 +9,8 @@ namespace OrtCpr.Tests.Text;
 [TestClass]
 public sealed class TextSourceTests
 {
-    private static TextOptions Options(TemporaryFolder folder) => new() { Tokenizer = TextTokenizer.Open(SmallTokenizers.WordPiece(folder)) };
+    private static TextOptions Options(TemporaryFolder folder) =>
+        new() { Tokenizer = TextTokenizer.Open(SmallTokenizers.WordPiece(folder)) };
 
     private static long[] Example(DataSource source, string column, long row)
     {
@@ -47,12 +48,14 @@ public sealed class TextSourceTests
     public void JsonLines_NumbersAreTargets_AndWholeNumbersClasses()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllText(folder["a.jsonl"], "{\"text\": \"hello\", \"score\": 0.5, \"stars\": 3}\n\n{\"text\": \"un\", \"score\": -1e1, \"stars\": 1}\n");
+        File.WriteAllText(folder["a.jsonl"],
+            "{\"text\": \"hello\", \"score\": 0.5, \"stars\": 3}\n\n{\"text\": \"un\", \"score\": -1e1, \"stars\": 1}\n");
         using TextSource scores = TextSource.FromJsonLines(folder["a.jsonl"], Options(folder) with { Label = "score" });
         byte[] bytes = new byte[4];
         scores.Read(3, 1, bytes);
         Assert.AreEqual((ElementType.Float, -10f), (scores.Columns[3].Type, BitConverter.ToSingle(bytes)));
-        using TextSource stars = TextSource.FromJsonLines(folder["a.jsonl"], Options(folder) with { Label = "stars", Columns = ["input_ids"] });
+        using TextSource stars = TextSource.FromJsonLines(folder["a.jsonl"],
+            Options(folder) with { Label = "stars", Columns = ["input_ids"] });
         CollectionAssert.AreEqual(new long[] { 3 }, Example(stars, "label", 0));
         Assert.HasCount(2, stars.Columns);
         Assert.AreEqual(512, stars.Columns[0].Length);
@@ -103,7 +106,7 @@ public sealed class TextSourceTests
         Refused(() => TextSource.FromCsv(folder["b.csv"], Options(folder) with { Label = "topic" }), "one class only, 'a'");
         using (TextSource one = TextSource.FromCsv(folder["b.csv"], Options(folder) with { Label = "topic", AllowOneClass = true }))
             Assert.AreEqual(2, one.Count);
-        Refused(() => TextSource.FromCsv(folder["a.csv"] + "x", Options(folder)).Dispose(), "x");
+        Assert.ThrowsExactly<FileAccessException>(() => TextSource.FromCsv(folder["nothing.csv"], Options(folder)));
         File.WriteAllText(folder["c.csv"], "text,topic\nhello,a\nun,c\n");
         Refused(() => TextSource.FromCsv(folder["c.csv"], Options(folder) with { Label = "topic", Classes = ["a", "b"] }),
             "line 3, column 'topic': 'c' is none of the classes 'a', 'b'");
@@ -113,9 +116,11 @@ public sealed class TextSourceTests
         File.WriteAllText(folder["c.csv"], "text\n");
         Refused(() => TextSource.FromCsv(folder["c.csv"], Options(folder)), "there is no text");
         File.WriteAllText(folder["a.jsonl"], "{\"text\": \"hello\"}\n{\"text\": \n[1]\n{\"txt\": \"un\", \"id\": 1}\n{\"text\": null}\n");
-        Refused(() => TextSource.FromJsonLines(folder["a.jsonl"], Options(folder)), "line 2: it is no JSON", "line 3: Array in place of an object",
+        Refused(() => TextSource.FromJsonLines(folder["a.jsonl"], Options(folder)), "line 2: it is no JSON",
+            "line 3: Array in place of an object",
             "line 4: there is no 'text'; there are 'txt', 'id'", "line 5: the text 'text' is empty");
-        Refused(() => TextSource.FromCsv(folder["b.csv"], Options(folder) with { VocabularySize = 13 }), "has ids up to 13", "table of 13 rows");
+        Refused(() => TextSource.FromCsv(folder["b.csv"], Options(folder) with { VocabularySize = 13 }), "has ids up to 13",
+            "table of 13 rows");
     }
 
     private static readonly BatchInput[] Inputs =
@@ -163,7 +168,8 @@ public sealed class TextSourceTests
                 CollectionAssert.AreEqual(lengths.SelectMany(n => Enumerable.Range(0, length).Select(i => i < n ? 1L : 0)).ToArray(),
                     Data(batch, "attention_mask"));
                 CollectionAssert.AreEqual(
-                    lengths.SelectMany(n => Enumerable.Range(0, length).Select(i => i == 0 ? 2L : i < n - 1 ? 5 : i == n - 1 ? 3 : 0)).ToArray(),
+                    lengths.SelectMany(n => Enumerable.Range(0, length).Select(i => i == 0 ? 2L : i < n - 1 ? 5 : i == n - 1 ? 3 : 0))
+                        .ToArray(),
                     Data(batch, "input_ids"));
                 at += lengths.Length;
             }

@@ -136,7 +136,8 @@ public sealed class TextTokenizerTests
              "pair": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
                       {"SpecialToken": {"id": "[SEP]", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}},
                       {"SpecialToken": {"id": "[SEP]", "type_id": 1}}],
-             "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]}, "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}}}
+             "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]},
+                 "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]}}}
             """),
         ["model"] = new JsonObject
         {
@@ -153,7 +154,8 @@ public sealed class TextTokenizerTests
         ["added_tokens"] = JsonNode.Parse("""[{"id": 14, "content": "<mask>", "lstrip": true}, {"id": 2, "content": "</s>"}]"""),
         ["normalizer"] = null,
         ["pre_tokenizer"] = JsonNode.Parse("""{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true}"""),
-        ["post_processor"] = JsonNode.Parse("""{"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": true}"""),
+        ["post_processor"] =
+            JsonNode.Parse("""{"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 0], "trim_offsets": true}"""),
         ["model"] = new JsonObject
         {
             ["type"] = "BPE",
@@ -197,7 +199,8 @@ public sealed class TextTokenizerTests
     [DataRow("normalizer", "null", "there is no normalizer")]
     [DataRow("pre_tokenizer", """{"type": "Whitespace"}""", "pre_tokenizer Whitespace (BertPreTokenizer is done)")]
     [DataRow("post_processor", """{"type": "Sequence", "processors": []}""", "post_processor Sequence")]
-    [DataRow("truncation", """{"max_length": 3, "strategy": "OnlyFirst", "direction": "Left"}""", "truncation on the left; truncation OnlyFirst")]
+    [DataRow("truncation", """{"max_length": 3, "strategy": "OnlyFirst", "direction": "Left"}""",
+        "truncation on the left; truncation OnlyFirst")]
     [DataRow("padding", """{"direction": "Left"}""", "padding on the left")]
     [DataRow("model", """{"type": "Unigram", "vocab": []}""", "'Unigram'; expected WordPiece or BPE. Name the SentencePiece file")]
     [DataRow("model", """{"type": "WordPiece", "vocab": {"a": 0, "b": 7}}""", "no token has the id")]

@@ -41,7 +41,8 @@ public sealed class TextCommandTests
         }
         Assert.AreEqual("[\"art\",\"food\",\"sport\"]\n", File.ReadAllText(Path.Combine(folder["job"], "classes.json")));
         // Data of one class: sport stays 2.
-        (code, output) = CommandTests.Run("evaluate", folder["job"], "--data", Table(folder, "one.csv", "sport", "sport"), "--metric", "accuracy",
+        (code, output) = CommandTests.Run("evaluate", folder["job"], "--data", Table(folder, "one.csv", "sport", "sport"), "--metric",
+            "accuracy",
             "--tokenizer", folder["vocab.txt"]);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "accuracy 1");
@@ -57,12 +58,14 @@ public sealed class TextCommandTests
         using var folder = new TemporaryFolder();
         SmallTokenizers.WordPiece(folder);
         string model = TextModels.Encoder(folder["encoder.onnx"], names: Topics);
-        (int code, string output) = CommandTests.Run("train", model, "--data", Table(folder, "train.csv", Many(12)), "--text", "text", "--label",
+        (int code, string output) = CommandTests.Run("train", model, "--data", Table(folder, "train.csv", Many(12)), "--text", "text",
+            "--label",
             "topic", "--steps", "1", "--threads", "1", "--out", folder["job"]);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "classes 0 sport, 1 art, 2 food");
         File.WriteAllText(folder["val.csv"], "text,topic\nhello,sport\nun,music\n");
-        (code, output) = CommandTests.Run("train", TextModels.Encoder(folder["encoder.onnx"]), "--data", folder["train.csv"], "--validation",
+        (code, output) = CommandTests.Run("train", TextModels.Encoder(folder["encoder.onnx"]), "--data", folder["train.csv"],
+            "--validation",
             folder["val.csv"], "--text", "text", "--label", "topic", "--out", folder["job"]);
         Assert.AreEqual(1, code, output);
         StringAssert.Contains(output, "val.csv': line 3, column 'topic': 'music' is none of the classes 'art', 'food', 'sport'");
@@ -120,7 +123,8 @@ public sealed class TextCommandTests
         StringAssert.Contains(output, "19 examples");
         OnnxModel small = OnnxModel.Create("small", 18);
         var g = new GraphBuilder(small.Graph);
-        Value ids = small.Graph.AddInput("tokens", ElementType.Int64, new Shape(SymbolicInt.Symbol("batch"), SymbolicInt.Symbol("sequence")));
+        Value ids = small.Graph.AddInput("tokens", ElementType.Int64, new Shape(SymbolicInt.Symbol("batch"),
+            SymbolicInt.Symbol("sequence")));
         small.Graph.Outputs.Add(g.Named(g.Op("Gather", [TestModels.Weight(small.Graph, "table", 10, 4), ids]), "logits"));
         File.WriteAllBytes(folder["small.onnx"], GraphWriter.ToBytes(small));
         words[1] = folder["small.onnx"];
@@ -144,9 +148,11 @@ public sealed class TextCommandTests
         OnnxModel model = OnnxModel.Create("tones", 18);
         var g = new GraphBuilder(model.Graph);
         Value x = model.Graph.AddInput("sound", ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), 1, 320));
-        Term y = g.Op("Relu", [g.Op("Conv", [x, TestModels.Weight(model.Graph, "taps", 8, 1, 16), TestModels.Weight(model.Graph, "bias", 8)])]);
+        Term y = g.Op("Relu",
+            [g.Op("Conv", [x, TestModels.Weight(model.Graph, "taps", 8, 1, 16), TestModels.Weight(model.Graph, "bias", 8)])]);
         y = g.Op("ReduceMean", [y, g.Ints(2)], ("keepdims", 0L));
-        model.Graph.Outputs.Add(g.Named(g.Op("Gemm", [y, TestModels.Weight(model.Graph, "w", 8, 2), TestModels.Weight(model.Graph, "b", 2)]),
+        model.Graph.Outputs.Add(g.Named(g.Op("Gemm", [y, TestModels.Weight(model.Graph, "w", 8, 2),
+            TestModels.Weight(model.Graph, "b", 2)]),
             "logits"));
         File.WriteAllBytes(folder["tones.onnx"], GraphWriter.ToBytes(model));
         return folder["tones.onnx"];
@@ -157,7 +163,8 @@ public sealed class TextCommandTests
     {
         using var folder = new TemporaryFolder();
         Tones(folder);
-        (int code, string output) = CommandTests.Run("train", ToneModel(folder), "--data", folder["tones"], "--augment", "--epochs", "40", "--lr",
+        (int code, string output) = CommandTests.Run("train", ToneModel(folder), "--data", folder["tones"], "--augment", "--epochs", "40",
+            "--lr",
             "0.05", "--optimizer", "adamw", "--batch-size", "8", "--validation", folder["tones"], "--metric", "accuracy", "--threads", "1",
             "--out", folder["job"]);
         Assert.AreEqual(0, code, output);

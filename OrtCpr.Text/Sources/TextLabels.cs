@@ -18,7 +18,8 @@ internal sealed record TextLabels(long[]? Classes, float[]? Numbers, ImmutableAr
     public static TextLabels? Of(IReadOnlyList<(string Text, int Line)> labels, TextOptions options, List<string> problems)
     {
         double[] numbers = [.. labels.Select(l =>
-            double.TryParse(l.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) && double.IsFinite(v) ? v : double.NaN)];
+            double.TryParse(l.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) && double.IsFinite(v) ? v
+                : double.NaN)];
         bool areNumbers = !numbers.Any(double.IsNaN);
         bool areWhole = areNumbers && numbers.All(v => v == Math.Floor(v) && v is >= 0 and < MostClasses);
         if (!options.LabelsWords && options.Classes.Length == 0

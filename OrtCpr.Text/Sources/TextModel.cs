@@ -81,6 +81,6 @@ public sealed record TextModel
     }
 
     internal static DataFileException TooManyTokens(TextTokenizer tokenizer, int rows, string model) =>
-        new($"{tokenizer.Name} has ids up to {tokenizer.VocabularySize - 1}, and {model} looks tokens up in a table of {rows} rows. Use the "
-            + "tokenizer that the model was trained with.");
+        new($"{tokenizer.Name} has ids up to {tokenizer.VocabularySize - 1}, and {model} looks tokens up in a table of {rows} rows. Use "
+        + "the tokenizer that the model was trained with.");
 }

@@ -59,7 +59,8 @@ internal sealed class TextReading(string path, TextOptions options, int length)
             }
             TokenizedText text = tokenizer.Join(tokens, null, length);
             int before = tokenizer.Special.Before.Length, kept = text.Ids.Count - tokenizer.Special.Count(false);
-            int[] wordOf = [.. Enumerable.Repeat(-1, before), .. words.Take(kept), .. Enumerable.Repeat(-1, tokenizer.Special.After.Length)];
+            int[] wordOf = [.. Enumerable.Repeat(-1, before), .. words.Take(kept),
+                .. Enumerable.Repeat(-1, tokenizer.Special.After.Length)];
             return (text, wordOf, null);
         }
         catch (DataFileException error)

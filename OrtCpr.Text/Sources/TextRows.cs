@@ -38,7 +38,8 @@ internal static class TextRows
             int line = row.LineNumberFrom;
             if (row.ColCount != header.Length)
             {
-                problems.Add($"line {line}: {row.ColCount} cells, expected {header.Length} (a text with a separator in it stands in quotes)");
+                problems.Add($"line {line}: {row.ColCount} cells, expected {header.Length} (a text with a separator in it stands in "
+                    + "quotes)");
                 continue;
             }
             string?[] cells = new string?[columns.Length];
@@ -104,7 +105,8 @@ internal static class TextRows
                     WordLabels = labels.ValueKind == JsonValueKind.Array ? List(labels) : [Plain(labels)],
                 };
             }
-            string[] cells = [.. new[] { options.Text, options.Pair, options.Label }.Select(n => n is null ? "" : Plain(root.GetProperty(n)))];
+            string[] cells = [.. new[] { options.Text, options.Pair, options.Label }.Select(n => n is null ? ""
+                : Plain(root.GetProperty(n)))];
             return Of(line, cells[0], options.Pair is null ? null : cells[1], options.Label is null ? null : cells[2], options);
         }
         catch (JsonException error)

@@ -36,8 +36,10 @@ public sealed class TextSource : DataSource
         foreach (string name in options.Columns) columns.Add(new DataColumn(name, ElementType.Int64, [length]) { PaddedAxis = 0 });
         if (tokens.HasLabels)
             columns.Add(new DataColumn("labels", ElementType.Int64, [length], true) { PaddedAxis = 0, ClassNames = labels!.Names });
-        else if (labels?.Classes is not null) columns.Add(new DataColumn("label", ElementType.Int64, [], true) { ClassNames = labels.Names });
-        else if (labels?.Numbers is not null) columns.Add(new DataColumn("label", ElementType.Float, [1], true));
+        else if (labels?.Classes is not null)
+            columns.Add(new DataColumn("label", ElementType.Int64, [], true) { ClassNames = labels.Names });
+        else if (labels?.Numbers is not null)
+            columns.Add(new DataColumn("label", ElementType.Float, [1], true));
         Columns = columns;
     }
 
@@ -96,7 +98,11 @@ public sealed class TextSource : DataSource
         int length = options.MaxLength ?? options.Tokenizer.MaxLength ?? 512;
         int least = options.Tokenizer.Special.Count(options.Pair is not null) + (options.Pair is null ? 1 : 2);
         var problems = new List<string>();
-        if (length < least) problems.Add($"{nameof(TextOptions.MaxLength)} is {length}; expected at least {least}, special tokens included");
+        if (length < least)
+        {
+            problems.Add($"{nameof(TextOptions.MaxLength)} is {length}; expected at least {least}, special tokens "
+            + "included");
+        }
         string[] unknown = [.. options.Columns.Where(c => !Fills.ContainsKey(c))];
         if (unknown.Length > 0)
         {

@@ -44,8 +44,8 @@ internal sealed class TextTables
         Value? ids = tokens.Keys.FirstOrDefault(i => i.Name == "input_ids")
             ?? tokens.OrderByDescending(t => t.Value.Dimensions[0]).Select(t => t.Key).FirstOrDefault();
         // Other tables, such as biases by distance, have another width.
-        long? most = ids is null ? null : positions.Where(p => p.Rows > 1 && p.Width == tokens[ids].Dimensions[1]).Select(p => (long?)p.Rows)
-            .Min();
+        long? most = ids is null ? null : positions.Where(p => p.Rows > 1 && p.Width == tokens[ids].Dimensions[1])
+            .Select(p => (long?)p.Rows).Min();
         long? size = ids?.Shape is { Rank: 2 } shape ? shape[1].Known : null;
         return new TextModel
         {
@@ -63,7 +63,7 @@ internal sealed class TextTables
 
     private static Value Behind(Value value)
     {
-        while (value.Producer is Node node && node.Domain.Length == 0 && Views.Contains(node.OpType) && node.In(0) is Value before) value = before;
+        while (value.Producer is { Domain.Length: 0 } node && Views.Contains(node.OpType) && node.In(0) is Value before) value = before;
         return value;
     }
 

@@ -16,8 +16,8 @@ internal static partial class BytePairFiles
         string[] missing = [.. new[] { vocabularyPath, mergesPath }.Where(f => !File.Exists(f)).Select(f => $"'{f}'")];
         if (missing.Length > 0)
         {
-            throw new DataFileException($"{string.Join(" and ", missing)} {(missing.Length > 1 ? "are" : "is")} missing; a BPE tokenizer is "
-                + "vocab.json and merges.txt in one folder.");
+            throw new DataFileException($"{string.Join(" and ", missing)} {(missing.Length > 1 ? "are" : "is")} missing; a BPE tokenizer "
+            + "is vocab.json and merges.txt in one folder.");
         }
         TokenizerConfig config = TokenizerConfig.Beside(vocabularyPath);
         using JsonDocument document = JsonFile.Read(vocabularyPath);
@@ -39,7 +39,10 @@ internal static partial class BytePairFiles
         foreach (JsonProperty token in all.EnumerateObject())
         {
             if (token.Value.ValueKind != JsonValueKind.Number || !token.Value.TryGetInt32(out int id) || id < 0)
-                throw new DataFileException($"'{path}': token '{token.Name}' has the id {token.Value.GetRawText()}; expected a whole number.");
+            {
+                throw new DataFileException($"'{path}': token '{token.Name}' has the id {token.Value.GetRawText()}; expected a whole "
+                    + "number.");
+            }
             vocabulary[token.Name] = id;
         }
         return vocabulary.Count > 0 ? vocabulary : throw new DataFileException($"'{path}' has no tokens.");
@@ -76,6 +79,7 @@ internal static partial class BytePairFiles
             WordsNeedSpaces = true,
             UnknownBytes = settings.Unknown is not null ? [] : [.. Enumerable.Range(0, 256).Select(b => (byte)b)
                 .Where(b => !vocabulary.ContainsKey(Letter(b).ToString()))],
+            FoundInTexts = [.. added.Keys],
             RefusedInTexts = settings.RefusedInTexts,
         });
     }

@@ -17,8 +17,8 @@ internal static class SentencePieceFile
         TokenizerConfig config = TokenizerConfig.Beside(path);
         if (config.Class is string other && OtherIds.Contains(other))
         {
-            throw new DataFileException($"'{path}' is for a {other}, whose models have ids of their own in place of the file's; that is not "
-                + "done here.");
+            throw new DataFileException($"'{path}' is for a {other}, whose models have ids of their own in place of the file's; that is "
+            + "not done here.");
         }
         byte[] bytes = DataFile.ReadAll(path);
         SentencePieceTokenizer tokenizer;
@@ -29,8 +29,13 @@ internal static class SentencePieceFile
         }
         catch (IndexOutOfRangeException error)
         {
-            throw new DataFileException($"'{path}' has no token for the beginning, the end or what is unknown (its id is below 0, as that of "
-                + "the beginning is in T5's), which Microsoft.ML.Tokenizers does not read.", error);
+            throw new DataFileException($"'{path}' has no token for the beginning, the end or what is unknown (its id is below 0, as that "
+            + "of the beginning is in T5's), which Microsoft.ML.Tokenizers does not read.", error);
+        }
+        // What the library throws of bytes that are no protocol buffers is an IOException, as if the file could not be read.
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            throw new DataFileException($"'{path}' is no SentencePiece model: {error.Message.ReplaceLineEndings(" ")}", error);
         }
         IReadOnlyDictionary<string, int> vocabulary = tokenizer.Vocabulary;
         int unknown = tokenizer.UnknownId;

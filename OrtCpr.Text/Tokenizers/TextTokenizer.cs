@@ -12,13 +12,14 @@ public sealed class TextTokenizer
 {
     private readonly Func<string, IReadOnlyList<int>> _encode;
     private readonly ImmutableHashSet<byte> _unknownBytes;
-    private readonly ImmutableArray<string> _refused;
+    private readonly ImmutableArray<string> _refused, _found;
 
     internal TextTokenizer(string name, TokenizerParts parts)
     {
         Name = name;
-        (_encode, _unknownBytes, _refused) = (parts.Encode, parts.UnknownBytes, parts.RefusedInTexts);
-        (Special, VocabularySize, MaxLength, WordsNeedSpaces) = (parts.Special, parts.VocabularySize, parts.MaxLength, parts.WordsNeedSpaces);
+        (_encode, _unknownBytes, _refused, _found) = (parts.Encode, parts.UnknownBytes, parts.RefusedInTexts, parts.FoundInTexts);
+        (Special, VocabularySize, MaxLength, WordsNeedSpaces) = (parts.Special, parts.VocabularySize, parts.MaxLength,
+            parts.WordsNeedSpaces);
     }
 
     /// <summary>Kind and file, for messages.</summary>
@@ -80,13 +81,14 @@ public sealed class TextTokenizer
         {
             if (text.Contains(token, StringComparison.Ordinal))
             {
-                throw new DataFileException($"A text contains '{token}', a token of its own of {Name} that is not looked for in texts here. "
-                    + "Take it out of the text.");
+                throw new DataFileException($"A text contains '{token}', a token of its own of {Name} that is not looked for in texts "
+                + "here. Take it out of the text.");
             }
         }
         if (_unknownBytes.Count > 0)
         {
-            foreach (byte value in System.Text.Encoding.UTF8.GetBytes(text))
+            string rest = _found.Aggregate(text, (all, token) => all.Replace(token, "", StringComparison.Ordinal));
+            foreach (byte value in System.Text.Encoding.UTF8.GetBytes(rest))
             {
                 if (!_unknownBytes.Contains(value)) continue;
                 throw new DataFileException($"{Name} has no token for the byte 0x{value:X2} of the text '{Short(text)}', and none for what "

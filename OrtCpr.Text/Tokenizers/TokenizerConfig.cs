@@ -21,7 +21,8 @@ internal sealed record TokenizerConfig(bool? LowerCase, bool? StripAccents, bool
         return new TokenizerConfig(Flag(root, "do_lower_case"), Flag(root, "strip_accents"), Flag(root, "tokenize_chinese_chars"),
             Flag(root, "add_bos_token"), Flag(root, "add_eos_token"), Flag(root, "add_prefix_space"),
             length is >= 1 and < NoLimit ? (int)length : null,
-            root.TryGetProperty("tokenizer_class", out JsonElement kind) && kind.ValueKind == JsonValueKind.String ? kind.GetString() : null);
+            root.TryGetProperty("tokenizer_class", out JsonElement kind) && kind.ValueKind == JsonValueKind.String ? kind.GetString()
+                : null);
     }
 
     private static bool? Flag(JsonElement root, string name) => root.TryGetProperty(name, out JsonElement value)

@@ -34,7 +34,8 @@ internal static class TokenizerFiles
                 if (found.Length > 1)
                 {
                     throw new DataFileException(
-                        $"'{path}' has several tokenizers: {string.Join(", ", found.Select(Path.GetFileName).Order(StringComparer.Ordinal))}. "
+                        $"'{path}' has several tokenizers: "
+                            + $"{string.Join(", ", found.Select(Path.GetFileName).Order(StringComparer.Ordinal))}. "
                         + "Name the file.");
                 }
                 if (found.Length == 1) return Guarded(found[0], path, lowerCase, read);

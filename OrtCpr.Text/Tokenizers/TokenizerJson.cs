@@ -106,7 +106,8 @@ internal sealed class TokenizerJson
         Refuse();
         var settings = new BpeSettings(prefix, Text(model, "unk_token"), Flag(model, "fuse_unk") ?? false, length,
             [.. _refusedInTexts]);
-        return BytePairFiles.Of($"BPE '{_path}'", _path, vocabulary, Merges(model), special with { Padding = PaddingOf(vocabulary) }, _added,
+        return BytePairFiles.Of($"BPE '{_path}'", _path, vocabulary, Merges(model), special with { Padding = PaddingOf(vocabulary) },
+            _added,
             settings);
     }
 
@@ -119,8 +120,9 @@ internal sealed class TokenizerJson
         }
     }
 
-    private Dictionary<string, int> Vocabulary(JsonElement model) => Part(model, "vocab") is JsonElement { ValueKind: JsonValueKind.Object } all
-        ? BytePairFiles.Vocabulary(_path, all) : throw new DataFileException($"'{_path}': the model has no object 'vocab' of tokens and ids.");
+    private Dictionary<string, int> Vocabulary(JsonElement model) =>
+        Part(model, "vocab") is JsonElement { ValueKind: JsonValueKind.Object } all ? BytePairFiles.Vocabulary(_path, all)
+            : throw new DataFileException($"'{_path}': the model has no object 'vocab' of tokens and ids.");
 
     private List<string> Merges(JsonElement model)
     {
@@ -138,7 +140,10 @@ internal sealed class TokenizerJson
         foreach (JsonElement token in all.EnumerateArray())
         {
             if (Text(token, "content") is not string content || Number(token, "id") is not int id)
-                throw new DataFileException($"'{_path}': added_tokens has {token.GetRawText()}; expected an object with 'id' and 'content'.");
+            {
+                throw new DataFileException($"'{_path}': added_tokens has {token.GetRawText()}; expected an object with 'id' and "
+                    + "'content'.");
+            }
             _added[content] = id;
             if (new[] { "lstrip", "rstrip", "single_word" }.Any(f => Flag(token, f) == true)) _refusedInTexts.Add(content);
         }

@@ -17,6 +17,9 @@ internal sealed record TokenizerParts(Func<string, IReadOnlyList<int>> Encode)
     /// <summary>Bytes that a byte-level vocabulary lacks; the library leaves them out of a text without a word.</summary>
     public ImmutableHashSet<byte> UnknownBytes { get; init; } = [];
 
+    /// <summary>Tokens of its own that are found in texts.</summary>
+    public ImmutableArray<string> FoundInTexts { get; init; } = [];
+
     /// <summary>Tokens that a text may not contain.</summary>
     public ImmutableArray<string> RefusedInTexts { get; init; } = [];
 }

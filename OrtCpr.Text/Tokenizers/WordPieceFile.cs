@@ -60,15 +60,25 @@ internal static class WordPieceFile
         var tokenizer = BertTokenizer.Create(stream, options);
         int cls = index[options.ClassificationToken], sep = index[options.SeparatorToken];
         return new TextTokenizer(name, new TokenizerParts(text =>
-            tokenizer.EncodeToIds(AccentFolding.Of(text, options), addSpecialTokens: false))
+            tokenizer.EncodeToIds(AccentFolding.Of(Spaced(text), options), addSpecialTokens: false))
         {
-            Special = special
-                ?? new SpecialTokens { Before = [cls], Between = [sep], After = [sep], SecondType = 1, Padding = index[options.PaddingToken] },
+            Special = special ?? new SpecialTokens
+            {
+                Before = [cls],
+                Between = [sep],
+                After = [sep],
+                SecondType = 1,
+                Padding = index[options.PaddingToken],
+            },
             VocabularySize = tokens.Count,
             MaxLength = maxLength,
             RefusedInTexts = [.. refusedInTexts ?? []],
         });
     }
+
+    // BERT's rules take these for spaces; the library takes them away, and two words become one.
+    private static string Spaced(string text) => text.AsSpan().IndexOfAny('\t', '\n', '\r') < 0 ? text
+        : text.Replace('\t', ' ').Replace('\n', ' ').Replace('\r', ' ');
 
     // Names of special tokens are in capitals in any vocabulary.
     private static bool HasCapitals(List<string> tokens) =>

@@ -72,7 +72,8 @@ internal sealed class AudioData
         if (Directory.Exists(path)) path = Path.Combine(path, "model.onnx");
         using ModelFile file = ModelFile.Load(path);
         OnnxModel model = GraphReader.Read(file, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, 0) : null);
-        Shape? shape = model.Graph.Inputs.FirstOrDefault(i => !i.IsInitializer && i.Type.IsFloating() && i.Shape is { Rank: 2 or 3 })?.Shape;
+        Shape? shape = model.Graph.Inputs.FirstOrDefault(i => !i.IsInitializer && i.Type.IsFloating()
+            && i.Shape is { Rank: 2 or 3 })?.Shape;
         return shape is null ? (null, 2, false) : (shape[shape.Rank - 1].Known, shape.Rank, shape.Rank == 3 && shape[1].Known is not 1);
     }
 }

@@ -122,8 +122,8 @@ internal sealed class DataOptions
                 }),
             ".bin" => DataSource.FromTokenFile(path, r.GetValue(_length), r.GetValue(_stride), r.GetValue(_width)),
             ".txt" => DataSource.FromTokens(_texts.Tokens(r, path), r.GetValue(_length), r.GetValue(_stride)),
-            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .jsonl, .bin, .txt, "
-                + "an IDX file named …images-idx3-ubyte (or .gz), or a folder with CIFAR's binary files or WAV files."),
+            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .jsonl, .bin, "
+            + ".txt, an IDX file named …images-idx3-ubyte (or .gz), or a folder with CIFAR's binary files or WAV files."),
         };
     }
 

@@ -115,13 +115,18 @@ internal sealed class TextData
         string name = r.GetValue(_tokenizer)!;
         if (name == "gpt2")
         {
-            return TextTokenizer.Of(TiktokenTokenizer.CreateForModel("gpt2"), Gpt2Tokens, new SpecialTokens { Padding = EndOfText }, "gpt2");
+            return TextTokenizer.Of(TiktokenTokenizer.CreateForModel("gpt2"), Gpt2Tokens, new SpecialTokens { Padding = EndOfText },
+                "gpt2");
         }
         bool isGiven = r.GetResult(_tokenizer) is { Implicit: false };
         if (name is "bytes" or "characters")
         {
             string beside = Path.GetDirectoryName(Path.GetFullPath(model))!;
-            if (isGiven) throw new ToolException($"--tokenizer '{name}' is for a .txt; --text needs a tokenizer's file or folder, or gpt2.");
+            if (isGiven)
+            {
+                throw new ToolException($"--tokenizer '{name}' is for a .txt; --text needs a tokenizer's file or folder, or "
+                + "gpt2.");
+            }
             try
             {
                 return TextTokenizer.Open(beside);

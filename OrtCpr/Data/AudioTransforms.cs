@@ -26,7 +26,10 @@ internal sealed class RandomGain(double decibels) : Transform
     public override void Check(IReadOnlyList<long> dimensions)
     {
         if (!(decibels >= 0 && double.IsFinite(decibels)))
-            throw new OptionException($"{nameof(RandomGain)} has {nameof(decibels)} of {decibels}; expected a finite number of at least 0.");
+        {
+            throw new OptionException($"{nameof(RandomGain)} has {nameof(decibels)} of {decibels}; expected a finite number of at least "
+                + "0.");
+        }
     }
 
     /// <inheritdoc/>
@@ -88,7 +91,10 @@ internal sealed class RandomNoise(double deviation) : Transform
     public override void Check(IReadOnlyList<long> dimensions)
     {
         if (!(deviation >= 0 && double.IsFinite(deviation)))
-            throw new OptionException($"{nameof(RandomNoise)} has a {nameof(deviation)} of {deviation}; expected a finite number of at least 0.");
+        {
+            throw new OptionException($"{nameof(RandomNoise)} has a {nameof(deviation)} of {deviation}; expected a finite number of at "
+                + "least 0.");
+        }
     }
 
     /// <inheritdoc/>

@@ -75,7 +75,7 @@ internal static class SlotTable
             else if (!Numbers.Has(input.Type) || !Numbers.Has(column.Type)) problems.Add($"column {column} cannot be converted to {input}");
             else if (column.Type.IsFloating() && !input.Type.IsFloating())
                 problems.Add($"column {column} has fractions, which {input} does not take");
-            else slots.Add(new Slot(input.Name, input.Type, dims, axis, column, index, transforms) { OpenAxis = Open(input, column, axis) });
+            else slots.Add(Made(input, dims, axis, column, index, transforms));
             foreach (Transform transform in transforms) transform.Check(column.Dimensions);
         }
         if (problems.Count > 0)
@@ -88,13 +88,17 @@ internal static class SlotTable
         return isFixed ? [.. slots.Select(s => s with { OpenAxis = null })] : [.. slots];
     }
 
+    private static Slot Made(BatchInput input, long[] dims, int axis, DataColumn column, int index, ImmutableArray<Transform> transforms) =>
+        new(input.Name, input.Type, dims, axis, column, index, transforms) { OpenAxis = Open(input, column, axis) };
+
     /// <summary>The padded axis of a column, where the input has the column's axes and leaves the size of this one open.</summary>
     private static int? Open(BatchInput input, DataColumn column, int axis)
     {
         if (column.PaddedAxis is not int padded || input.Dimensions is null) return column.PaddedAxis;
         string[] dims = [.. input.Dimensions.Where((_, i) => i != axis)];
-        return dims.Length == column.Dimensions.Count && !long.TryParse(dims[padded], NumberStyles.None, CultureInfo.InvariantCulture, out _)
-            ? padded : null;
+        bool isFixed = dims.Length != column.Dimensions.Count
+            || long.TryParse(dims[padded], NumberStyles.None, CultureInfo.InvariantCulture, out _);
+        return isFixed ? null : padded;
     }
 
     /// <summary>Shape of one example as the input has it, the column's own where the input leaves it open.</summary>

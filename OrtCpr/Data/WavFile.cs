@@ -70,8 +70,8 @@ public sealed class WavFile
             throw new DataFileException($"'{path}' has {file.Length} bytes; a WAV file has at least 44.");
         if (head[..4].SequenceEqual("RIFX"u8) || head[..4].SequenceEqual("RF64"u8))
         {
-            throw new DataFileException($"'{path}' is of the kind {System.Text.Encoding.ASCII.GetString(head[..4])}; expected RIFF. Save it as "
-                + "a WAV file of less than 4 GiB.");
+            throw new DataFileException($"'{path}' is of the kind {System.Text.Encoding.ASCII.GetString(head[..4])}; expected RIFF. Save "
+            + "it as a WAV file of less than 4 GiB.");
         }
         if (!head[..4].SequenceEqual("RIFF"u8) || !head[8..].SequenceEqual("WAVE"u8))
             throw new DataFileException($"'{path}' is no WAV file: it does not begin with RIFF … WAVE.");
@@ -105,13 +105,13 @@ public sealed class WavFile
         {
             string name = kind is Pcm or Float ? $"{(kind == Pcm ? "PCM" : "floating point")} of {bits} bits"
                 : Compressions.TryGetValue(kind, out string? known) ? known : $"format 0x{kind:X4}";
-            throw new DataFileException($"'{path}' has samples in {name}; expected PCM of 8, 16, 24 or 32 bits, or floating point of 32 or 64. "
-                + "Convert it.");
+            throw new DataFileException($"'{path}' has samples in {name}; expected PCM of 8, 16, 24 or 32 bits, or floating point of 32 or "
+            + "64. Convert it.");
         }
         if (channels == 0 || rate is 0 or > int.MaxValue || block != channels * bits / 8)
         {
-            throw new DataFileException($"'{path}', offset {offset}: {channels} channels at {rate} Hz in blocks of {block} bytes make no sense "
-                + $"with {bits} bits a sample.");
+            throw new DataFileException($"'{path}', offset {offset}: {channels} channels at {rate} Hz in blocks of {block} bytes make no "
+            + $"sense with {bits} bits a sample.");
         }
         return new WavFormat((int)rate, channels, bits, kind == Float, 0, 0);
     }
@@ -141,7 +141,8 @@ public sealed class WavFile
             for (int i = 0; i < frames; i++) channel[i] = Sample(data.AsSpan(((i * channels) + c) * width, width), format.IsFloat);
         }
         int bad = format.IsFloat ? Array.FindIndex(samples, s => !float.IsFinite(s)) : -1;
-        return bad < 0 ? samples : throw new DataFileException($"'{path}': sample {bad % frames} of channel {bad / frames} is {samples[bad]}; "
+        return bad < 0 ? samples
+            : throw new DataFileException($"'{path}': sample {bad % frames} of channel {bad / frames} is {samples[bad]}; "
             + "expected a finite number.");
     }
 

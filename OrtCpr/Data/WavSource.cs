@@ -46,7 +46,8 @@ internal sealed class WavSource : DataSource
         if (options.SampleRate < 1) problems.Add($"{nameof(WavOptions.SampleRate)} is {options.SampleRate}; expected at least 1");
         if (options.Samples < 1) problems.Add($"{nameof(WavOptions.Samples)} is {options.Samples}; expected at least 1");
         OptionException.ThrowIfAny("The options of WAV files make no sense", problems);
-        List<(string Path, string? Class, string Where)> files = DataFile.Guard(path, () => Directory.Exists(path) ? OfFolder(path, problems)
+        List<(string Path, string? Class, string Where)> files = DataFile.Guard(path, () => Directory.Exists(path)
+            ? OfFolder(path, problems)
             : OfCsv(path, options, problems));
         if (files.Count == 0 && problems.Count == 0) problems.Add("there is no WAV file");
         var read = new List<(string Path, WavFormat Format)>();
@@ -72,7 +73,8 @@ internal sealed class WavSource : DataSource
         return new WavSource([.. read], hasClasses ? [.. files.Select(f => (long)names.IndexOf(f.Class!))] : null, names, options);
     }
 
-    private static void CheckClasses(List<(string Path, string? Class, string Where)> files, ImmutableArray<string> names, WavOptions options,
+    private static void CheckClasses(List<(string Path, string? Class, string Where)> files, ImmutableArray<string> names,
+        WavOptions options,
         List<string> problems)
     {
         foreach ((_, string? name, string where) in files.Where(f => !names.Contains(f.Class!)).DistinctBy(f => f.Class))
@@ -89,8 +91,8 @@ internal sealed class WavSource : DataSource
         string[] loose = Wavs(path, SearchOption.TopDirectoryOnly);
         if (classes.Length > 0 && loose.Length > 0)
         {
-            problems.Add($"{loose.Length} WAV files lie beside the folders of classes, such as {Path.GetFileName(loose[0])}; move them into "
-                + "a folder of their class, or away");
+            problems.Add($"{loose.Length} WAV files lie beside the folders of classes, such as {Path.GetFileName(loose[0])}; move them "
+            + "into a folder of their class, or away");
         }
         return classes.Length == 0 ? [.. loose.Select(f => (f, (string?)null, Path.GetFileName(f)))]
             : [.. classes.SelectMany(c => c.Files.Select(f => (f, (string?)Path.GetFileName(c.Folder), Path.GetRelativePath(path, f))))];
