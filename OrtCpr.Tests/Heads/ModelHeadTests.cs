@@ -133,6 +133,15 @@ public sealed class ModelHeadTests
         Assert.HasCount(4 * 6, HeadModels.Initializer(model, "head.weight"));
     }
 
+    // A shape that depends on values: the vector that is added at the end has the width.
+    [TestMethod]
+    public void AWidthThatWasLostOnTheWay_IsThatOfTheLastVector()
+    {
+        byte[] body = HeadModels.Of((g, graph, x) => g.Op("Add", [g.Op("Reshape", [x, g.Op("Cast", [g.Op("ReduceMax", [x, g.Ints(0)],
+            ("keepdims", 0L))], ("to", 7L))]), TestModels.Weight(graph, "b", 6)]), dims: [3]);
+        Assert.HasCount(2 * 6, HeadModels.Initializer(ModelHead.Replace(body, null, new DenseHead { Classes = 2 }), "head.weight"));
+    }
+
     [TestMethod]
     public void AConvolutionThatCoversItsInput_IsALinearLayer()
     {

@@ -42,8 +42,7 @@ public sealed class TextCommandTests
         Assert.AreEqual("[\"art\",\"food\",\"sport\"]\n", File.ReadAllText(Path.Combine(folder["job"], "classes.json")));
         // Data of one class: sport stays 2.
         (code, output) = CommandTests.Run("evaluate", folder["job"], "--data", Table(folder, "one.csv", "sport", "sport"), "--metric",
-            "accuracy",
-            "--tokenizer", folder["vocab.txt"]);
+            "accuracy");
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "accuracy 1");
         File.WriteAllText(folder["new.csv"], "text,topic\nhello,music\n");
@@ -77,7 +76,7 @@ public sealed class TextCommandTests
     [DataRow("--max-length 2", "--max-length is 2; expected at least 3")]
     [DataRow("--max-length 4 --refuse-long", "the text has more than 4 tokens")]
     [DataRow("--text body", "no column 'body'; there are 'text', 'topic'")]
-    [DataRow("--tokenizer bytes", "--text needs a tokenizer's file or folder")]
+    [DataRow("--tokenizer characters", "--text needs a tokenizer's file or folder")]
     [DataRow("--tokenizer gpt3", "--tokenizer 'gpt3' is not known")]
     [DataRow("--tokenizer gpt2", "gpt2 has ids up to 50256")]
     [DataRow("--length-multiple 0", "--length-multiple is 0; expected at least 1")]

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Microsoft.ML.Tokenizers;
 using OrtCpr.Data;
 using OrtCpr.Text;
@@ -92,7 +94,7 @@ internal sealed class TextData
         if (_classes.Length == 0) _classes = source.Columns.FirstOrDefault(c => c.IsLabel)?.ClassNames ?? [];
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{path}: {source.Count} texts by {options.Tokenizer}; the longest has {source.Longest} tokens"
-            + $"{(source.CutExamples > 0 ? $", {source.CutExamples} of them cut to that" : "")}"
+            + $"{(source.CutExamples > 0 ? $", {source.CutExamples} texts were cut to that" : "")}"
             + $"{(_classes.Length > 0 ? $"; classes {string.Join(", ", _classes.Take(20).Select((c, i) => $"{i} {c}"))}" : "")}"
             + $"{(_classes.Length > 20 ? " …" : "")}"));
         return source;
@@ -118,15 +120,12 @@ internal sealed class TextData
             return TextTokenizer.Of(TiktokenTokenizer.CreateForModel("gpt2"), Gpt2Tokens, new SpecialTokens { Padding = EndOfText },
                 "gpt2");
         }
-        bool isGiven = r.GetResult(_tokenizer) is { Implicit: false };
-        if (name is "bytes" or "characters")
+        if (name == "characters")
+            throw new ToolException("--tokenizer characters is for a .txt; --text needs a tokenizer's file or folder.");
+        // The default for a .txt; run.json names it for every run.
+        if (name == "bytes")
         {
-            string beside = Path.GetDirectoryName(Path.GetFullPath(model))!;
-            if (isGiven)
-            {
-                throw new ToolException($"--tokenizer '{name}' is for a .txt; --text needs a tokenizer's file or folder, or "
-                + "gpt2.");
-            }
+            string beside = Path.GetDirectoryName(Path.GetFullPath(Trained(r.GetValue<string>("MODEL")!) ?? model))!;
             try
             {
                 return TextTokenizer.Open(beside);
@@ -140,6 +139,21 @@ internal sealed class TextData
         return Path.Exists(name) ? TextTokenizer.Open(name)
             : throw new ToolException($"--tokenizer '{name}' is not known; expected bytes, characters, gpt2, or the path of a tokenizer's "
                 + "file or folder.");
+    }
+
+    // The model that a run was begun with, as its run.json has it; null where the path is none of a run.
+    private static string? Trained(string path)
+    {
+        string? file = !Directory.Exists(path) ? null
+            : new[] { Path.Combine(path, "run.json"), Path.Combine(path, "..", "run.json") }.FirstOrDefault(File.Exists);
+        try
+        {
+            return file is null ? null : JsonNode.Parse(File.ReadAllText(file))?["arguments"]?[0]?.GetValue<string>();
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or ArgumentOutOfRangeException)
+        {
+            return null;
+        }
     }
 
     // The model of the command, or of a run's folder, with the names of its classes.
