@@ -64,6 +64,10 @@ internal static partial class OptionNames
         ["Hue"] = "--augmentation hue",
         ["Rotation"] = "--augmentation rotation",
         ["Erasing"] = "--augmentation erasing",
+        ["MaxLength"] = "--max-length",
+        ["LengthMultiple"] = "--length-multiple",
+        ["SimilarLengths"] = "--similar-lengths",
+        ["LabelsWords"] = "--label-words",
         ["MaxGradientNorm"] = "--max-grad-norm",
         ["LearningRate"] = "--lr",
         ["Device"] = "--device",
@@ -125,7 +129,7 @@ internal static partial class OptionNames
             \.(?<member>[A-Z]\w*)(?:\(\))?
         |(?<![\w.])(?<member>LabelName|TargetName|ClassAxis|ClassWeights|IgnoreIndex|LabelSmoothing|TrainOnly|TieEqual|GradientAccumulation
             |MaxSteps|EvaluateEverySteps|EverySteps|BatchAxes|BatchSize|DropLast|MaxGradientNorm|KappaInitParam|KappaInitMethod|KappaUpdate
-            |RegularizeEmbeddings)(?!\w)
+            |RegularizeEmbeddings|MaxLength|LengthMultiple|SimilarLengths|LabelsWords)(?!\w)
         """, RegexOptions.IgnorePatternWhitespace | RegexOptions.CultureInvariant)]
     private static partial Regex Words();
 

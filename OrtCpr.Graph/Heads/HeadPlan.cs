@@ -49,7 +49,8 @@ internal sealed record HeadPlan(Value Features, Pooling Pool, Value? Mask, long 
         Pooling pool = flattens ? Pooling.None : head.Pool != Pooling.Auto ? head.Pool : shape.Rank == 2 ? Pooling.None : Pooling.Mean;
         if (!flattens) CheckPooling(pool, x, shape, problems);
         int axis = shape.Rank == 4 && !head.ChannelsLast ? 1 : shape.Rank - 1;
-        long? width = flattens ? place.Width : shape[axis].Known ?? (place.CoversInput ? null : place.Width);
+        long? width = flattens ? place.Width
+            : shape[axis].Known ?? (place.CoversInput ? null : place.Width ?? (axis == shape.Rank - 1 ? LastSize(x) : null));
         if (width is null or < 1)
         {
             problems.Add($"the width of '{x.Name}' {shape} (axis {axis}) is {(width is null ? "not known" : $"{width}")}; expected a "
@@ -123,4 +124,11 @@ internal sealed record HeadPlan(Value Features, Pooling Pool, Value? Mask, long 
 
         bool Fits(Value mask) => mask.Shape![1].Known is not long n || shape[1].Known is not long t || n == t;
     }
+
+    /// <summary>The size of the last axis as the operator's vector of parameters has it, where inference lost it on the way, as
+    /// through the Reshapes of attention; null where there is no such operator.</summary>
+    private static long? LastSize(Value value) => value.Producer is Node node
+        && node.OpType is "Add" or "Sub" or "Mul" or "Div" or "LayerNormalization"
+        ? node.Inputs.Select(i => i?.Data).Where(d => d is { Dimensions: [> 1] }).Select(d => (long?)d!.Dimensions[0]).FirstOrDefault()
+        : null;
 }

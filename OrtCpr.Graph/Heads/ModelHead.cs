@@ -122,13 +122,28 @@ public static class ModelHead
 
     private static string FolderOf(string path) => Path.GetDirectoryName(Path.GetFullPath(path))!;
 
+    /// <summary>Infers shapes, also of outputs: exporters give names to sizes of them that the operators know as
+    /// numbers, such as the width of an encoder.</summary>
+    private static void InferWithOutputs(OnnxModel model)
+    {
+        (Value Value, Shape? Declared)[] outputs = [.. model.Graph.Outputs.Where(o => o.Producer is not null).Select(o => (o, o.Shape))];
+        foreach ((Value output, _) in outputs) output.Shape = null;
+        InferShapes.Run(model, named: false);
+        foreach ((Value output, Shape? declared) in outputs)
+        {
+            if (declared is null) continue;
+            output.Shape = output.Shape is Shape found && found.Rank == declared.Rank
+                ? new Shape(declared.Zip(found, (was, known) => known.Known is null ? was : known)) : declared;
+        }
+    }
+
     /// <summary>Changes the file's message.</summary>
     private static void Put(ModelFile file, string? at, DenseHead head)
     {
         OnnxModel model = GraphReader.Read(file, WeightInitialization.IsNeeded(file) ? WeightInitialization.Draw(file, 0) : null);
         model.Opsets.TryAdd("com.microsoft", 1);
         model.Graph.Sort();
-        InferShapes.Run(model, named: false);
+        InferWithOutputs(model);
         List<string> problems = head.Problems();
         HeadPlace? place = HeadPlace.Find(model.Graph, at, head.Append, problems);
         HeadPlan? plan = place is null ? null : HeadPlan.Of(model, place, head, problems);

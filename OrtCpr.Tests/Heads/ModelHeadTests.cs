@@ -118,6 +118,30 @@ public sealed class ModelHeadTests
         IsLinear(model, TestModels.Batch(5), f => f.ToDoubles());
     }
 
+    // As exporters write encoders: the operators know the width, the output has a name for it.
+    [TestMethod]
+    public void AWidthThatTheOutputOnlyNames_IsKnownFromTheOperators()
+    {
+        ModelProto proto = ModelFile.Load(HeadModels.Encoder()).Proto;
+        proto.Graph.Output[0].Type = new TypeProto
+        {
+            TensorType = new TypeProto.Types.Tensor { ElemType = (int)ElementType.Float, Shape = new TensorShapeProto() },
+        };
+        foreach (string name in new[] { "batch", "tokens", "Tanhlast_hidden_state_dim_2" })
+            proto.Graph.Output[0].Type.TensorType.Shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = name });
+        byte[] model = ModelHead.Replace(ModelFile.ToBytes(proto), null, new DenseHead { Classes = 4 });
+        Assert.HasCount(4 * 6, HeadModels.Initializer(model, "head.weight"));
+    }
+
+    // A shape that depends on values: the vector that is added at the end has the width.
+    [TestMethod]
+    public void AWidthThatWasLostOnTheWay_IsThatOfTheLastVector()
+    {
+        byte[] body = HeadModels.Of((g, graph, x) => g.Op("Add", [g.Op("Reshape", [x, g.Op("Cast", [g.Op("ReduceMax", [x, g.Ints(0)],
+            ("keepdims", 0L))], ("to", 7L))]), TestModels.Weight(graph, "b", 6)]), dims: [3]);
+        Assert.HasCount(2 * 6, HeadModels.Initializer(ModelHead.Replace(body, null, new DenseHead { Classes = 2 }), "head.weight"));
+    }
+
     [TestMethod]
     public void AConvolutionThatCoversItsInput_IsALinearLayer()
     {

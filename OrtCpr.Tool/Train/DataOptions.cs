@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
-using Microsoft.ML.Tokenizers;
 using OrtCpr.Data;
 using OrtCpr.Graph;
 using OrtCpr.Vision;
@@ -14,8 +13,9 @@ internal sealed class DataOptions
     private readonly Option<string> _data =
         new("--data")
         {
-            Description = ".safetensors, .npz, .npy, .csv, .tsv, .bin (tokens), .txt, an IDX file of images, or a folder with "
-                + "CIFAR's binary files, or of pictures with a folder for each class (or train and val with such folders in them).",
+            Description = ".safetensors, .npz, .npy, .csv, .tsv, .jsonl (texts), .bin (tokens), .txt, an IDX file of images, or a folder "
+                + "with CIFAR's binary files, or of pictures or WAV files with a folder for each class (or train and val with such folders "
+                + "of pictures in them).",
             Required = true
         };
     private readonly Option<string?> _validation = new("--validation")
@@ -29,7 +29,7 @@ internal sealed class DataOptions
     };
     private readonly Option<string[]> _columns =
         new("--column") { Description = "INPUT=COLUMN where names differ and it is not plain which belong together." };
-    private readonly Option<string?> _label = new("--label") { Description = "CSV: the label's column." };
+    private readonly Option<string?> _label = new("--label") { Description = "CSV and .jsonl: the label's column." };
     private readonly Option<string[]> _features = new("--feature") { Description = "CSV: the features' columns; all others by default." };
     private readonly Option<string[]> _categorical = new("--categorical") { Description = "CSV: feature columns that hold texts." };
     private readonly Option<int> _length = new("--sequence-length") { Description = "Tokens a window.", DefaultValueFactory = _ => 128 };
@@ -37,13 +37,11 @@ internal sealed class DataOptions
         new("--stride") { Description = "Tokens from one window to the next; 0 for windows that do not overlap." };
     private readonly Option<int> _width =
         new("--token-bytes") { Description = "Bytes a token of a .bin file: 2 or 4.", DefaultValueFactory = _ => 2 };
-    private readonly Option<string> _tokenizer =
-        new("--tokenizer") { Description = "Text: bytes, characters, or gpt2.", DefaultValueFactory = _ => "bytes" };
     private readonly Option<int> _size = new("--batch-size") { Description = "Examples a batch.", DefaultValueFactory = _ => 32 };
     private readonly Option<bool> _augment = new("--augment")
     {
-        Description = "Images of CIFAR and MNIST: reflecting pad of 4 with a random crop, and a random flip, while training. Pictures: "
-            + "random crops of 0.08 to 1 of the area, and a random flip; --augmentation says others.",
+        Description = "While training. Images of CIFAR and MNIST: reflecting pad of 4 with a random crop, and a random flip. Pictures: "
+            + "random crops of 0.08 to 1 of the area, and a random flip; --augmentation says others. Sounds: gain, shift and noise.",
     };
     private readonly Option<bool> _scale =
         new("--scale") { Description = "Divides bytes by 255; on for images of CIFAR and MNIST.", DefaultValueFactory = _ => true };
@@ -63,11 +61,14 @@ internal sealed class DataOptions
     private readonly Option<bool> _balance =
         new("--balance") { Description = "Every class comes equally often in an epoch, rare examples several times." };
     private readonly PictureOptions _pictures = new();
+    private readonly TextData _texts = new();
+    private readonly AudioData _audio = new();
     private readonly Option<bool> _keepOrder = new("--no-shuffle") { Description = "Keeps the order of the data." };
 
     // How data are read, as a run and its evaluation do alike.
     public static readonly string[] Reading = ["--column", "--label", "--feature", "--categorical", "--sequence-length", "--stride",
-        "--token-bytes", "--tokenizer", "--batch-size", "--scale", "--mean", "--std", "--workers", .. PictureOptions.Reading];
+        "--token-bytes", "--batch-size", "--scale", "--mean", "--std", "--workers", .. PictureOptions.Reading, .. TextData.Reading,
+        .. AudioData.Reading];
 
     public void AddTo(Command command, bool training)
     {
@@ -75,12 +76,17 @@ internal sealed class DataOptions
         _pictures.AddTo(command, training);
         foreach (Option option in training ? new Option[] { _validation, _split, _augment, _dropLast, _keepOrder, _balance } : [])
             command.Add(option);
-        foreach (Option option in new Option[] { _columns, _label, _features, _categorical, _length, _stride, _width, _tokenizer, _size,
-            _set, _scale, _mean, _deviation, _workers })
+        foreach (Option option in new Option[] { _columns, _label, _features, _categorical, _length, _stride, _width, _size, _set, _scale,
+            _mean, _deviation, _workers })
         {
             command.Add(option);
         }
+        _texts.AddTo(command, training);
+        _audio.AddTo(command);
     }
+
+    // Names of the classes of what was opened, where they are texts or folders.
+    public ImmutableArray<string> Classes => _texts.Classes.Length > 0 ? _texts.Classes : _audio.Classes;
 
     public int BatchSize(ParseResult r) => r.GetValue(_size);
 
@@ -124,6 +130,8 @@ internal sealed class DataOptions
     {
         CheckBatchSize(r);
         path ??= r.GetValue(_data)!;
+        if ((_texts.Open(r, path, r.GetValue(_label), training) ?? _audio.Open(r, path, r.GetValue(_label), training)) is DataSource opened)
+            return opened;
         if (IsPictures(r, path))
         {
             return _pictures.Open(r, path, model(), r.GetValue(_label), r.GetValue(_mean) ?? [], r.GetValue(_deviation) ?? [],
@@ -143,10 +151,10 @@ internal sealed class DataOptions
                     Categorical = [.. r.GetValue(_categorical) ?? []]
                 }),
             ".bin" => DataSource.FromTokenFile(path, r.GetValue(_length), r.GetValue(_stride), r.GetValue(_width)),
-            ".txt" => DataSource.FromTokens(Tokens(path, r.GetValue(_tokenizer)!), r.GetValue(_length), r.GetValue(_stride)),
-            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .bin, .txt, an "
-                + "IDX file named …images-idx3-ubyte (or .gz), a folder with CIFAR's binary files, or a folder of pictures with a folder "
-                + "for each class."),
+            ".txt" => DataSource.FromTokens(_texts.Tokens(r, path), r.GetValue(_length), r.GetValue(_stride)),
+            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .jsonl, .bin, "
+                + ".txt, an IDX file named …images-idx3-ubyte (or .gz), a folder with CIFAR's binary files, or a folder of pictures or WAV "
+                + "files with a folder for each class."),
         };
     }
 
@@ -165,7 +173,7 @@ internal sealed class DataOptions
     {
         bool balances = training && r.GetValue(_balance);
         if (balances && r.GetValue(_keepOrder)) throw new ToolException("--balance and --no-shuffle both say what the order is; give one.");
-        var options = new DataLoaderOptions
+        DataLoaderOptions options = _texts.Lengths(r, training) with
         {
             BatchSize = r.GetValue(_size),
             Seed = seed,
@@ -199,7 +207,8 @@ internal sealed class DataOptions
         double[] mean = r.GetValue(_mean) ?? [], deviation = r.GetValue(_deviation) ?? [];
         ImmutableDictionary<string, ImmutableArray<Transform>>.Builder all =
             ImmutableDictionary.CreateBuilder<string, ImmutableArray<Transform>>(StringComparer.Ordinal);
-        foreach (DataColumn column in source.Columns.Where(c => c.Dimensions.Count >= 2 && !c.IsLabel))
+        if (training && r.GetValue(_augment) && source.Columns.Any(c => c.Name == "audio")) all["audio"] = AudioData.Augmentation;
+        foreach (DataColumn column in source.Columns.Where(c => c.Dimensions.Count >= 2 && !c.IsLabel && c.Name != "audio"))
         {
             var transforms = new List<Transform>();
             if (training && r.GetValue(_augment)) transforms.AddRange([Transform.RandomCrop(), Transform.RandomHorizontalFlip()]);
@@ -212,14 +221,6 @@ internal sealed class DataOptions
         }
         return all.ToImmutable();
     }
-
-    private static IReadOnlyList<int> Tokens(string path, string tokenizer) => tokenizer switch
-    {
-        "bytes" => TextTokens.Bytes(path),
-        "characters" => TextTokens.Characters(path).Tokens,
-        "gpt2" => TextTokens.Encode(path, text => TiktokenTokenizer.CreateForModel("gpt2").EncodeToIds(text)),
-        _ => throw new ToolException($"--tokenizer '{tokenizer}' is not known; expected bytes, characters or gpt2."),
-    };
 
     private static bool IsCifar(string path, bool training) => Directory.Exists(path)
         && (File.Exists(Path.Combine(path, training ? "train.bin" : "test.bin"))

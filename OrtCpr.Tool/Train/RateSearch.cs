@@ -25,7 +25,8 @@ internal static class RateSearch
             throw new FigureException($"--out '{folder}' can't be written: {error.Message} Check the folder and the free space.");
         }
         Console.WriteLine(curve.Suggestion is double rate
-            ? string.Create(CultureInfo.InvariantCulture, $"The loss is least at a learning rate of {10 * rate:G2}; a tenth of that is a good start: --lr {rate:G2}")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"The loss is least at a learning rate of {10 * rate:G2}; a tenth of that is a good start: --lr {rate:G2}")
             : "The loss falls at no learning rate. Check the data, the loss and what is trained.");
         Console.WriteLine($"{curve.Points.Count} steps were tried, and nothing is trained; {table}, picture: {picture}");
     }

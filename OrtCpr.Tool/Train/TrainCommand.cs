@@ -23,6 +23,8 @@ internal sealed class TrainCommand
           ortcpr train mobilenet.onnx --data flowers --head classes=5 --augment --validation-split 0.2 --metric accuracy --epochs 10
           ortcpr train gpt.onnx --data train.bin --validation val.bin --sequence-length 128 --steps 5000 --metric perplexity
           ortcpr train resnet18.onnx --data cifar-100-binary --head classes=100,dropout=0.1 --freeze-body
+          ortcpr train minilm.onnx --data texts.csv --text title --label topic --tokenizer vocab.txt --head classes=4 --freeze-body
+          ortcpr train sounds.onnx --data recordings --sample-rate 16000 --augment --metric accuracy
           ortcpr train mlp.onnx --data table.csv --label species --compare adamw,adamcpr --seeds 3
           ortcpr train --config trained/run.json --resume
         """;
@@ -96,6 +98,7 @@ internal sealed class TrainCommand
             PictureModel model = PictureModel.Of(r.GetValue(_model)!);
             return head is null ? model : model with { ClassNames = head.ClassNames };
         });
+        ClassFile.Write(folder, _data.Classes);
         return r.GetValue(_compare) is string names
             ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, data,
                 cancellation)

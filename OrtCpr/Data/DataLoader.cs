@@ -37,6 +37,17 @@ public sealed class DataLoader : BatchSource
         if (_options.BatchSize < 1) problems.Add($"{nameof(DataLoaderOptions.BatchSize)} is {_options.BatchSize}; expected at least 1");
         if (_options.Prefetch < 0) problems.Add($"{nameof(DataLoaderOptions.Prefetch)} is {_options.Prefetch}; expected at least 0");
         if (_options.Workers < 0) problems.Add($"{nameof(DataLoaderOptions.Workers)} is {_options.Workers}; expected at least 0");
+        if (_options.LengthMultiple < 1)
+            problems.Add($"{nameof(DataLoaderOptions.LengthMultiple)} is {_options.LengthMultiple}; expected at least 1");
+        if (_options.SimilarLengths < 0)
+        {
+            problems.Add($"{nameof(DataLoaderOptions.SimilarLengths)} is {_options.SimilarLengths}; expected at least 0");
+        }
+        else if (_options.SimilarLengths > 0 && (_options.Order is not null || !_options.Shuffle))
+        {
+            problems.Add($"{nameof(DataLoaderOptions.SimilarLengths)} changes a shuffled order; it does not go with "
+                + $"{nameof(DataLoaderOptions.Order)}, nor without {nameof(DataLoaderOptions.Shuffle)}");
+        }
         foreach (string column in _options.Transforms.Keys.Where(k => source.Columns.All(c => c.Name != k)))
         {
             problems.Add(
@@ -93,7 +104,7 @@ public sealed class DataLoader : BatchSource
     {
         int count = (int)_source.Count;
         IReadOnlyList<int>? order = _options.Order is not null ? Checked(_options.Order(epoch), epoch)
-            : _options.Shuffle ? SplitMix64.For(_options.Seed, epoch).Permutation(count) : null;
+            : _options.Shuffle ? Shuffled(count, epoch) : null;
         int[]? turns = _options.Order is null || !IsRandom ? null : Turns(order!);
         for (long b = skip; b < BatchCount; b++)
         {
@@ -111,6 +122,14 @@ public sealed class DataLoader : BatchSource
         int[] turns = new int[order.Count], seen = new int[order.Count];
         for (int i = 0; i < turns.Length; i++) turns[i] = seen[order[i]]++;
         return turns;
+    }
+
+    private int[] Shuffled(int count, long epoch)
+    {
+        SplitMix64 random = SplitMix64.For(_options.Seed, epoch);
+        int[] order = random.Permutation(count);
+        return _options.SimilarLengths == 0 ? order
+            : LengthOrder.Of(order, _options.BatchSize, _options.SimilarLengths, row => _source.LengthOf(row), random);
     }
 
     private IReadOnlyList<int> Checked(IReadOnlyList<int> order, long epoch)
@@ -137,10 +156,12 @@ public sealed class DataLoader : BatchSource
         byte[][] buffers = _spare.TryTake(out byte[][]? used) ? used
             : [.. _slots.Select(s =>
                 GC.AllocateUninitializedArray<byte>(Math.Max(1, checked(s.TargetSize * _options.BatchSize)), pinned: true))];
+        long length = LengthOf(order, start, rows);
+        Slot[] cut = [.. _slots.Select(s => s.Cut(length))];
         try
         {
-            ReadExamples(order, turns, start, rows, epoch, buffers);
-            ChangeTogether(start, rows, epoch, buffers);
+            ReadExamples(order, turns, start, rows, epoch, buffers, cut);
+            ChangeTogether(start, rows, epoch, buffers, cut);
         }
         catch
         {
@@ -149,14 +170,14 @@ public sealed class DataLoader : BatchSource
         }
         var batch = new Batch { Released = () => _spare.Add(buffers), Examples = rows };
         for (int i = 0; i < _slots.Length; i++)
-            batch.AddPinned(_slots[i].Input, _slots[i].Type, buffers[i], rows * _slots[i].TargetSize, _slots[i].Shape(rows));
+            batch.AddPinned(cut[i].Input, cut[i].Type, buffers[i], rows * cut[i].TargetSize, cut[i].Shape(rows));
         foreach (ConstantInput constant in _constants) constant.AddTo(batch, rows);
         return batch;
     }
 
     /// <summary>Each example is read by one worker; of several errors that of the first example is thrown, as one worker alone
     /// would.</summary>
-    private void ReadExamples(IReadOnlyList<int>? order, int[]? turns, int start, int rows, long epoch, byte[][] buffers)
+    private void ReadExamples(IReadOnlyList<int>? order, int[]? turns, int start, int rows, long epoch, byte[][] buffers, Slot[] cut)
     {
         int workers = Math.Min(rows, _options.Workers == 0 ? Environment.ProcessorCount : _options.Workers);
         if (workers <= 1)
@@ -190,28 +211,42 @@ public sealed class DataLoader : BatchSource
             for (int i = 0; i < _slots.Length; i++)
             {
                 var random = SplitMix64.For(seed, unchecked((epoch * _source.Count) + row));
-                Read(_slots[i], row, random, buffers[i], r, rows);
+                Read(_slots[i], cut[i], row, random, buffers[i], r, rows);
             }
         }
     }
 
-    private void Read(Slot slot, long row, SplitMix64 random, byte[] buffer, int r, int rows)
+    private void Read(Slot slot, Slot cut, long row, SplitMix64 random, byte[] buffer, int r, int rows)
     {
+        bool isCut = !ReferenceEquals(slot, cut);
         byte[] scratch = slot.IsCopied ? [] : System.Buffers.ArrayPool<byte>.Shared.Rent(slot.Column.Size + 1);
-        byte[] example = slot.Parts == 1 ? [] : new byte[slot.TargetSize];
-        Span<byte> target = slot.Parts == 1 ? buffer.AsSpan(r * slot.TargetSize, slot.TargetSize) : example;
-        if (slot.IsCopied) _source.Read(slot.Index, row, target);
-        else Convert(slot, row, random, scratch, target);
-        if (slot.Parts > 1) ExampleAxis.Write(target, buffer, slot.Parts, r, rows);
+        byte[] whole = isCut ? System.Buffers.ArrayPool<byte>.Shared.Rent(slot.TargetSize) : [];
+        byte[] example = cut.Parts == 1 ? [] : new byte[cut.TargetSize];
+        Span<byte> target = cut.Parts == 1 ? buffer.AsSpan(r * cut.TargetSize, cut.TargetSize) : example;
+        Span<byte> read = isCut ? whole.AsSpan(0, slot.TargetSize) : target;
+        if (slot.IsCopied) _source.Read(slot.Index, row, read);
+        else Convert(slot, row, random, scratch, read);
+        if (isCut) ExampleAxis.Cut(read, slot.Dimensions, slot.OpenAxis!.Value, cut.Dimensions[slot.OpenAxis.Value], target);
+        if (cut.Parts > 1) ExampleAxis.Write(target, buffer, cut.Parts, r, rows);
         if (!slot.IsCopied) System.Buffers.ArrayPool<byte>.Shared.Return(scratch);
+        if (isCut) System.Buffers.ArrayPool<byte>.Shared.Return(whole);
     }
 
-    private void ChangeTogether(int start, int rows, long epoch, byte[][] buffers)
+    private void ChangeTogether(int start, int rows, long epoch, byte[][] buffers, Slot[] cut)
     {
         if (_options.BatchTransforms.Length == 0) return;
         var random = SplitMix64.For(_options.Seed ^ 0x2545F4914F6CDD1D, unchecked((epoch * _source.Count) + start));
-        var data = new BatchData([.. _slots.Select(s => s.InBatch)], buffers, rows);
+        var data = new BatchData([.. cut.Select(s => s.InBatch)], buffers, rows);
         foreach (BatchTransform transform in _options.BatchTransforms) transform.Apply(data, random);
+    }
+
+    /// <summary>What padded columns are cut to: at least 1, since an empty tensor is nothing that a model computes.</summary>
+    private long LengthOf(IReadOnlyList<int>? order, int start, int rows)
+    {
+        if (_slots.All(s => s.OpenAxis is null)) return long.MaxValue;
+        long longest = 1;
+        for (int r = 0; r < rows; r++) longest = Math.Max(longest, _source.LengthOf(order is null ? start + r : order[start + r]));
+        return (longest + _options.LengthMultiple - 1) / _options.LengthMultiple * _options.LengthMultiple;
     }
 
     private void Convert(Slot slot, long row, SplitMix64 random, byte[] scratch, Span<byte> target)

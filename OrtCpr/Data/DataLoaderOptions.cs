@@ -33,6 +33,15 @@ public sealed record DataLoaderOptions
     /// <summary>What is done, in order, to the examples of a batch together. Default none.</summary>
     public ImmutableArray<BatchTransform> BatchTransforms { get; init; } = [];
 
+    /// <summary>Padded columns are cut to a multiple of this, or to their whole size; 8 suits devices that compute in tiles.
+    /// At least 1. Default 1: the longest example of the batch.</summary>
+    public int LengthMultiple { get; init; } = 1;
+
+    /// <summary>So many batches of a shuffled order are taken together and their examples dealt out by length, so that those
+    /// of a batch are about equally long and little of it is padding; which batch comes when stays random. Depends on seed
+    /// and epoch alone. 0 (default) for none; 50 is a good number.</summary>
+    public int SimilarLengths { get; init; }
+
     /// <summary>Source columns by the input that takes them, where names differ and it is not plain which belong together.</summary>
     public ImmutableDictionary<string, string> Columns { get; init; } = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal);
 

@@ -16,7 +16,12 @@ public sealed record DataColumn(string Name, ElementType Type, IReadOnlyList<lon
     /// <summary>What the classes 0, 1 … of a label are in the source; empty where they have no names.</summary>
     public ImmutableArray<string> ClassNames { get; init; } = [];
 
-    /// <summary>Elements of one example.</summary>
+    /// <summary>The axis of an example that is filled up behind the example's own length (<see cref="DataSource.LengthOf"/>),
+    /// such as that of tokens; a loader cuts it to the longest example of the batch where the model leaves its size open. Null
+    /// (default) for examples that all have the same size.</summary>
+    public int? PaddedAxis { get; init; }
+
+    /// <summary>Elements of one example, with those that fill it up.</summary>
     public long Length => Dimensions.Aggregate(1L, (n, d) => n * d);
 
     /// <summary>Bytes of one example.</summary>
@@ -57,6 +62,12 @@ public abstract partial class DataSource : IDisposable
     /// <exception cref="NotSupportedException">The source does not apply the transform.</exception>
     public virtual void Read(int column, long row, Transform transform, SplitMix64 random, Span<byte> target) =>
         throw new NotSupportedException($"{GetType().Name} applies no transforms.");
+
+    /// <summary>How much of the padded axes (<see cref="DataColumn.PaddedAxis"/>) an example takes; it is one number for all
+    /// padded columns.</summary>
+    /// <param name="row">Example, from 0.</param>
+    /// <returns>At least 0. Without padded columns it is not asked for; the default is that nothing is padding.</returns>
+    public virtual int LengthOf(long row) => int.MaxValue;
 
     /// <summary>Some of the examples, as a source of their own.</summary>
     /// <param name="rows">Their numbers, in the order they shall have. Kept, not copied.</param>
@@ -146,5 +157,7 @@ public abstract partial class DataSource : IDisposable
 
         public override void Read(int column, long row, Transform transform, SplitMix64 random, Span<byte> target) =>
             source.Read(column, rows[(int)row], transform, random, target);
+
+        public override int LengthOf(long row) => source.LengthOf(rows[(int)row]);
     }
 }

@@ -32,5 +32,19 @@ internal static class ExampleAxis
         for (int p = 0; p < parts; p++) example.Slice(p * size, size).CopyTo(batch[(((p * rows) + row) * size)..]);
     }
 
+    /// <summary>Copies the front part of one axis of an example.</summary>
+    /// <param name="example">The example's bytes.</param>
+    /// <param name="dimensions">Its shape.</param>
+    /// <param name="axis">The axis that is cut.</param>
+    /// <param name="length">What is kept of it.</param>
+    /// <param name="target">The shorter example.</param>
+    public static void Cut(ReadOnlySpan<byte> example, IReadOnlyList<long> dimensions, int axis, long length, Span<byte> target)
+    {
+        int parts = (int)dimensions.Take(axis).Aggregate(1L, (n, d) => n * d);
+        int size = example.Length / parts, kept = target.Length / parts;
+        System.Diagnostics.Debug.Assert(kept == size / dimensions[axis] * length);
+        for (int p = 0; p < parts; p++) example.Slice(p * size, kept).CopyTo(target[(p * kept)..]);
+    }
+
     private static int Find(BatchInput input, string symbol) => input.Dimensions?.ToList().IndexOf(symbol) ?? -1;
 }

@@ -28,6 +28,18 @@ internal sealed record Slot(string Input, ElementType Type, IReadOnlyList<long> 
     /// <summary>What a transform of a batch sees of it.</summary>
     public BatchColumn InBatch => new(Input, Type, Dimensions, IsLabel, Classes, Axis == 0);
 
+    /// <summary>The padded axis where the model takes any size there; null where examples stay as they are.</summary>
+    public int? OpenAxis { get; init; }
+
+    /// <summary>The same with a shorter padded axis.</summary>
+    public Slot Cut(long length)
+    {
+        if (OpenAxis is not int axis || length >= Column.Dimensions[axis]) return this;
+        long[] dims = [.. Column.Dimensions];
+        dims[axis] = length;
+        return new Slot(Input, Type, dims, Axis, Column with { Dimensions = dims }, Index, Transforms) { IsLabel = IsLabel };
+    }
+
     public long[] Shape(int rows) => [.. Dimensions.Take(Axis), rows, .. Dimensions.Skip(Axis)];
 }
 
@@ -81,7 +93,7 @@ internal static class SlotTable
             else if (!Numbers.Has(input.Type) || !Numbers.Has(column.Type)) problems.Add($"column {column} cannot be converted to {input}");
             else if (column.Type.IsFloating() && !input.Type.IsFloating())
                 problems.Add($"column {column} has fractions, which {input} does not take");
-            else slots.Add(new Slot(input.Name, input.Type, dims, axis, column, index, transforms) { IsLabel = input.IsLabel });
+            else slots.Add(Made(input, dims, axis, column, index, transforms));
             foreach (Transform transform in transforms) transform.Check(column.Dimensions);
             if (transforms.Skip(1).Any(t => t.ActsInSource))
             {
@@ -94,7 +106,26 @@ internal static class SlotTable
             throw new DataFileException(
                 $"The data do not fit the model: {string.Join("; ", problems)}. Say which column belongs to which input.");
         }
-        return [.. slots];
+        // Columns share their length: where the model fixes it for one of them, the others keep it too.
+        bool isFixed = slots.Any(s => s.Column.PaddedAxis is not null && s.OpenAxis is null);
+        return isFixed ? [.. slots.Select(s => s with { OpenAxis = null })] : [.. slots];
+    }
+
+    private static Slot Made(BatchInput input, long[] dims, int axis, DataColumn column, int index, ImmutableArray<Transform> transforms) =>
+        new(input.Name, input.Type, dims, axis, column, index, transforms)
+        {
+            OpenAxis = Open(input, column, axis),
+            IsLabel = input.IsLabel,
+        };
+
+    /// <summary>The padded axis of a column, where the input has the column's axes and leaves the size of this one open.</summary>
+    private static int? Open(BatchInput input, DataColumn column, int axis)
+    {
+        if (column.PaddedAxis is not int padded || input.Dimensions is null) return column.PaddedAxis;
+        string[] dims = [.. input.Dimensions.Where((_, i) => i != axis)];
+        bool isFixed = dims.Length != column.Dimensions.Count
+            || long.TryParse(dims[padded], NumberStyles.None, CultureInfo.InvariantCulture, out _);
+        return isFixed ? null : padded;
     }
 
     /// <summary>The classes of a label that takes a probability for each where the column has the number of one; null for any

@@ -5,7 +5,7 @@ namespace OrtCpr.Data;
 
 /// <summary>Changes one example of a column on its way into a batch, as floats. What is random depends on seed, epoch
 /// and example only.</summary>
-public abstract class Transform
+public abstract partial class Transform
 {
     /// <summary>Multiplies: 1/255 (default) brings bytes into [0, 1].</summary>
     /// <param name="factor">By what.</param>
