@@ -4,6 +4,7 @@ using OrtCpr.Tool;
 using OrtCpr.Tool.Artifacts;
 using OrtCpr.Tool.Gradcheck;
 using OrtCpr.Tool.Inspect;
+using OrtCpr.Tool.Report;
 using OrtCpr.Tool.Figures;
 using OrtCpr.Tool.Heads;
 using OrtCpr.Tool.Train;
@@ -12,8 +13,8 @@ using OrtCpr.Tool.Verify;
 RootCommand root = new("Trains exported ONNX models with AdamCPR on stock ONNX Runtime.");
 Command[] commands =
 [
-    TrainCommand.Create(), EvaluateCommand.Create(), ExportCommand.Create(), PlotCommand.Create(), BenchCommand.Create(),
-        InspectCommand.Create(),
+    TrainCommand.Create(), EvaluateCommand.Create(), ExportCommand.Create(), PlotCommand.Create(), ReportCommand.Create(),
+    BenchCommand.Create(), InspectCommand.Create(),
     GradcheckCommand.Create(), ImportWeightsCommand.Create(), HeadCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create(),
     .. VerifyCommand.Create(),
 ];

@@ -14,7 +14,7 @@ namespace OrtCpr.Tests.Tool;
 public sealed class PictureCommandTests
 {
     // x [batch, 3, 16, 16] → Conv → Relu → GlobalAveragePool → logits [batch, 5].
-    private static void WriteModel(string path, int channels = 3, bool last = false)
+    internal static void WriteModel(string path, int channels = 3, bool last = false)
     {
         Dim[] dims = last ? [16, 16, channels] : [channels, 16, 16];
         File.WriteAllBytes(path, HeadModels.Of((g, graph, x) =>

@@ -33,7 +33,21 @@ internal sealed class RunFigure
     // Runs of the same name have the same colour, and the later ones are fainter.
     public static void Save(IReadOnlyList<RunLog> runs, string path, StepAxis axis) => new RunFigure(runs, axis).Save(path);
 
+    // The panels of one run, for a page that lays them out itself: loss and figures, then a small one a constrained matrix.
+    public static (IReadOnlyList<Plot> Large, IReadOnlyList<Plot> Small) Plots(RunLog run, StepAxis axis) =>
+        new RunFigure([run], axis).Plots();
+
     private void Save(string path)
+    {
+        (IReadOnlyList<Plot> large, IReadOnlyList<Plot> small) = Plots();
+        var multiplot = new Multiplot();
+        multiplot.Reset(large[0]);
+        foreach (Plot plot in large.Skip(1).Concat(small)) multiplot.AddPlot(plot);
+        multiplot.Layout = new Grid(large.Count);
+        Write(multiplot, path, TopHeight + ((small.Count + PerRow - 1) / PerRow * SmallHeight));
+    }
+
+    private (IReadOnlyList<Plot> Large, IReadOnlyList<Plot> Small) Plots()
     {
         string[] figures = [.. _runs.SelectMany(r => r.Columns).Distinct()
             .Where(c => c.StartsWith("validation_", StringComparison.Ordinal) && c != "validation_loss"
@@ -41,18 +55,14 @@ internal sealed class RunFigure
         List<Plot> plots = [Panel(["loss"], _runs.Count == 1 ? _runs[0].Name : "training (dotted) and validation")];
         // In one picture for several runs there is room for the first figure.
         if (figures.Length > 0) plots.Add(Panel(_runs.Count == 1 ? figures : figures[..1], ""));
-        int large = plots.Count;
+        List<Plot> small = [];
         if (_runs.FirstOrDefault(r => r.Constraints.Count > 0) is RunLog bounded
             && (_runs.Count == 1 || bounded.Constraints.Count <= MostBesideOthers))
         {
-            plots.AddRange(bounded.Constraints.Take(MostMatrices)
+            small.AddRange(bounded.Constraints.Take(MostMatrices)
                 .Select(c => Bound(bounded, c.Matrix, c.Steps, c.Lambda, c.Kappa, c.Measure)));
         }
-        var multiplot = new Multiplot();
-        multiplot.Reset(plots[0]);
-        foreach (Plot plot in plots.Skip(1)) multiplot.AddPlot(plot);
-        multiplot.Layout = new Grid(large);
-        Write(multiplot, path, TopHeight + ((plots.Count - large + PerRow - 1) / PerRow * SmallHeight));
+        return (plots, small);
     }
 
     // Figures of all runs: of the training examples, where they are logged, and of the validation.

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.CommandLine;
 using System.Globalization;
 using OrtCpr.Data;
@@ -8,6 +9,7 @@ using OrtCpr.Graph.Parameters;
 using OrtCpr.Graph.Passes;
 using OrtCpr.Tool.Figures;
 using OrtCpr.Tool.Heads;
+using OrtCpr.Tool.Report;
 
 namespace OrtCpr.Tool.Train;
 
@@ -64,6 +66,8 @@ internal sealed class TrainCommand
         };
     private readonly Option<bool> _findRate =
         new("--find-lr") { Description = "Tries learning rates from 1e-7 to 1 instead of training, and draws the losses." };
+    private readonly Option<bool> _report =
+        new("--report") { Description = "Writes report.html too, with confusion matrix and worst examples of the validation data." };
     private readonly DataOptions _data = new();
     private readonly JobOptions _job = new();
     private readonly FitSettings _fit = new();
@@ -76,7 +80,7 @@ internal sealed class TrainCommand
         train._fit.AddTo(command);
         train._job.AddTo(command);
         foreach (Option option in new Option[] { train._threads, train._device, train._target,
-            train._findRate, train._head, train._freezeBody, train._lora,
+            train._findRate, train._report, train._head, train._freezeBody, train._lora,
             train._resume, train._compare, train._seeds })
         {
             command.Add(option);
@@ -161,6 +165,12 @@ internal sealed class TrainCommand
         ClassCheck.NameClasses(Path.Combine(folder, "model.onnx"), graphs, training);
         if (r.GetValue(_lora) is not null) Merge(folder);
         RunFigure.Save([RunLog.Read(folder)], Path.Combine(folder, "plot.png"), new StepAxis());
+        if (r.GetValue(_report))
+        {
+            ImmutableArray<string> names = training.Columns.FirstOrDefault(c => c.IsLabel)?.ClassNames ?? [];
+            if (held is not null) ValidationDetails.Collect(driver, held, names, cancellation)?.Save(folder);
+            ReportCommand.Write(folder, Path.Combine(folder, ReportCommand.FileName));
+        }
         Report(driver, result, folder);
         return result;
     }
