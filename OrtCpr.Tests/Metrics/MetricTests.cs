@@ -109,6 +109,10 @@ public sealed class MetricTests
         StringAssert.Contains(matrix.ToString(), "cat");
         Assert.DoesNotContain("bird", matrix.ToString());
         Assert.AreEqual((0.75 + 1) / 2, matrix.Mean(matrix.Recall), 1e-12);
+        ConfusionMatrix named = matrix.Named(["a", "b", "c"]);
+        CollectionAssert.AreEqual(new[] { "a", "b", "c" }, named.ClassNames.ToArray());
+        Assert.AreEqual(matrix[0, 1], named[0, 1]);
+        Assert.ThrowsExactly<ArgumentException>(() => matrix.Named(["a"]));
         Assert.ThrowsExactly<ArgumentException>(() => new ConfusionMatrix(new long[2, 3]));
         Assert.ThrowsExactly<ArgumentException>(() => new ConfusionMatrix(new long[2, 2], ["one"]));
         Assert.ThrowsExactly<ArgumentOutOfRangeException>(() => matrix[3, 0]);

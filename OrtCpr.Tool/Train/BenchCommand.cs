@@ -51,7 +51,7 @@ internal static class BenchCommand
                 .For(driver.Plan.BatchInputs);
             double first = Time(() => driver.Step(batch));
             int count = r.GetValue(runs);
-            double[] training = new double[count], optimizer = new double[count], all = new double[count];
+            double[] training = new double[count], optimizer = new double[count], all = new double[count], forward = new double[count];
             for (int i = 0; i < count; i++)
             {
                 all[i] = Time(() =>
@@ -61,11 +61,16 @@ internal static class BenchCommand
                     optimizer[i] = Time(() => driver.OptimizerStep());
                 });
             }
-            foreach (double[] times in (double[][])[training, optimizer, all]) Array.Sort(times);
+            string output = driver.Plan.ModelOutputs[0];
+            driver.Predict(batch, output).Dispose();
+            for (int i = 0; i < count; i++) forward[i] = Time(() => driver.Predict(batch, output).Dispose());
+            foreach (double[] times in (double[][])[training, optimizer, all, forward]) Array.Sort(times);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"building {built:F0} ms, first step {first:F1} ms"));
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"step: median {all[count / 2]:F2} ms, fastest {all[0]:F2}, slowest {all[^1]:F2}, of {count}; "
                 + $"forward and backward {training[count / 2]:F2}, optimizer {optimizer[count / 2]:F2}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"prediction, forward alone: median {forward[count / 2]:F2} ms, fastest {forward[0]:F2}"));
             foreach (KernelReport body in driver.KernelReport.Where(k => k.BodyReason is not null)) Console.WriteLine(body);
             return 0;
         });

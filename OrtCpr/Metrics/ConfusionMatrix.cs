@@ -34,6 +34,17 @@ public sealed class ConfusionMatrix
     /// <summary>What they are called.</summary>
     public ImmutableArray<string> ClassNames { get; }
 
+    /// <summary>The same with names for the classes.</summary>
+    /// <param name="classNames">As many as there are classes.</param>
+    /// <exception cref="ArgumentException">There are more or fewer.</exception>
+    public ConfusionMatrix Named(IReadOnlyList<string> classNames)
+    {
+        ArgumentNullException.ThrowIfNull(classNames);
+        long[,] counts = new long[Classes, Classes];
+        for (int i = 0; i < _counts.Length; i++) counts[i / Classes, i % Classes] = _counts[i];
+        return new ConfusionMatrix(counts, classNames);
+    }
+
     /// <summary>Rows of a true class that were found to be of a class.</summary>
     /// <param name="truth">The true class.</param>
     /// <param name="found">The class with the highest score.</param>
