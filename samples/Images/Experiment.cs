@@ -38,7 +38,7 @@ internal static class Experiment
         if (settings.Data is null)
         {
             Shapes.Draw(Path.Combine(folder, "train"), settings.Each, settings.Side, seed: 1);
-            Shapes.Draw(Path.Combine(folder, "test"), settings.TestEach, settings.Side, seed: 2);
+            Shapes.Draw(Path.Combine(folder, "test"), settings.TestEach, settings.Side, seed: 3);
         }
         string model = settings.Model ?? Path.Combine(AppContext.BaseDirectory, "ResNet18.onnx");
         ImageOptions preset = settings.Model is null ? Featurizer : ImageOptions.ImageNet;
