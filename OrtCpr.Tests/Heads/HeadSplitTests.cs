@@ -1,6 +1,7 @@
 using OrtCpr.Graph;
 using OrtCpr.Graph.Heads;
 using OrtCpr.Graph.Onnx;
+using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Tests.Heads;
 
