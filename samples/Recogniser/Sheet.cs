@@ -29,7 +29,8 @@ internal static class Sheet
 
                 void Write(string text, int x)
                 {
-                    using var ink = new SKPaint { Color = text == lines.TextOf(i) ? SKColors.DarkGreen : SKColors.Firebrick, IsAntialias = true };
+                    SKColor color = text == lines.TextOf(i) ? SKColors.DarkGreen : SKColors.Firebrick;
+                    using var ink = new SKPaint { Color = color, IsAntialias = true };
                     canvas.DrawText(text, x, top + (first.Height * 0.63f), font, ink);
                 }
             }
