@@ -17,7 +17,7 @@ namespace OrtCpr.Graph.Heads;
 /// changes of shape behind it go with it. What nothing reads any more goes too; everything else in the file stays as it was. The model
 /// that comes out is one like any other. To train the head alone, build training graphs with <c>new ParameterOptions { TrainOnly =
 /// ModelHead.Parameters(model) }</c>. Thread-safe.</remarks>
-public static class ModelHead
+public static partial class ModelHead
 {
     /// <summary>The key in <c>metadata_props</c> that the names of classes are under, as a JSON list. A further head of the same model has
     /// them under this key, a point and the name of its output.</summary>

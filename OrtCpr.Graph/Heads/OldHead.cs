@@ -30,6 +30,22 @@ internal static class OldHead
         Remove(model, gone, [.. lost.Select(v => v.Name)], [.. behind.Select(v => v.Name)]);
     }
 
+    /// <summary>Removes everything that does not stand behind a value: the value is then to become an input.</summary>
+    /// <param name="model">The file that the graph was read from.</param>
+    /// <param name="graph">In order; not changed.</param>
+    /// <param name="cut">The value.</param>
+    public static void KeepBehind(ModelProto model, OnnxGraph graph, Value cut)
+    {
+        HashSet<Value> behind = HeadPlace.Dependent(graph, cut);
+        Value[] outputs = [.. graph.Outputs.Where(o => o != cut && behind.Contains(o))];
+        HashSet<Node> needed = Needed(graph, outputs, cut);
+        Node[] gone = [.. graph.Nodes.Where(n => !needed.Contains(n))];
+        HashSet<Value> read = [.. needed.SelectMany(OnnxGraph.ReadBy)];
+        Value[] lost = [.. gone.SelectMany(n => n.Outputs.OfType<Value>()),
+            .. gone.SelectMany(OnnxGraph.ReadBy).Concat(graph.Inputs).Where(v => v.Producer is null && !read.Contains(v))];
+        Remove(model, [.. gone], [.. lost.Select(v => v.Name)], [.. graph.Outputs.Except(outputs).Select(o => o.Name)]);
+    }
+
     private static void Remove(ModelProto model, HashSet<Node> gone, HashSet<string> lost, HashSet<string> behind)
     {
         GraphProto graph = model.Graph;
@@ -56,7 +72,8 @@ internal static class OldHead
         }
     }
 
-    private static HashSet<Node> Needed(OnnxGraph graph, IEnumerable<Value> results)
+    /// <summary>Nodes that results take, back to a value that is given.</summary>
+    private static HashSet<Node> Needed(OnnxGraph graph, IEnumerable<Value> results, Value? given = null)
     {
         HashSet<Value> wanted = [.. results];
         var needed = new HashSet<Node>();
@@ -65,7 +82,7 @@ internal static class OldHead
             Node node = graph.Nodes[i];
             if (!node.Outputs.Any(o => o is not null && wanted.Contains(o))) continue;
             needed.Add(node);
-            wanted.UnionWith(OnnxGraph.ReadBy(node));
+            wanted.UnionWith(OnnxGraph.ReadBy(node).Where(v => v != given));
         }
         return needed;
     }

@@ -1,34 +1,14 @@
-using System.Diagnostics;
-
 namespace OrtCpr.Tests.Samples;
 
 // The small samples, run as a user runs them, and the README's program.
 [TestClass]
 public sealed class SmallSampleTests
 {
-    private static (int ExitCode, string Output) Run(string sample, string folder, params string[] arguments)
-    {
-        var start = new ProcessStartInfo("dotnet")
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true
-        };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "..", "..", sample,
-            Path.GetFileName(AppContext.BaseDirectory.TrimEnd(Path.DirectorySeparatorChar)), $"{sample}.dll"));
-        foreach (string argument in arguments) start.ArgumentList.Add(argument);
-        using Process process = Process.Start(start)!;
-        Task<string> error = process.StandardError.ReadToEndAsync();
-        string output = process.StandardOutput.ReadToEnd() + error.Result;
-        process.WaitForExit();
-        return (process.ExitCode, output);
-    }
-
     [TestMethod]
     public void Regression_Learns_AndWritesItsModel()
     {
         using var folder = new TemporaryFolder();
-        (int code, string output) = Run("Regression", folder.FolderPath);
+        (int code, string output) = SampleRun.Of("Regression", folder.FolderPath);
         Assert.AreEqual(0, code, output);
         double last = double.Parse(output.Split('\n').Last(l => l.Contains("step 2000", StringComparison.Ordinal)).Split("loss ")[1],
             System.Globalization.CultureInfo.InvariantCulture);
@@ -41,7 +21,7 @@ public sealed class SmallSampleTests
     public void FineTune_GoesFromTheFirstTaskToTheSecond_BothWays()
     {
         using var folder = new TemporaryFolder();
-        (int code, string output) = Run("FineTune", folder.FolderPath, "out");
+        (int code, string output) = SampleRun.Of("FineTune", folder.FolderPath, "out");
         Assert.AreEqual(0, code, output);
         double[] accuracies =
             [.. System.Text.RegularExpressions.Regex.Matches(output, "([0-9.]+) %")
@@ -55,7 +35,7 @@ public sealed class SmallSampleTests
     public void CustomTraining_Runs_AndWritesItsFiles()
     {
         using var folder = new TemporaryFolder();
-        (int code, string output) = Run("CustomTraining", folder.FolderPath, "out");
+        (int code, string output) = SampleRun.Of("CustomTraining", folder.FolderPath, "out");
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "bounds set 2/2");
         CollectionAssert.AreEquivalent(new[] { "half.safetensors", "model.onnx" },
