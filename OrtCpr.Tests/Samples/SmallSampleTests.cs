@@ -6,7 +6,7 @@ namespace OrtCpr.Tests.Samples;
 [TestClass]
 public sealed class SmallSampleTests
 {
-    private static (int ExitCode, string Output) Run(string sample, string folder, params string[] arguments)
+    internal static (int ExitCode, string Output) Run(string sample, string folder, params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet")
         {
@@ -72,7 +72,7 @@ public sealed class SmallSampleTests
         Assert.AreEqual(File.ReadAllText(Path.Combine(root, "samples", "Regression", "Program.cs")), program);
     }
 
-    private static string FindRoot()
+    internal static string FindRoot()
     {
         DirectoryInfo? at = new(AppContext.BaseDirectory);
         while (at is not null && !File.Exists(Path.Combine(at.FullName, "OrtCpr.sln"))) at = at.Parent;

@@ -58,7 +58,8 @@ internal static class Classification
         EvaluationReport last = Train(settings, topics, headed, all, trained, cancellation, null,
             driver => after = Embeddings.Of(driver, topics, driver.Plan.ModelOutputs[0]));
         Show($"everything, {settings.AllEpochs} epochs of AdamCPR more", last, topics);
-        Map.Save(settings.PathOf("classification.png"), topics.Names, ("encoder as it came", before!), ("after training everything", after!));
+        Map.Save(settings.PathOf("classification.png"), topics.Names, ("encoder as it came", before!),
+            ("after training everything", after!));
         Console.WriteLine($"model: {trained}");
         return 0;
     }

