@@ -81,10 +81,13 @@ public sealed record TripletMarginLoss(string PositiveOutput, string NegativeOut
 
 /// <summary>InfoNCE with the other pairs of the batch as negatives: the cross-entropy of a·bᵀ/τ with the diagonal as labels (CLIP's loss
 /// where it is symmetric).</summary>
-/// <remarks>Two outputs [B,D]; no labels. Negatives come from the batch, so accumulated batches are not one larger batch.</remarks>
-/// <param name="OtherOutput">The second output, or other tensor of the model: row i belongs to row i of the first.</param>
+/// <remarks>Two outputs [B,D], or one [2B,D]; no labels. Negatives come from the batch, so accumulated batches are not one larger
+/// batch.</remarks>
+/// <param name="OtherOutput">The second output, or other tensor of the model: row i belongs to row i of the first. Null (default) for a
+/// model with one encoder, whose batch has an even number of rows: rows 0 and 1 of the output belong together, 2 and 3, and so
+/// on.</param>
 /// <param name="Reduction">Mean over the pairs (default) or sum.</param>
-public sealed record InfoNceLoss(string OtherOutput, Reduction Reduction = Reduction.Mean) : Loss
+public sealed record InfoNceLoss(string? OtherOutput = null, Reduction Reduction = Reduction.Mean) : Loss
 {
     /// <summary>As PyTorch's <c>normalize</c> has it for the smallest length.</summary>
     private const double ShortestLength = 1e-12;
@@ -101,7 +104,9 @@ public sealed record InfoNceLoss(string OtherOutput, Reduction Reduction = Reduc
     internal override LossValue Attach(LossContext context)
     {
         GraphBuilder g = context.G;
-        Term a = Embeddings.Find(context, this, Output), b = Embeddings.Find(context, this, OtherOutput, a);
+        Term a = Embeddings.Find(context, this, Output), b;
+        if (OtherOutput is null) (a, b) = Neighbours(g, a);
+        else b = Embeddings.Find(context, this, OtherOutput, a);
         if (Normalize) (a, b) = (OfLengthOne(g, a), OfLengthOne(g, b));
         Term logits = g.Gemm(a, b, transB: true) * (1 / Temperature);
         Term labels = g.Positions(g.DimOf(a, 0)).Typed(ElementType.Int64, new Shape(a.Shape![0]));
@@ -110,11 +115,22 @@ public sealed record InfoNceLoss(string OtherOutput, Reduction Reduction = Reduc
         return LossValue.Of(g, each, Reduction, each);
     }
 
+    /// <summary>Rows 0, 2, 4 … and 1, 3, 5 … An odd number of rows has no such shape, at which the graph stops.</summary>
+    private static (Term, Term) Neighbours(GraphBuilder g, Term x)
+    {
+        Dim width = x.Shape![1];
+        Shape half = new(x.Shape![0].Size is SymbolicInt rows ? rows / SymbolicInt.Of(2) : Dim.Unknown, width);
+        Term pairs = g.Reshape(x, width.Known is long known ? g.Ints(-1, 2, known)
+            : g.Concat(0, g.Ints(-1, 2), g.Slice(g.ShapeOf(x), [1], [2], [0]))).Typed(x.Type, new Shape(half[0], 2, width));
+        Term Side(long i) => g.Squeeze(g.Slice(pairs, [i], [i + 1], [1]), 1).Typed(x.Type, half);
+        return (Side(0), Side(1));
+    }
+
     private static Term OfLengthOne(GraphBuilder g, Term x) =>
         x / g.Max(g.Sqrt(g.Max(g.ReduceSum(x * x, true, 1), ShortestLength * ShortestLength)), ShortestLength);
 
     internal override IEnumerable<string> Problems() =>
-        [.. Empty(nameof(OtherOutput), OtherOutput), .. NotPositive(nameof(Temperature), Temperature)];
+        [.. OtherOutput is null ? [] : Empty(nameof(OtherOutput), OtherOutput), .. NotPositive(nameof(Temperature), Temperature)];
 }
 
 /// <summary>Outputs that are one vector an example.</summary>

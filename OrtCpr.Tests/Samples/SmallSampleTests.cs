@@ -52,7 +52,7 @@ public sealed class SmallSampleTests
         Assert.AreEqual(File.ReadAllText(Path.Combine(root, "samples", "Regression", "Program.cs")), program);
     }
 
-    private static string FindRoot()
+    internal static string FindRoot()
     {
         DirectoryInfo? at = new(AppContext.BaseDirectory);
         while (at is not null && !File.Exists(Path.Combine(at.FullName, "OrtCpr.sln"))) at = at.Parent;

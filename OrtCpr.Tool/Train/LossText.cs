@@ -34,7 +34,7 @@ internal static class LossText
         { Output = s.Output, TargetName = s.Label ?? "target", Margin = s.Number("margin", 0) },
         ["triplet_margin"] = s => new TripletMarginLoss(s.Needed("positive"), s.Needed("negative"), s.Reduction)
         { Output = s.Output, Margin = s.Number("margin", 1), Swap = s.Flag("swap") ?? false },
-        ["info_nce"] = s => new InfoNceLoss(s.Needed("other"), s.Reduction)
+        ["info_nce"] = s => new InfoNceLoss(s.Text("other"), s.Reduction)
         {
             Output = s.Output,
             Temperature = s.Number("temperature", 0.07),
