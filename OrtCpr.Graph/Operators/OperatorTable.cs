@@ -18,7 +18,6 @@ internal static class OperatorTable
             BatchNormalization.ReluGrad,
         RowNormalization.LayerNormGrad, RowNormalization.RmsNormGrad,
         Embedding.Grad,
-        OuterSum.Definition,
         SquaredNorm.Definition,
     }.ToDictionary(d => d.Name, StringComparer.Ordinal);
 

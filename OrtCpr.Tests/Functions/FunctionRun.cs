@@ -14,6 +14,9 @@ internal sealed record FunctionRun(string Name, int Outputs, params (string Name
     /// <summary>The GPU's kernels in place of the CPU's.</summary>
     public bool OnGpu { get; init; }
 
+    /// <summary>Of an operator that is in no graph of a plan, and so not in the table; null for the table's.</summary>
+    public OperatorDefinition? Definition { get; init; }
+
     public static float[] Values(long length, int seed, float spread = 4)
     {
         var random = new Random(seed);
@@ -37,8 +40,14 @@ internal sealed record FunctionRun(string Name, int Outputs, params (string Name
             model.Graph.Outputs.Add(GraphBuilder.Typed(output, inputs[0].Type, null));
         }
         OperatorTable.Attach(model);
+        if (Definition is not null)
+        {
+            model.Functions.Add(Definition.ToFunction(inputs[0].Type, model.Opset));
+            model.Opsets[OperatorDefinition.Domain] = 1;
+        }
         using Device device = OnGpu && kernels ? KernelDevice.Open() : new CpuDevice();
-        using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device);
+        using var session = new GraphSession(model, "function", new DriverOptions { Threads = threads, Kernels = kernels }, device,
+            Definition is null ? null : name => name == Definition.Name ? Definition : OperatorTable.Find(name));
         using var batch = new Batch();
         for (int i = 0; i < inputs.Length; i++) batch.Add($"x{i}", inputs[i]);
         if (OnGpu && kernels) Assert.IsNull(session.Kernels.Single().BodyReason, Name);
