@@ -21,12 +21,13 @@ internal sealed class BatchMemory(Device device) : IDisposable
             OrtTensorTypeAndShapeInfo held = copy.GetTensorTypeAndShape();
             if (held.ElementDataType != info.ElementDataType || !held.Shape.AsSpan().SequenceEqual(info.Shape))
             {
+                // Before a new one: where memory is short there may be no room for both.
+                _values.Remove(name);
                 copy.Dispose();
                 copy = null;
             }
         }
-        copy ??= device.Allocate((ElementType)(int)info.ElementDataType, info.Shape);
-        _values[name] = copy;
+        _values[name] = copy ??= device.Allocate((ElementType)(int)info.ElementDataType, info.Shape);
         device.Bring(value, copy);
         return copy;
     }

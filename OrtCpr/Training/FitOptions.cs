@@ -61,7 +61,8 @@ public sealed record FitOptions
     /// 0.999; null for no mean. Default: none.</summary>
     /// <remarks>Training goes on with the weights themselves; evaluations, the best checkpoint and, when the fit is over, the
     /// driver have the mean. The last checkpoint has both, so a run that is resumed goes on bit for bit. Early steps keep less:
-    /// step t at most (1 + t)/(10 + t). Takes the memory of the weights once more.</remarks>
+    /// step t at most (1 + t)/(10 + t). Running statistics are those of the weights, and not averaged. Takes the memory of the
+    /// weights once more.</remarks>
     public double? WeightAverage { get; init; }
 
     /// <summary>Called in order after each step and each epoch. Default: none.</summary>
