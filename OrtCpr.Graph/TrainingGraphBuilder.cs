@@ -70,6 +70,11 @@ public static class TrainingGraphBuilder
             new ParameterClassifier(model.Graph, loss.Value, options.Rules, options.Parameters, options.Optimizer,
                 model.Graph.Initializers.Where(i => i.Place is not null)).Run();
         RefuseUntrainable(parameters);
+        if (options.Optimizer.LayerDecay is not null)
+        {
+            (parameters, OptimizerOptions byLayer) = LayerDepths.Grouped(model.Graph, parameters, options.Optimizer);
+            options = options with { Optimizer = byLayer };
+        }
         options.RefusePrecision(parameters.Trained[0].Type);
         List<string> warnings =
             [.. file.Repairs, .. loss.Warnings, .. Unreached(parameters), .. TiedParameters.Warnings(model, parameters)];

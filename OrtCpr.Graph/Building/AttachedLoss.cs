@@ -119,6 +119,7 @@ internal sealed record AttachedLoss(
                 ClassAxis = p.ClassAxis,
                 TakesProbabilities = p.TakesProbabilities,
                 Classes = p.Classes,
+                YesFrom = p.Loss switch { BceWithLogitsLoss => 0, BceLoss => 0.5, _ => null },
                 IgnoredLabel = p.IgnoredLabel,
             }),
         ];

@@ -106,6 +106,8 @@ internal sealed partial class OptimizerGraphBuilder
     private static void Refuse(IReadOnlyList<ParameterSpec> parameters, OptimizerOptions options)
     {
         var problems = new List<string>();
+        if (options.LayerDecay is not null)
+            problems.Add($"{nameof(OptimizerOptions.LayerDecay)} is set, but there is no model whose layers it could go by");
         foreach (ParameterSpec p in parameters)
         {
             if (p.Type is not (ElementType.Float or ElementType.Double))

@@ -111,6 +111,9 @@ public sealed record OptimizerOptions
     /// AdamCPR with its defaults.</summary>
     public ImmutableArray<UpdateRule> Groups { get; init; } = [UpdateRule.AdamCpr()];
 
+    /// <summary>Learning rates that fall from the head to the input; null for the same everywhere (default).</summary>
+    public LayerDecay? LayerDecay { get; init; }
+
     /// <summary>Clips the global L2 norm of all gradients to this; 0 for no clipping (default). Factor min(1, max/(norm + 1e-6)).</summary>
     public double MaxGradientNorm { get; init; }
 
@@ -196,6 +199,7 @@ public sealed record OptimizerOptions
                 $"{nameof(MaxGradientValue)} is {MaxGradientValue}; expected a finite number of at least 0 (0: no clipping)"));
         }
         problems.AddRange(Rescaling?.Problems() ?? []);
+        problems.AddRange(LayerDecay?.Problems() ?? []);
         if (WarmupSteps < 0) problems.Add($"{nameof(WarmupSteps)} is {WarmupSteps}; expected at least 0");
         if (TotalSteps < 1) problems.Add($"{nameof(TotalSteps)} is {TotalSteps}; expected at least 1");
         if (problems.Count == 0 && TotalSteps is long steps)

@@ -17,6 +17,9 @@ internal sealed record LossTerm(string Name, double Factor, bool IsSum, string? 
     /// <summary>Whether the label is a probability for each class, of the output's shape.</summary>
     public bool TakesProbabilities { get; init; }
 
+    /// <summary>For labels of yes or no: the score from which yes is the likelier answer, 0 of logits and 0.5 of probabilities.</summary>
+    public double? YesFrom { get; init; }
+
     /// <summary>For labels that are classes: the one that does not count.</summary>
     public long? IgnoredLabel { get; init; }
 }

@@ -132,6 +132,27 @@ public sealed class MetricTests
             Measure(Metric.RocAuc(7), null, [1, 0], [1, 2], b => b.Add("labels", new long[] { 0 }, 1)));
     }
 
+    // One score of yes, as binary cross-entropy takes it: a probability or a logit.
+    [TestMethod]
+    [DataRow(false)]
+    [DataRow(true)]
+    public void ClassMetrics_TakeAScoreOfYes(bool isLogit)
+    {
+        double[] yes = [0.1, 0.4, 0.35, 0.8, 1e-9, 2e-9];
+        float[] truths = [0, 0, 1, 1, 0, 1], scores = [.. yes.Select(p => (float)(isLogit ? Math.Log(p / (1 - p)) : p))];
+        Loss loss = isLogit ? new BceWithLogitsLoss() : new BceLoss();
+        double Of(Metric metric, long[] shape) => Measure(metric, loss, scores, shape,
+            b => b.Add("target", truths, shape));
+        foreach (long[] shape in new long[][] { [6, 1], [3, 2] })
+        {
+            // Pairs of a yes and a no: (0.35, 0.8, 2e-9) over (0.1, 0.4, 1e-9).
+            Assert.AreEqual(6 / 9.0, Of(Metric.RocAuc(), shape), 1e-12);
+            Assert.AreEqual(4 / 6.0, Of(Metric.Accuracy(), shape), 1e-12);
+            Assert.AreEqual(1 / 3.0, Of(Metric.Recall(of: 1), shape), 1e-12);
+            Assert.AreEqual(1, Of(Metric.Precision(of: 1), shape), 1e-12);
+        }
+    }
+
     // scikit-learn's example: truths 3 −0.5 2 7, found 2.5 0 2 8.
     [TestMethod]
     public void R2_AndMeanAbsoluteError()

@@ -93,4 +93,75 @@ public sealed class HeadCommandTests
         StringAssert.Contains(CommandTests.Run("train", Model, "--data", CommandTests.Data(folder), "--head", "2", "--freeze-body",
             "--train-only", "head.*", "--out", folder["job"]).Output, "--freeze-body and --train-only both say what is trained");
     }
+
+    private static string[] Train(TemporaryFolder folder, string job, params string[] more) =>
+        ["train", Model, "--data", CommandTests.Data(folder), "--head", "classes=2", "--freeze-body", "--epochs", "4", "--batch-size",
+            "8", "--lr", "0.05", "--threads", "1", "--log-every", "1", "--validation-split", "0.25", "--metric", "accuracy",
+            "--out", folder[job], .. more];
+
+    private static double[] Losses(string job)
+    {
+        string[][] rows = [.. File.ReadLines(Path.Combine(job, "metrics.csv")).Select(l => l.Split(','))];
+        int column = Array.IndexOf(rows[0], "loss");
+        return [.. rows.Skip(1).Where(r => r[column].Length > 0)
+            .Select(r => double.Parse(r[column], System.Globalization.CultureInfo.InvariantCulture))];
+    }
+
+    [TestMethod]
+    public void CachedFeatures_TrainTheHead_AsTheWholeModelDoes()
+    {
+        using var folder = new TemporaryFolder();
+        (int code, string output) = CommandTests.Run(Train(folder, "whole"));
+        Assert.AreEqual(0, code, output);
+        (code, output) = CommandTests.Run(Train(folder, "cached", "--cache-features"));
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, "30 examples through the body, once");
+        double[] whole = Losses(folder["whole"]), cached = Losses(folder["cached"]);
+        Assert.IsGreaterThanOrEqualTo(16, whole.Length);
+        Assert.HasCount(whole.Length, cached);
+        for (int i = 0; i < whole.Length; i++) Assert.AreEqual(whole[i], cached[i], 1e-5, $"line {i}");
+        double[][] heads = [.. new[] { "whole", "cached" }.Select(j => HeadModels.Initializer(File.ReadAllBytes(
+            Path.Combine(folder[j], "model.onnx")), "head.weight"))];
+        for (int i = 0; i < heads[0].Length; i++) Assert.AreEqual(heads[0][i], heads[1][i], 1e-4);
+        Assert.IsEmpty(Directory.GetFiles(folder["cached"], "*.features", SearchOption.AllDirectories));
+        string first = CommandTests.Run("evaluate", folder["whole"], "--data", CommandTests.Data(folder)).Output,
+            second = CommandTests.Run("evaluate", folder["cached"], "--data", CommandTests.Data(folder)).Output;
+        Assert.AreEqual(first.Split('.')[0], second.Split('.')[0], second);
+        // A run that was stopped goes on from the head's own checkpoint.
+        (code, output) = CommandTests.Run(Train(folder, "stopped", "--cache-features", "--steps", "7"));
+        Assert.AreEqual(0, code, output);
+        (code, output) = CommandTests.Run(Train(folder, "stopped", "--cache-features", "--resume"));
+        Assert.AreEqual(0, code, output);
+    }
+
+    [TestMethod]
+    public void UnfreezeAt_TrainsTheBody_AfterTheHead()
+    {
+        using var folder = new TemporaryFolder();
+        (int code, string output) = CommandTests.Run(Train(folder, "job", "--unfreeze-at", "2", "--layer-decay", "0.5"));
+        Assert.AreEqual(0, code, output);
+        byte[] trained = File.ReadAllBytes(Path.Combine(folder["job"], "model.onnx")), start = File.ReadAllBytes(Model);
+        CollectionAssert.AreNotEqual(HeadModels.Initializer(start, "layers.0.weight"), HeadModels.Initializer(trained, "layers.0.weight"));
+        (code, output) = CommandTests.Run(Train(folder, "short", "--unfreeze-at", "2", "--steps", "8"));
+        Assert.AreEqual(0, code, output);
+        CollectionAssert.AreEqual(HeadModels.Initializer(start, "layers.0.weight"),
+            HeadModels.Initializer(File.ReadAllBytes(Path.Combine(folder["short"], "model.onnx")), "layers.0.weight"),
+            "8 steps are 2 epochs");
+    }
+
+    [TestMethod]
+    [DataRow("--unfreeze-at 4", "whose body would stay frozen")]
+    [DataRow("--unfreeze-at 0", "--unfreeze-at is 0; expected at least 1")]
+    [DataRow("--unfreeze-at 1 --cache-features", "--cache-features and --unfreeze-at exclude each other")]
+    [DataRow("--cache-features --augment", "--cache-features and --augment exclude each other")]
+    [DataRow("--cache-features --lora r=2", "--cache-features and --lora exclude each other")]
+    [DataRow("--layer-decay 1.5", "--layer-decay is 1.5; expected above 0 and at most 1")]
+    [DataRow("--layer a.*", "--layer says what a layer of --layer-decay is")]
+    public void WordsThatContradict_AreRefused(string words, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        (int code, string output) = CommandTests.Run(Train(folder, "job", words.Split(' ')));
+        Assert.AreNotEqual(0, code);
+        StringAssert.Contains(output, expected);
+    }
 }

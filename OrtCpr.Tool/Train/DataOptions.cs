@@ -169,25 +169,50 @@ internal sealed class DataOptions
     }
 
     public DataLoader Load(ParseResult r, DataSource source, ImageSource? pictures, IReadOnlyList<BatchInput> inputs, long seed,
+        bool training) => new(source, inputs, Loading(r, source, pictures, inputs, seed, training));
+
+    // Features that were computed once: of what says how examples are read only the order is left, and where the labels are.
+    public DataLoader LoadFeatures(ParseResult r, DataSource features, IReadOnlyList<BatchInput> inputs, long seed, bool training) =>
+        new(features, inputs, Order(r, features, seed, training) with
+        {
+            Columns = Pairs(r).Where(p => inputs.Any(i => i.Name == p.Key)).ToImmutableDictionary(StringComparer.Ordinal),
+        });
+
+    public bool Augments(ParseResult r) => r.GetValue(_augment);
+
+    // How the examples of a source are read for a model.
+    public DataLoaderOptions Loading(ParseResult r, DataSource source, ImageSource? pictures, IReadOnlyList<BatchInput> inputs, long seed,
         bool training)
+    {
+        DataLoaderOptions order = Order(r, source, seed, training);
+        DataLoaderOptions options = _texts.Lengths(r, training) with
+        {
+            BatchSize = order.BatchSize,
+            Seed = order.Seed,
+            Shuffle = order.Shuffle,
+            Order = order.Order,
+            DropLast = order.DropLast,
+            Workers = pictures is not null && r.GetResult(_workers) is not { Implicit: false } ? 0 : r.GetValue(_workers),
+            Constants = InputValues.Parse(r.GetValue(_set) ?? [], inputs),
+            Columns = Pairs(r),
+            Transforms = pictures is null ? Transforms(r, source, training) : [],
+        };
+        return training && _pictures.Augmentation(r, r.GetValue(_augment), pictures is not null) is ImageAugmentation augmentation
+            ? augmentation.AddTo(options, pictures!.Options) : options;
+    }
+
+    private DataLoaderOptions Order(ParseResult r, DataSource source, long seed, bool training)
     {
         bool balances = training && r.GetValue(_balance);
         if (balances && r.GetValue(_keepOrder)) throw new ToolException("--balance and --no-shuffle both say what the order is; give one.");
-        DataLoaderOptions options = _texts.Lengths(r, training) with
+        return new DataLoaderOptions
         {
             BatchSize = r.GetValue(_size),
             Seed = seed,
             Shuffle = training && !r.GetValue(_keepOrder),
             Order = balances ? ExampleOrder.Balanced(source, seed) : null,
             DropLast = training && r.GetValue(_dropLast),
-            Workers = pictures is not null && r.GetResult(_workers) is not { Implicit: false } ? 0 : r.GetValue(_workers),
-            Constants = InputValues.Parse(r.GetValue(_set) ?? [], inputs),
-            Columns = Pairs(r),
-            Transforms = pictures is null ? Transforms(r, source, training) : [],
         };
-        if (training && _pictures.Augmentation(r, r.GetValue(_augment), pictures is not null) is ImageAugmentation augmentation)
-            options = augmentation.AddTo(options, pictures!.Options);
-        return new(source, inputs, options);
     }
 
     private ImmutableDictionary<string, string> Pairs(ParseResult r)

@@ -101,13 +101,16 @@ internal sealed class FitSettings
         }
     }
 
-    public long Steps(ParseResult r, long batches)
+    // epochs: of a part of the run; those of the whole by default.
+    public long Steps(ParseResult r, long batches, long? epochs = null)
     {
         long each = (batches + Math.Max(1, r.GetValue(_accumulation)) - 1) / Math.Max(1, r.GetValue(_accumulation));
-        return Math.Min(r.GetValue(_steps) ?? long.MaxValue, Epochs(r) is long n && n < long.MaxValue / each ? n * each : long.MaxValue);
+        long times = epochs ?? Epochs(r);
+        return Math.Min(r.GetValue(_steps) ?? long.MaxValue, times < long.MaxValue / each ? times * each : long.MaxValue);
     }
 
-    private long Epochs(ParseResult r) => r.GetValue(_epochs) ?? (r.GetValue(_steps) is null ? 1 : long.MaxValue);
+    // As many as fit where only --steps is given.
+    public long Epochs(ParseResult r) => r.GetValue(_epochs) ?? (r.GetValue(_steps) is null ? 1 : long.MaxValue);
 
     public Schedule ScheduleOf(ParseResult r, long steps)
     {
@@ -130,7 +133,8 @@ internal sealed class FitSettings
                 + "be shorter than the run and at least a step. Give fewer --warmup-steps, or more --steps or --epochs.");
     }
 
-    public FitOptions Read(ParseResult r, string folder, BatchSource? validation, bool resume)
+    // folder: of the logs. job: of the checkpoints.
+    public FitOptions Read(ParseResult r, string folder, string job, BatchSource? validation, bool resume, TrainerCallback? first)
     {
         if (r.GetValue(_patience) > 0 && validation is null)
         {
@@ -144,6 +148,7 @@ internal sealed class FitSettings
             MetricsLog.ToCsv(Path.Combine(folder, "metrics.csv"), every),
             MetricsLog.ConstraintsToCsv(Path.Combine(folder, "constraints.csv"), every),
         };
+        if (first is not null) callbacks.Insert(0, first);
         if (r.GetValue(_json)) callbacks.Add(MetricsLog.ToJsonLines(Path.Combine(folder, "metrics.jsonl"), every));
         if (r.GetValue(_board)) callbacks.Add(MetricsLog.ToTensorBoard(Path.Combine(folder, "tensorboard"), every));
         if (r.GetValue(_patience) > 0) callbacks.Add(new EarlyStopping(r.GetValue(_patience), r.GetValue(_monitor)!));
@@ -156,7 +161,7 @@ internal sealed class FitSettings
             Metrics = [.. ReadMetrics(r)],
             WeightAverage = r.GetValue(_average),
             EvaluateEverySteps = r.GetValue(_evaluate),
-            Checkpoint = new CheckpointOptions(folder)
+            Checkpoint = new CheckpointOptions(job)
             {
                 EverySteps = r.GetValue(_save),
                 Best = validation is null ? null

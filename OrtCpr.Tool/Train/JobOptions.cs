@@ -20,6 +20,16 @@ internal sealed class JobOptions
     private readonly Option<double> _beta2 =
         new("--beta2") { Description = "Decay of Adam's second moment.", DefaultValueFactory = _ => 0.999 };
     private readonly Option<double> _clip = new("--max-grad-norm") { Description = "Clips the gradients' global norm; 0 for no clipping." };
+    private readonly Option<double> _layerDecay = new("--layer-decay")
+    {
+        Description = "What each layer has of the learning rate of the layer above it, as 0.75; the head has the whole.",
+        DefaultValueFactory = _ => 1,
+    };
+    private readonly Option<string[]> _layers = new("--layer")
+    {
+        Description = "--layer-decay: names of a layer's parameters or nodes; with several * each text that the first stands for is a "
+            + "layer, as in 'encoder.layer.*.*'. By default the numbers in names tell.",
+    };
     private readonly Option<string[]> _freeze =
         new("--freeze") { Description = "Names of parameters that are not trained; * and ? and regex: are understood." };
     private readonly Option<string[]> _train =
@@ -61,8 +71,8 @@ internal sealed class JobOptions
     {
         _loss.AddTo(command);
         _rule.AddTo(command);
-        foreach (Option option in new Option[] { _beta1, _beta2, _clip, _freeze, _train, _trainOnly, _normalization, _dropout, _keepBatch,
-            _batchAxes, _straight, _embeddings, _tie, _recompute, _precision, _seed })
+        foreach (Option option in new Option[] { _beta1, _beta2, _clip, _layerDecay, _layers, _freeze, _train, _trainOnly, _normalization,
+            _dropout, _keepBatch, _batchAxes, _straight, _embeddings, _tie, _recompute, _precision, _seed })
         {
             command.Add(option);
         }
@@ -95,6 +105,7 @@ internal sealed class JobOptions
         {
             Groups = [_rule.Read(r,
             new ScaleByAdam { Beta1 = r.GetValue(_beta1), Beta2 = r.GetValue(_beta2) }, optimizer)],
+            LayerDecay = ReadLayerDecay(r),
             MaxGradientNorm = r.GetValue(_clip),
             TotalSteps = steps
         },
@@ -102,6 +113,19 @@ internal sealed class JobOptions
 
     // What the loss is, in the words of the command line.
     public string LossOf(ParseResult r) => _loss.Text(r);
+
+    private LayerDecay? ReadLayerDecay(ParseResult r)
+    {
+        double factor = r.GetValue(_layerDecay);
+        string[] layers = r.GetValue(_layers) ?? [];
+        if (!(factor is > 0 and <= 1))
+        {
+            throw new ToolException($"--layer-decay is {factor.ToString(CultureInfo.InvariantCulture)}; expected above 0 and at most 1, "
+                + "such as 0.75.");
+        }
+        if (factor == 1 && layers.Length > 0) throw new ToolException("--layer says what a layer of --layer-decay is; give that too.");
+        return factor == 1 ? null : new LayerDecay { Factor = factor, Layers = [.. layers.Select(NamePattern.FromString)] };
+    }
 
     private static ImmutableDictionary<string, int> Axes(string[] texts)
     {

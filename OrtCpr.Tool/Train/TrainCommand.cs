@@ -3,12 +3,8 @@ using System.CommandLine;
 using System.Globalization;
 using OrtCpr.Data;
 using OrtCpr.Graph;
-using OrtCpr.Graph.Adapters;
 using OrtCpr.Graph.Heads;
-using OrtCpr.Graph.Parameters;
-using OrtCpr.Graph.Passes;
 using OrtCpr.Tool.Figures;
-using OrtCpr.Tool.Heads;
 using OrtCpr.Tool.Report;
 
 namespace OrtCpr.Tool.Train;
@@ -24,7 +20,8 @@ internal sealed class TrainCommand
           ortcpr train resnet18.onnx --data cifar-100-binary --epochs 20 --augment --schedule cosine --lr 0.001 --metric top5
           ortcpr train mobilenet.onnx --data flowers --head classes=5 --augment --validation-split 0.2 --metric accuracy --epochs 10
           ortcpr train gpt.onnx --data train.bin --validation val.bin --sequence-length 128 --steps 5000 --metric perplexity
-          ortcpr train resnet18.onnx --data cifar-100-binary --head classes=100,dropout=0.1 --freeze-body
+          ortcpr train resnet18.onnx --data cifar-100-binary --head classes=100,dropout=0.1 --freeze-body --unfreeze-at 3 --epochs 10
+          ortcpr train resnet18.onnx --data flowers --head classes=5 --freeze-body --cache-features --epochs 50
           ortcpr train minilm.onnx --data texts.csv --text title --label topic --tokenizer vocab.txt --head classes=4 --freeze-body
           ortcpr train sounds.onnx --data recordings --sample-rate 16000 --augment --metric accuracy
           ortcpr train mlp.onnx --data table.csv --label species --compare adamw,adamcpr --seeds 3
@@ -46,30 +43,13 @@ internal sealed class TrainCommand
         new("--compare") { Description = "Optimizers with commas between: trains each, side by side, and draws them in one picture." };
     private readonly Option<int> _seeds =
         new("--seeds") { Description = "With --compare: seeds of each optimizer, counted from --seed.", DefaultValueFactory = _ => 1 };
-    private readonly Option<string?> _lora =
-        new("--lora")
-        {
-            Description = "Trains low-rank adapters alone, as r=8 or r=8,alpha=16,targets=layers.*;head.*; writes merged.onnx "
-                + "too where no weight with an adapter is quantised."
-        };
-    private readonly Option<string?> _head =
-        new("--head")
-        {
-            Description = "Replaces the model's last linear layer before training, as classes=5 or classes=5,pool=cls,dropout=0.1,"
-                + "at=NAME,keep; see ortcpr head."
-        };
-    private readonly Option<bool> _freezeBody =
-        new("--freeze-body")
-        {
-            Description = "Trains the parameters of the new head alone, of --head or of a model that ortcpr head wrote; batch "
-                + "normalisation keeps its stored statistics."
-        };
     private readonly Option<bool> _findRate =
         new("--find-lr") { Description = "Tries learning rates from 1e-7 to 1 instead of training, and draws the losses." };
     private readonly Option<bool> _report =
         new("--report") { Description = "Writes report.html too, with confusion matrix and worst examples of the validation data." };
     private readonly DataOptions _data = new();
     private readonly JobOptions _job = new();
+    private readonly FineTuning _tuning = new();
     private readonly FitSettings _fit = new();
 
     public static Command Create()
@@ -80,11 +60,11 @@ internal sealed class TrainCommand
         train._fit.AddTo(command);
         train._job.AddTo(command);
         foreach (Option option in new Option[] { train._threads, train._device, train._target,
-            train._findRate, train._report, train._head, train._freezeBody, train._lora,
-            train._resume, train._compare, train._seeds })
+            train._findRate, train._report, train._resume, train._compare, train._seeds })
         {
             command.Add(option);
         }
+        train._tuning.AddTo(command);
         command.SetAction((r, cancellation) => Task.FromResult(train.Run(r, cancellation)));
         return command;
     }
@@ -92,11 +72,12 @@ internal sealed class TrainCommand
     private int Run(ParseResult r, CancellationToken cancellation)
     {
         _fit.Check(r);
+        _tuning.Check(r, _fit.Epochs(r), _data.Augments(r));
         string folder = r.GetValue(_target)!;
         string text = RunConfig.Text(r);
         MakeFolder(folder, text);
         // A new head has classes of its own.
-        DenseHead? head = r.GetValue(_head) is string words ? HeadText.Parse(words, "--head").Head : null;
+        DenseHead? head = _tuning.Head(r);
         using OpenedData data = _data.Open(r, _job.Seed(r), () =>
         {
             PictureModel model = PictureModel.Of(r.GetValue(_model)!);
@@ -129,8 +110,11 @@ internal sealed class TrainCommand
         (DataSource training, DataSource? validation) = (data.Training, data.Validation);
         // Batches are known only when the graphs are, and the graphs want to know how long the run is.
         long batches = _data.BatchCount(r, training.Count), steps = _fit.Steps(r, batches);
-        TrainingOptions options = _job.Read(r, steps, optimizer, seed, training);
-        (string model, options) = Rewritten(r, options, seed, folder);
+        MakeFolder(folder);
+        // Bounds are those of the parameters that are trained last.
+        long later = steps - _fit.Steps(r, batches, _tuning.EpochsOfHead(r));
+        TrainingOptions options = _job.Read(r, later > 0 ? later : steps, optimizer, seed, training);
+        (string model, options) = _tuning.Apply(r, r.GetValue(_model)!, options, seed, folder);
         TrainingPlan graphs = TrainingGraphBuilder.Build(model, options);
         ClassCheck.Run(graphs, training);
         DataLoader loader = _data.Load(r, training, data.Pictures, graphs.BatchInputs, seed, training: true);
@@ -139,13 +123,20 @@ internal sealed class TrainCommand
         Announce(r, graphs, training.Count, validation?.Count, steps, folder, optimizer, _job.LossOf(r));
         if (data.Pictures is not null) PictureOptions.Announce(data.Pictures);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
-        using var driver = new TrainingDriver(graphs, new DriverOptions { Threads = r.GetValue(_threads), Device = r.GetValue(_device)! });
+        var driverOptions = new DriverOptions { Threads = r.GetValue(_threads), Device = r.GetValue(_device)! };
+        using var driver = new TrainingDriver(graphs, driverOptions);
         if (r.GetValue(_findRate))
         {
             RateSearch.Run(driver, loader, steps, folder, cancellation);
             return new FitResult { Epochs = [], Steps = 0, SkippedSteps = 0, ConstraintSummary = "", Elapsed = TimeSpan.Zero };
         }
-        driver.SetSchedule(_fit.ScheduleOf(r, steps));
+        using CachedHead? cached = !_tuning.CachesFeatures(r) ? null : CachedHead.Create(model, options, driverOptions, training,
+            validation, inputs => _data.Loading(r, training, data.Pictures, inputs, seed, training: false), Path.Combine(folder, "head"),
+            cancellation);
+        TrainingDriver trained = cached?.Driver ?? driver;
+        DataLoader? heldFeatures = cached?.Validation is null ? null
+            : _data.LoadFeatures(r, cached.Validation, trained.Plan.BatchInputs, seed, training: false);
+        trained.SetSchedule(_fit.ScheduleOf(r, steps));
         bool resume = r.GetValue(_resume);
         // The graphs first: with them and any checkpoint the folder is a whole job.
         resume &= File.Exists(Path.Combine(folder, "training.json"));
@@ -153,17 +144,21 @@ internal sealed class TrainCommand
         FitResult result;
         try
         {
-            result = new Trainer(driver).Fit(loader, _fit.Read(r, folder, held, resume), cancellation);
+            result = new Trainer(trained).Fit(
+                cached is null ? loader : _data.LoadFeatures(r, cached.Training, trained.Plan.BatchInputs, seed, training: true),
+                _fit.Read(r, folder, cached?.Folder ?? folder, cached is null ? held : heldFeatures, resume,
+                    _tuning.Callback(r, model, graphs)), cancellation);
         }
         catch (OperationCanceledException)
         {
-            Console.Error.WriteLine($"stopped after {driver.Optimizer.Steps} steps; go on with: ortcpr train --config "
+            Console.Error.WriteLine($"stopped after {trained.Optimizer.Steps} steps; go on with: ortcpr train --config "
                 + $"{Path.Combine(folder, "run.json")} --resume");
             return null;
         }
+        cached?.MoveTo(driver, folder);
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
         ClassCheck.NameClasses(Path.Combine(folder, "model.onnx"), graphs, training);
-        if (r.GetValue(_lora) is not null) Merge(folder);
+        if (_tuning.HasAdapters(r)) FineTuning.Merge(folder);
         RunFigure.Save([RunLog.Read(folder)], Path.Combine(folder, "plot.png"), new StepAxis());
         if (r.GetValue(_report))
         {
@@ -171,60 +166,8 @@ internal sealed class TrainCommand
             if (held is not null) ValidationDetails.Collect(driver, held, names, cancellation)?.Save(folder);
             ReportCommand.Write(folder, Path.Combine(folder, ReportCommand.FileName));
         }
-        Report(driver, result, folder);
+        Report(trained, result, folder);
         return result;
-    }
-
-    // The model with a head and adapters of its own, in the folder of the run, and what of it is trained.
-    private (string Model, TrainingOptions Options) Rewritten(ParseResult r, TrainingOptions options, int seed, string folder)
-    {
-        string model = r.GetValue(_model)!;
-        var only = new List<NamePattern>();
-        if (r.GetValue(_head) is string text)
-        {
-            (DenseHead head, string? at) = HeadText.Parse(text, "--head");
-            string headed = Path.Combine(folder, "headed.onnx");
-            MakeFolder(folder);
-            ModelHead.Replace(model, headed, at, head with { Seed = seed });
-            model = headed;
-            // Adapters stand beside the body's weights; a head that was just drawn is trained as a whole.
-            if (r.GetValue(_lora) is not null) only.AddRange(ModelHead.Parameters(headed));
-        }
-        if (r.GetValue(_freezeBody))
-        {
-            if (options.Parameters.TrainOnly.Length > 0)
-                throw new ToolException("--freeze-body and --train-only both say what is trained; give one of them.");
-            only.AddRange(ModelHead.Parameters(model));
-            if (options.BatchNormalization == BatchNormalizationMode.AsExported)
-                options = options with { BatchNormalization = BatchNormalizationMode.Inference };
-        }
-        if (r.GetValue(_lora) is string lora)
-        {
-            string adapted = Path.Combine(folder, "adapted.onnx");
-            MakeFolder(folder);
-            LoraAdapters.Attach(model, adapted, LoraText.Parse(lora) with { Seed = seed });
-            model = adapted;
-            only.Add(LoraAdapters.Parameters);
-        }
-        return (model, only.Count == 0 ? options
-            : options with { Parameters = options.Parameters with { TrainOnly = [.. only.DistinctBy(p => p.Text)] } });
-    }
-
-    // A model of which some adapters are left is not merged, and nobody should take it for that.
-    private static void Merge(string folder)
-    {
-        string model = Path.Combine(folder, "model.onnx"), merged = Path.Combine(folder, "merged.onnx");
-        IReadOnlyList<string> quantised = LoraAdapters.Quantised(model);
-        if (quantised.Count == 0)
-        {
-            LoraAdapters.Merge(model, merged);
-            return;
-        }
-        // That of an earlier run has other weights.
-        File.Delete(merged);
-        Console.Error.WriteLine($"merged.onnx is not written: {string.Join(", ", quantised.Take(5))}"
-            + $"{(quantised.Count > 5 ? $" and {quantised.Count - 5} more" : "")} are quantised, and an adapter cannot be added to such a "
-            + $"weight. '{model}' has the adapters beside the weights and computes the trained model.");
     }
 
     // What matters of the settings; all of them are in run.json.

@@ -9,9 +9,6 @@ namespace OrtCpr;
 // How graphs of the plan become sessions, and what a run that fails leaves behind.
 public sealed partial class TrainingDriver
 {
-    private BatchSessions Accumulation() => _accumulation ??=
-        NewSessions(Plan.Accumulation, "accumulation", PlanGraph.Accumulation, trains: true);
-
     /// <summary><c>bound</c>: the graph of the plan whose tensors are bound once; null where the caller runs without a
     /// binding. <c>trains</c>: in the precision of the job; what evaluates is float32.</summary>
     private BatchSessions NewSessions(OnnxModel graph, string name, PlanGraph? bound, bool trains) =>

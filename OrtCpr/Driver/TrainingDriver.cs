@@ -16,8 +16,7 @@ namespace OrtCpr;
 /// Batch and sequence sizes may change from step to step. Not thread-safe: one call at a time; several drivers share nothing.</remarks>
 public sealed partial class TrainingDriver : IDisposable
 {
-    private readonly BatchSessions _training;
-    private BatchSessions? _accumulation;
+    private readonly TrainingSessions _training;
     private BatchSessions? _evaluation;
     private BatchSessions? _prediction;
     private readonly string _loss = "";
@@ -51,7 +50,7 @@ public sealed partial class TrainingDriver : IDisposable
             if (Optimizer.Device.RunsInOrder) _batch = new BatchMemory(Optimizer.Device);
             _weight = plan.Find(TensorRole.LossWeight)?.Key;
             _weigh = plan.Find(TensorRole.WeighBatches)?.Key;
-            _training = NewSessions(plan.Training, "training", PlanGraph.Training, trains: true);
+            _training = new TrainingSessions(plan, (graph, name, kind) => NewSessions(graph, name, kind, trains: true));
         }
         catch
         {
@@ -75,7 +74,7 @@ public sealed partial class TrainingDriver : IDisposable
     /// optimizer always, the others once they have been used.</summary>
     internal IReadOnlyList<KernelReport> KernelReport =>
         [
-            .. new[] { _training, _accumulation, _evaluation, _prediction }.OfType<BatchSessions>().SelectMany(s => s.ReportKernels()),
+            .. _training.All.Concat(new[] { _evaluation, _prediction }.OfType<BatchSessions>()).SelectMany(s => s.ReportKernels()),
             .. Optimizer.KernelReport,
         ];
 
@@ -115,7 +114,9 @@ public sealed partial class TrainingDriver : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         batch.Check(Plan.BatchInputs, why: Plan.FixedBatch);
         RefuseLabels(batch);
-        BatchSessions.Entry entry = (_resetPending ? _training : Accumulation()).For(batch);
+        // Within a step the same parameters have gradients.
+        if (_resetPending && Optimizer.HoldFrozen()) _training.LeaveOut(Optimizer.Frozen);
+        BatchSessions.Entry entry = _training.Next(accumulates: !_resetPending).For(batch);
         _last = entry.Binding!;
         foreach ((string name, OrtValue value) in batch.Tensors)
         {
@@ -314,7 +315,6 @@ public sealed partial class TrainingDriver : IDisposable
         if (_disposed) return;
         _disposed = true;
         _training?.Dispose();
-        _accumulation?.Dispose();
         _evaluation?.Dispose();
         _prediction?.Dispose();
         _figures?.Dispose();

@@ -37,6 +37,7 @@ internal sealed class ClassScores
             return $"output '{scores.Name}' is {scores.Type}; expected scores of a floating type. Name another output";
         if (source.LabelName(label) is null) return "the loss has several labels; name the one to compare with";
         if (source.Label(label) is not BatchInput labels) return $"there is no label '{label}'";
+        if (source.YesFrom(output) is not null && labels.Type.IsFloating()) return null;
         if (source.HasProbabilities && labels.Type.IsFloating() && scores.Shape?.Rank == 2) return null;
         if (labels.Type != ElementType.Int64)
             return $"scores '{scores.Name}' {scores.Shape} and label {labels} do not belong together; expected Int64 labels, the classes";
@@ -49,6 +50,8 @@ internal sealed class ClassScores
     public static ClassScores Of(string metric, MetricBatch batch, string? output, string? label, long? ignoreIndex)
     {
         TensorData scores = batch.Output(output), labels = batch.Label(label);
+        if (batch.Source.YesFrom(output) is double from && labels.Type.IsFloating() && labels.Dimensions.SequenceEqual(scores.Dimensions))
+            (scores, labels) = TwoClasses(scores, labels, from);
         if (batch.Source.HasProbabilities && labels.Dimensions.Count == 2 && labels.Dimensions.SequenceEqual(scores.Dimensions))
             labels = Likeliest(labels);
         if (labels.Type != ElementType.Int64 || ClassAxis(scores, labels, batch.Source.ClassAxis(output)) is not int axis)
@@ -94,6 +97,14 @@ internal sealed class ClassScores
             if (scores[c] > scores[best] || (double.IsNaN(scores[best]) && !double.IsNaN(scores[c]))) best = c;
         }
         return best;
+    }
+
+    /// <summary>No and yes as classes 0 and 1, each element a row.</summary>
+    private static (TensorData Scores, TensorData Labels) TwoClasses(TensorData scores, TensorData labels, double yesFrom)
+    {
+        double[] both = [.. scores.ToDoubles().SelectMany(s => new[] { yesFrom, s })];
+        long[] classes = [.. labels.ToDoubles().Select(y => y >= 0.5 ? 1L : 0)];
+        return (TensorData.From<double>(both, classes.Length, 2), TensorData.From<long>(classes, classes.Length));
     }
 
     /// <summary>The class of the highest probability in each row, the first of several.</summary>

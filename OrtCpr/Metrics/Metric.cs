@@ -84,7 +84,8 @@ public abstract class Metric
         new ConfusionMetric("f1", (m, c) => m.F1(c), of, output, label);
 
     /// <summary><c>auc</c>: area under the receiver operating characteristic, from 0 to 1. The scores are logits or logarithms of
-    /// probabilities. Holds a float a row and class until the evaluation ends.</summary>
+    /// probabilities, and of a binary cross-entropy what it takes, each element a row. Holds a number a row and class until the evaluation
+    /// ends.</summary>
     /// <param name="of">The class that is told from all others; null for class 1 of two, and of more for the mean over all
     /// that have rows of both sides. Default null.</param>
     /// <param name="output">Model output with the scores; null for the one that the loss takes. Default null.</param>

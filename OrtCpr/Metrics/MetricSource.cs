@@ -30,7 +30,7 @@ internal sealed class MetricSource
         LossTerm[] terms = [.. plan.LossTerms.Where(t => t.Output is not null && (named is null || t.Output == named))];
         _term = terms.FirstOrDefault(t => metric.Kind switch
         {
-            MetricKind.Classes => t.IgnoredLabel is not null,
+            MetricKind.Classes => t.IgnoredLabel is not null || t.YesFrom is not null,
             MetricKind.Elements => t.IgnoredLabel is null && t.Labels.Count > 0,
             _ => true,
         }) ?? terms.FirstOrDefault();
@@ -68,6 +68,9 @@ internal sealed class MetricSource
 
     /// <summary>Whether the labels are probabilities of classes.</summary>
     public bool HasProbabilities => _term?.TakesProbabilities == true;
+
+    /// <summary>The score from which yes is the likelier answer, where the loss takes labels of yes or no for this output.</summary>
+    public double? YesFrom(string? output) => _term?.Output == OutputName(output) ? _term?.YesFrom : null;
 
     /// <summary>The tensor that a metric means by a name, or by none.</summary>
     public string OutputName(string? name) => name ?? _term?.Output ?? _plan.ModelOutputs[0];

@@ -39,7 +39,7 @@ internal sealed class RocAuc(int? of, string? output, string? label) : Metric
 
     private sealed class Sum(RocAuc metric) : MetricSum
     {
-        private readonly List<float> _probabilities = [];
+        private readonly List<double> _scores = [];
         private readonly List<int> _truths = [];
         private int _classes;
 
@@ -63,14 +63,25 @@ internal sealed class RocAuc(int? of, string? output, string? label) : Metric
             {
                 if (truths[i] == scores.Ignored) continue;
                 scores.Row(i, row);
-                double highest = row.Max(), sum = row.Sum(z => Math.Exp(z - highest));
-                foreach (double z in row) _probabilities.Add((float)(Math.Exp(z - highest) / sum));
+                AddScores(row);
                 _truths.Add((int)truths[i]);
             }
         }
 
+        /// <summary>Probabilities; of two classes the difference of the scores, which ranks alike and does not saturate.</summary>
+        private void AddScores(double[] row)
+        {
+            if (row is [double no, double yes])
+            {
+                _scores.AddRange([no - yes, yes - no]);
+                return;
+            }
+            double highest = row.Max(), sum = row.Sum(z => Math.Exp(z - highest));
+            _scores.AddRange(row.Select(z => Math.Exp(z - highest) / sum));
+        }
+
         private double AreaOf(int c) => Area(
-            [.. Enumerable.Range(0, _truths.Count).Select(i => (double)_probabilities[(i * _classes) + c])],
+            [.. Enumerable.Range(0, _truths.Count).Select(i => _scores[(i * _classes) + c])],
             [.. _truths.Select(t => t == c)]);
     }
 

@@ -35,6 +35,10 @@ public sealed record EpochReport
     /// <summary>Epoch, from 0.</summary>
     public required long Epoch { get; init; }
 
+    /// <summary>Whether all batches of the epoch have been trained on; false where the run ended inside it. An epoch that a
+    /// resumed run finishes is told again.</summary>
+    public bool IsWhole { get; init; } = true;
+
     /// <summary>Steps of this fit so far.</summary>
     public required long Step { get; init; }
 

@@ -127,6 +127,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, CancellationTo
         var report = new EpochReport
         {
             Epoch = Epoch,
+            IsWhole = isWhole,
             Step = _steps,
             Loss = _epochLoss.Value,
             Validation = validation,
