@@ -21,6 +21,9 @@ public sealed class Batch : IDisposable
     /// <summary>The number of examples where whoever made the batch knows it.</summary>
     internal long? Examples { get; init; }
 
+    /// <summary>Whether it holds nothing, for a rank that has no examples while others have.</summary>
+    internal bool IsPadding { get; init; }
+
     /// <summary>The number of examples: a loader's own count, or else the first dimension of the first tensor that has one; 1 where there
     /// is none.</summary>
     public long Rows => Examples ?? _tensors.Values.Select(v => v.GetTensorTypeAndShape().Shape).FirstOrDefault(s => s.Length > 0)?[0] ?? 1;

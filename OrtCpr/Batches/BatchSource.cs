@@ -9,6 +9,19 @@ public abstract class BatchSource
     /// <summary>Batches of an epoch where that is known before they are made; null where it is not.</summary>
     public virtual long? BatchesPerEpoch => null;
 
+    /// <summary>What a position in an epoch counts, whatever the number of ranks: batches, or examples where the source knows them.</summary>
+    internal virtual string Unit => "batches";
+
+    /// <summary>Units that all ranks together take with a batch each.</summary>
+    internal virtual long UnitsPerBatch => 1;
+
+    /// <summary>The batches of an epoch from a unit on, which need not be the first of a batch.</summary>
+    internal virtual IEnumerable<Batch> BatchesFrom(long epoch, long unit) => Batches(epoch, unit);
+
+    /// <summary>One rank's part of the source: ranks take different batches of the same order, and all take equally many. A rank for
+    /// which nothing is left at the end of an epoch gets padding.</summary>
+    internal virtual BatchSource Share(int rank, int ranks) => ranks == 1 ? this : new RankShare(this, rank, ranks);
+
     /// <summary>The batches of an epoch.</summary>
     /// <param name="epoch">The epoch, counted from 0.</param>
     /// <param name="skip">How many to leave out at the front: those that a resumed run has trained on.</param>

@@ -32,6 +32,7 @@ public static class TrainingCheckpoint
     {
         ArgumentNullException.ThrowIfNull(driver);
         OptimizerDriver optimizer = driver.Optimizer;
+        if (!optimizer.Ranks.IsFirst) return;
         var header = new CheckpointHeader
         {
             FormatVersion = Version,

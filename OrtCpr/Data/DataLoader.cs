@@ -20,6 +20,7 @@ public sealed class DataLoader : BatchSource
     private readonly Slot[] _slots;
     private readonly ConstantInput[] _constants;
     private readonly ConcurrentBag<byte[][]> _spare = [];
+    private readonly int _rank, _ranks = 1;
 
     /// <summary>A loader.</summary>
     /// <param name="source">Stays the caller's.</param>
@@ -76,9 +77,27 @@ public sealed class DataLoader : BatchSource
         if (BatchCount == 0) throw new DataFileException($"The source has {source.Count} examples, no batch of {_options.BatchSize}.");
     }
 
+    /// <summary>The part of one rank.</summary>
+    private DataLoader(DataLoader whole, int rank, int ranks)
+    {
+        (_source, _options, _slots, _constants) = (whole._source, whole._options, whole._slots, whole._constants);
+        (_rank, _ranks) = (rank, ranks);
+        if (BatchCount == 0)
+        {
+            throw new DataFileException($"The source has {_source.Count} examples, no batch of {_options.BatchSize} for each of {ranks} "
+                + "ranks.");
+        }
+    }
+
     /// <summary>Batches of an epoch.</summary>
     public long BatchCount =>
-        _options.DropLast ? _source.Count / _options.BatchSize : (_source.Count + _options.BatchSize - 1) / _options.BatchSize;
+        _options.DropLast ? _source.Count / UnitsPerBatch : (_source.Count + UnitsPerBatch - 1) / UnitsPerBatch;
+
+    internal override string Unit => "examples";
+
+    internal override long UnitsPerBatch => (long)_options.BatchSize * _ranks;
+
+    internal override BatchSource Share(int rank, int ranks) => ranks == 1 ? this : new DataLoader(this, rank, ranks);
 
     /// <inheritdoc/>
     public override long? BatchesPerEpoch => BatchCount;
@@ -87,9 +106,11 @@ public sealed class DataLoader : BatchSource
     /// <param name="epoch">Decides the order and what is random.</param>
     /// <param name="skip">How many to leave out at the front.</param>
     /// <returns>Batches to be disposed by whoever takes them; their memory is used again then.</returns>
-    public override IEnumerable<Batch> Batches(long epoch = 0, long skip = 0)
+    public override IEnumerable<Batch> Batches(long epoch = 0, long skip = 0) => BatchesFrom(epoch, skip * UnitsPerBatch);
+
+    internal override IEnumerable<Batch> BatchesFrom(long epoch, long unit)
     {
-        IEnumerable<Batch> batches = Made(epoch, skip);
+        IEnumerable<Batch> batches = Made(epoch, unit);
         return _options.Prefetch == 0 ? batches : Data.Prefetch.Ahead(batches, _options.Prefetch);
     }
 
@@ -98,18 +119,22 @@ public sealed class DataLoader : BatchSource
     /// <param name="skip">How many to leave out in front.</param>
     /// <param name="cancellation">Ends the enumeration.</param>
     public override IAsyncEnumerable<Batch> BatchesAsync(long epoch = 0, long skip = 0, CancellationToken cancellation = default) =>
-        Data.Prefetch.AheadAsync(Made(epoch, skip), Math.Max(1, _options.Prefetch), cancellation);
+        Data.Prefetch.AheadAsync(Made(epoch, skip * UnitsPerBatch), Math.Max(1, _options.Prefetch), cancellation);
 
-    private IEnumerable<Batch> Made(long epoch, long skip)
+    /// <summary>Of each batch of all ranks together a rank has a part; of one that is not full the parts differ by an example at
+    /// most.</summary>
+    private IEnumerable<Batch> Made(long epoch, long first)
     {
         int count = (int)_source.Count;
         IReadOnlyList<int>? order = _options.Order is not null ? Checked(_options.Order(epoch), epoch)
             : _options.Shuffle ? Shuffled(count, epoch) : null;
         int[]? turns = _options.Order is null || !IsRandom ? null : Turns(order!);
-        for (long b = skip; b < BatchCount; b++)
+        for (long at = first; at < count && (!_options.DropLast || at + UnitsPerBatch <= count); at += UnitsPerBatch)
         {
-            int start = (int)(b * _options.BatchSize), rows = Math.Min(_options.BatchSize, count - start);
-            yield return Make(order, turns, start, rows, epoch);
+            int all = (int)Math.Min(UnitsPerBatch, count - at), rows = all / _ranks, more = all % _ranks;
+            int start = (int)at + (_rank * rows) + Math.Min(_rank, more);
+            if (_rank < more) rows++;
+            yield return rows == 0 ? new Batch { IsPadding = true } : Make(order, turns, start, rows, epoch);
         }
     }
 
@@ -129,7 +154,7 @@ public sealed class DataLoader : BatchSource
         SplitMix64 random = SplitMix64.For(_options.Seed, epoch);
         int[] order = random.Permutation(count);
         return _options.SimilarLengths == 0 ? order
-            : LengthOrder.Of(order, _options.BatchSize, _options.SimilarLengths, row => _source.LengthOf(row), random);
+            : LengthOrder.Of(order, (int)UnitsPerBatch, _options.SimilarLengths, row => _source.LengthOf(row), random);
     }
 
     private IReadOnlyList<int> Checked(IReadOnlyList<int> order, long epoch)

@@ -59,6 +59,8 @@ internal sealed class CudaDevice : Device
 
     public override bool RunsInOrder => true;
 
+    public override nint Stream => _launcher!.Stream;
+
     public override void Wait() => _launcher!.Wait();
 
     public override IDisposable? KeepHostMemory(InferenceSession session)

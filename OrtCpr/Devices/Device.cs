@@ -73,6 +73,9 @@ internal abstract class Device : IDisposable
     /// <summary>What keeps the host memory of a session's runs until after the session is gone; null where nothing has to.</summary>
     public virtual IDisposable? KeepHostMemory(InferenceSession session) => null;
 
+    /// <summary>The stream on which everything runs there; 0 where there is none.</summary>
+    public virtual nint Stream => 0;
+
     /// <summary>Waits until everything is done that was started there.</summary>
     public virtual void Wait()
     {

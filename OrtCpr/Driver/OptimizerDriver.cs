@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Buffers;
+using OrtCpr.Collectives;
 using OrtCpr.Devices;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Onnx;
@@ -46,6 +47,7 @@ public sealed partial class OptimizerDriver : IDisposable
         _device = options.Open();
         try
         {
+            Ranks = new Ranks(options.Collective, _device);
             _store = new TensorStore(_device, plan);
             foreach (ParameterSpec p in plan.Trained) _store.Write(p.Name, parameters[p.Name]);
             for (int i = 0; i < _present.Length; i++) UpdatePresence(i);
@@ -89,6 +91,9 @@ public sealed partial class OptimizerDriver : IDisposable
     internal TensorStore Store => _store;
 
     internal Device Device => _device;
+
+    /// <summary>Those that train the same.</summary>
+    internal Ranks Ranks { get; } = null!;
 
     /// <summary>How operators of ours run in the optimizer's graph.</summary>
     internal IReadOnlyList<KernelReport> KernelReport => [.. _session.ReportKernels("optimizer")];

@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Buffers;
+using OrtCpr.Collectives;
 using OrtCpr.Devices;
 using OrtCpr.Export;
 using OrtCpr.Graph;
@@ -40,11 +41,13 @@ public sealed partial class TrainingDriver : IDisposable
         Optimizer = new OptimizerDriver(plan, plan.InitialParameters, options);
         try
         {
+            RankAgreement.Check(Optimizer.Ranks, plan);
             foreach ((string name, TensorData value) in plan.InitialStatistics)
             {
                 Optimizer.Store.Write(name, value);
                 if (plan.Find(TensorRole.PendingStatistic, name) is TensorSlot pending) Optimizer.Store.Write(pending.Key, value);
             }
+            RankAgreement.Begin(Optimizer.Ranks, Optimizer);
             _loss = plan.Find(TensorRole.Loss)!.Key;
             if (plan.LossFigures is not null) _figures = Device.AllocateOnHost(plan.Type, [2 * plan.LossTerms.Count]);
             if (Optimizer.Device.RunsInOrder) _batch = new BatchMemory(Optimizer.Device);
@@ -112,10 +115,11 @@ public sealed partial class TrainingDriver : IDisposable
     {
         ArgumentNullException.ThrowIfNull(batch);
         ObjectDisposedException.ThrowIf(_disposed, this);
+        if (batch.IsPadding) return PassOver();
         batch.Check(Plan.BatchInputs, why: Plan.FixedBatch);
         RefuseLabels(batch);
         // Within a step the same parameters have gradients.
-        if (_resetPending && Optimizer.HoldFrozen()) _training.LeaveOut(Optimizer.Frozen);
+        if (_resetPending && Optimizer.HoldFrozen()) LeaveOutFrozen();
         BatchSessions.Entry entry = _training.Next(accumulates: !_resetPending).For(batch);
         _last = entry.Binding!;
         foreach ((string name, OrtValue value) in batch.Tensors)
@@ -127,8 +131,7 @@ public sealed partial class TrainingDriver : IDisposable
         if (_weigh is not null) Optimizer.Store.SetInput(_weigh, 0, WeighBatches);
         Optimizer.Store.Flush();
         RunTraining(entry.Session, _last, batch);
-        AccumulatedSteps = _resetPending ? 1 : AccumulatedSteps + 1;
-        _resetPending = false;
+        Count(batch.Rows);
         return readLoss ? Loss : double.NaN;
     }
 
@@ -201,11 +204,15 @@ public sealed partial class TrainingDriver : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (AccumulatedSteps == 0) throw new DriverException("There are no gradients yet. Call TrainStep before OptimizerStep.");
-        return Optimizer.Step(gradientScale * AccumulationFactor);
+        return Optimizer.Step(gradientScale * (Optimizer.Ranks.AreMany ? ExchangeGradients() : AccumulationFactor));
     }
 
     /// <summary>Makes the next TrainStep overwrite the gradients instead of adding to them.</summary>
-    public void LazyResetGrad() => _resetPending = true;
+    public void LazyResetGrad()
+    {
+        _resetPending = true;
+        (_turns, _batches, _rows) = (0, 0, 0);
+    }
 
     /// <summary>A copy of a parameter or running statistic.</summary>
     /// <exception cref="DriverException">There is no such tensor.</exception>
@@ -273,7 +280,8 @@ public sealed partial class TrainingDriver : IDisposable
             yield return (s.Key, checked((int)(s.ElementCount * size)));
     }
 
-    /// <summary>Writes the trained model: same inputs, outputs and names as the original, in inference form.</summary>
+    /// <summary>Writes the trained model: same inputs, outputs and names as the original, in inference form. Of several ranks the first
+    /// writes.</summary>
     /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is
     /// larger than 1.5 GB.</param>
     /// <exception cref="FileAccessException">The file can't be written.</exception>
@@ -294,7 +302,7 @@ public sealed partial class TrainingDriver : IDisposable
     public void ExportModel(string path, bool freeBatch)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        InferenceModel.Save(Plan, Optimizer.Store, path, freeBatch);
+        if (Optimizer.Ranks.IsFirst) InferenceModel.Save(Plan, Optimizer.Store, path, freeBatch);
     }
 
     /// <summary>Writes the trained model to a stream, weights inline.</summary>
@@ -319,6 +327,7 @@ public sealed partial class TrainingDriver : IDisposable
         _prediction?.Dispose();
         _figures?.Dispose();
         _batch?.Dispose();
+        _exchange?.Dispose();
         Optimizer?.Dispose();
     }
 
@@ -326,13 +335,15 @@ public sealed partial class TrainingDriver : IDisposable
     {
         AccumulatedSteps = 0;
         _resetPending = true;
+        (_turns, _batches, _rows) = (0, 0, 0);
     }
 
     /// <summary>New masks for each micro-batch, the same ones after a resumption.</summary>
     private void SetDropoutKey()
     {
         if (Plan.DropoutSeed is not long seed) return;
-        (int first, int second) = DropoutMasks.KeyOf(seed, Optimizer.Steps, _resetPending ? 0 : AccumulatedSteps);
+        (int first, int second) = DropoutMasks.KeyOf(seed, Optimizer.Steps,
+            (_resetPending ? 0 : AccumulatedSteps) + ((long)Optimizer.Ranks.Rank << 32));
         string key = Plan.Find(TensorRole.DropoutKey)!.Key;
         Optimizer.Store.SetInput(key, 0, first);
         Optimizer.Store.SetInput(key, 1, second);

@@ -12,6 +12,9 @@ namespace OrtCpr.Logging;
 /// <param name="every">Steps between two rows of a matrix; 0 for a row at each evaluation.</param>
 internal sealed class ConstraintLog(string path, int every) : TrainerCallback
 {
+    /// <inheritdoc/>
+    public override bool IsForFirstRank => true;
+
     private const string Head = "step,name,lambda,kappa,measure";
     private readonly int _every = every >= 0 ? every
         : throw new OptionException($"A log's {nameof(every)} is {every}; expected at least 0.");

@@ -25,6 +25,9 @@ public sealed record LogEntry
 /// <param name="every">Steps between two entries; their losses are averaged. 0 for entries of evaluations alone.</param>
 public abstract class MetricsLog(int every) : TrainerCallback
 {
+    /// <inheritdoc/>
+    public override bool IsForFirstRank => true;
+
     /// <summary>A CSV file with the columns <c>step, epoch, seconds, loss, learning_rate, active_constraints,
     /// validation_loss, validation_…</c>; empty where an entry has no such figure.</summary>
     /// <param name="path">The file; written over, but when a run is resumed: then it goes on, or is set aside where its

@@ -12,6 +12,9 @@ namespace OrtCpr.Logging;
 /// <param name="interval">Time between two lines that stay; null for ten seconds.</param>
 public sealed class ProgressBar(TextWriter output, bool isTerminal, TimeSpan? interval = null) : TrainerCallback
 {
+    /// <inheritdoc/>
+    public override bool IsForFirstRank => true;
+
     private static readonly TimeSpan Blink = TimeSpan.FromMilliseconds(100), Quiet = TimeSpan.FromSeconds(10);
     private readonly TimeSpan _interval = isTerminal ? Blink : interval ?? Quiet;
     private TimeSpan? _kept;

@@ -25,6 +25,12 @@ public sealed record DriverOptions
     /// disposed; null for none (default).</summary>
     public string? Profiles { get; init; }
 
+    /// <summary>The processes that train together, of which this is one; null for this one alone (default).</summary>
+    /// <remarks>Parameters and statistics of rank 0 are those of all at the start. Each rank trains on its own batches, and an optimizer
+    /// step makes of the gradients those of one batch of them all, each counted by what its loss divides by. Ranks that train something
+    /// else are refused. The collective stays the caller's and must outlive the driver.</remarks>
+    public ICollective? Collective { get; init; }
+
     /// <summary>Opens another device than the named one, for tests; null for none.</summary>
     internal Func<Devices.Device>? OpenDevice { get; init; }
 

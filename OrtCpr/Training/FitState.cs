@@ -16,7 +16,11 @@ internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped
 {
     private const string StepsKey = "fit.steps", LossSumKey = "fit.loss_sum", LossWeightKey = "fit.loss_weight", SkippedKey = "fit.skipped",
         SecondsKey = "fit.seconds", EvaluatingKey = "fit.evaluation_seconds", BestKey = "fit.best", CallbackKey = "fit.callback.",
-        SettingKey = "fit.setting.";
+        SettingKey = "fit.setting.", UnitsKey = "fit.units", UnitKey = "fit.unit";
+
+    /// <summary>What the epoch at hand has taken of the data, in units that do not depend on the number of ranks; null in files of before
+    /// these were kept.</summary>
+    public (long Units, string Unit)? Position { get; init; }
 
     /// <summary>All of it as texts, with the state of the callbacks and what decides the run.</summary>
     public Dictionary<string, string> ToExtra(ImmutableArray<TrainerCallback> callbacks, ImmutableDictionary<string, string> settings)
@@ -31,6 +35,11 @@ internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped
             [EvaluatingKey] = Text(Evaluating.TotalSeconds),
             [BestKey] = Text(Best),
         };
+        if (Position is (long units, string unit))
+        {
+            extra[UnitsKey] = units.ToString(CultureInfo.InvariantCulture);
+            extra[UnitKey] = unit;
+        }
         for (int i = 0; i < callbacks.Length; i++)
         {
             if (callbacks[i].State is string state) extra[KeyOf(callbacks, i)] = state;
@@ -76,13 +85,19 @@ internal sealed record FitState(long Steps, WeightedMean EpochLoss, long Skipped
             if (!(value >= 0 && value < TimeSpan.MaxValue.TotalSeconds))
                 problems.Add($"'{key}' is '{extra.GetValueOrDefault(key)}', expected seconds of at least 0");
         }
+        double units = extra.ContainsKey(UnitsKey) ? Number(UnitsKey) : 0;
+        if (!(units >= 0 && units == Math.Floor(units) && units < long.MaxValue))
+            problems.Add($"'{UnitsKey}' is '{extra[UnitsKey]}', expected a whole number of at least 0");
         if (problems.Count > 0)
         {
             throw new CheckpointException($"The fit's progress in checkpoint '{path}' is damaged: {string.Join("; ", problems)}. "
                 + $"Go on from another checkpoint, or begin anew without {nameof(CheckpointOptions.Resume)}.");
         }
         return new((long)steps, new WeightedMean { Sum = sum, Weight = weight }, (long)skipped, TimeSpan.FromSeconds(seconds),
-            TimeSpan.FromSeconds(evaluating), best);
+            TimeSpan.FromSeconds(evaluating), best)
+        {
+            Position = extra.TryGetValue(UnitKey, out string? unit) ? ((long)units, unit) : null,
+        };
 
         double Number(string key)
         {

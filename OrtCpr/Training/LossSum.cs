@@ -41,5 +41,22 @@ internal sealed class LossSum
         }
     }
 
+    /// <summary>Numbers that add up with those of another sum over other batches.</summary>
+    public double[] Parts
+    {
+        get => [_any ? 1 : 0, _whole.Sum, _whole.Weight, .. _means.SelectMany(m => new[] { m.Sum, m.Weight })];
+        set
+        {
+            _any = value[0] > 0;
+            (_whole.Sum, _whole.Weight) = (value[1], value[2]);
+            for (int i = 0; i < _means.Length; i++)
+            {
+                // A sum's weight only says that there is one.
+                double weight = _terms[i].IsSum ? Math.Min(1, value[4 + (2 * i)]) : value[4 + (2 * i)];
+                (_means[i].Sum, _means[i].Weight) = (value[3 + (2 * i)], weight);
+            }
+        }
+    }
+
     private double Of(int term) => _means[term].Weight == 0 ? 0 : _means[term].Value;
 }

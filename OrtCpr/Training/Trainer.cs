@@ -36,8 +36,7 @@ public sealed class Trainer
     {
         ArgumentNullException.ThrowIfNull(source);
         // Every wait of an enumeration that is no asynchronous one is over before it begins, so all happens on this thread.
-        return Run((epoch, skip) => source.Batches(epoch, skip).ToAsyncEnumerable(), source, options, cancellation).GetAwaiter()
-            .GetResult();
+        return Run(source, options, isAsync: false, cancellation).GetAwaiter().GetResult();
     }
 
     /// <summary>Trains over the batches of a source without holding the caller's thread: steps and callbacks run on
@@ -54,8 +53,7 @@ public sealed class Trainer
     {
         ArgumentNullException.ThrowIfNull(source);
         // Cancellation is a matter of the run, which saves first.
-        return Task.Run(() =>
-            Run((epoch, skip) => source.BatchesAsync(epoch, skip, cancellation), source, options, cancellation), CancellationToken.None);
+        return Task.Run(() => Run(source, options, isAsync: true, cancellation), CancellationToken.None);
     }
 
     /// <summary>Mean loss and metrics over the first epoch of a source, as one batch of them all would have it: each batch
@@ -106,17 +104,17 @@ public sealed class Trainer
         await foreach (Batch batch in batches.WithCancellation(cancellation).ConfigureAwait(false)) yield return Predict(batch, output);
     }
 
-    private async Task<FitResult> Run(Func<long, long, IAsyncEnumerable<Batch>> epochs, BatchSource source, FitOptions? options,
-        CancellationToken cancellation)
+    private async Task<FitResult> Run(BatchSource source, FitOptions? options, bool isAsync, CancellationToken cancellation)
     {
-        using var run = new FitRun(this, (options ?? new FitOptions()).For(source), cancellation);
+        source = source.Share(Driver.Optimizer.Ranks.Rank, Driver.Optimizer.Ranks.Size);
+        using var run = new FitRun(this, (options ?? new FitOptions()).For(source), source, cancellation);
         try
         {
             run.Begin();
             while (run.BeginEpoch())
             {
                 bool isWhole = true;
-                await foreach (Batch batch in epochs(run.Epoch, run.Batch).WithCancellation(cancellation).ConfigureAwait(false))
+                await foreach (Batch batch in run.Batches(isAsync).WithCancellation(cancellation).ConfigureAwait(false))
                 {
                     isWhole = run.Take(batch);
                     if (!isWhole) break;
@@ -125,7 +123,7 @@ public sealed class Trainer
             }
             return run.End();
         }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (run.IsCancelled || cancellation.IsCancellationRequested)
         {
             run.Cancelled();
             throw;

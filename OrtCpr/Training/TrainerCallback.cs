@@ -35,6 +35,10 @@ public abstract class TrainerCallback
     {
     }
 
+    /// <summary>Whether only the first of several ranks has it called, since it writes what is written once: a log, a bar. Default
+    /// false: what it decides it decides on all ranks alike.</summary>
+    public virtual bool IsForFirstRank => false;
+
     /// <summary>What a checkpoint has to keep of this callback; null for nothing. Default null.</summary>
     public virtual string? State => null;
 

@@ -1,0 +1,87 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Graph;
+
+namespace OrtCpr.Collectives;
+
+/// <summary>What one rank has trained on since gradients were reset.</summary>
+/// <param name="First">By what its gradients have to be multiplied to count as all of their batches together do: 0 where it has none.</param>
+/// <param name="Weight">What its losses divided by, in sum.</param>
+internal readonly record struct RankWeight(double First, double Weight);
+
+/// <summary>Makes the gradients of all ranks those of one batch of all their examples, in place, before an optimizer step.</summary>
+/// <remarks>
+/// Each rank has S_r/f_r in its buffers, S_r being the sum of gradient · weight over its batches; wanted is Σ S_r / Σ w_r. Where all f_r
+/// are equal the buffers are added as they are, and f / Σ w goes into the factor that the optimizer applies anyway; else they are first
+/// multiplied by f_r / max f. A value that is not finite stays so in the sum, and the step is skipped everywhere.
+/// </remarks>
+internal sealed class GradientExchange : IDisposable
+{
+    private readonly Ranks _ranks;
+    private readonly OptimizerDriver _optimizer;
+    private readonly bool _isLaidOutAlike;
+    private TensorExchange? _tensors;
+
+    /// <param name="ranks">Stay the caller's.</param>
+    /// <param name="optimizer">Has the gradients; stays the caller's.</param>
+    /// <param name="isLaidOutAlike">Whether all ranks have them in the same places.</param>
+    public GradientExchange(Ranks ranks, OptimizerDriver optimizer, bool isLaidOutAlike)
+    {
+        _ranks = ranks;
+        _optimizer = optimizer;
+        _isLaidOutAlike = isLaidOutAlike;
+    }
+
+    /// <summary>Bytes of a rank's gradients that an exchange adds up; 0 before the first.</summary>
+    public long Bytes => _tensors?.Bytes ?? 0;
+
+    /// <summary>Other gradients are computed from now on.</summary>
+    public void Forget()
+    {
+        _tensors?.Dispose();
+        _tensors = null;
+    }
+
+    /// <summary>Adds up and returns what the sum has to be multiplied by.</summary>
+    /// <param name="own">What this rank has trained on.</param>
+    /// <param name="isSum">Whether the loss divides by nothing, so that gradients of more examples just add up.</param>
+    public double Run(RankWeight own, bool isSum)
+    {
+        _tensors ??= new TensorExchange(_optimizer.Store, _optimizer.Plan, TensorRole.Gradient,
+            [.. _optimizer.Plan.Trained.Select(p => p.Name).Where(n => !_optimizer.Frozen.Contains(n))], _isLaidOutAlike);
+        double[][] all = _ranks.Gather(own.First, own.Weight);
+        double most = all.Max(r => r[0]), weight = all.Sum(r => r[1]);
+        if (own.First != most || own.First == 0) Scale(most == 0 ? 0 : own.First / most);
+        foreach (OrtValue view in _tensors.Views) _ranks.Sum(view);
+        return isSum || weight == 0 ? 1 : most / weight;
+    }
+
+    public void Dispose() => Forget();
+
+    /// <summary>Of a ragged batch only, so a pass over the host's memory is fast enough on every device. By 0 whatever is there goes.</summary>
+    private void Scale(double factor)
+    {
+        foreach (OrtValue view in _tensors!.Views)
+        {
+            if (factor == 0)
+            {
+                _optimizer.Device.Clear(view);
+                continue;
+            }
+            bool isHost = _optimizer.Device.IsHost;
+            Span<byte> bytes = isHost ? view.GetTensorMutableRawData() : _optimizer.Device.Read(view).Bytes.ToArray();
+            if (_optimizer.Plan.Type == ElementType.Double)
+            {
+                Span<double> wide = MemoryMarshal.Cast<byte, double>(bytes);
+                TensorPrimitives.Multiply(wide, factor, wide);
+            }
+            else
+            {
+                Span<float> narrow = MemoryMarshal.Cast<byte, float>(bytes);
+                TensorPrimitives.Multiply(narrow, (float)factor, narrow);
+            }
+            if (!isHost) _optimizer.Device.Write(view, bytes);
+        }
+    }
+}

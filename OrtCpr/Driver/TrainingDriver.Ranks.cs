@@ -1,0 +1,52 @@
+using OrtCpr.Collectives;
+
+namespace OrtCpr;
+
+// What a driver does as one of several ranks.
+public sealed partial class TrainingDriver
+{
+    /// <summary>Batches since gradients were reset, those of them that have examples, and their rows.</summary>
+    private int _turns, _batches;
+    private long _rows;
+    private GradientExchange? _exchange;
+
+    /// <summary>Bytes of gradients that an optimizer step adds up over the ranks; 0 for a rank alone and before the first step.</summary>
+    internal long ExchangedBytes => _exchange?.Bytes ?? 0;
+
+    /// <summary>This rank has no examples while others have: it counts the batch and computes nothing.</summary>
+    private double PassOver()
+    {
+        if (_resetPending && Optimizer.HoldFrozen()) LeaveOutFrozen();
+        AccumulatedSteps = ++_turns;
+        return double.NaN;
+    }
+
+    private void Count(long rows)
+    {
+        AccumulatedSteps = ++_turns;
+        _resetPending = false;
+        (_batches, _rows) = (_batches + 1, _rows + rows);
+    }
+
+    private void LeaveOutFrozen()
+    {
+        _training.LeaveOut(Optimizer.Frozen);
+        _exchange?.Forget();
+    }
+
+    /// <summary>Makes the gradients those of one batch of all that the ranks have trained on.</summary>
+    /// <returns>What they are to be multiplied by, as <see cref="AccumulationFactor"/> for a rank alone.</returns>
+    private double ExchangeGradients()
+    {
+        _exchange ??= new GradientExchange(Optimizer.Ranks, Optimizer, isLaidOutAlike: true);
+        RankAgreement.MeanOfPendingStatistics(Optimizer.Ranks, Optimizer);
+        bool isWeighed = _weight is not null && (WeighBatches || AccumulatedSteps == 1);
+        double weight = _batches == 0 ? 0 : _weight is null ? _rows : Optimizer.Store.Number(_weight, 1);
+        double first = _batches == 0 ? 0 : Plan.LossIsSum ? 1 : isWeighed ? Optimizer.Store.Number(_weight!, 0) : weight;
+        double factor = _exchange.Run(new RankWeight(first, weight), Plan.LossIsSum);
+        // What is in the buffers now belongs to all ranks: nothing may be added to it.
+        int batches = AccumulatedSteps;
+        LazyResetGrad();
+        return isWeighed && WeighBatches ? factor * batches : factor;
+    }
+}
