@@ -1,11 +1,13 @@
 using System.CommandLine;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
 using OrtCpr.Tool;
 
 namespace OrtCpr.Tests.House;
 
 /// <summary>What the documents show is so: programs compile, commands have these options, links lead somewhere.</summary>
 [TestClass]
-public sealed class DocumentationTests
+public sealed partial class DocumentationTests
 {
     private static readonly RootCommand Root = ToolCommands.Create();
 
@@ -40,6 +42,20 @@ public sealed class DocumentationTests
         (string Place, string Command, bool IsWhole)[] commands = [.. Markdown.All.SelectMany(Commands)];
         Assert.IsGreaterThan(40, commands.Length);
         Check(commands.SelectMany(c => Problems(c.Command, c.IsWhole).Select(p => $"{c.Place}: {c.Command}: {p}")));
+    }
+
+    [TestMethod]
+    public void VersionsToInstall_AreThoseOfTheRepository()
+    {
+        string readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
+        XDocument central = XDocument.Load(Path.Combine(Repository.Root, "Directory.Packages.props"));
+        Match[] named = [.. PackageVersion().Matches(readme).Cast<Match>()];
+        Assert.IsNotEmpty(named);
+        foreach (Match package in named)
+        {
+            Assert.AreEqual(central.Descendants("PackageVersion").Single(p => p.Attribute("Include")!.Value == package.Groups[1].Value)
+                .Attribute("Version")!.Value, package.Groups[2].Value, package.Value);
+        }
     }
 
     [TestMethod]
@@ -128,6 +144,9 @@ public sealed class DocumentationTests
     private static string Relative(Markdown document, string target) =>
         Path.GetRelativePath(Repository.Root,
             Path.GetFullPath(Path.Combine(Repository.Root, Path.GetDirectoryName(document.Path)!, target))).Replace('\\', '/');
+
+    [GeneratedRegex(@"dotnet add package (\S+) --version (\S+)")]
+    private static partial Regex PackageVersion();
 
     private static void Check(IEnumerable<string> problems)
     {
