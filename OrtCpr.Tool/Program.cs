@@ -1,29 +1,13 @@
 using System.CommandLine;
 using OrtCpr.Graph;
 using OrtCpr.Tool;
-using OrtCpr.Tool.Artifacts;
-using OrtCpr.Tool.Gradcheck;
-using OrtCpr.Tool.Inspect;
-using OrtCpr.Tool.Report;
-using OrtCpr.Tool.Figures;
-using OrtCpr.Tool.Heads;
 using OrtCpr.Tool.Train;
-using OrtCpr.Tool.Verify;
 
-RootCommand root = new("Trains exported ONNX models with AdamCPR on stock ONNX Runtime.");
-Command[] commands =
-[
-    TrainCommand.Create(), EvaluateCommand.Create(), ExportCommand.Create(), PlotCommand.Create(), ReportCommand.Create(),
-    BenchCommand.Create(), InspectCommand.Create(),
-    GradcheckCommand.Create(), ImportWeightsCommand.Create(), HeadCommand.Create(), DevicesCommand.Create(), ArtifactsCommand.Create(),
-    .. VerifyCommand.Create(),
-];
-foreach (Command command in commands) root.Add(command);
-// Underscores and dashes are equal in the names of options.
+RootCommand root = ToolCommands.Create();
 // Messages of the library name members of its options; here they name ours.
 TextWriter error = Console.Error;
 Console.SetError(OptionNames.Writer(error));
-string[] words = [.. args.Select(a => a.StartsWith("--", StringComparison.Ordinal) ? Dashed(a) : a)];
+string[] words = ToolCommands.Dashed(args);
 try
 {
     // Mistakes of the user are ours to print, in one line and without a stack trace.
@@ -49,10 +33,4 @@ catch (Exception mistake)
 finally
 {
     Console.SetError(error);
-}
-
-static string Dashed(string option)
-{
-    int end = option.IndexOf('=', StringComparison.Ordinal);
-    return end < 0 ? option.Replace('_', '-') : option[..end].Replace('_', '-') + option[end..];
 }

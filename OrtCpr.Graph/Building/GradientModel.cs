@@ -20,10 +20,15 @@ public sealed class GradientModel
     /// the model has such an output already.</summary>
     public required IReadOnlyDictionary<string, string> Gradients { get; init; }
 
-    /// <summary>The input that carries the upstream gradient of an output.</summary>
+    /// <summary>The input that carries the upstream gradient of an output, of the output's shape and type.</summary>
+    /// <param name="output">The output's name.</param>
+    /// <returns><c>OUTPUT_cotangent</c>.</returns>
     public static string CotangentOf(string output) => $"{output}_cotangent";
 
-    /// <summary>The output that carries the gradient of an input or initializer.</summary>
+    /// <summary>The output that carries the gradient of an input or initializer, of its shape and type, where the model has no output
+    /// of that name itself; <see cref="Gradients"/> says it in any case.</summary>
+    /// <param name="name">The input or initializer.</param>
+    /// <returns><c>NAME_grad</c>.</returns>
     public static string GradientOf(string name) => $"{name}_grad";
 
     /// <summary>The ONNX model: the inputs of the original and one cotangent an output; the outputs of the original and
@@ -38,11 +43,13 @@ public sealed class GradientModel
     /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
     public static GradientModel Build(string path, IReadOnlyList<string> of, IReadOnlyList<string> wrt) => Build(path, of, wrt, null);
 
+    /// <summary>Differentiates Σ cotangent·output over the given outputs, by rules of the caller's.</summary>
     /// <param name="path">The model file.</param>
     /// <param name="of">Floating outputs that take part.</param>
     /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
     /// <param name="rules">Gradient rules; null for the built-in table.</param>
-    /// <inheritdoc cref="Build(string, IReadOnlyList{string}, IReadOnlyList{string})"/>
+    /// <exception cref="OptionException">A name is not in the model.</exception>
+    /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
     public static GradientModel Build(string path, IReadOnlyList<string> of, IReadOnlyList<string> wrt, GradientRules? rules) =>
         Build(ModelFile.Load(path), of, wrt, rules);
 
@@ -55,11 +62,13 @@ public sealed class GradientModel
     /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
     public static GradientModel Build(string path, string of, IReadOnlyList<string> wrt) => Build(path, of, wrt, null);
 
+    /// <summary>Differentiates a scalar output, by rules of the caller's; the model gets no further input.</summary>
     /// <param name="path">The model file.</param>
     /// <param name="of">A floating output of one element.</param>
     /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
     /// <param name="rules">Gradient rules; null for the built-in table.</param>
-    /// <inheritdoc cref="Build(string, string, IReadOnlyList{string})"/>
+    /// <exception cref="OptionException">A name is not in the model, or the output has more than one element.</exception>
+    /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
     public static GradientModel Build(string path, string of, IReadOnlyList<string> wrt, GradientRules? rules) =>
         Build(ModelFile.Load(path), [of], wrt, rules, scalar: true);
 
@@ -67,15 +76,17 @@ public sealed class GradientModel
     /// <param name="model">The bytes of an ONNX file without external data.</param>
     /// <param name="of">A floating output of one element.</param>
     /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
-    /// <inheritdoc cref="Build(string, string, IReadOnlyList{string})"/>
+    /// <exception cref="OptionException">A name is not in the model, or the output has more than one element.</exception>
+    /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
     public static GradientModel Build(ReadOnlyMemory<byte> model, string of, IReadOnlyList<string> wrt) => Build(model, of, wrt, null);
 
-    /// <summary>Differentiates a scalar output of a model in memory.</summary>
+    /// <summary>Differentiates a scalar output of a model in memory, by rules of the caller's.</summary>
     /// <param name="model">The bytes of an ONNX file without external data.</param>
     /// <param name="of">A floating output of one element.</param>
     /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
     /// <param name="rules">Gradient rules; null for the built-in table.</param>
-    /// <inheritdoc cref="Build(string, string, IReadOnlyList{string})"/>
+    /// <exception cref="OptionException">A name is not in the model, or the output has more than one element.</exception>
+    /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
     public static GradientModel Build(ReadOnlyMemory<byte> model, string of, IReadOnlyList<string> wrt, GradientRules? rules) =>
         Build(ModelFile.Load(model), [of], wrt, rules, scalar: true);
 
@@ -83,16 +94,18 @@ public sealed class GradientModel
     /// <param name="model">The bytes of an ONNX file without external data.</param>
     /// <param name="of">Floating outputs that take part.</param>
     /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
-    /// <inheritdoc cref="Build(string, IReadOnlyList{string}, IReadOnlyList{string})"/>
+    /// <exception cref="OptionException">A name is not in the model.</exception>
+    /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
     public static GradientModel Build(ReadOnlyMemory<byte> model, IReadOnlyList<string> of, IReadOnlyList<string> wrt) =>
         Build(model, of, wrt, null);
 
-    /// <summary>Differentiates Σ cotangent·output over outputs of a model in memory.</summary>
+    /// <summary>Differentiates Σ cotangent·output over outputs of a model in memory, by rules of the caller's.</summary>
     /// <param name="model">The bytes of an ONNX file without external data.</param>
     /// <param name="of">Floating outputs that take part.</param>
     /// <param name="wrt">Floating inputs and initializers to differentiate with respect to.</param>
     /// <param name="rules">Gradient rules; null for the built-in table.</param>
-    /// <inheritdoc cref="Build(string, IReadOnlyList{string}, IReadOnlyList{string})"/>
+    /// <exception cref="OptionException">A name is not in the model.</exception>
+    /// <exception cref="UnsupportedGradientException">An operator on the way has no rule.</exception>
     public static GradientModel Build(ReadOnlyMemory<byte> model, IReadOnlyList<string> of, IReadOnlyList<string> wrt,
         GradientRules? rules) =>
         Build(ModelFile.Load(model), of, wrt, rules);

@@ -44,26 +44,41 @@ public sealed class Node
     public string QualifiedType => Domain.Length == 0 ? OpType : $"{Domain}.{OpType}";
 
     /// <summary>Input <paramref name="index"/>; null when it is omitted.</summary>
+    /// <param name="index">From 0; may be beyond the last.</param>
     public Value? In(int index) => index < Inputs.Count ? Inputs[index] : null;
 
     /// <summary>True for the operator <paramref name="opType"/> of the ONNX domain.</summary>
+    /// <param name="opType">Its name, such as <c>MatMul</c>.</param>
     public bool Is(string opType) => Domain.Length == 0 && OpType == opType;
 
     /// <summary>An INT attribute, or <paramref name="fallback"/> when it is absent.</summary>
+    /// <param name="name">The attribute.</param>
+    /// <param name="fallback">The operator's default.</param>
+    /// <exception cref="ModelFormatException">The attribute is of another kind.</exception>
     public long Int(string name, long fallback) => _attributes.TryGetValue(name, out object? v) ? Of<long>(name, v, "INT") : fallback;
 
     /// <summary>A FLOAT attribute, or <paramref name="fallback"/> when it is absent.</summary>
+    /// <param name="name">The attribute.</param>
+    /// <param name="fallback">The operator's default.</param>
+    /// <exception cref="ModelFormatException">The attribute is of another kind.</exception>
     public float Float(string name, float fallback) =>
         _attributes.TryGetValue(name, out object? v) ? Of<float>(name, v, "FLOAT") : fallback;
 
     /// <summary>A STRING attribute, or <paramref name="fallback"/> when it is absent.</summary>
+    /// <param name="name">The attribute.</param>
+    /// <param name="fallback">The operator's default.</param>
+    /// <exception cref="ModelFormatException">The attribute is of another kind.</exception>
     public string Text(string name, string fallback) =>
         _attributes.TryGetValue(name, out object? v) ? Encoding.UTF8.GetString(Of<byte[]>(name, v, "STRING")) : fallback;
 
     /// <summary>An INTS attribute; null when it is absent.</summary>
+    /// <param name="name">The attribute.</param>
+    /// <exception cref="ModelFormatException">The attribute is of another kind.</exception>
     public long[]? Ints(string name) => _attributes.TryGetValue(name, out object? v) ? Of<long[]>(name, v, "INTS") : null;
 
     /// <summary>A FLOATS attribute; null when it is absent.</summary>
+    /// <param name="name">The attribute.</param>
+    /// <exception cref="ModelFormatException">The attribute is of another kind.</exception>
     public float[]? Floats(string name) => _attributes.TryGetValue(name, out object? v) ? Of<float[]>(name, v, "FLOATS") : null;
 
     /// <summary>A STRINGS attribute; null when it is absent.</summary>
@@ -71,6 +86,8 @@ public sealed class Node
         _attributes.TryGetValue(name, out object? v) ? [.. Of<byte[][]>(name, v, "STRINGS").Select(Encoding.UTF8.GetString)] : null;
 
     /// <summary>A TENSOR attribute; null when it is absent.</summary>
+    /// <param name="name">The attribute.</param>
+    /// <exception cref="ModelFormatException">The attribute is of another kind.</exception>
     public TensorData? Tensor(string name) => _attributes.TryGetValue(name, out object? v) ? Of<TensorData>(name, v, "TENSOR") : null;
 
     /// <summary>A GRAPH attribute, which must be there.</summary>
@@ -78,6 +95,7 @@ public sealed class Node
         : throw new ModelFormatException($"Node {Label} has no attribute '{name}'. Export the model again, or check it with onnx.checker.");
 
     /// <summary>True when the attribute is given.</summary>
+    /// <param name="name">The attribute.</param>
     public bool Has(string name) => _attributes.ContainsKey(name);
 
     private T Of<T>(string name, object value, string kind) => value is T typed ? typed

@@ -20,6 +20,7 @@ public readonly record struct Dim
     public long? Known => Size?.Constant;
 
     /// <summary>True when both sizes are known to be equal, as numbers or as expressions.</summary>
+    /// <param name="other">The other size; false where one of them is unknown.</param>
     public bool SurelyEquals(Dim other) => Size is not null && Size.Equals(other.Size);
 
     /// <inheritdoc/>
@@ -39,6 +40,7 @@ public sealed class Shape : IReadOnlyList<Dim>, IEquatable<Shape>
     public static Shape Scalar { get; } = new();
 
     /// <summary>A shape of known sizes.</summary>
+    /// <param name="sizes">Outermost first, at least 0; none for a scalar.</param>
     public static Shape Of(params IEnumerable<long> sizes) => new(sizes.Select(s => (Dim)s));
 
     /// <summary>Number of dimensions.</summary>
@@ -72,10 +74,13 @@ public sealed class Shape : IReadOnlyList<Dim>, IEquatable<Shape>
     }
 
     /// <summary>True when both shapes are known to be equal in every dimension.</summary>
+    /// <param name="other">The other shape; null for one of unknown rank, which is equal to none.</param>
     public bool SurelyEquals(Shape? other) =>
         other is not null && other.Rank == Rank && _dims.Zip(other._dims).All(p => p.First.SurelyEquals(p.Second));
 
     /// <summary>A copy with one dimension replaced.</summary>
+    /// <param name="axis">From 0, below the rank.</param>
+    /// <param name="dim">What it becomes.</param>
     public Shape With(int axis, Dim dim)
     {
         var dims = (Dim[])_dims.Clone();
@@ -100,9 +105,12 @@ public sealed class Shape : IReadOnlyList<Dim>, IEquatable<Shape>
     }
 
     /// <summary>An axis counted from the front: <paramref name="axis"/> itself, or plus the rank when it is negative.</summary>
+    /// <param name="axis">From −rank to rank − 1; not checked.</param>
     public int Axis(long axis) => (int)(axis < 0 ? axis + Rank : axis);
 
     /// <summary>Shape of the broadcast of two tensors (ONNX multidirectional broadcasting); null when a rank is unknown.</summary>
+    /// <param name="a">One shape; null for an unknown rank.</param>
+    /// <param name="b">The other.</param>
     public static Shape? Broadcast(Shape? a, Shape? b)
     {
         if (a is null || b is null) return null;

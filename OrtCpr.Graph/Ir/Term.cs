@@ -19,10 +19,10 @@ public readonly partial struct Term
     /// <summary>Where the operators write their nodes.</summary>
     public GraphBuilder Builder { get; }
 
-    /// <summary>The value itself.</summary>
+    /// <summary>The tensor of the graph that it stands for.</summary>
     public Value Value { get; }
 
-    /// <summary>Its element type.</summary>
+    /// <summary>Element type; <see cref="ElementType.Undefined"/> where inference does not know it.</summary>
     public ElementType Type
     {
         get => Value.Type;
@@ -47,9 +47,14 @@ public readonly partial struct Term
     internal long[]? ConstantIntegers => Value.ConstantIntegers;
 
     /// <summary>States that it has the shape and type of another value, which the caller knows better than inference does.</summary>
+    /// <param name="other">Whose type and shape it gets.</param>
+    /// <returns>This term.</returns>
     public Term Like(Value other) => Typed(other.Type, other.Shape);
 
     /// <summary>States its type and shape, which the caller knows better than inference does.</summary>
+    /// <param name="type">Its element type.</param>
+    /// <param name="shape">Its shape; null for an unknown rank.</param>
+    /// <returns>This term.</returns>
     public Term Typed(ElementType type, Shape? shape)
     {
         GraphBuilder.Typed(Value, type, shape);

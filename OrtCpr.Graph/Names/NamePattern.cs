@@ -13,6 +13,7 @@ public sealed class NamePattern
     private readonly Regex _regex;
 
     /// <summary>Parses a pattern.</summary>
+    /// <param name="text">A glob, or <c>regex:</c> and a regular expression.</param>
     /// <exception cref="OptionException">The regular expression is not valid.</exception>
     public NamePattern(string text)
     {
@@ -29,16 +30,21 @@ public sealed class NamePattern
         }
     }
 
-    /// <summary>The pattern as written.</summary>
+    /// <summary>The pattern as it was written, with <c>regex:</c> where it had that.</summary>
     public string Text { get; }
 
-    /// <summary>A pattern from its text.</summary>
+    /// <summary>Parses a pattern, so that lists of patterns may be lists of texts.</summary>
+    /// <param name="text">A glob, or <c>regex:</c> and a regular expression.</param>
+    /// <exception cref="OptionException">The regular expression is not valid.</exception>
     public static implicit operator NamePattern(string text) => new(text);
 
-    /// <summary>Same as the implicit conversion.</summary>
+    /// <summary>The implicit conversion, for languages without it.</summary>
+    /// <param name="text">A glob, or <c>regex:</c> and a regular expression.</param>
+    /// <exception cref="OptionException">The regular expression is not valid.</exception>
     public static NamePattern FromString(string text) => new(text);
 
     /// <summary>True when the whole name matches.</summary>
+    /// <param name="name">Of a parameter or node.</param>
     /// <exception cref="OptionException">The regular expression takes more than a second on the name.</exception>
     public bool Matches(string name) => Match(name).Success;
 

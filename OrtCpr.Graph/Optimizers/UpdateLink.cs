@@ -8,6 +8,7 @@ namespace OrtCpr.Graph.Optimizers;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "link")]
 [JsonDerivedType(typeof(ScaleByAdam), "scale_by_adam")]
 [JsonDerivedType(typeof(ScaleByMomentum), "scale_by_momentum")]
+[JsonDerivedType(typeof(ScaleByLion), "scale_by_lion")]
 [JsonDerivedType(typeof(AddDecayedWeights), "add_decayed_weights")]
 [JsonDerivedType(typeof(AddCoupledDecay), "add_coupled_decay")]
 [JsonDerivedType(typeof(AddAdaptiveWeightDecay), "add_adaptive_weight_decay")]
@@ -67,14 +68,14 @@ internal enum UpdateStage
     NewParameter,
 }
 
-/// <summary>A parameter as an optimizer sees it.</summary>
-/// <param name="Name">Name in the model.</param>
+/// <summary>What an optimizer knows of a parameter, whatever the model; enough to build an optimizer graph without one.</summary>
+/// <param name="Name">Name in the model, and in front of the names of its state.</param>
 /// <param name="Type">Float or Double.</param>
-/// <param name="Dimensions">Its shape.</param>
+/// <param name="Dimensions">Shape, outermost first; empty for a scalar.</param>
 /// <param name="Constrained">Whether regularisation (a bound, weight decay) applies to it.</param>
-/// <param name="Group">Index of its group.</param>
+/// <param name="Group">Index of its rule in <see cref="OptimizerOptions.Groups"/>. Default 0.</param>
 public sealed record ParameterSpec(string Name, ElementType Type, IReadOnlyList<long> Dimensions, bool Constrained, int Group = 0)
 {
-    /// <summary>Number of elements.</summary>
+    /// <summary>Number of elements, the product of <see cref="Dimensions"/>; 1 for a scalar.</summary>
     public long ElementCount => Dimensions.Aggregate(1L, (n, d) => n * d);
 }

@@ -28,14 +28,23 @@ public sealed record UpdateRule
     public ImmutableArray<UpdateLink> Links { get; init; } = [new ScaleByAdam()];
 
     /// <summary>Adam, then the constraint on every constrained matrix. No weight decay.</summary>
+    /// <param name="learningRate">At least 0. Default 1e-3.</param>
+    /// <param name="adam">Betas, ε, amsgrad; null for the defaults of <see cref="ScaleByAdam"/>.</param>
+    /// <param name="constraint">Measure, bound and rate of the multipliers; null for the defaults of <see cref="ConstrainNorm"/>.</param>
     public static UpdateRule AdamCpr(double learningRate = 1e-3, ScaleByAdam? adam = null, ConstrainNorm? constraint = null) =>
         new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam(), constraint ?? new ConstrainNorm()] };
 
-    /// <summary>Adam with decoupled weight decay on constrained parameters.</summary>
+    /// <summary>Adam with decoupled weight decay of constrained parameters: biases, gains and embeddings are left alone, unlike in PyTorch,
+    /// where groups do that. <see cref="AddDecayedWeights"/> decays all of them where it is told so.</summary>
+    /// <param name="learningRate">At least 0. Default 1e-3.</param>
+    /// <param name="weightDecay">Share of a parameter that a step takes away, before the learning rate; at least 0. Default 1e-2.</param>
+    /// <param name="adam">Betas, ε, amsgrad; null for the defaults of <see cref="ScaleByAdam"/>.</param>
     public static UpdateRule AdamW(double learningRate = 1e-3, double weightDecay = 1e-2, ScaleByAdam? adam = null) =>
         new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam(), new AddDecayedWeights(weightDecay)] };
 
-    /// <summary>Plain Adam.</summary>
+    /// <summary>Adam (Kingma and Ba, 2015) without weight decay or constraint.</summary>
+    /// <param name="learningRate">At least 0. Default 1e-3.</param>
+    /// <param name="adam">Betas, ε, amsgrad; null for the defaults of <see cref="ScaleByAdam"/>.</param>
     public static UpdateRule Adam(double learningRate = 1e-3, ScaleByAdam? adam = null) =>
         new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam()] };
 
@@ -53,11 +62,19 @@ public sealed record UpdateRule
             .. constraint is null ? Array.Empty<UpdateLink>() : [constraint]],
         };
 
-    /// <summary>Adam with adaptive weight decay (AWD) on constrained parameters.</summary>
+    /// <summary>Adam with adaptive weight decay of constrained parameters (AWD, arXiv 2210.00094); see
+    /// <see cref="AddAdaptiveWeightDecay"/>.</summary>
+    /// <param name="learningRate">At least 0. Default 1e-3.</param>
+    /// <param name="strength">Of the decay, at least 0. Default 1e-2.</param>
+    /// <param name="adam">Betas, ε, amsgrad; null for the defaults of <see cref="ScaleByAdam"/>.</param>
     public static UpdateRule AdamAwd(double learningRate = 1e-3, double strength = 1e-2, ScaleByAdam? adam = null) =>
         new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam(), new AddAdaptiveWeightDecay(strength)] };
 
-    /// <summary>Adam with AdaDecay on constrained parameters.</summary>
+    /// <summary>Adam with AdaDecay of constrained parameters (arXiv 1907.08931); see <see cref="AddAdaDecay"/>.</summary>
+    /// <param name="learningRate">At least 0. Default 1e-3.</param>
+    /// <param name="strength">Of the decay, at least 0. Default 1e-2.</param>
+    /// <param name="alpha">How sharply an element's decay follows its gradient. Default 4.</param>
+    /// <param name="adam">Betas, ε, amsgrad; null for the defaults of <see cref="ScaleByAdam"/>.</param>
     public static UpdateRule AdamAdaDecay(double learningRate = 1e-3, double strength = 1e-2, double alpha = 4, ScaleByAdam? adam = null) =>
         new() { LearningRate = learningRate, Links = [adam ?? new ScaleByAdam(), new AddAdaDecay(strength, alpha)] };
 

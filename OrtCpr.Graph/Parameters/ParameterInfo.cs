@@ -25,13 +25,13 @@ public enum ParameterRole
 /// <summary>One floating initializer of the model and what training does with it.</summary>
 public sealed record ParameterInfo
 {
-    /// <summary>Name in the model.</summary>
+    /// <summary>Name in the model's file; of a tensor without one there, the name that its place has.</summary>
     public required string Name { get; init; }
 
     /// <summary>Element type that training works in.</summary>
     public required ElementType Type { get; init; }
 
-    /// <summary>Shape.</summary>
+    /// <summary>Shape, outermost first; empty for a scalar.</summary>
     public required IReadOnlyList<long> Dimensions { get; init; }
 
     /// <summary>What it is, by its use in the graph.</summary>
@@ -40,10 +40,10 @@ public sealed record ParameterInfo
     /// <summary>Whether training changes it.</summary>
     public required bool Trained { get; init; }
 
-    /// <summary>Whether bounds and weight decay apply.</summary>
+    /// <summary>Whether bounds and weight decay apply where it is trained.</summary>
     public bool Constrained { get; init; }
 
-    /// <summary>Index of its optimizer group.</summary>
+    /// <summary>Index of its rule in <see cref="Optimizers.OptimizerOptions.Groups"/>; of no meaning where it is not trained.</summary>
     public int Group { get; init; }
 
     /// <summary>Why trained or not, and why constrained or not.</summary>
@@ -58,10 +58,10 @@ public sealed class ParameterTable
 {
     internal ParameterTable(IReadOnlyList<ParameterInfo> all) => All = all;
 
-    /// <summary>Trained or not.</summary>
+    /// <summary>Every floating tensor that may hold a parameter, trained or not.</summary>
     public IReadOnlyList<ParameterInfo> All { get; }
 
-    /// <summary>The trained ones.</summary>
+    /// <summary>Those that have a gradient and are updated, in file order.</summary>
     public IReadOnlyList<ParameterInfo> Trained => [.. All.Where(p => p.Trained)];
 
     /// <summary>The trained and constrained ones.</summary>

@@ -15,7 +15,7 @@ public sealed class Batch : IDisposable
     /// <summary>Told once when nobody uses the arrays any more.</summary>
     internal Action? Released { get; set; }
 
-    /// <summary>The tensors by name.</summary>
+    /// <summary>What was added, by name. Values that the batch has made end with it.</summary>
     public IReadOnlyDictionary<string, OrtValue> Tensors => _tensors;
 
     /// <summary>The number of examples where whoever made the batch knows it.</summary>
@@ -57,6 +57,9 @@ public sealed class Batch : IDisposable
     public Batch Add<T>(string name, T[] data, params long[] shape) where T : unmanaged => Add(name, data.AsMemory(), shape);
 
     /// <summary>Adds a tensor as a copy.</summary>
+    /// <param name="name">Input of the model, or labels of the loss.</param>
+    /// <param name="data">Any element type but texts; may be given up afterwards.</param>
+    /// <returns>This batch.</returns>
     /// <exception cref="DriverException">The name is given twice.</exception>
     public Batch Add(string name, TensorData data)
     {

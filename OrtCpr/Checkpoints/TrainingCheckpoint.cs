@@ -48,6 +48,8 @@ public static class TrainingCheckpoint
     }
 
     /// <summary>Restores a driver from a checkpoint of the same model and optimizer.</summary>
+    /// <param name="driver">What to restore; schedules, rates and frozen parameters are those of the file afterwards.</param>
+    /// <param name="path">Safetensors file.</param>
     /// <returns>The progress that was saved with it.</returns>
     /// <exception cref="FileAccessException">The file is missing or can't be read.</exception>
     /// <exception cref="SafetensorsException">It is no safetensors file.</exception>

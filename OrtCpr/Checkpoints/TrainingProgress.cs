@@ -3,7 +3,7 @@ namespace OrtCpr.Checkpoints;
 /// <summary>Where a run stands beside its tensors: what the caller needs to go on with the same data.</summary>
 public sealed record TrainingProgress
 {
-    /// <summary>Epochs finished.</summary>
+    /// <summary>Epochs gone through as a whole; the number of the current one, from 0.</summary>
     public long Epoch { get; init; }
 
     /// <summary>Batches of the current epoch that have been trained on.</summary>

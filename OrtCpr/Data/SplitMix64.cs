@@ -12,9 +12,11 @@ public sealed class SplitMix64
     private SplitMix64(ulong state) => _state = state;
 
     /// <summary>A stream of its own for each pair of seed and number.</summary>
+    /// <param name="seed">Any number.</param>
+    /// <param name="stream">Tells streams of one seed apart: an epoch, an example.</param>
     public static SplitMix64 For(long seed, long stream) => new(Mixing.Bits(Mixing.Bits((ulong)seed + Mixing.GoldenGamma) + (ulong)stream));
 
-    /// <summary>The next 64 bits.</summary>
+    /// <summary>64 random bits; moves the stream on by one.</summary>
     public ulong Next() => Mixing.Bits(_state += Mixing.GoldenGamma);
 
     /// <summary>Uniform in 0 … n − 1: the high half of a 128-bit product; the few values that would favour some results
@@ -37,6 +39,7 @@ public sealed class SplitMix64
     public double NextDouble() => (Next() >> 11) * (1.0 / (1UL << 53));
 
     /// <summary>0 … n − 1 in random order (Fisher and Yates, from the end).</summary>
+    /// <param name="n">At least 0.</param>
     public int[] Permutation(int n)
     {
         int[] order = [.. Enumerable.Range(0, n)];

@@ -8,6 +8,7 @@ namespace OrtCpr.Data;
 public static class TextTokens
 {
     /// <summary>A file's bytes, 256 different tokens.</summary>
+    /// <param name="path">The file, of any content.</param>
     /// <exception cref="FileAccessException">The file can't be read.</exception>
     public static IReadOnlyList<int> Bytes(string path)
     {
@@ -36,6 +37,8 @@ public static class TextTokens
     }
 
     /// <summary>A UTF-8 file through a tokenizer, such as <c>t =&gt; tokenizer.EncodeToIds(t)</c> of Microsoft.ML.Tokenizers.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="encode">Gives the tokens of the whole text, at least 0 each; called once.</param>
     /// <exception cref="FileAccessException">The file can't be read.</exception>
     /// <exception cref="DataFileException">It is no UTF-8.</exception>
     public static IReadOnlyList<int> Encode(string path, Func<string, IReadOnlyList<int>> encode)

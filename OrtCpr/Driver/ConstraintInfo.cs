@@ -3,7 +3,7 @@ namespace OrtCpr;
 /// <summary>Where a constrained parameter stands.</summary>
 public sealed record ConstraintInfo
 {
-    /// <summary>The parameter.</summary>
+    /// <summary>Name of the constrained parameter in the model.</summary>
     public required string Name { get; init; }
 
     /// <summary>Lagrange multiplier, at least 0.</summary>

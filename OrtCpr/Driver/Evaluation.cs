@@ -33,7 +33,7 @@ public sealed class Evaluation : Prediction
     internal Evaluation(string[] names, IDisposableReadOnlyCollection<OrtValue> results, double loss, IReadOnlyList<double> figures)
         : base(names, results) => (Loss, LossFigures) = (loss, figures);
 
-    /// <summary>The loss.</summary>
+    /// <summary>The loss of the batch, the sum of its terms times their factors; NaN or infinite where the model's outputs are.</summary>
     public double Loss { get; }
 
     /// <summary>The values of the loss's terms, then what each divides by; empty where the plan does not tell.</summary>

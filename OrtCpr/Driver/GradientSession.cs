@@ -46,7 +46,7 @@ public sealed class GradientSession : IDisposable
     /// <summary>Outputs of the model and gradients, in the graph's order.</summary>
     public IReadOnlyList<string> Outputs { get; }
 
-    /// <summary>One run.</summary>
+    /// <summary>Computes the model's outputs and the gradients for one batch. Nothing is kept from run to run.</summary>
     /// <param name="batch">Every input of the gradient model: the model's, and a cotangent an output (<see
     /// cref="GradientModel.CotangentOf"/>).</param>
     /// <param name="outputs">Which of the <see cref="Outputs"/> to compute; all when none is given.</param>

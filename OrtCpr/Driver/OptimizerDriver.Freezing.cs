@@ -15,6 +15,8 @@ public sealed partial class OptimizerDriver
 
     /// <summary>Marks which parameters have a gradient in the next steps; all have at the start. One without keeps its
     /// value and all of its state.</summary>
+    /// <param name="parameter">Name of a trained parameter.</param>
+    /// <param name="present">False for one whose gradient is to be left out.</param>
     /// <exception cref="DriverException">There is no such parameter, or the optimizer steps all parameters together.</exception>
     public void SetGradientPresent(string parameter, bool present)
     {

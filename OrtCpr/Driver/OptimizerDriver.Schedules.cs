@@ -17,14 +17,22 @@ public sealed partial class OptimizerDriver
     public void SetLearningRate(double rate, int group = 0) => _scalars.SetValue(UpdateRule.LearningRateScalar, group, rate);
 
     /// <summary>The learning rate that the next step uses in a group.</summary>
+    /// <param name="group">Group index. Default 0.</param>
+    /// <returns>The base rate times the schedule's factor at this step.</returns>
     /// <exception cref="DriverException">There is no such group.</exception>
     public double GetLearningRate(int group = 0) => GetScalar(UpdateRule.LearningRateScalar, group);
 
     /// <summary>Sets the base value of a scalar of a group, such as <c>weight_decay</c>; a schedule multiplies it.</summary>
+    /// <param name="name"><c>learning_rate</c>, <c>weight_decay</c>.</param>
+    /// <param name="value">At least 0, finite.</param>
+    /// <param name="group">Group index. Default 0.</param>
     /// <exception cref="DriverException">The optimizer has no such scalar or group, or the value is negative or not finite.</exception>
     public void SetScalar(string name, double value, int group = 0) => _scalars.SetValue(name, group, value);
 
     /// <summary>The value of a scalar that the next step uses in a group.</summary>
+    /// <param name="name"><c>learning_rate</c>, <c>weight_decay</c>.</param>
+    /// <param name="group">Group index. Default 0.</param>
+    /// <returns>The base value times the schedule's factor at this step.</returns>
     /// <exception cref="DriverException">The optimizer has no such scalar or group.</exception>
     public double GetScalar(string name, int group = 0)
     {

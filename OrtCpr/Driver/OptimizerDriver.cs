@@ -100,6 +100,7 @@ public sealed partial class OptimizerDriver : IDisposable
 
     /// <summary>A copy of a parameter, state tensor (<c>p.exp_avg</c>, <c>step</c>, <c>cpr.lambda</c> …) or gradient
     /// (<c>p_grad</c>); of a tensor of the model that is not trained its value in the model's file.</summary>
+    /// <param name="name">Case counts.</param>
     /// <exception cref="DriverException">There is none of that name.</exception>
     public TensorData Get(string name)
     {
@@ -113,6 +114,8 @@ public sealed partial class OptimizerDriver : IDisposable
     }
 
     /// <summary>Overwrites a parameter, state tensor or gradient in place.</summary>
+    /// <param name="name">As for <see cref="Get"/>, but one that is trained or kept.</param>
+    /// <param name="value">Type and shape of the tensor; copied.</param>
     /// <exception cref="DriverException">There is none of that name, or type or shape differ.</exception>
     public void Set(string name, TensorData value)
     {
@@ -128,6 +131,8 @@ public sealed partial class OptimizerDriver : IDisposable
     public void SetGradient(string parameter, TensorData gradient) => Set(GradientKey(parameter), gradient);
 
     /// <summary>A copy of the gradient of a parameter.</summary>
+    /// <param name="parameter">One that is trained.</param>
+    /// <returns>Type and shape of the parameter; the sum of the batches since the last reset.</returns>
     /// <exception cref="DriverException">There is no such parameter.</exception>
     public TensorData GetGradient(string parameter) => Get(GradientKey(parameter));
 

@@ -11,6 +11,9 @@ public sealed partial class TrainingDriver
     public bool WeighBatches { get; set; }
 
     /// <summary>A copy of a parameter's gradient, as accumulated so far.</summary>
+    /// <param name="parameter">One that is trained.</param>
+    /// <returns>Type and shape of the parameter. With <see cref="WeighBatches"/>: that of one batch of them all, times the number of
+    /// batches.</returns>
     /// <exception cref="DriverException">There is no such parameter.</exception>
     public TensorData GetGradient(string parameter)
     {

@@ -63,6 +63,9 @@ public sealed partial class TrainingDriver : IDisposable
     }
 
     /// <summary>Builds the graphs of a model file and a driver for them.</summary>
+    /// <param name="modelPath">An ONNX file, with its external data beside it.</param>
+    /// <param name="training">Loss, optimizer, parameters; null for cross-entropy from the only output and AdamCPR.</param>
+    /// <param name="options">Threads, kernels, device; null for the defaults, the CPU.</param>
     /// <exception cref="OrtCprException">The file, the model or an option is at fault.</exception>
     public static TrainingDriver Create(string modelPath, TrainingOptions? training = null, DriverOptions? options = null) =>
         new(TrainingGraphBuilder.Build(modelPath, training), options);
@@ -139,6 +142,7 @@ public sealed partial class TrainingDriver : IDisposable
     public double Loss => AccumulatedSteps == 0 ? double.NaN : Optimizer.Store.Number(_loss);
 
     /// <summary>A copy of a model output in the last TrainStep; it must be one of <see cref="TrainingOptions.TrainingOutputs"/>.</summary>
+    /// <param name="name">An output of the model.</param>
     /// <exception cref="DriverException">It is not, or no TrainStep has run.</exception>
     public TensorData GetOutput(string name)
     {
@@ -215,14 +219,20 @@ public sealed partial class TrainingDriver : IDisposable
     }
 
     /// <summary>A copy of a parameter or running statistic.</summary>
+    /// <param name="name">Of a parameter that is trained or not, or of a running mean or variance.</param>
+    /// <returns>The value of now, in the type that training works in; of what is not trained that of the file.</returns>
     /// <exception cref="DriverException">There is no such tensor.</exception>
     public TensorData GetParameter(string name) => Optimizer.Get(name);
 
-    /// <summary>Overwrites a parameter.</summary>
+    /// <summary>Overwrites a parameter; its moments, step count, λ and κ stay as they are.</summary>
+    /// <param name="name">Of a trained parameter.</param>
+    /// <param name="value">Type and shape of the parameter; copied.</param>
     /// <exception cref="DriverException">There is no such parameter, or type or shape differ.</exception>
     public void UpdateParameter(string name, TensorData value) => Optimizer.Set(name, value);
 
     /// <summary>Sets the learning-rate schedule of one group, or of all; more in <see cref="OptimizerDriver.SetSchedule"/>.</summary>
+    /// <param name="schedule">Factor on the base rate at each step; null for a constant rate.</param>
+    /// <param name="group">Group index; null for all groups. Default null.</param>
     /// <exception cref="OrtCprException">The schedule has options out of range, or there is no such group.</exception>
     public void SetSchedule(Schedule? schedule, int? group = null) => Optimizer.SetSchedule(schedule, group);
 

@@ -161,6 +161,7 @@ public abstract class MetricsLog(int every) : TrainerCallback
     protected abstract void Begin(Trainer trainer, FitOptions options, long step);
 
     /// <summary>Writes an entry.</summary>
+    /// <param name="entry">Figures of steps, or of an evaluation.</param>
     protected abstract void Write(LogEntry entry);
 
     /// <summary>Closes it; called also when opening has failed.</summary>

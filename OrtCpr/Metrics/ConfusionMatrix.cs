@@ -57,15 +57,19 @@ public sealed class ConfusionMatrix
     public double Accuracy => Enumerable.Range(0, Classes).Sum(c => this[c, c]) / (double)Count;
 
     /// <summary>Rows of a true class.</summary>
+    /// <param name="truth">From 0, below <see cref="Classes"/>.</param>
     public long Support(int truth) => Enumerable.Range(0, Classes).Sum(c => this[truth, c]);
 
     /// <summary>Of the rows that were found to be of a class, the share that is of it.</summary>
+    /// <param name="found">From 0, below <see cref="Classes"/>.</param>
     public double Precision(int found) => Share(this[found, found], Found(found));
 
     /// <summary>Of the rows of a class, the share that was found.</summary>
+    /// <param name="truth">From 0, below <see cref="Classes"/>.</param>
     public double Recall(int truth) => Share(this[truth, truth], Support(truth));
 
     /// <summary>2·precision·recall / (precision + recall) of a class.</summary>
+    /// <param name="of">From 0, below <see cref="Classes"/>.</param>
     public double F1(int of) => Share(2 * this[of, of], Found(of) + Support(of));
 
     /// <summary>Mean of a figure over the classes that occurred or were found; NaN without any.</summary>

@@ -122,6 +122,7 @@ public abstract class Metric
 public abstract class MetricSum
 {
     /// <summary>Takes a batch in.</summary>
+    /// <param name="batch">Valid during the call only: what is kept of it is to be copied.</param>
     /// <exception cref="DriverException">Outputs and labels do not fit the metric.</exception>
     public abstract void Add(MetricBatch batch);
 
@@ -154,7 +155,7 @@ public sealed class MetricBatch
     internal MetricBatch(MetricSource source, Batch batch, Evaluation evaluation) =>
         (_source, _batch, _evaluation) = (source, batch, evaluation);
 
-    /// <summary>Loss of the batch.</summary>
+    /// <summary>The loss of the batch, as the job reduces it: a mean or a sum.</summary>
     public double Loss => _evaluation.Loss;
 
     /// <summary>First dimension of the batch: the number of examples, as a rule.</summary>

@@ -27,10 +27,14 @@ public class CheckpointState : SafeHandle
     internal TrainingSession? Session { get; set; }
 
     /// <summary>Loads a checkpoint file of any version, or a checkpoint directory of 1.15.</summary>
+    /// <param name="checkpointPath">A file, or the folder of 1.15.</param>
     /// <exception cref="OrtCprException">It is missing or damaged.</exception>
     public static CheckpointState LoadCheckpoint(string checkpointPath) => new(OrtCheckpoint.Load(checkpointPath));
 
     /// <summary>Saves parameters and properties, and the optimizer's state on request, as a version 2 file.</summary>
+    /// <param name="state">What to save, with the tensors of the session that is open on it.</param>
+    /// <param name="checkpointPath">The file; replaced as a whole.</param>
+    /// <param name="includeOptimizerState">Moments, step count, λ and κ too. Default off.</param>
     /// <exception cref="OrtCprException">The file can't be written, or the state is nominal.</exception>
     public static void SaveCheckpoint(CheckpointState state, string checkpointPath, bool includeOptimizerState = false)
     {
@@ -41,16 +45,23 @@ public class CheckpointState : SafeHandle
     }
 
     /// <summary>Adds or replaces a property.</summary>
+    /// <param name="propertyName">Its name.</param>
+    /// <param name="propertyValue">Kept in the checkpoint.</param>
     public void AddProperty(string propertyName, long propertyValue) => Add(propertyName, propertyValue);
 
     /// <summary>Adds or replaces a property.</summary>
+    /// <param name="propertyName">Its name.</param>
+    /// <param name="propertyValue">Kept in the checkpoint.</param>
     public void AddProperty(string propertyName, float propertyValue) => Add(propertyName, propertyValue);
 
     /// <summary>Adds or replaces a property.</summary>
+    /// <param name="propertyName">Its name.</param>
+    /// <param name="propertyValue">Kept in the checkpoint.</param>
     public void AddProperty(string propertyName, string propertyValue) =>
         Add(propertyName, propertyValue ?? throw new ArgumentNullException(nameof(propertyValue)));
 
     /// <summary>The value of a property: <see cref="long"/>, <see cref="float"/> or <see cref="string"/>.</summary>
+    /// <param name="propertyName">Its name.</param>
     /// <exception cref="DriverException">There is none of that name.</exception>
     public object GetProperty(string propertyName) => Checkpoint.Properties.TryGetValue(propertyName, out object? value) ? value
         : throw new DriverException(
@@ -67,6 +78,8 @@ public class CheckpointState : SafeHandle
     }
 
     /// <summary>A copy of a parameter, trained or frozen.</summary>
+    /// <param name="parameterName">Its name.</param>
+    /// <returns>In host memory; the caller's to dispose.</returns>
     /// <exception cref="DriverException">There is no such parameter, or no session yet.</exception>
     public OrtValue GetParameter(string parameterName)
     {

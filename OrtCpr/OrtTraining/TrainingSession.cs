@@ -24,6 +24,10 @@ public partial class TrainingSession : IDisposable
     private bool _nominal;
 
     /// <summary>A session with training, evaluation and optimizer model.</summary>
+    /// <param name="state">What to train; must outlive the session.</param>
+    /// <param name="trainModelPath">Training model.</param>
+    /// <param name="evalModelPath">Evaluation model.</param>
+    /// <param name="optimizerModelPath">Optimizer model, of the package or of ours.</param>
     /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators
     /// without a counterpart.</exception>
     public TrainingSession(CheckpointState state, string trainModelPath, string evalModelPath, string optimizerModelPath)
@@ -32,6 +36,9 @@ public partial class TrainingSession : IDisposable
     }
 
     /// <summary>A session without an evaluation model.</summary>
+    /// <param name="state">What to train; must outlive the session.</param>
+    /// <param name="trainModelPath">Training model.</param>
+    /// <param name="optimizerModelPath">Optimizer model, of the package or of ours.</param>
     /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators
     /// without a counterpart.</exception>
     public TrainingSession(CheckpointState state, string trainModelPath, string optimizerModelPath) : this(new DriverOptions(), state,
@@ -40,6 +47,11 @@ public partial class TrainingSession : IDisposable
     }
 
     /// <summary>A session with options, of which the number of threads counts.</summary>
+    /// <param name="options">Stays the caller's.</param>
+    /// <param name="state">What to train; must outlive the session.</param>
+    /// <param name="trainModelPath">Training model.</param>
+    /// <param name="evalModelPath">Evaluation model.</param>
+    /// <param name="optimizerModelPath">Optimizer model, of the package or of ours.</param>
     /// <exception cref="OrtCprException">A model is missing or damaged, does not belong to the state, or has operators
     /// without a counterpart.</exception>
     public TrainingSession(SessionOptions options, CheckpointState state, string trainModelPath, string evalModelPath,
@@ -77,6 +89,7 @@ public partial class TrainingSession : IDisposable
     public void LazyResetGrad() => Driver.LazyResetGrad();
 
     /// <summary>Sets the learning rate. It is 0.001 after a load, whatever it was before.</summary>
+    /// <param name="learningRate">At least 0.</param>
     /// <exception cref="DriverException">A scheduler is registered, or the rate is out of range.</exception>
     public void SetLearningRate(float learningRate)
     {
@@ -90,6 +103,9 @@ public partial class TrainingSession : IDisposable
 
     /// <summary>Registers a linear schedule that <see cref="SchedulerStep"/> advances: up to the initial rate over the
     /// warm-up, then down to 0 at the total; it goes on from the step of the checkpoint.</summary>
+    /// <param name="warmupStepCount">Steps of the warm-up, at least 0.</param>
+    /// <param name="totalStepCount">Steps until the rate is 0, warm-up included; at least 1.</param>
+    /// <param name="initialLearningRate">The rate at the end of the warm-up, at least 0.</param>
     /// <exception cref="OrtCprException">A number is out of range.</exception>
     public void RegisterLinearLRScheduler(long warmupStepCount, long totalStepCount, float initialLearningRate)
     {
@@ -130,6 +146,8 @@ public partial class TrainingSession : IDisposable
     public void OptimizerStep(RunOptions options) => OptimizerStep();
 
     /// <summary>Writes the trained model with the given outputs, which may be any values of the evaluation model.</summary>
+    /// <param name="inferenceModelPath">The file to write.</param>
+    /// <param name="graphOutputNames">At least one.</param>
     /// <exception cref="OrtCprException">There is no evaluation model or no such value, or the file can't be written.</exception>
     public void ExportModelForInferencing(string inferenceModelPath, IReadOnlyCollection<string> graphOutputNames)
     {
@@ -189,9 +207,11 @@ public partial class TrainingSession : IDisposable
     }
 
     /// <summary>The outputs that a TrainStep or an EvalStep gives, loss first.</summary>
+    /// <param name="training">Of a TrainStep; else of an EvalStep.</param>
     public List<string> OutputNames(bool training) => [.. training ? _artifacts.TrainingOutputs : _artifacts.EvaluationOutputs];
 
     /// <summary>The inputs that a TrainStep or an EvalStep takes, in order.</summary>
+    /// <param name="training">Of a TrainStep; else of an EvalStep.</param>
     public List<string> InputNames(bool training) => [.. training ? _artifacts.TrainingInputs : _artifacts.EvaluationInputs];
 
     /// <inheritdoc/>

@@ -26,10 +26,10 @@ public sealed record CheckpointOptions(string Folder)
     /// checkpoint has besides does not count. Default: nothing.</summary>
     public ImmutableDictionary<string, string> Settings { get; init; } = ImmutableDictionary.Create<string, string>(StringComparer.Ordinal);
 
-    /// <summary>Path of the last checkpoint.</summary>
+    /// <summary><c>checkpoint.safetensors</c> in the folder: the last checkpoint, from which a run is resumed.</summary>
     public string LastPath => Path.Combine(Folder, "checkpoint.safetensors");
 
-    /// <summary>Path of the best checkpoint.</summary>
+    /// <summary><c>best.safetensors</c> in the folder: that of the best evaluation, where <see cref="Best"/> asks for one.</summary>
     public string BestPath => Path.Combine(Folder, "best.safetensors");
 
     internal void AddProblems(List<string> problems, FitOptions fit)

@@ -97,7 +97,7 @@ public sealed record EvaluationReport
 /// <summary>What a fit came to.</summary>
 public sealed record FitResult
 {
-    /// <summary>A row an epoch.</summary>
+    /// <summary>A report for each epoch of this sitting, the last one also where it was not gone through as a whole.</summary>
     public required IReadOnlyList<EpochReport> Epochs { get; init; }
 
     /// <summary>Optimizer steps made, skipped ones included.</summary>

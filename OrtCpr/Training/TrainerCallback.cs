@@ -20,17 +20,24 @@ public abstract class TrainerCallback
     }
 
     /// <summary>After an optimizer step.</summary>
+    /// <param name="trainer">The trainer, with the driver that it steps.</param>
+    /// <param name="report">Loss, rate and whether the step was applied.</param>
+    /// <param name="control">Ends the fit.</param>
     public virtual void OnStepEnd(Trainer trainer, StepReport report, FitControl control)
     {
     }
 
     /// <summary>After an evaluation.</summary>
+    /// <param name="trainer">The trainer, with the driver that it steps.</param>
+    /// <param name="report">Loss and metrics.</param>
+    /// <param name="control">Ends the fit.</param>
     public virtual void OnEvaluated(Trainer trainer, EvaluationReport report, FitControl control)
     {
     }
 
     /// <summary>When the fit is over, however it ended: finished, stopped, cancelled or broken off by an exception,
     /// that of an <see cref="OnFitBegin"/> included.</summary>
+    /// <param name="trainer">The trainer, with the driver that it steps.</param>
     public virtual void OnFitEnd(Trainer trainer)
     {
     }
@@ -54,6 +61,9 @@ public abstract class TrainerCallback
     public virtual bool IsOver => false;
 
     /// <summary>After an epoch and its evaluation.</summary>
+    /// <param name="trainer">The trainer, with the driver that it steps.</param>
+    /// <param name="report">Mean loss of the epoch, and its evaluation where there was one.</param>
+    /// <param name="control">Ends the fit.</param>
     public virtual void OnEpochEnd(Trainer trainer, EpochReport report, FitControl control)
     {
     }
