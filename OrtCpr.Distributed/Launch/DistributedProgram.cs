@@ -12,6 +12,9 @@ public static class DistributedProgram
     /// <summary>Number of this process among those of its machine, from 0: the GPU to take, as in <c>cuda:N</c>.</summary>
     public static int LocalRank => RankEnvironment.Current.LocalRank ?? RankEnvironment.Current.Rank;
 
+    /// <summary>Processes of the job on this machine, at least 1, as far as the launcher tells: they share its cores.</summary>
+    public static int LocalSize => RankEnvironment.Current.LocalSize;
+
     /// <summary>Runs a program with the collective of its processes: MPI under a launcher, else one process alone.</summary>
     /// <remarks>What it throws is written to standard error with the number of the rank, and ends the processes of all ranks: none waits
     /// for one that is lost.</remarks>

@@ -1,7 +1,9 @@
 using OrtCpr.Checkpoints;
 using OrtCpr.Data;
 using OrtCpr.Graph;
+using OrtCpr.Graph.Ir;
 using OrtCpr.Graph.Losses;
+using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Tests.Collectives;
@@ -20,6 +22,23 @@ public sealed class DataParallelTests
         ["inflection"] = Bound.AtInflection(2, maxWait: 7),
     };
 
+    // Two layers, so that two ranks have state to share.
+    private static byte[] Model { get; } = TwoLayers();
+
+    private static byte[] TwoLayers()
+    {
+        OnnxModel model = OnnxModel.Create("two_layers", 18);
+        OnnxGraph graph = model.Graph;
+        var g = new GraphBuilder(graph);
+        Value x = graph.AddInput("x", ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), 4));
+        Value hidden = g.Op("Tanh", [g.Op("Gemm", [x, TestModels.Weight(graph, "fc1.weight", 7, 4), TestModels.Weight(graph, "fc1.bias", 7)],
+            ("transB", 1))]);
+        Value logits = g.Op("Gemm", [hidden, TestModels.Weight(graph, "fc2.weight", 3, 7), TestModels.Weight(graph, "fc2.bias", 3)],
+            ("transB", 1));
+        graph.Outputs.Add(g.Named(logits, "logits"));
+        return GraphWriter.ToBytes(model);
+    }
+
     private static DataSource Source(bool masked = false)
     {
         var random = new Random(5);
@@ -35,14 +54,14 @@ public sealed class DataParallelTests
     private sealed record Outcome(double[] Parameters, string Losses, double[][] Constraints, long Steps);
 
     private static Outcome Train(ICollective? collective, int batchSize, UpdateRule rule, bool masked = false, int accumulation = 1,
-        double clip = 0, string? folder = null, long epochs = 3, long maxSteps = long.MaxValue)
+        double clip = 0, string? folder = null, long epochs = 3, long maxSteps = long.MaxValue, bool shards = false, bool kernels = true)
     {
         using DataSource source = Source(masked);
-        using TrainingDriver driver = new(TrainingGraphBuilder.Build(TestModels.Linear(), new TrainingOptions
+        using TrainingDriver driver = new(TrainingGraphBuilder.Build(Model, new TrainingOptions
         {
             Loss = new CrossEntropyLoss(),
             Optimizer = new OptimizerOptions { Groups = [rule], MaxGradientNorm = clip },
-        }), new DriverOptions { Threads = 1, Collective = collective });
+        }), new DriverOptions { Threads = 1, Collective = collective, ShardOptimizerState = shards, Kernels = kernels });
         var loader = new DataLoader(source, driver.Plan.BatchInputs, new DataLoaderOptions { BatchSize = batchSize, Prefetch = 0 });
         var losses = new List<string>();
         FitResult result = new Trainer(driver).Fit(loader, new FitOptions
@@ -113,6 +132,58 @@ public sealed class DataParallelTests
         ThreadRanks.Run(3, c => Train(c, 2, rule, folder: folder["other"], maxSteps: 1));
         Outcome odd = Train(null, 8, rule, folder: folder["other"], epochs: 1);
         Assert.AreEqual(1 + 6, odd.Steps, "6 examples, then 44 in batches of 8");
+    }
+
+    [TestMethod]
+    [DataRow("fixed", true)]
+    [DataRow("after", true)]
+    [DataRow("inflection", true)]
+    [DataRow("times", false)]
+    public void ShardedState_GivesTheSameBits_AndOneCheckpoint(string bound, bool kernels)
+    {
+        using var folder = new TemporaryFolder();
+        UpdateRule rule = UpdateRule.AdamCpr(0.02, constraint: new ConstrainNorm { Bound = Bounds[bound] });
+        foreach (int ranks in new[] { 2, 3 })
+        {
+            Outcome[] whole = ThreadRanks.Run(ranks, c => Train(c, 4, rule, clip: 0.3, folder: folder[$"whole{ranks}"], kernels: kernels));
+            Outcome[] parts = ThreadRanks.Run(ranks, c => Train(c, 4, rule, clip: 0.3, folder: folder[$"parts{ranks}"], shards: true,
+                kernels: kernels));
+            foreach (Outcome part in parts)
+            {
+                CollectionAssert.AreEqual(whole[0].Parameters, part.Parameters);
+                for (int i = 0; i < part.Constraints.Length; i++) CollectionAssert.AreEqual(whole[0].Constraints[i], part.Constraints[i]);
+            }
+            CollectionAssert.AreEqual(Tensors(folder[$"whole{ranks}"]), Tensors(folder[$"parts{ranks}"]));
+        }
+        // A run goes on sharded as whole.
+        Outcome longer = Train(null, 8, rule, clip: 0.3, epochs: 5, folder: folder["whole2"], kernels: kernels);
+        Outcome[] sharded = ThreadRanks.Run(2, c => Train(c, 4, rule, clip: 0.3, epochs: 5, folder: folder["parts2"], shards: true,
+            kernels: kernels));
+        for (int i = 0; i < longer.Parameters.Length; i++) Assert.AreEqual(longer.Parameters[i], sharded[1].Parameters[i], 2e-5);
+
+        static string[] Tensors(string job)
+        {
+            using SafetensorsFile file = SafetensorsFile.Read(Path.Combine(job, "checkpoint.safetensors"));
+            return [.. file.Tensors.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => $"{t.Key} {Convert.ToHexString(t.Value.Bytes.Span)}")];
+        }
+    }
+
+    [TestMethod]
+    public void ShardedState_IsKeptByOneRank()
+    {
+        long[] elements = ThreadRanks.Run(2, c =>
+        {
+            using TrainingDriver driver = new(TrainingGraphBuilder.Build(Model),
+                new DriverOptions { Threads = 1, Collective = c, ShardOptimizerState = true });
+            string[] state = [.. new[] { "fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias" }.Select(p => $"{p}.exp_avg")];
+            string[] kept = [.. state.Where(driver.Optimizer.Store.Contains)];
+            string missing = state.Except(kept).First();
+            StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => driver.Optimizer.Get(missing)).Message,
+                $"'{missing}' is kept by rank {1 - c.Rank} of 2");
+            return kept.Sum(s => driver.Optimizer.Get(s).ElementCount);
+        });
+        Assert.AreEqual(28 + 7 + 21 + 3, elements.Sum());
+        Assert.IsLessThan(8, Math.Abs(elements[0] - elements[1]));
     }
 
     [TestMethod]

@@ -90,9 +90,12 @@ internal sealed class DataOptions
 
     public int BatchSize(ParseResult r) => r.GetValue(_size);
 
-    // Batches of an epoch of training.
-    public long BatchCount(ParseResult r, long examples) =>
-        r.GetValue(_dropLast) ? examples / BatchSize(r) : (examples + BatchSize(r) - 1) / BatchSize(r);
+    // Batches of an epoch of training, each of so many processes together.
+    public long BatchCount(ParseResult r, long examples, int processes)
+    {
+        long size = (long)BatchSize(r) * processes;
+        return r.GetValue(_dropLast) ? examples / size : (examples + size - 1) / size;
+    }
 
     // The data to train on, and those to evaluate on where there are any. seed: of the split.
     public OpenedData Open(ParseResult r, long seed, Func<PictureModel> model)

@@ -84,18 +84,29 @@ internal sealed class FineTuning
     // Epochs in which the head alone is trained, before everything is; 0 for none.
     public long EpochsOfHead(ParseResult r) => r.GetValue(_unfreezeAt) ?? 0;
 
-    // The model with a head and adapters of its own, in the folder of the run, and what of it is trained.
-    public (string Model, TrainingOptions Options) Apply(ParseResult r, string model, TrainingOptions options, int seed, string folder)
+    public Option CacheOption => _cache;
+
+    // The model with a head and adapters of its own, in the folder of the run.
+    public void Write(ParseResult r, string model, int seed, string folder)
     {
-        var only = new List<NamePattern>();
         if (r.GetValue(_head) is string text)
         {
             (DenseHead head, string? at) = HeadText.Parse(text, "--head");
-            string headed = Path.Combine(folder, "headed.onnx");
-            ModelHead.Replace(model, headed, at, head with { Seed = seed });
-            model = headed;
+            ModelHead.Replace(model, Headed(folder), at, head with { Seed = seed });
+            model = Headed(folder);
+        }
+        if (r.GetValue(_lora) is string lora) LoraAdapters.Attach(model, Adapted(folder), LoraText.Parse(lora) with { Seed = seed });
+    }
+
+    // The model that has been written so, and what of it is trained.
+    public (string Model, TrainingOptions Options) Apply(ParseResult r, string model, TrainingOptions options, string folder)
+    {
+        var only = new List<NamePattern>();
+        if (r.GetValue(_head) is not null)
+        {
+            model = Headed(folder);
             // Adapters stand beside the body's weights; a head that was just drawn is trained as a whole.
-            if (r.GetValue(_lora) is not null) only.AddRange(ModelHead.Parameters(headed));
+            if (r.GetValue(_lora) is not null) only.AddRange(ModelHead.Parameters(model));
         }
         if (r.GetValue(_freezeBody))
         {
@@ -106,16 +117,18 @@ internal sealed class FineTuning
             if (options.BatchNormalization == BatchNormalizationMode.AsExported)
                 options = options with { BatchNormalization = BatchNormalizationMode.Inference };
         }
-        if (r.GetValue(_lora) is string lora)
+        if (r.GetValue(_lora) is not null)
         {
-            string adapted = Path.Combine(folder, "adapted.onnx");
-            LoraAdapters.Attach(model, adapted, LoraText.Parse(lora) with { Seed = seed });
-            model = adapted;
+            model = Adapted(folder);
             only.Add(LoraAdapters.Parameters);
         }
         return (model, only.Count == 0 ? options
             : options with { Parameters = options.Parameters with { TrainOnly = [.. only.DistinctBy(p => p.Text)] } });
     }
+
+    private static string Headed(string folder) => Path.Combine(folder, "headed.onnx");
+
+    private static string Adapted(string folder) => Path.Combine(folder, "adapted.onnx");
 
     // Freezes the body at first, where it is trained later.
     public TrainerCallback? Callback(ParseResult r, string model, TrainingPlan plan)

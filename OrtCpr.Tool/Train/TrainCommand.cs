@@ -26,6 +26,7 @@ internal sealed class TrainCommand
           ortcpr train sounds.onnx --data recordings --sample-rate 16000 --augment --metric accuracy
           ortcpr train mlp.onnx --data table.csv --label species --compare adamw,adamcpr --seeds 3
           ortcpr train --config trained/run.json --resume
+          mpirun -n 4 ortcpr train gpt.onnx --data train.bin --batch-size 8 --steps 5000
         """;
 
     private readonly Argument<string> _model = new("MODEL") { Description = "An ONNX file." };
@@ -43,6 +44,10 @@ internal sealed class TrainCommand
         new("--compare") { Description = "Optimizers with commas between: trains each, side by side, and draws them in one picture." };
     private readonly Option<int> _seeds =
         new("--seeds") { Description = "With --compare: seeds of each optimizer, counted from --seed.", DefaultValueFactory = _ => 1 };
+    private readonly Option<bool> _shard = new("--shard-state")
+    {
+        Description = "Under mpirun: each process keeps the optimizer's state of its share of the parameters only.",
+    };
     private readonly Option<bool> _findRate =
         new("--find-lr") { Description = "Tries learning rates from 1e-7 to 1 instead of training, and draws the losses." };
     private readonly Option<bool> _report =
@@ -60,7 +65,7 @@ internal sealed class TrainCommand
         train._fit.AddTo(command);
         train._job.AddTo(command);
         foreach (Option option in new Option[] { train._threads, train._device, train._target,
-            train._findRate, train._report, train._resume, train._compare, train._seeds })
+            train._findRate, train._report, train._shard, train._resume, train._compare, train._seeds })
         {
             command.Add(option);
         }
@@ -71,11 +76,25 @@ internal sealed class TrainCommand
 
     private int Run(ParseResult r, CancellationToken cancellation)
     {
+        using var ranks = new ToolRanks();
+        try
+        {
+            return Run(r, ranks, cancellation);
+        }
+        catch (Exception error) when (ranks.Size > 1)
+        {
+            return ranks.Fail(error);
+        }
+    }
+
+    private int Run(ParseResult r, ToolRanks ranks, CancellationToken cancellation)
+    {
+        ranks.RefuseWithOthers(r, _compare, _findRate, _tuning.CacheOption);
         _fit.Check(r);
         _tuning.Check(r, _fit.Epochs(r), _data.Augments(r));
         string folder = r.GetValue(_target)!;
         string text = RunConfig.Text(r);
-        MakeFolder(folder, text);
+        ranks.Once(() => MakeFolder(folder, text));
         // A new head has classes of its own.
         DenseHead? head = _tuning.Head(r);
         using OpenedData data = _data.Open(r, _job.Seed(r), () =>
@@ -83,11 +102,11 @@ internal sealed class TrainCommand
             PictureModel model = PictureModel.Of(r.GetValue(_model)!);
             return head is null ? model : model with { ClassNames = head.ClassNames };
         });
-        ClassFile.Write(folder, _data.Classes);
+        ranks.Once(() => ClassFile.Write(folder, _data.Classes));
         return r.GetValue(_compare) is string names
             ? Compare(r, names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries), folder, data,
-                cancellation)
-            : Single(r, null, _job.Seed(r), folder, data, cancellation) is null ? 130 : 0;
+                ranks, cancellation)
+            : Single(r, null, _job.Seed(r), folder, data, ranks, cancellation) is null ? 130 : 0;
     }
 
     private static void MakeFolder(string folder, string? config = null)
@@ -105,16 +124,20 @@ internal sealed class TrainCommand
     }
 
     // Null when it was cancelled.
-    private FitResult? Single(ParseResult r, string? optimizer, int seed, string folder, OpenedData data, CancellationToken cancellation)
+    private FitResult? Single(ParseResult r, string? optimizer, int seed, string folder, OpenedData data, ToolRanks ranks,
+        CancellationToken cancellation)
     {
         (DataSource training, DataSource? validation) = (data.Training, data.Validation);
         // Batches are known only when the graphs are, and the graphs want to know how long the run is.
-        long batches = _data.BatchCount(r, training.Count), steps = _fit.Steps(r, batches);
-        MakeFolder(folder);
+        long batches = _data.BatchCount(r, training.Count, ranks.Size), steps = _fit.Steps(r, batches);
+        ranks.Once(() => MakeFolder(folder));
         // Bounds are those of the parameters that are trained last.
         long later = steps - _fit.Steps(r, batches, _tuning.EpochsOfHead(r));
         TrainingOptions options = _job.Read(r, later > 0 ? later : steps, optimizer, seed, training);
-        (string model, options) = _tuning.Apply(r, r.GetValue(_model)!, options, seed, folder);
+        string model = r.GetValue(_model)!;
+        // The first rank writes models that are changed; the others find them written.
+        ranks.Once(() => _tuning.Write(r, model, seed, folder));
+        (model, options) = _tuning.Apply(r, model, options, folder);
         TrainingPlan graphs = TrainingGraphBuilder.Build(model, options);
         ClassCheck.Run(graphs, training);
         DataLoader loader = _data.Load(r, training, data.Pictures, graphs.BatchInputs, seed, training: true);
@@ -123,7 +146,7 @@ internal sealed class TrainCommand
         Announce(r, graphs, training.Count, validation?.Count, steps, folder, optimizer, _job.LossOf(r));
         if (data.Pictures is not null) PictureOptions.Announce(data.Pictures);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
-        var driverOptions = new DriverOptions { Threads = r.GetValue(_threads), Device = r.GetValue(_device)! };
+        DriverOptions driverOptions = ranks.Options(r.GetValue(_threads), r.GetValue(_device)!, r.GetValue(_shard));
         using var driver = new TrainingDriver(graphs, driverOptions);
         if (r.GetValue(_findRate))
         {
@@ -141,6 +164,7 @@ internal sealed class TrainCommand
         // The graphs first: with them and any checkpoint the folder is a whole job.
         resume &= File.Exists(Path.Combine(folder, "training.json"));
         if (!resume) ArtifactsFolder.Save(driver, folder);
+        if (ranks.Size > 1) Console.Error.WriteLine($"{ranks.Size} processes, each with batches of {_data.BatchSize(r)}");
         FitResult result;
         try
         {
@@ -157,6 +181,7 @@ internal sealed class TrainCommand
         }
         cached?.MoveTo(driver, folder);
         driver.ExportModel(Path.Combine(folder, "model.onnx"));
+        if (!ranks.IsFirst) return result;
         ClassCheck.NameClasses(Path.Combine(folder, "model.onnx"), graphs, training);
         if (_tuning.HasAdapters(r)) FineTuning.Merge(folder);
         RunFigure.Save([RunLog.Read(folder)], Path.Combine(folder, "plot.png"), new StepAxis());
@@ -204,7 +229,8 @@ internal sealed class TrainCommand
             + $"picture: {Path.Combine(folder, "plot.png")}"));
     }
 
-    private int Compare(ParseResult r, string[] optimizers, string folder, OpenedData data, CancellationToken cancellation)
+    private int Compare(ParseResult r, string[] optimizers, string folder, OpenedData data, ToolRanks ranks,
+        CancellationToken cancellation)
     {
         int seeds = r.GetValue(_seeds), first = _job.Seed(r);
         if (seeds < 1) throw new ToolException($"--seeds is {seeds}; expected at least 1.");
@@ -217,7 +243,7 @@ internal sealed class TrainCommand
             {
                 string part = Path.Combine(folder, $"{optimizer}-seed{seed}");
                 Console.Error.WriteLine($"{optimizer}, seed {seed}");
-                if (Single(r, optimizer, seed, part, data, cancellation) is null) return 130;
+                if (Single(r, optimizer, seed, part, data, ranks, cancellation) is null) return 130;
                 runs.Add(RunLog.Read(part) with { Name = optimizer });
             }
         }

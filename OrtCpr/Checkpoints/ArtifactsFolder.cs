@@ -39,6 +39,11 @@ public static class ArtifactsFolder
         ArgumentNullException.ThrowIfNull(folder);
         TrainingPlan plan = driver.Plan;
         string staging = Path.Combine(folder, Staging);
+        if (!driver.Optimizer.Ranks.IsFirst)
+        {
+            TrainingCheckpoint.Save(driver, Path.Combine(staging, Checkpoint), progress);
+            return;
+        }
         Guarded(folder, () =>
         {
             Commit(folder);

@@ -35,7 +35,8 @@ internal sealed record CheckpointTensor(string Name, TensorSlot Slot, string? Ow
         foreach (IGrouping<TensorSlot, CheckpointTensor> slot in All(optimizer).GroupBy(t => t.Slot))
         {
             CheckpointTensor[] parts = [.. slot.Where(t => tensors.ContainsKey(t.Name))];
-            if (parts.Length == 0) continue;
+            // The state of some parameters is kept by other ranks.
+            if (parts.Length == 0 || !optimizer.Store.Contains(slot.Key.Key)) continue;
             if (parts[0].Row < 0) optimizer.Store.WriteBytes(slot.Key.Key, tensors[parts[0].Name].Bytes.Span);
             else Restore(optimizer.Store, parts, tensors);
         }

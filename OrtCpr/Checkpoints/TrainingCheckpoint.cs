@@ -32,7 +32,15 @@ public static class TrainingCheckpoint
     {
         ArgumentNullException.ThrowIfNull(driver);
         OptimizerDriver optimizer = driver.Optimizer;
-        if (!optimizer.Ranks.IsFirst) return;
+        if (!optimizer.Ranks.IsFirst)
+        {
+            // The first rank writes what others keep while they send it.
+            if (optimizer.Shard is not null)
+            {
+                foreach (SafetensorsEntry entry in SafetensorsFile.InOrder(Entries(optimizer))) entry.WriteBytes(Stream.Null);
+            }
+            return;
+        }
         var header = new CheckpointHeader
         {
             FormatVersion = Version,
@@ -77,7 +85,8 @@ public static class TrainingCheckpoint
 
     private static IEnumerable<SafetensorsEntry> Entries(OptimizerDriver optimizer) =>
         CheckpointTensor.All(optimizer)
-        .Select(t => new SafetensorsEntry(t.Name, t.Type, t.Dimensions, stream => stream.Write(t.Bytes(optimizer.Store))));
+        .Select(t => new SafetensorsEntry(t.Name, t.Type, t.Dimensions, stream =>
+            stream.Write(optimizer.Shard is null ? t.Bytes(optimizer.Store) : optimizer.Shard.Bytes(optimizer, t))));
 
     private static CheckpointHeader ReadHeader(SafetensorsFile file, string path)
     {

@@ -93,6 +93,30 @@ internal sealed class Ranks
         host.GetTensorMutableRawData().CopyTo(bytes);
     }
 
+    /// <summary>The bytes of all ranks one after the other; all have the same number of them.</summary>
+    public byte[] Gather(byte[] bytes)
+    {
+        byte[] all = new byte[bytes.Length * Size];
+        bytes.CopyTo(all.AsSpan(Rank * bytes.Length));
+        if (_collective is null || bytes.Length == 0) return all;
+        using OrtValue source = Device.AllocateOnHost(ElementType.UInt8, [bytes.Length]);
+        using OrtValue target = Device.AllocateOnHost(ElementType.UInt8, [all.Length]);
+        bytes.CopyTo(source.GetTensorMutableRawData());
+        if (!_collective.IsOnDevice)
+        {
+            _collective.AllGather(Device.AddressOf(source), Device.AddressOf(target), bytes.Length);
+        }
+        else
+        {
+            using OrtValue there = _device.Allocate(ElementType.UInt8, [bytes.Length]);
+            _device.Bring(source, there);
+            OfHost(target, _device.Stream, (address, stream) =>
+                _collective.AllGather(Device.AddressOf(there), address, bytes.Length, stream));
+        }
+        target.GetTensorDataAsSpan<byte>().CopyTo(all);
+        return all;
+    }
+
     /// <summary>The texts of all ranks.</summary>
     public string[] Gather(string text)
     {

@@ -48,14 +48,16 @@ public sealed partial class OptimizerDriver : IDisposable
         try
         {
             Ranks = new Ranks(options.Collective, _device);
-            _store = new TensorStore(_device, plan);
+            if (options.ShardOptimizerState && Ranks.AreMany) Shard = new StateShard(Ranks, plan);
+            TrainingPlan kept = Shard?.Plan ?? plan;
+            _store = new TensorStore(_device, kept);
             foreach (ParameterSpec p in plan.Trained) _store.Write(p.Name, parameters[p.Name]);
             for (int i = 0; i < _present.Length; i++) UpdatePresence(i);
             JoinedOptimizer? joined = JoinedGraph();
-            _session = new GraphSession(joined?.Model ?? plan.OptimizerModel, "optimizer", options, _device, name =>
+            _session = new GraphSession(joined?.Model ?? kept.OptimizerModel, "optimizer", options, _device, name =>
                 DefinitionOf(name, joined));
             _binding = _session.Session.CreateIoBinding();
-            _session.Bind(_binding, PlanGraph.Optimizer, plan, _store);
+            _session.Bind(_binding, PlanGraph.Optimizer, kept, _store);
             if (joined is not null) _session.Bind(_binding, joined.Uses, _store);
             Initialize();
         }
@@ -94,6 +96,9 @@ public sealed partial class OptimizerDriver : IDisposable
 
     /// <summary>Those that train the same.</summary>
     internal Ranks Ranks { get; } = null!;
+
+    /// <summary>The part of the state that is kept here; null where all of it is.</summary>
+    internal StateShard? Shard { get; }
 
     /// <summary>How operators of ours run in the optimizer's graph.</summary>
     internal IReadOnlyList<KernelReport> KernelReport => [.. _session.ReportKernels("optimizer")];
@@ -153,6 +158,7 @@ public sealed partial class OptimizerDriver : IDisposable
         if (Plan.Find(TensorRole.GradientScale) is TensorSlot scale) WriteInput(scale.Key, 0, gradientScale);
         _store.Flush();
         _session.Run(_binding);
+        Shard?.Exchange(this);
         Steps++;
         return !_device.IsHost || _store.Number(Plan.Find(TensorRole.StepApplied)!.Key) != 0;
     }
@@ -207,7 +213,7 @@ public sealed partial class OptimizerDriver : IDisposable
     /// <summary>Update nodes over flat memory where there are kernels for them; else the graph with a node a
     /// parameter.</summary>
     private JoinedOptimizer? JoinedGraph() => Options.Kernels && _device.HasKernels && _store.Layout is FlatLayout layout
-        ? JoinUpdates.Run(Plan, layout, d => _device.FindKernel(d) is not null) : null;
+        ? JoinUpdates.Run(Shard?.Plan ?? Plan, layout, d => _device.FindKernel(d) is not null) : null;
 
     private OperatorDefinition? DefinitionOf(string name, JoinedOptimizer? joined) =>
         joined?.Operators.FirstOrDefault(o => o.Name == name) ?? Plan.Operators.GetValueOrDefault(name);
@@ -218,7 +224,7 @@ public sealed partial class OptimizerDriver : IDisposable
         if (Plan.InitializationModel is null) return;
         using var session = new GraphSession(Plan.InitializationModel, "optimizer_initialization", Options, _device);
         using OrtIoBinding binding = session.Session.CreateIoBinding();
-        session.Bind(binding, PlanGraph.Initialization, Plan, _store);
+        session.Bind(binding, PlanGraph.Initialization, Shard?.Plan ?? Plan, _store);
         session.Run(binding);
     }
 
@@ -239,6 +245,11 @@ public sealed partial class OptimizerDriver : IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (!_store.Contains(name))
         {
+            if (Shard is not null && Plan.Find(name)?.Owner is string owner)
+            {
+                throw new DriverException($"'{name}' is kept by rank {Shard.OwnerOf(owner)} of {Ranks.Size}, since the state is sharded "
+                    + $"({nameof(DriverOptions)}.{nameof(DriverOptions.ShardOptimizerState)}). A checkpoint has all of it.");
+            }
             throw IsNotTrained(name) ?? new DriverException(
                 $"No tensor '{name}'. There are: "
                 + $"{string.Join(", ", _store.Names.Order(StringComparer.Ordinal).Take(30))}{(_store.Names.Count > 30 ? ", …" : "")}.");

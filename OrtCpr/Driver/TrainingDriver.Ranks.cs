@@ -38,7 +38,7 @@ public sealed partial class TrainingDriver
     /// <returns>What they are to be multiplied by, as <see cref="AccumulationFactor"/> for a rank alone.</returns>
     private double ExchangeGradients()
     {
-        _exchange ??= new GradientExchange(Optimizer.Ranks, Optimizer, isLaidOutAlike: true);
+        _exchange ??= new GradientExchange(Optimizer.Ranks, Optimizer, isLaidOutAlike: Optimizer.Shard is null);
         RankAgreement.MeanOfPendingStatistics(Optimizer.Ranks, Optimizer);
         bool isWeighed = _weight is not null && (WeighBatches || AccumulatedSteps == 1);
         double weight = _batches == 0 ? 0 : _weight is null ? _rows : Optimizer.Store.Number(_weight, 1);

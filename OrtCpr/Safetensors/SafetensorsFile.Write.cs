@@ -61,10 +61,15 @@ public sealed partial class SafetensorsFile
         return tensors.Select(pair => SafetensorsEntry.From(pair.Key, pair.Value));
     }
 
+    /// <summary>Entries in the order in which <see cref="Write(string, IEnumerable{SafetensorsEntry}, IReadOnlyDictionary{string,
+    /// string})"/> asks them for their bytes.</summary>
+    internal static IEnumerable<SafetensorsEntry> InOrder(IEnumerable<SafetensorsEntry> entries) =>
+        entries.OrderBy(entry => entry.Name, StringComparer.Ordinal);
+
     private static SafetensorsEntry[] Sort(string file, IEnumerable<SafetensorsEntry> entries)
     {
         ArgumentNullException.ThrowIfNull(entries);
-        SafetensorsEntry[] sorted = [.. entries.OrderBy(entry => entry.Name, StringComparer.Ordinal)];
+        SafetensorsEntry[] sorted = [.. InOrder(entries)];
         for (int i = 0; i < sorted.Length; i++)
         {
             SafetensorsEntry entry = sorted[i];

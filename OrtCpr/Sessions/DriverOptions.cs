@@ -31,6 +31,11 @@ public sealed record DriverOptions
     /// else are refused. The collective stays the caller's and must outlive the driver.</remarks>
     public ICollective? Collective { get; init; }
 
+    /// <summary>Keeps moments and other state of a parameter on one rank only: state takes 1/Size of the memory on each, and an optimizer
+    /// step sends the new parameters instead of computing them everywhere. The numbers are those of the same step without, to the bit.
+    /// Default off; without a <see cref="Collective"/> it changes nothing.</summary>
+    public bool ShardOptimizerState { get; init; }
+
     /// <summary>Opens another device than the named one, for tests; null for none.</summary>
     internal Func<Devices.Device>? OpenDevice { get; init; }
 
