@@ -82,7 +82,7 @@ public static class TrainingGraphBuilder
         GraphChecker.Check(model, "loss");
 
         ForwardGraph forward =
-            ForwardGraph.Of(model, loss.Value, options,
+            ForwardGraph.Of(model, loss.Value, loss.Weight, options,
                 [loss.Figures, .. loss.Weight is null ? Array.Empty<Value>() : [loss.Weight],
                     .. options.TrainingOutputs.Distinct().Select(n => FindOutput(modelOutputs, n))]);
         string[] trained = [.. parameters.Trained.Select(p => p.Name)];

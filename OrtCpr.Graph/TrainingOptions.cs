@@ -40,6 +40,11 @@ public sealed record TrainingOptions
     /// off.</summary>
     public bool UnbiasedRunningVariance { get; init; }
 
+    /// <summary>BatchNormalization in training mode by the examples of all ranks together instead of those of each rank; the same where
+    /// one process trains alone. Default off, as in PyTorch. On the CPU, in float32.</summary>
+    /// <remarks>Each node exchanges its sums twice in the forward pass and twice in the backward pass.</remarks>
+    public bool SynchronizeBatchNormalization { get; init; }
+
     /// <summary>Model outputs that the training graph computes beside the loss, to be read after a TrainStep (for training accuracy, say).
     /// Default: none.</summary>
     public ImmutableArray<string> TrainingOutputs { get; init; } = [];

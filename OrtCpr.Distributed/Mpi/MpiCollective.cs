@@ -2,7 +2,8 @@ using OrtCpr.Graph;
 
 namespace OrtCpr.Distributed;
 
-/// <summary>The processes that <c>mpirun</c>, <c>mpiexec</c> or <c>srun</c> has started, over the MPI library that belongs to it: Open MPI 4
+/// <summary>The processes that <c>mpirun</c>, <c>mpiexec</c> or <c>srun</c> has started, over the MPI library that belongs to it: Open
+/// MPI 4
 /// or 5, or one with MPICH's binary interface (MPICH, Intel MPI). Linux and macOS.</summary>
 /// <remarks>One object a process. Tensors of a GPU go through the host's memory.</remarks>
 public sealed class MpiCollective : ICollective

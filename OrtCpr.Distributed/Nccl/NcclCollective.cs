@@ -5,7 +5,8 @@ using OrtCpr.Graph;
 namespace OrtCpr.Distributed;
 
 /// <summary>The GPUs of several processes, one each, over NVIDIA's NCCL (libnccl.so.2, Linux): gradients go from GPU to GPU.</summary>
-/// <remarks>NCCL needs another collective to find the others, such as <see cref="MpiCollective"/>; barriers and aborts are its too. Calls are
+/// <remarks>NCCL needs another collective to find the others, such as <see cref="MpiCollective"/>; barriers and aborts are its too. Calls
+/// are
 /// put on the stream that is given, and return before they are done.</remarks>
 public sealed unsafe class NcclCollective : ICollective
 {
@@ -44,8 +45,8 @@ public sealed unsafe class NcclCollective : ICollective
         _device = device;
         if (!NativeLibrary.TryLoad(Library, out _library))
         {
-            throw new CollectiveException($"NVIDIA's {Library} is not found. Install NCCL (Debian and Ubuntu with NVIDIA's repository: apt-get "
-                + "install libnccl2) and put its folder into LD_LIBRARY_PATH, or exchange through the host with MpiCollective.");
+            throw new CollectiveException($"NVIDIA's {Library} is not found. Install NCCL (Debian and Ubuntu with NVIDIA's repository: "
+                + "apt-get install libnccl2) and put its folder into LD_LIBRARY_PATH, or exchange through the host with MpiCollective.");
         }
         _allReduce = (delegate* unmanaged<nint, nint, nuint, int, int, nint, nint, int>)Function("ncclAllReduce");
         _reduceScatter = (delegate* unmanaged<nint, nint, nuint, int, int, nint, nint, int>)Function("ncclReduceScatter");
@@ -124,8 +125,8 @@ public sealed unsafe class NcclCollective : ICollective
     {
         if (error == 0) return;
         nint text = ((delegate* unmanaged<int, nint>)Function("ncclGetErrorString"))(error);
-        throw new CollectiveException($"{function} reports an error on rank {Rank} of {Size}: {Marshal.PtrToStringUTF8(text)}. NCCL_DEBUG=INFO "
-            + "makes it tell more.");
+        throw new CollectiveException($"{function} reports an error on rank {Rank} of {Size}: {Marshal.PtrToStringUTF8(text)}. "
+            + "NCCL_DEBUG=INFO makes it tell more.");
     }
 
     /// <summary>ncclUniqueId, which NCCL takes by value.</summary>

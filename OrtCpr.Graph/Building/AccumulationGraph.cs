@@ -74,6 +74,8 @@ internal sealed record AccumulationGraph(
         Term w = g.Slice(own, [1], [2], [0]);
         Term kept = g.Where(reset, own, buffer + g.Op("Mul", [own, g.Constant(GraphBuilder.FloatVector(own.Type, 0, 1))]));
         graph.Outputs.Remove(own);
+        // Whoever weighs gradients while they are computed does so by the first batch too.
+        graph.ReplaceReaders(own, kept);
         graph.Outputs.Add(GraphBuilder.Like(g.Named(kept, $"{name}.sum"), own));
         Term factor = g.Squeeze(g.Where(weigh, w / g.Slice(kept, [0], [1], [0]), 1), 0);
         Value one = graph.Initializers.First(i => i.Name == seed);

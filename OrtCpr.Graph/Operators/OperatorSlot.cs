@@ -68,6 +68,9 @@ internal enum AttributeKind
     /// <summary>FLOAT.</summary>
     Float = 1,
 
+    /// <summary>STRING.</summary>
+    Text = 3,
+
     /// <summary>INTS.</summary>
     Ints = 7,
 }

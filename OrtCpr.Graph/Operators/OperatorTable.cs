@@ -18,7 +18,7 @@ internal static class OperatorTable
             BatchNormalization.ReluGrad,
         RowNormalization.LayerNormGrad, RowNormalization.RmsNormGrad,
         Embedding.Grad,
-        SquaredNorm.Definition,
+        SquaredNorm.Definition, SumOverRanks.Definition,
     }.ToDictionary(d => d.Name, StringComparer.Ordinal);
 
     /// <summary>All definitions.</summary>

@@ -31,7 +31,13 @@ internal static class TrainingMode
 
     /// <summary>Training form; the running statistics become inputs <c>&lt;name>.pending</c> and outputs
     /// <c>&lt;name>.pending.updated</c>.</summary>
-    public static IReadOnlyList<RunningStatistic> ToTraining(OnnxModel model, BatchNormalizationMode mode, bool unbiased)
+    /// <param name="model">Changed in place.</param>
+    /// <param name="mode">Which nodes use the batch's statistics.</param>
+    /// <param name="unbiased">Whether running variances are kept as PyTorch keeps them.</param>
+    /// <param name="weight">Statistics are those of all ranks: name of the output with what a batch counts, empty where all count alike;
+    /// null for statistics of each rank.</param>
+    public static IReadOnlyList<RunningStatistic> ToTraining(OnnxModel model, BatchNormalizationMode mode, bool unbiased,
+        string? weight = null)
     {
         OnnxGraph graph = model.Graph;
         var statistics = new List<RunningStatistic>();
@@ -47,7 +53,7 @@ internal static class TrainingMode
             }
             var nodes = new List<Node>();
             var g = new GraphBuilder(graph, sink: nodes) { Scope = node.Name.Length > 0 ? node.Name : node.Outputs[0]!.Name };
-            ToBatchNorm(g, node, unbiased, statistics);
+            ToBatchNorm(g, node, unbiased, weight, statistics);
             pieces[node] = nodes;
         }
         graph.Splice(pieces);
@@ -87,7 +93,7 @@ internal static class TrainingMode
         }
     }
 
-    private static void ToBatchNorm(GraphBuilder g, Node node, bool unbiased, List<RunningStatistic> statistics)
+    private static void ToBatchNorm(GraphBuilder g, Node node, bool unbiased, string? weight, List<RunningStatistic> statistics)
     {
         Value x = node.Inputs[0]!, y = node.Outputs[0]!;
         int rank = x.Shape?.Rank
@@ -97,8 +103,16 @@ internal static class TrainingMode
         // A vector is a batch of one channel.
         if (rank == 1) x = g.Unsqueeze(x, 1).Typed(x.Type, null);
         long[] axes = [.. Enumerable.Range(0, Math.Max(rank, 2)).Where(i => i != 1).Select(i => (long)i)];
-        (Value result, Value mean, Value variance) =
-            BatchNormalization.Of(g, x, node.Inputs[1]!, node.Inputs[2]!, node.Float("epsilon", 1e-5f), axes);
+        float epsilon = node.Float("epsilon", 1e-5f);
+        if (weight is not null && x.Type != ElementType.Float)
+        {
+            throw new OptionException($"{nameof(TrainingOptions.SynchronizeBatchNormalization)} is for float32, and node {node.Label} is "
+                + $"{x.Type}. Leave it out, or train the float32 model.");
+        }
+        Term? count = null;
+        (Value result, Value mean, Value variance) = weight is null
+            ? BatchNormalization.Of(g, x, node.Inputs[1]!, node.Inputs[2]!, epsilon, axes)
+            : OverRanks(g, x, (node.Inputs[1]!, node.Inputs[2]!), epsilon, axes, weight, out count);
         if (rank == 1) result = g.Squeeze(result, 1);
         GraphBuilder.Like(result, y);
         result.Name = y.Name;
@@ -108,12 +122,32 @@ internal static class TrainingMode
         Value kept = variance;
         if (unbiased)
         {
-            Term count = g.Cast(g.SizeOf(x) / g.SizeOf(mean), x.Type);
-            kept = variance * (count / g.Max(count - 1, 1));
+            Term n = count ?? CountOf(g, x, mean);
+            kept = variance * (n / g.Max(n - 1, 1));
         }
         Replace(g, node, 1, Update(g, node.Inputs[3]!, mean, momentum, statistics));
         Replace(g, node, 2, Update(g, node.Inputs[4]!, kept, momentum, statistics));
     }
+
+    /// <summary>The same by the sums of all ranks: first Σx and the count, then Σ(x − mean)².</summary>
+    private static (Value Y, Value Mean, Value Variance) OverRanks(GraphBuilder g, Value x, (Value Gain, Value Bias) of, float epsilon,
+        long[] axes, string weight, out Term? all)
+    {
+        Value across = g.Ints(axes);
+        Term Sum(Value of) => g.Op("ReduceSum", [of, across], ("keepdims", 0));
+        Term Across(Value channels) => g.Op("Unsqueeze", [channels, across]);
+        Term sums = SumOverRanks.Of(g, g.Concat(0, Sum(x), g.Reshape(CountOf(g, x, of.Gain), 1)), weight);
+        Term channels = g.Slice(sums, [0], [-1], [0]), count = g.Slice(sums, [-1], [long.MaxValue], [0]);
+        all = count;
+        Term mean = channels / count, centred = g.Term(x) - Across(mean);
+        Term variance = SumOverRanks.Of(g, Sum(centred * centred), weight) / count;
+        Term inverse = g.Reciprocal(g.Sqrt(variance + epsilon));
+        Term y = centred * Across(inverse * of.Gain) + Across(of.Bias);
+        return (y, mean, variance);
+    }
+
+    /// <summary>Elements of a channel.</summary>
+    private static Term CountOf(GraphBuilder g, Value x, Value channels) => g.Cast(g.SizeOf(x) / g.SizeOf(channels), x.Type);
 
     /// <summary>Somebody may read the node's own running statistics.</summary>
     private static void Replace(GraphBuilder g, Node node, int output, Value updated)

@@ -31,8 +31,8 @@ internal static class OptimizerShard
     {
         if (plan.Optimizer.Rescaling is not null)
         {
-            throw new OptionException($"{nameof(Optimizers.OptimizerOptions.Rescaling)} works on all new parameters together, so their state "
-                + "cannot be sharded. Take another optimizer, or keep the whole state on every rank.");
+            throw new OptionException($"{nameof(Optimizers.OptimizerOptions.Rescaling)} works on all new parameters together, so their "
+                + "state cannot be sharded. Take another optimizer, or keep the whole state on every rank.");
         }
         OnnxModel model = GraphCopier.Copy(plan.OptimizerModel).Model;
         OnnxGraph graph = model.Graph;

@@ -115,6 +115,10 @@ public sealed class TrainingPlan
 
     internal OnnxModel? InitializationModel { get; init; }
 
+    /// <summary>Whether the training graph exchanges sums with other ranks, so that all have to run it together.</summary>
+    internal bool SumsOverRanks => TrainingModel?.Graph.Nodes.Any(n => n.Domain == OperatorDefinition.Domain
+        && n.OpType == SumOverRanks.Definition.Name) == true;
+
     /// <summary>The file that the model came from, for the export.</summary>
     internal ModelFile Source => _source?.Invoke() ?? throw new OptionException("This plan has an optimizer and no model to export.");
 

@@ -98,7 +98,10 @@ internal sealed class ThreadRanks : IDisposable
             ranks._addresses[rank] = source;
             ranks.Wait();
             for (int i = 0; i < Size; i++)
-                new Span<byte>((void*)ranks._addresses[i], (int)bytes).CopyTo(new Span<byte>((void*)(target + (nint)(i * bytes)), (int)bytes));
+            {
+                new Span<byte>((void*)ranks._addresses[i], (int)bytes)
+                    .CopyTo(new Span<byte>((void*)(target + (nint)(i * bytes)), (int)bytes));
+            }
             ranks.Wait();
         }
 

@@ -9,7 +9,8 @@ public abstract class BatchSource
     /// <summary>Batches of an epoch where that is known before they are made; null where it is not.</summary>
     public virtual long? BatchesPerEpoch => null;
 
-    /// <summary>What a position in an epoch counts, whatever the number of ranks: batches, or examples where the source knows them.</summary>
+    /// <summary>What a position in an epoch counts, whatever the number of ranks: batches, or examples where the source knows
+    /// them.</summary>
     internal virtual string Unit => "batches";
 
     /// <summary>Units that all ranks together take with a batch each.</summary>
@@ -19,8 +20,10 @@ public abstract class BatchSource
     internal virtual IEnumerable<Batch> BatchesFrom(long epoch, long unit) => Batches(epoch, unit);
 
     /// <summary>One rank's part of the source: ranks take different batches of the same order, and all take equally many. A rank for
-    /// which nothing is left at the end of an epoch gets padding.</summary>
-    internal virtual BatchSource Share(int rank, int ranks) => ranks == 1 ? this : new RankShare(this, rank, ranks);
+    /// which nothing is left at the end of an epoch gets padding; where all ranks have to take part in a batch, what is not enough for all
+    /// is left out.</summary>
+    internal virtual BatchSource Share(int rank, int ranks, bool needsAll = false) =>
+        ranks == 1 ? this : new RankShare(this, rank, ranks, needsAll);
 
     /// <summary>The batches of an epoch.</summary>
     /// <param name="epoch">The epoch, counted from 0.</param>

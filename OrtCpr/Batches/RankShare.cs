@@ -4,10 +4,11 @@ namespace OrtCpr;
 /// <param name="source">Gives all ranks the same batches in the same order.</param>
 /// <param name="rank">Whose batches.</param>
 /// <param name="ranks">Batches of a round.</param>
-internal sealed class RankShare(BatchSource source, int rank, int ranks) : BatchSource
+/// <param name="needsAll">Whether a round that is not full is left out.</param>
+internal sealed class RankShare(BatchSource source, int rank, int ranks, bool needsAll) : BatchSource
 {
     /// <inheritdoc/>
-    public override long? BatchesPerEpoch => (source.BatchesPerEpoch + ranks - 1) / ranks;
+    public override long? BatchesPerEpoch => (source.BatchesPerEpoch + (needsAll ? 0 : ranks - 1)) / ranks;
 
     internal override long UnitsPerBatch => ranks;
 
@@ -31,7 +32,7 @@ internal sealed class RankShare(BatchSource source, int rank, int ranks) : Batch
                 own = null;
                 yield return whole;
             }
-            if (place == 0) yield break;
+            if (place == 0 || needsAll) yield break;
             Batch last = own ?? new Batch { IsPadding = true };
             own = null;
             yield return last;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OrtCpr.Collectives;
 using OrtCpr.Graph;
 using OrtCpr.Schedules;
 
@@ -86,7 +87,8 @@ public static class TrainingCheckpoint
     private static IEnumerable<SafetensorsEntry> Entries(OptimizerDriver optimizer) =>
         CheckpointTensor.All(optimizer)
         .Select(t => new SafetensorsEntry(t.Name, t.Type, t.Dimensions, stream =>
-            stream.Write(optimizer.Shard is null ? t.Bytes(optimizer.Store) : optimizer.Shard.Bytes(optimizer, t))));
+            stream.Write(optimizer.Shard is StateShard shard && t.Slot.Role == TensorRole.State ? shard.Bytes(optimizer.Store, t.Slot)
+                : t.Bytes(optimizer.Store))));
 
     private static CheckpointHeader ReadHeader(SafetensorsFile file, string path)
     {

@@ -1,12 +1,14 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Buffers;
 using OrtCpr.Graph;
 
 namespace OrtCpr.Collectives;
 
 /// <summary>What one rank has trained on since gradients were reset.</summary>
-/// <param name="First">By what its gradients have to be multiplied to count as all of their batches together do: 0 where it has none.</param>
+/// <param name="First">By what its gradients have to be multiplied to count as all of their batches together do: 0 where it has
+/// none.</param>
 /// <param name="Weight">What its losses divided by, in sum.</param>
 internal readonly record struct RankWeight(double First, double Weight);
 
@@ -19,17 +21,20 @@ internal readonly record struct RankWeight(double First, double Weight);
 internal sealed class GradientExchange : IDisposable
 {
     private readonly Ranks _ranks;
-    private readonly OptimizerDriver _optimizer;
+    private readonly TensorStore _store;
+    private readonly TrainingPlan _plan;
     private readonly bool _isLaidOutAlike;
     private TensorExchange? _tensors;
 
     /// <param name="ranks">Stay the caller's.</param>
-    /// <param name="optimizer">Has the gradients; stays the caller's.</param>
+    /// <param name="store">Has the gradients; stays the caller's.</param>
+    /// <param name="plan">Its table.</param>
     /// <param name="isLaidOutAlike">Whether all ranks have them in the same places.</param>
-    public GradientExchange(Ranks ranks, OptimizerDriver optimizer, bool isLaidOutAlike)
+    public GradientExchange(Ranks ranks, TensorStore store, TrainingPlan plan, bool isLaidOutAlike)
     {
         _ranks = ranks;
-        _optimizer = optimizer;
+        _store = store;
+        _plan = plan;
         _isLaidOutAlike = isLaidOutAlike;
     }
 
@@ -45,33 +50,35 @@ internal sealed class GradientExchange : IDisposable
 
     /// <summary>Adds up and returns what the sum has to be multiplied by.</summary>
     /// <param name="own">What this rank has trained on.</param>
+    /// <param name="frozen">Parameters without a gradient.</param>
     /// <param name="isSum">Whether the loss divides by nothing, so that gradients of more examples just add up.</param>
-    public double Run(RankWeight own, bool isSum)
+    public double Run(RankWeight own, IReadOnlyCollection<string> frozen, bool isSum)
     {
-        _tensors ??= new TensorExchange(_optimizer.Store, _optimizer.Plan, TensorRole.Gradient,
-            [.. _optimizer.Plan.Trained.Select(p => p.Name).Where(n => !_optimizer.Frozen.Contains(n))], _isLaidOutAlike);
+        _tensors ??= new TensorExchange(_store, _plan, TensorRole.Gradient,
+            [.. _plan.Trained.Select(p => p.Name).Where(n => !frozen.Contains(n))], _isLaidOutAlike);
         double[][] all = _ranks.Gather(own.First, own.Weight);
         double most = all.Max(r => r[0]), weight = all.Sum(r => r[1]);
-        if (own.First != most || own.First == 0) Scale(most == 0 ? 0 : own.First / most);
+        if (own.First != most || own.First == 0) MultiplyBy(most == 0 ? 0 : own.First / most);
         foreach (OrtValue view in _tensors.Views) _ranks.Sum(view);
         return isSum || weight == 0 ? 1 : most / weight;
     }
 
     public void Dispose() => Forget();
 
-    /// <summary>Of a ragged batch only, so a pass over the host's memory is fast enough on every device. By 0 whatever is there goes.</summary>
-    private void Scale(double factor)
+    /// <summary>Of a ragged batch only, so a pass over the host's memory is fast enough on every device. By 0 whatever is there
+    /// goes.</summary>
+    private void MultiplyBy(double factor)
     {
         foreach (OrtValue view in _tensors!.Views)
         {
             if (factor == 0)
             {
-                _optimizer.Device.Clear(view);
+                _store.Device.Clear(view);
                 continue;
             }
-            bool isHost = _optimizer.Device.IsHost;
-            Span<byte> bytes = isHost ? view.GetTensorMutableRawData() : _optimizer.Device.Read(view).Bytes.ToArray();
-            if (_optimizer.Plan.Type == ElementType.Double)
+            bool isHost = _store.Device.IsHost;
+            Span<byte> bytes = isHost ? view.GetTensorMutableRawData() : _store.Device.Read(view).Bytes.ToArray();
+            if (_plan.Type == ElementType.Double)
             {
                 Span<double> wide = MemoryMarshal.Cast<byte, double>(bytes);
                 TensorPrimitives.Multiply(wide, factor, wide);
@@ -81,7 +88,7 @@ internal sealed class GradientExchange : IDisposable
                 Span<float> narrow = MemoryMarshal.Cast<byte, float>(bytes);
                 TensorPrimitives.Multiply(narrow, (float)factor, narrow);
             }
-            if (!isHost) _optimizer.Device.Write(view, bytes);
+            if (!isHost) _store.Device.Write(view, bytes);
         }
     }
 }

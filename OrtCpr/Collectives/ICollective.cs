@@ -2,7 +2,8 @@ using OrtCpr.Graph;
 
 namespace OrtCpr;
 
-/// <summary>The processes of one job, its ranks, and what they do together. Every rank calls the same operations in the same order.</summary>
+/// <summary>The processes of one job, its ranks, and what they do together. Every rank calls the same operations in the same
+/// order.</summary>
 /// <remarks><c>OrtCpr.Distributed</c> has one over MPI and one over NCCL. Not thread-safe: one call at a time, from any thread. A call
 /// returns when its result is in memory; one with a stream may return before, and what follows on that stream sees the
 /// result.</remarks>

@@ -1,7 +1,7 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.ML.OnnxRuntime;
+using OrtCpr.Buffers;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Onnx;
 
@@ -37,7 +37,8 @@ internal static class RankAgreement
         var problems = new List<string>();
         for (int i = 0; i < items.Length; i++)
         {
-            int[] others = [.. Enumerable.Range(1, ranks.Size - 1).Where(r => all[r].ElementAtOrDefault(i) != all[0].ElementAtOrDefault(i))];
+            int[] others = [.. Enumerable.Range(1, ranks.Size - 1)
+                .Where(r => all[r].ElementAtOrDefault(i) != all[0].ElementAtOrDefault(i))];
             if (others.Length == 0) continue;
             string values = all[0][i].Length > MostShown ? "" : $" ({all[0][i]} on rank 0, {all[others[0]].ElementAtOrDefault(i)} there)";
             problems.Add($"{items[i].Name} of rank {string.Join(", ", others.Take(5))}"
@@ -48,47 +49,46 @@ internal static class RankAgreement
     }
 
     /// <summary>Parameters and running statistics of the first rank on all.</summary>
-    public static void Begin(Ranks ranks, OptimizerDriver optimizer)
+    public static void Begin(Ranks ranks, TensorStore store, TrainingPlan plan)
     {
         if (!ranks.AreMany) return;
-        foreach (TensorSlot slot in optimizer.Plan.Slots.Where(s => s.Role is TensorRole.Parameter or TensorRole.Statistic
+        foreach (TensorSlot slot in plan.Slots.Where(s => s.Role is TensorRole.Parameter or TensorRole.Statistic
             or TensorRole.PendingStatistic))
         {
-            ranks.Broadcast(optimizer.Store[slot.Key]);
+            ranks.Broadcast(store[slot.Key]);
         }
     }
 
     /// <summary>Running statistics that are about to be committed become the mean over the ranks.</summary>
-    public static void MeanOfPendingStatistics(Ranks ranks, OptimizerDriver optimizer)
+    public static void MeanOfPendingStatistics(Ranks ranks, TensorStore store, TrainingPlan plan)
     {
-        foreach (TensorSlot slot in optimizer.Plan.Slots.Where(s => s.Role == TensorRole.PendingStatistic))
+        foreach (TensorSlot slot in plan.Slots.Where(s => s.Role == TensorRole.PendingStatistic))
         {
-            OrtValue value = optimizer.Store[slot.Key];
+            OrtValue value = store[slot.Key];
             ranks.Sum(value);
-            double[] mean = [.. optimizer.Device.Read(value).ToDoubles().Select(v => v / ranks.Size)];
-            optimizer.Store.Write(slot.Key, TensorData.From<double>(mean, [.. slot.Dimensions]).ConvertTo(slot.Type));
+            double[] mean = [.. store.Device.Read(value).ToDoubles().Select(v => v / ranks.Size)];
+            store.Write(slot.Key, TensorData.From<double>(mean, [.. slot.Dimensions]).ConvertTo(slot.Type));
         }
     }
 
     /// <summary>Refuses ranks that have drifted apart, which only an error of a library or of the machine can do.</summary>
     /// <exception cref="CollectiveException">On every rank: parameters, λ or κ differ in some bit.</exception>
-    public static void CheckState(Ranks ranks, OptimizerDriver optimizer)
+    public static void CheckState(Ranks ranks, TensorStore store, TrainingPlan plan)
     {
         if (!ranks.AreMany) return;
         string Of(Func<TensorSlot, bool> which)
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            foreach (TensorSlot slot in optimizer.Plan.Slots.Where(which))
+            foreach (TensorSlot slot in plan.Slots.Where(which))
             {
-                hash.AppendData(optimizer.Device.IsHost ? optimizer.Store[slot.Key].GetTensorMutableRawData()
-                    : optimizer.Store.Read(slot.Key).Bytes.Span);
+                hash.AppendData(store.Device.IsHost ? store[slot.Key].GetTensorMutableRawData() : store.Read(slot.Key).Bytes.Span);
             }
             return Convert.ToHexString(hash.GetHashAndReset());
         }
 
         Check(ranks, "They had the same before, and the same gradients since: a library or the machine has changed bits. Go on from the "
             + "last checkpoint.", ("parameters", Of(s => s.Role == TensorRole.Parameter)),
-            ("λ, κ and what sets them", Of(s => s.Role == TensorRole.Rows)), ("steps", optimizer.Steps.ToString(CultureInfo.InvariantCulture)));
+            ("λ, κ and what sets them", Of(s => s.Role == TensorRole.Rows)));
     }
 
     /// <summary>Longer values are hashes, which tell a reader nothing.</summary>

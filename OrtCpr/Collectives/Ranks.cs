@@ -51,6 +51,9 @@ internal sealed class Ranks
         Exchange(value, address => _collective!.AllReduce(address, elements, TypeOf(value), _device.Stream));
     }
 
+    /// <summary>The sums over all ranks of floats of the host, in place.</summary>
+    public void SumFloats(nint address, long elements) => _collective?.AllReduce(address, elements, ElementType.Float);
+
     /// <summary>A tensor on the device, of one rank on all.</summary>
     public void Broadcast(OrtValue value, int root = 0) =>
         Exchange(value, address => _collective!.Broadcast(address, value.GetTensorSizeInBytes(), root, _device.Stream));

@@ -1,5 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
-using OrtCpr.Checkpoints;
+using OrtCpr.Buffers;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
 
@@ -31,34 +31,32 @@ internal sealed class StateShard
     public int OwnerOf(string parameter) => _owners[parameter];
 
     /// <summary>After a step: new parameters and rows from those who have stepped them.</summary>
-    public void Exchange(OptimizerDriver optimizer)
+    public void Exchange(TensorStore store)
     {
         foreach (ParameterSpec p in _whole.Trained)
-            _ranks.Broadcast(optimizer.Store[_whole.Find(TensorRole.Parameter, p.Name)!.Key], _owners[p.Name]);
-        foreach (TensorSlot slot in _whole.Slots.Where(s => s.Role == TensorRole.Rows)) ExchangeRows(optimizer, slot);
+            _ranks.Broadcast(store[_whole.Find(TensorRole.Parameter, p.Name)!.Key], _owners[p.Name]);
+        foreach (TensorSlot slot in _whole.Slots.Where(s => s.Role == TensorRole.Rows)) ExchangeRows(store, slot);
     }
 
-    /// <summary>The bytes of a tensor of a checkpoint, on all ranks, wherever it is kept. All ranks ask for the same ones in the same
+    /// <summary>The bytes of a state tensor on all ranks, wherever it is kept. All ranks ask for the same ones in the same
     /// order.</summary>
-    public byte[] Bytes(OptimizerDriver optimizer, CheckpointTensor tensor)
+    public byte[] Bytes(TensorStore store, TensorSlot slot)
     {
-        bool isKeptOnce = tensor.Slot.Role == TensorRole.State;
-        if (!isKeptOnce) return tensor.Bytes(optimizer.Store).ToArray();
-        int owner = _owners[tensor.Owner!];
-        byte[] bytes = owner == _ranks.Rank ? tensor.Bytes(optimizer.Store).ToArray()
-            : new byte[tensor.Dimensions.Aggregate(1L, (n, d) => n * d) * tensor.Type.BitsPerElement() / 8];
+        int owner = _owners[slot.Owner!];
+        byte[] bytes = owner == _ranks.Rank ? store.Read(slot.Key).Bytes.ToArray()
+            : new byte[slot.ElementCount * slot.Type.BitsPerElement() / 8];
         _ranks.Broadcast(bytes, owner);
         return bytes;
     }
 
-    private void ExchangeRows(OptimizerDriver optimizer, TensorSlot slot)
+    private void ExchangeRows(TensorStore store, TensorSlot slot)
     {
-        OrtValue value = optimizer.Store[slot.Key];
-        byte[] own = optimizer.Device.IsHost ? value.GetTensorMutableRawData().ToArray() : optimizer.Store.Read(slot.Key).Bytes.ToArray();
+        OrtValue value = store[slot.Key];
+        byte[] own = store.Device.IsHost ? value.GetTensorMutableRawData().ToArray() : store.Read(slot.Key).Bytes.ToArray();
         byte[] all = _ranks.Gather(own);
         int row = own.Length / slot.Rows.Count;
         for (int i = 0; i < slot.Rows.Count; i++)
             all.AsSpan((_owners[slot.Rows[i]] * own.Length) + (i * row), row).CopyTo(own.AsSpan(i * row));
-        optimizer.Store.WriteBytes(slot.Key, own);
+        store.WriteBytes(slot.Key, own);
     }
 }

@@ -12,6 +12,7 @@ internal static class KernelCatalog
     {
         new SquaredNormOperator(SquaredNorm.Definition),
         new SquaredNormsOperator(SquaredNorm.Joined),
+        new SumOverRanksOperator(null),
         new ElementOperator<ElementFormulas.GeluTanh>(Gelu.Tanh),
         new ElementOperator<ElementFormulas.GeluTanhGrad>(Gelu.TanhGrad),
         new ElementOperator<ElementFormulas.GeluErf>(Gelu.Erf),

@@ -21,6 +21,7 @@ public sealed class DataLoader : BatchSource
     private readonly ConstantInput[] _constants;
     private readonly ConcurrentBag<byte[][]> _spare = [];
     private readonly int _rank, _ranks = 1;
+    private readonly bool _needsAll;
 
     /// <summary>A loader.</summary>
     /// <param name="source">Stays the caller's.</param>
@@ -78,10 +79,10 @@ public sealed class DataLoader : BatchSource
     }
 
     /// <summary>The part of one rank.</summary>
-    private DataLoader(DataLoader whole, int rank, int ranks)
+    private DataLoader(DataLoader whole, int rank, int ranks, bool needsAll)
     {
         (_source, _options, _slots, _constants) = (whole._source, whole._options, whole._slots, whole._constants);
-        (_rank, _ranks) = (rank, ranks);
+        (_rank, _ranks, _needsAll) = (rank, ranks, needsAll);
         if (BatchCount == 0)
         {
             throw new DataFileException($"The source has {_source.Count} examples, no batch of {_options.BatchSize} for each of {ranks} "
@@ -90,14 +91,21 @@ public sealed class DataLoader : BatchSource
     }
 
     /// <summary>Batches of an epoch.</summary>
-    public long BatchCount =>
-        _options.DropLast ? _source.Count / UnitsPerBatch : (_source.Count + UnitsPerBatch - 1) / UnitsPerBatch;
+    public long BatchCount
+    {
+        get
+        {
+            long left = _source.Count % UnitsPerBatch;
+            return (_source.Count / UnitsPerBatch) + (left > 0 && IsBatch(left) ? 1 : 0);
+        }
+    }
 
     internal override string Unit => "examples";
 
     internal override long UnitsPerBatch => (long)_options.BatchSize * _ranks;
 
-    internal override BatchSource Share(int rank, int ranks) => ranks == 1 ? this : new DataLoader(this, rank, ranks);
+    internal override BatchSource Share(int rank, int ranks, bool needsAll = false) =>
+        ranks == 1 ? this : new DataLoader(this, rank, ranks, needsAll);
 
     /// <inheritdoc/>
     public override long? BatchesPerEpoch => BatchCount;
@@ -129,7 +137,7 @@ public sealed class DataLoader : BatchSource
         IReadOnlyList<int>? order = _options.Order is not null ? Checked(_options.Order(epoch), epoch)
             : _options.Shuffle ? Shuffled(count, epoch) : null;
         int[]? turns = _options.Order is null || !IsRandom ? null : Turns(order!);
-        for (long at = first; at < count && (!_options.DropLast || at + UnitsPerBatch <= count); at += UnitsPerBatch)
+        for (long at = first; at < count && IsBatch(Math.Min(UnitsPerBatch, count - at)); at += UnitsPerBatch)
         {
             int all = (int)Math.Min(UnitsPerBatch, count - at), rows = all / _ranks, more = all % _ranks;
             int start = (int)at + (_rank * rows) + Math.Min(_rank, more);
@@ -137,6 +145,9 @@ public sealed class DataLoader : BatchSource
             yield return rows == 0 ? new Batch { IsPadding = true } : Make(order, turns, start, rows, epoch);
         }
     }
+
+    /// <summary>Whether so many examples are trained on.</summary>
+    private bool IsBatch(long examples) => _options.DropLast ? examples == UnitsPerBatch : !_needsAll || examples >= _ranks;
 
     private bool IsRandom => _slots.Any(s => s.Transforms.Length > 0);
 

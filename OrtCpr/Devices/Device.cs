@@ -37,6 +37,9 @@ internal abstract class Device : IDisposable
     /// <summary>Whether it runs kernels of ours; elsewhere the standard-operator bodies run.</summary>
     public virtual bool HasKernels => false;
 
+    /// <summary>Adds up floats at an address over all ranks, in place; null for a process alone.</summary>
+    public Action<nint, long>? SumOverRanks { get; set; }
+
     /// <summary>The kernel of an operator of ours; null where it has none.</summary>
     public virtual OperatorKernel? FindKernel(OperatorDefinition definition) => null;
 
@@ -150,7 +153,8 @@ internal sealed class CpuDevice() : Device("cpu", DeviceCapabilities.Cpu)
 
     public override bool HasKernels => true;
 
-    public override OperatorKernel? FindKernel(OperatorDefinition definition) => KernelCatalog.Find(definition);
+    public override OperatorKernel? FindKernel(OperatorDefinition definition) =>
+        definition == Graph.Operators.SumOverRanks.Definition ? new SumOverRanksOperator(SumOverRanks) : KernelCatalog.Find(definition);
 
     public override void Configure(SessionOptions options)
     {

@@ -48,6 +48,7 @@ public sealed partial class OptimizerDriver : IDisposable
         try
         {
             Ranks = new Ranks(options.Collective, _device);
+            if (Ranks.AreMany) _device.SumOverRanks = Ranks.SumFloats;
             if (options.ShardOptimizerState && Ranks.AreMany) Shard = new StateShard(Ranks, plan);
             TrainingPlan kept = Shard?.Plan ?? plan;
             _store = new TensorStore(_device, kept);
@@ -158,7 +159,7 @@ public sealed partial class OptimizerDriver : IDisposable
         if (Plan.Find(TensorRole.GradientScale) is TensorSlot scale) WriteInput(scale.Key, 0, gradientScale);
         _store.Flush();
         _session.Run(_binding);
-        Shard?.Exchange(this);
+        Shard?.Exchange(_store);
         Steps++;
         return !_device.IsHost || _store.Number(Plan.Find(TensorRole.StepApplied)!.Key) != 0;
     }

@@ -1,4 +1,5 @@
 using OrtCpr.Collectives;
+using OrtCpr.Graph;
 
 namespace OrtCpr;
 
@@ -21,6 +22,15 @@ public sealed partial class TrainingDriver
         return double.NaN;
     }
 
+    /// <summary>Sums that a graph exchanges are added up by a kernel of the CPU.</summary>
+    private void RefuseSumsOverRanks()
+    {
+        if (!Optimizer.Ranks.AreMany || !Plan.SumsOverRanks || (Optimizer.Device.IsHost && Optimizer.Options.Kernels)) return;
+        throw new CollectiveException($"{nameof(TrainingOptions.SynchronizeBatchNormalization)} is for several processes on 'cpu' with "
+            + $"kernels, and this driver is on '{Optimizer.Device.Name}'{(Optimizer.Options.Kernels ? "" : " without kernels")}. "
+            + "Leave it out: statistics are then those of each rank's batch.");
+    }
+
     private void Count(long rows)
     {
         AccumulatedSteps = ++_turns;
@@ -38,12 +48,12 @@ public sealed partial class TrainingDriver
     /// <returns>What they are to be multiplied by, as <see cref="AccumulationFactor"/> for a rank alone.</returns>
     private double ExchangeGradients()
     {
-        _exchange ??= new GradientExchange(Optimizer.Ranks, Optimizer, isLaidOutAlike: Optimizer.Shard is null);
-        RankAgreement.MeanOfPendingStatistics(Optimizer.Ranks, Optimizer);
+        _exchange ??= new GradientExchange(Optimizer.Ranks, Optimizer.Store, Plan, isLaidOutAlike: Optimizer.Shard is null);
+        RankAgreement.MeanOfPendingStatistics(Optimizer.Ranks, Optimizer.Store, Plan);
         bool isWeighed = _weight is not null && (WeighBatches || AccumulatedSteps == 1);
         double weight = _batches == 0 ? 0 : _weight is null ? _rows : Optimizer.Store.Number(_weight, 1);
         double first = _batches == 0 ? 0 : Plan.LossIsSum ? 1 : isWeighed ? Optimizer.Store.Number(_weight!, 0) : weight;
-        double factor = _exchange.Run(new RankWeight(first, weight), Plan.LossIsSum);
+        double factor = _exchange.Run(new RankWeight(first, weight), Optimizer.Frozen, Plan.LossIsSum);
         // What is in the buffers now belongs to all ranks: nothing may be added to it.
         int batches = AccumulatedSteps;
         LazyResetGrad();

@@ -41,13 +41,14 @@ public sealed partial class TrainingDriver : IDisposable
         Optimizer = new OptimizerDriver(plan, plan.InitialParameters, options);
         try
         {
+            RefuseSumsOverRanks();
             RankAgreement.Check(Optimizer.Ranks, plan);
             foreach ((string name, TensorData value) in plan.InitialStatistics)
             {
                 Optimizer.Store.Write(name, value);
                 if (plan.Find(TensorRole.PendingStatistic, name) is TensorSlot pending) Optimizer.Store.Write(pending.Key, value);
             }
-            RankAgreement.Begin(Optimizer.Ranks, Optimizer);
+            RankAgreement.Begin(Optimizer.Ranks, Optimizer.Store, plan);
             _loss = plan.Find(TensorRole.Loss)!.Key;
             if (plan.LossFigures is not null) _figures = Device.AllocateOnHost(plan.Type, [2 * plan.LossTerms.Count]);
             if (Optimizer.Device.RunsInOrder) _batch = new BatchMemory(Optimizer.Device);

@@ -169,7 +169,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, BatchSource so
         _reports.Add(report);
         foreach (TrainerCallback callback in Callbacks) callback.OnEpochEnd(trainer, report, _control);
         Agree();
-        RankAgreement.CheckState(Ranks, Optimizer);
+        RankAgreement.CheckState(Ranks, Optimizer.Store, Optimizer.Plan);
         if (options.Checkpoint is not CheckpointOptions checkpoint) return;
         bool isLast = IsOver || Epoch + 1 >= options.Epochs;
         if (isLast || (Epoch + 1) % checkpoint.EveryEpochs == 0) Save(checkpoint.LastPath, isWhole);

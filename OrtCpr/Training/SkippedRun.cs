@@ -92,7 +92,8 @@ internal sealed class SkippedRun(TrainingDriver driver) : IDisposable
     private FinitenessReport Find()
     {
         string[] known = [.. driver.Plan.Trained.Select(p => p.Name).Where(p => !driver.GetGradient(p).IsFinite())];
-        if (_kept is null) return new FinitenessReport(null, "", known);
+        // A graph that exchanges sums is run by all ranks or none.
+        if (_kept is null || (driver.Optimizer.Ranks.AreMany && driver.Plan.SumsOverRanks)) return new FinitenessReport(null, "", known);
         try
         {
             FinitenessReport report = driver.FindNotFinite(_kept);

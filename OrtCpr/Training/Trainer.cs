@@ -106,7 +106,7 @@ public sealed class Trainer
 
     private async Task<FitResult> Run(BatchSource source, FitOptions? options, bool isAsync, CancellationToken cancellation)
     {
-        source = source.Share(Driver.Optimizer.Ranks.Rank, Driver.Optimizer.Ranks.Size);
+        source = source.Share(Driver.Optimizer.Ranks.Rank, Driver.Optimizer.Ranks.Size, Driver.Plan.SumsOverRanks);
         using var run = new FitRun(this, (options ?? new FitOptions()).For(source), source, cancellation);
         try
         {
