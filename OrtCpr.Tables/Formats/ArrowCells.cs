@@ -68,6 +68,7 @@ internal static class ArrowCells
     /// such.</summary>
     public static Cells Of(IArrowArray array)
     {
+        CheckLength(array);
         bool[]? missing = Missing(array);
         return array switch
         {
@@ -77,6 +78,16 @@ internal static class ArrowCells
             LargeListArray list => Lists(list.Values, [.. list.ValueOffsets.ToArray().Select(o => checked((int)o))], missing),
             _ => Kinds[array.Data.DataType.TypeId].Read(array, missing),
         };
+    }
+
+    /// <summary>A length that no buffer has room for is refused before anything of that length is made.</summary>
+    private static void CheckLength(IArrowArray array)
+    {
+        long most = array is FixedSizeListArray list
+            ? (((FixedSizeListType)list.Data.DataType).ListSize is int size and > 0 ? list.Values.Length / size : 0)
+            : array.Data.Buffers.Select(b => 8L * b.Length).DefaultIfEmpty(0).Max();
+        if (array.Length > most || array.Length < 0)
+            throw new DataFileException($"an array of {array.Data.DataType.Name} has {array.Length} cells, and room for {most}");
     }
 
     private static bool[]? Missing(IArrowArray array)

@@ -30,8 +30,10 @@ internal sealed class ArrowTable : TableReader
     /// <param name="isFile">Whether it has the file's form, with a footer; else it is a stream of messages.</param>
     public static ArrowTable Open(Stream stream, bool isFile)
     {
-        var codecs = new CompressionCodecFactory();
-        return new(isFile ? new ArrowFileReader(stream, codecs) : new ArrowStreamReader(stream, codecs));
+        ArrowFrames.Check(stream, isFile);
+        // What a file has more than a stream is a mark in front, and a footer that says where each message is.
+        if (isFile) stream.Position = ArrowFrames.FileMark;
+        return new(new ArrowStreamReader(stream, new CompressionCodecFactory()));
     }
 
     private static TableField FieldOf(Field field)
@@ -71,18 +73,15 @@ internal sealed class ArrowTable : TableReader
         {
             using (batch)
             {
-                if (batch.ColumnCount != _schema.FieldsList.Count)
-                    throw new DataFileException($"record batch {number} has {batch.ColumnCount} columns; expected {_schema.FieldsList.Count}");
+                if (batch.ColumnCount != Fields.Count)
+                    throw new DataFileException($"record batch {number} has {batch.ColumnCount} columns; expected {Fields.Count}");
                 var part = new Cells[columns.Count];
-                for (int c = 0; c < part.Length; c++)
+                if (Enumerable.Range(0, Fields.Count).FirstOrDefault(c => batch.Column(c).Length != batch.Length, -1) is int wrong and >= 0)
                 {
-                    part[c] = ArrowCells.Of(batch.Column(columns[c]));
-                    if (part[c].Rows != batch.Length)
-                    {
-                        throw new DataFileException($"column '{Fields[columns[c]].Name}' has {part[c].Rows} cells in record batch {number}; "
-                            + $"expected {batch.Length}");
-                    }
+                    throw new DataFileException($"column '{Fields[wrong].Name}' has {batch.Column(wrong).Length} cells in record batch "
+                        + $"{number}; expected {batch.Length}");
                 }
+                for (int c = 0; c < part.Length; c++) part[c] = ArrowCells.Of(batch.Column(columns[c]));
                 yield return part;
             }
             number++;

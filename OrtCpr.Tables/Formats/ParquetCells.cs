@@ -70,7 +70,8 @@ internal static class ParquetCells
         ReadOnlySpan<int> definitions = raw.DefinitionLevels;
         int present = 0;
         foreach (int level in definitions) present += level == full ? 1 : 0;
-        if (present != count)
+        // Values stand in front, with room for the missing ones behind.
+        if (present > count)
             throw new DataFileException($"column '{leaf.Name}' has {count} values, and levels for {present}");
         if (leaf.MaxRepetitionLevel == 0)
         {
@@ -84,8 +85,8 @@ internal static class ParquetCells
     /// <summary>Puts packed values where they belong.</summary>
     private static Cells Spread(ElementType type, byte[] values, string?[] texts, bool[]? missing, int count)
     {
-        if (missing is null) return new Cells(type, count) { Values = values, Texts = texts };
         int size = type == ElementType.String ? 0 : type.BitsPerElement() / 8;
+        if (missing is null) return new Cells(type, count) { Values = values[..(count * size)], Texts = texts };
         byte[] spread = new byte[checked(count * size)];
         string?[] spreadTexts = type == ElementType.String ? new string?[count] : [];
         for (int i = 0, next = 0; i < count; i++)

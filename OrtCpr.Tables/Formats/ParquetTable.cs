@@ -41,17 +41,22 @@ internal sealed class ParquetTable : TableReader
     private static TableField FieldOf(Field field)
     {
         if (Leaf(field) is not DataField leaf)
-            return TableField.Refused(field.Name, field.SchemaType == SchemaType.List ? "lists of lists or of structures" : $"{field.SchemaType}s");
+        {
+            return TableField.Refused(field.Name, field.SchemaType == SchemaType.List ? "lists of lists or of structures"
+                : $"values of type {field.SchemaType}");
+        }
         SchemaElement? element = leaf.SchemaElement;
         bool isTime = element?.LogicalType is { TIME: not null } or { TIMESTAMP: not null } or { DATE: not null }
             || element?.ConvertedType is ConvertedType.TIME_MILLIS or ConvertedType.TIME_MICROS or ConvertedType.TIMESTAMP_MILLIS
                 or ConvertedType.TIMESTAMP_MICROS or ConvertedType.DATE or ConvertedType.INTERVAL;
         if (isTime) return TableField.Refused(field.Name, "dates or times");
         bool isList = leaf.MaxRepetitionLevel == 1;
-        if (ParquetCells.TypeOf(leaf.ClrType) is not ElementType type) return TableField.Refused(field.Name, $"{leaf.ClrType.Name}s");
+        if (ParquetCells.TypeOf(leaf.ClrType) is not ElementType type) return TableField.Refused(field.Name, What(leaf.ClrType));
         return isList && type == ElementType.String ? TableField.Refused(field.Name, "lists of texts")
             : new TableField(field.Name, type) { IsList = isList };
     }
+
+    private static string What(System.Type type) => type == typeof(ReadOnlyMemory<byte>) ? "bytes" : $"values of type {type.Name}";
 
     /// <inheritdoc/>
     public override IEnumerable<Cells[]> Read(IReadOnlyList<int> columns)

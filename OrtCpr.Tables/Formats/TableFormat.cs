@@ -9,6 +9,9 @@ internal sealed record TableFormat(string Name, Func<Stream, byte[], TableReader
 {
     private const int MagicLength = 6;
 
+    /// <summary>Of an IOException that a package throws by itself; one of the system has the system's number.</summary>
+    private const int OwnError = unchecked((int)0x80131620);
+
     /// <summary>What a file begins with that is none of the format, and what to tell its owner.</summary>
     public required IReadOnlyList<(byte[] Magic, string Advice)> Others { get; init; }
 
@@ -20,7 +23,10 @@ internal sealed record TableFormat(string Name, Func<Stream, byte[], TableReader
     public static readonly TableFormat Arrow = new("an Arrow file or stream",
         (stream, start) => ArrowTable.Open(stream, start.AsSpan().StartsWith("ARROW1"u8)))
     {
-        Others = [("FEA1"u8.ToArray(), "it is Feather of version 1; write it anew as version 2"), ("PAR1"u8.ToArray(), "it is a Parquet file")],
+        Others =
+        [
+            ("FEA1"u8.ToArray(), "it is Feather of version 1; write it anew as version 2"), ("PAR1"u8.ToArray(), "it is a Parquet file"),
+        ],
     };
 
     /// <summary>Reads a file.</summary>
@@ -42,7 +48,8 @@ internal sealed record TableFormat(string Name, Func<Stream, byte[], TableReader
             return read(table);
         }
         // The packages have no error of their own for a damaged file: what comes is whatever its bytes lead to.
-        catch (Exception error) when (error is not OrtCprException && (error is EndOfStreamException || !FileAccessException.IsFileError(error)))
+        catch (Exception error) when (error is EndOfStreamException or IOException { HResult: OwnError }
+            || !(error is OrtCprException || FileAccessException.IsFileError(error)))
         {
             string what = error is EndOfStreamException ? "it ends too early" : error.Message.ReplaceLineEndings(" ").TrimEnd('.');
             throw new DataFileException($"'{path}' is not {Name}, or is damaged: {what}.", error);

@@ -14,6 +14,7 @@ internal sealed class TableReading(string where, TableOptions options)
 {
     private const int MostProblems = 10;
     private const long IgnoredLabel = -100;
+    private const string NoLabel = "the label is missing";
 
     private readonly List<string> _problems = [];
     private readonly List<double> _labels = [];
@@ -65,7 +66,7 @@ internal sealed class TableReading(string where, TableOptions options)
             TableField field = _fields[i];
             bool isLabel = i >= features, isCategory = !isLabel && _categories.ContainsKey(field.Name);
             if (field.Refusal is not null)
-                _problems.Add($"column '{field.Name}' has {field.Refusal}, of which no number is made: convert it, or choose other columns");
+                _problems.Add($"column '{field.Name}' has {field.Refusal}, of which no number is made: convert it, or leave it out");
             else if (isCategory && field.IsList)
                 _problems.Add($"column '{field.Name}' is one of {nameof(TableOptions.Categorical)} and has lists; expected single values");
             else if (!isLabel && !isCategory && field.Type == ElementType.String)
@@ -165,7 +166,7 @@ internal sealed class TableReading(string where, TableOptions options)
             for (int i = 0; i < cells.Rows; i++)
             {
                 string text = cells.Texts[i]?.Trim() ?? "";
-                if (text.Length == 0 && Report(i, name, "the label is missing")) return;
+                if (text.Length == 0 && Report(i, name, NoLabel)) return;
                 _labelTexts.Add(text);
             }
             return;
@@ -173,7 +174,7 @@ internal sealed class TableReading(string where, TableOptions options)
         foreach (double number in Doubles(cells))
         {
             int i = _labels.Count - (int)_count;
-            if (double.IsNaN(number) && Report(i, name, "the label is missing")) return;
+            if (double.IsNaN(number) && Report(i, name, NoLabel)) return;
             if (double.IsInfinity(number) && Report(i, name, "expected a finite number")) return;
             _labels.Add(number);
         }
@@ -215,7 +216,7 @@ internal sealed class TableReading(string where, TableOptions options)
             if (cells.Missing?[e] == true || (isFloating && float.IsNaN(floats[e])))
             {
                 if (replacement is not null) replacement.CopyTo(cells.Values.AsSpan(e * cells.Size));
-                else if (Report(row, field.Name, $"element {e - cells.Offsets[row] + 1}: {(isLabel ? "the label is missing" : Absent)}")) return;
+                else if (Report(row, field.Name, $"element {e - cells.Offsets[row] + 1}: {(isLabel ? NoLabel : Absent)}")) return;
             }
             else if (isFloating && float.IsInfinity(floats[e])
                 && Report(row, field.Name, $"element {e - cells.Offsets[row] + 1}: expected a finite number"))

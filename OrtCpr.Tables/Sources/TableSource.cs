@@ -37,7 +37,7 @@ public sealed class TableSource : DataSource
     /// <exception cref="DataFileException">It is no Parquet file, damaged or encrypted; a column is missing or has what nothing
     /// is made of; a cell is missing, not finite or none of the classes. At most ten places are named.</exception>
     public static TableSource FromParquet(string path, TableOptions? options = null) =>
-        Open(path, options, TableFormat.Parquet);
+        FromFormat(path, TableFormat.Parquet, options);
 
     /// <summary>An Arrow IPC file (<c>.arrow</c>, or Feather of version 2) or stream (<c>.arrows</c>), buffers compressed by LZ4
     /// or Zstandard or plain. Which of the two it is, the file itself tells.</summary>
@@ -45,7 +45,7 @@ public sealed class TableSource : DataSource
     /// <param name="options">Columns; null for all as features.</param>
     /// <exception cref="FileAccessException">The file can't be read.</exception>
     /// <exception cref="DataFileException">As of <see cref="FromParquet"/>.</exception>
-    public static TableSource FromArrow(string path, TableOptions? options = null) => Open(path, options, TableFormat.Arrow);
+    public static TableSource FromArrow(string path, TableOptions? options = null) => FromFormat(path, TableFormat.Arrow, options);
 
     /// <summary>A data view of ML.NET, read by one cursor; hidden columns are left out.</summary>
     /// <param name="view">The view. It is not kept.</param>
@@ -60,7 +60,8 @@ public sealed class TableSource : DataSource
         return new(data, read);
     }
 
-    private static TableSource Open(string path, TableOptions? options, TableFormat format)
+    /// <summary>A file of a format.</summary>
+    internal static TableSource FromFormat(string path, TableFormat format, TableOptions? options)
     {
         ArgumentNullException.ThrowIfNull(path);
         (TableData data, TableOptions read) = format.Read(path,

@@ -9,6 +9,7 @@ public sealed partial class DocBlockTests
     [TestMethod]
     [DataRow("docs/texts.md", "OrtCpr.Tests/House/DocExamples.cs")]
     [DataRow("docs/audio.md", "OrtCpr.Tests/House/DocExamples.cs")]
+    [DataRow("docs/tables.md", "OrtCpr.Tests/House/TableExamples.cs")]
     public void Blocks_AreCompiled(string document, string source)
     {
         string[] code = [.. Lines(File.ReadAllText(Path.Combine(Repository.Root, source)))];

@@ -97,7 +97,8 @@ internal sealed class CsvSource : DataSource
             Sep? separator = options.Separator is char c ? new Sep(c) : null;
             using SepReader reader = Sep.Reader(o => o with { Sep = separator, Unescape = true, DisableColCountCheck = true }).From(stream);
             string[] header = [.. reader.Header.ColNames.Select(n => n.Trim().Trim('"').TrimStart('\uFEFF'))];
-            (int[] columns, int label) = ColumnChoice.Find($"'{path}', line 1", header, options.Features, options.Categorical, options.Label);
+            (int[] columns, int label) =
+                ColumnChoice.Find($"'{path}', line 1", header, options.Features, options.Categorical, options.Label);
             int count = 0;
             foreach (SepReader.Row row in reader)
             {
