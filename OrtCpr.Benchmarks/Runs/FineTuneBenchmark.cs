@@ -25,7 +25,7 @@ internal sealed class FineTuneBenchmark : IBenchmark
     /// <summary>The jobs: what errors and goals call them, and the job with an optimizer.</summary>
     public static IReadOnlyList<(string Goal, Func<UpdateRule, FineTuneTask> Make)> Jobs(bool quick)
     {
-        int rows = quick ? 2 : 16;
+        int rows = quick ? 2 : 8;
         return
         [
             ("resnet_all", rule => new PicturesTask(isHeadOnly: false, rule, rows)),
