@@ -99,13 +99,16 @@ public sealed class TableTrainingTests
         float[][] x = Draw();
         Write(folder, x, Labels(x));
         (int code, string output) = CommandTests.Run("train", Model, "--data", folder[file], "--label", "species", "--metric", "accuracy",
-            "--validation-split", "0.2", "--epochs", "2", "--threads", "1", "--out", folder["job"]);
+            "--validation-split", "0.2", "--missing-value", "-0.5", "--epochs", "2", "--threads", "1", "--out", folder["job"]);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "accuracy");
         StringAssert.Contains(File.ReadAllText(Path.Combine(folder["job"], "classes.json")), "\"a\"");
         (code, output) = CommandTests.Run("evaluate", folder["job"], "--data", folder[file], "--metric", "accuracy");
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "accuracy");
+        (code, output) = CommandTests.Run("train", Model, "--data", folder[file], "--out", folder["job"]);
+        Assert.AreEqual(1, code, output);
+        StringAssert.Contains(output, $"list {(file == "t.csv" ? "the column" : "it")} as --categorical");
         (code, output) = CommandTests.Run("train", Model, "--data", folder[file], "--label", "kind", "--out", folder["job"]);
         Assert.AreEqual(1, code, output);
         StringAssert.Contains(output, "there is no column 'kind'");
