@@ -51,7 +51,12 @@ internal sealed record TableFormat(string Name, Func<Stream, byte[], TableReader
         catch (Exception error) when (error is EndOfStreamException or IOException { HResult: OwnError }
             || !(error is OrtCprException || FileAccessException.IsFileError(error)))
         {
-            string what = error is EndOfStreamException ? "it ends too early" : error.Message.ReplaceLineEndings(" ").TrimEnd('.');
+            string what = error switch
+            {
+                EndOfStreamException => "it ends too early",
+                OutOfMemoryException => "it takes more memory than there is; choose fewer columns",
+                _ => error.Message.ReplaceLineEndings(" ").TrimEnd('.'),
+            };
             throw new DataFileException($"'{path}' is not {Name}, or is damaged: {what}.", error);
         }
         catch (DataFileException error) when (!error.Message.StartsWith('\''))
