@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using System.Text;
 using Apache.Arrow;
 using Apache.Arrow.Types;
 using OrtCpr.Data;
@@ -32,9 +33,10 @@ internal static class ArrowCells
         [ArrowTypeId.Decimal64] = Decimal(array => ((Decimal64Array)array).GetString),
         [ArrowTypeId.Decimal128] = Decimal(array => ((Decimal128Array)array).GetString),
         [ArrowTypeId.Decimal256] = Decimal(array => ((Decimal256Array)array).GetString),
-        [ArrowTypeId.String] = Text(array => i => ((StringArray)array).GetString(i)),
-        [ArrowTypeId.LargeString] = Text(array => i => ((LargeStringArray)array).GetString(i, null)),
-        [ArrowTypeId.StringView] = Text(array => i => ((StringViewArray)array).GetString(i, null)),
+        // By bytes: the package's GetString does not look whether they lie in the buffer.
+        [ArrowTypeId.String] = Text(array => i => Encoding.UTF8.GetString(((StringArray)array).GetBytes(i, out _))),
+        [ArrowTypeId.LargeString] = Text(array => i => Encoding.UTF8.GetString(((LargeStringArray)array).GetBytes(i, out _))),
+        [ArrowTypeId.StringView] = Text(array => i => Encoding.UTF8.GetString(((StringViewArray)array).GetBytes(i, out _))),
     };
 
     /// <summary>What a type of single values becomes; null for nothing.</summary>
