@@ -9,7 +9,8 @@ if (args is [ChildProcess.Verb, ..])
 
 IBenchmark[] all =
 [
-    new OptimizerBenchmark(), .. TrainingTask.All.Select(t => new StepBenchmark(t)), new GrokkingBenchmark(), new OverheadBenchmark(),
+    new OptimizerBenchmark(), .. TrainingTask.All.Select(t => new StepBenchmark(t)), new FineTuneBenchmark(), new GrokkingBenchmark(),
+        new OverheadBenchmark(),
         new MemoryBenchmark(), new ColdBenchmark(),
     new ScalingBenchmark(),
 ];

@@ -68,6 +68,8 @@ internal static partial class OptionNames
         ["LengthMultiple"] = "--length-multiple",
         ["SimilarLengths"] = "--similar-lengths",
         ["LabelsWords"] = "--label-words",
+        ["Categorical"] = "--categorical",
+        ["MissingValue"] = "--missing-value",
         ["MaxGradientNorm"] = "--max-grad-norm",
         ["LearningRate"] = "--lr",
         ["Device"] = "--device",
@@ -129,7 +131,7 @@ internal static partial class OptionNames
             \.(?<member>[A-Z]\w*)(?:\(\))?
         |(?<![\w.])(?<member>LabelName|TargetName|ClassAxis|ClassWeights|IgnoreIndex|LabelSmoothing|TrainOnly|TieEqual|GradientAccumulation
             |MaxSteps|EvaluateEverySteps|EverySteps|BatchAxes|BatchSize|DropLast|MaxGradientNorm|KappaInitParam|KappaInitMethod|KappaUpdate
-            |RegularizeEmbeddings|MaxLength|LengthMultiple|SimilarLengths|LabelsWords)(?!\w)
+            |RegularizeEmbeddings|MaxLength|LengthMultiple|SimilarLengths|LabelsWords|Categorical|MissingValue)(?!\w)
         """, RegexOptions.IgnorePatternWhitespace | RegexOptions.CultureInvariant)]
     private static partial Regex Words();
 

@@ -54,7 +54,7 @@ internal sealed record BenchmarkOptions
           --runs N       timed runs of each side, medians are reported (default: 7)
           --models DIR   folder of the models without weights (default: ../shared/models)
           --data DIR     folder with grokking/split.safetensors (default: ../shared/data)
-          --profile      where our side's time goes, by graph and operator, instead of measuring (gpt, resnet, grokking, overhead)
+          --profile      where our side's time goes, by graph and operator, instead of measuring (gpt, resnet, finetune, grokking, overhead)
           --keep-memory  tells the C library to keep what libtorch frees, for a program that sets its allocator so;
                          by default it gives large blocks back
           --quick        small and few; nothing is written to docs/benchmarks.md

@@ -13,11 +13,13 @@ internal abstract class TorchTraining : ITrainingSide
     private readonly List<IDisposable> _owned = [];
     private AdamW? _optimizer;
 
-    protected TorchTraining(IEnumerable<(string Name, Tensor Value)> weights)
+    /// <param name="weights">Values, taken over.</param>
+    /// <param name="trains">Whether a weight is trained; null for all.</param>
+    protected TorchTraining(IEnumerable<(string Name, Tensor Value)> weights, Func<string, bool>? trains = null)
     {
         foreach ((string name, Tensor value) in weights)
         {
-            _weights[name] = new Parameter(value);
+            _weights[name] = new Parameter(value, trains?.Invoke(name) ?? true);
             _weights[name].DetachFromDisposeScope();
         }
     }
@@ -70,5 +72,6 @@ internal abstract class TorchTraining : ITrainingSide
     }
 
     /// <summary>Makes the optimizer once all parameters are in place; matrices are decayed, vectors are not.</summary>
-    protected void Start(double learningRate) => _optimizer = TorchOptimizers.AdamW([.. _weights.Values], learningRate, 0.9, 0.999, 0.1);
+    protected void Start(double learningRate) =>
+        _optimizer = TorchOptimizers.AdamW([.. _weights.Values.Where(w => w.requires_grad)], learningRate, 0.9, 0.999, 0.1);
 }

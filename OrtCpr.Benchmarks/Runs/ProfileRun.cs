@@ -1,5 +1,7 @@
+using System.Text;
 using OrtCpr.Benchmarks.Harness;
 using OrtCpr.Benchmarks.Sides;
+using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Benchmarks;
 
@@ -31,6 +33,8 @@ internal static class ProfileRun
                 case "overhead":
                     Train(new GptTask(rule: OurSides.AdamCpr(positiveMultipliers: true, GptTask.LearningRate)), options, folder, steps);
                     break;
+                case "finetune":
+                    return FineTune(options, folder, steps);
                 default:
                     Train(TrainingTask.All.FirstOrDefault(t => t.Name == benchmark)
                         ?? throw new BenchmarkException($"'{benchmark}' has no training step to profile."), options, folder, steps);
@@ -48,8 +52,28 @@ internal static class ProfileRun
     {
         if (!task.TryFind(options, out string model, out string missing))
             throw new BenchmarkException($"{missing}.");
+        Train(model, task, options, folder, steps);
+    }
+
+    private static void Train(string model, TrainingTask task, BenchmarkOptions options, string folder, int steps)
+    {
         using OurTraining side = new(model, task, options.Threads, folder);
         for (int i = 0; i < Warmup + steps; i++)
             side.Step();
+    }
+
+    private static string FineTune(BenchmarkOptions options, string folder, int steps)
+    {
+        var text = new StringBuilder();
+        foreach ((string name, Func<UpdateRule, FineTuneTask> make) in FineTuneBenchmark.Jobs(options.Quick))
+        {
+            string own = Directory.CreateDirectory(Path.Combine(folder, name)).FullName;
+            FineTuneTask job = make(FineTuneTask.Rules[^1].Rule);
+            string model = Path.Combine(folder, job.ModelFile);
+            File.WriteAllBytes(model, job.Model);
+            Train(model, job, options, own, steps);
+            text.AppendLine($"{name}: {job.Title}").AppendLine(NodeProfile.Summarize(own, Warmup, steps)).AppendLine();
+        }
+        return text.ToString().TrimEnd();
     }
 }

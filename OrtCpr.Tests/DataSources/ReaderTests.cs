@@ -202,6 +202,19 @@ public sealed class ReaderTests
     }
 
     [TestMethod]
+    public void Csv_EmptyCells_TakeTheMissingValue_ButLabelsAndCategoriesMayNotBeEmpty()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["a.csv"], "x,colour,y\n1,red,0\n,blue,1\n");
+        CsvOptions options = new() { Label = "y", Categorical = ["colour"], MissingValue = -7 };
+        using DataSource source = DataSource.FromCsv(folder["a.csv"], options);
+        CollectionAssert.AreEqual(new double[] { -7, 1 }, Example(source, "features", 1));
+        File.WriteAllText(folder["a.csv"], "x,colour,y\n1,,0\n2,blue,\nno,blue,1\n");
+        Refused<DataFileException>(() => DataSource.FromCsv(folder["a.csv"], options), "line 2, column 'colour': the cell is empty",
+            "line 3, column 'y': the label is missing", "line 4, column 'x': expected a number, found 'no'");
+    }
+
+    [TestMethod]
     public void Csv_WhatIsWrong_AllAtOnce()
     {
         using var folder = new TemporaryFolder();

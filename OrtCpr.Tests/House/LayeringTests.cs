@@ -20,6 +20,7 @@ public sealed partial class LayeringTests
             ("Driver", "OrtTraining"),
         ],
         ["OrtCpr.Vision"] = [],
+        ["OrtCpr.Tables"] = [],
     };
 
     private static readonly ConcurrentDictionary<string, HashSet<(string From, string To)>> Arrows = new(StringComparer.Ordinal);
@@ -28,6 +29,7 @@ public sealed partial class LayeringTests
     [DataRow("OrtCpr.Graph")]
     [DataRow("OrtCpr")]
     [DataRow("OrtCpr.Vision")]
+    [DataRow("OrtCpr.Tables")]
     public void Folders_UseEachOtherInOneDirection(string project)
     {
         var arrows = ArrowsOf(project).Except(NotDone[project]).ToHashSet();
@@ -49,6 +51,7 @@ public sealed partial class LayeringTests
     [DataRow("OrtCpr.Graph", "TrainingGraphBuilder.cs TrainingOptions.cs")]
     [DataRow("OrtCpr", "")]
     [DataRow("OrtCpr.Vision", "")]
+    [DataRow("OrtCpr.Tables", "")]
     [DataRow("OrtCpr.Benchmarks", "Program.cs")]
     public void NothingLiesLoose_ButTheEntryPoints(string project, string expected) =>
         Assert.AreEqual(expected,

@@ -12,10 +12,10 @@ internal sealed record TextLabels(long[]? Classes, float[]? Numbers, ImmutableAr
     private const double MostClasses = 1L << 31;
 
     /// <summary>Reads labels.</summary>
-    /// <param name="labels">As they stand in the file, and the lines they stand in.</param>
+    /// <param name="labels">As they stand in the file, and where they stand.</param>
     /// <param name="options">Kind and names of classes.</param>
     /// <param name="problems">What is wrong.</param>
-    public static TextLabels? Of(IReadOnlyList<(string Text, int Line)> labels, TextOptions options, List<string> problems)
+    public static TextLabels? Of(IReadOnlyList<(string Text, string Where)> labels, TextOptions options, List<string> problems)
     {
         double[] numbers = [.. labels.Select(l =>
             double.TryParse(l.Text, NumberStyles.Float, CultureInfo.InvariantCulture, out double v) && double.IsFinite(v) ? v
@@ -26,8 +26,8 @@ internal sealed record TextLabels(long[]? Classes, float[]? Numbers, ImmutableAr
             && (options.IsClass == false || (options.IsClass is null && areNumbers && !areWhole)))
         {
             if (areNumbers) return new TextLabels(null, [.. numbers.Select(v => (float)v)], []);
-            foreach ((string text, int line) in labels.Where((_, i) => double.IsNaN(numbers[i])))
-                problems.Add($"line {line}, column '{options.Label}': expected a number, found '{text}'");
+            foreach ((string text, string where) in labels.Where((_, i) => double.IsNaN(numbers[i])))
+                problems.Add($"{where}, column '{options.Label}': expected a number, found '{text}'");
             return null;
         }
         string[] texts = [.. labels.Select(l => l.Text).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
@@ -47,7 +47,7 @@ internal sealed record TextLabels(long[]? Classes, float[]? Numbers, ImmutableAr
         string[] unknown = [.. texts.Where(t => !index.ContainsKey(t))];
         foreach (string text in unknown)
         {
-            problems.Add($"line {labels.First(l => l.Text == text).Line}, column '{options.Label}': '{text}' is none of the classes "
+            problems.Add($"{labels.First(l => l.Text == text).Where}, column '{options.Label}': '{text}' is none of the classes "
                 + $"{string.Join(", ", names.Take(20).Select(n => $"'{n}'"))}{(names.Length > 20 ? " …" : "")}");
         }
         return unknown.Length > 0 ? null : new TextLabels([.. labels.Select(l => index[l.Text])], null, names);

@@ -8,7 +8,7 @@ internal sealed class TextReading(string path, TextOptions options, int length)
 {
     private const int MostProblems = 10, Portion = 4096;
     private readonly List<string> _problems = [];
-    private readonly List<(string Text, int Line)> _labels = [];
+    private readonly List<(string Text, string Where)> _labels = [];
     private readonly TokenStore _store = new();
 
     public (TokenStore Tokens, TextLabels? Labels) Run(Func<string, TextOptions, List<string>, IEnumerable<TextRow>> rows)
@@ -31,14 +31,14 @@ internal sealed class TextReading(string path, TextOptions options, int length)
     private bool IsWhole(TextRow row)
     {
         int before = _problems.Count;
-        if (string.IsNullOrWhiteSpace(row.Text)) _problems.Add($"line {row.Line}: the text '{options.Text}' is empty");
+        if (string.IsNullOrWhiteSpace(row.Text)) _problems.Add($"{row.Where}: the text '{options.Text}' is empty");
         if (options.Pair is not null && string.IsNullOrWhiteSpace(row.Pair))
-            _problems.Add($"line {row.Line}: the text '{options.Pair}' is empty");
+            _problems.Add($"{row.Where}: the text '{options.Pair}' is empty");
         if (row.Words is not null && row.Words.Count != (row.WordLabels?.Count ?? 0))
-            _problems.Add($"line {row.Line}: {row.Words.Count} words and {row.WordLabels?.Count ?? 0} labels; expected as many");
-        else if (row.Words?.FirstOrDefault(string.IsNullOrWhiteSpace) is not null) _problems.Add($"line {row.Line}: a word is empty");
+            _problems.Add($"{row.Where}: {row.Words.Count} words and {row.WordLabels?.Count ?? 0} labels; expected as many");
+        else if (row.Words?.FirstOrDefault(string.IsNullOrWhiteSpace) is not null) _problems.Add($"{row.Where}: a word is empty");
         if (options.Label is not null && row.Words is null && string.IsNullOrEmpty(row.Label))
-            _problems.Add($"line {row.Line}, column '{options.Label}': the label is missing");
+            _problems.Add($"{row.Where}, column '{options.Label}': the label is missing");
         return _problems.Count == before;
     }
 
@@ -73,24 +73,24 @@ internal sealed class TextReading(string path, TextOptions options, int length)
     {
         if (problem is not null)
         {
-            _problems.Add($"line {row.Line}: {problem}");
+            _problems.Add($"{row.Where}: {problem}");
             return;
         }
         if (text.Ids.Count == options.Tokenizer.Special.Count(row.Pair is not null))
         {
-            _problems.Add($"line {row.Line}: the text '{options.Text}' has no tokens");
+            _problems.Add($"{row.Where}: the text '{options.Text}' has no tokens");
             return;
         }
-        if (text.IsCut && options.RefuseLong) _problems.Add($"line {row.Line}: the text has more than {length} tokens");
+        if (text.IsCut && options.RefuseLong) _problems.Add($"{row.Where}: the text has more than {length} tokens");
         if (wordOf is not null)
         {
             int first = _labels.Count;
-            foreach (string label in row.WordLabels!) _labels.Add((label, row.Line));
+            foreach (string label in row.WordLabels!) _labels.Add((label, row.Where));
             wordOf = [.. wordOf.Select(w => w < 0 ? -1 : first + w)];
         }
         else if (row.Label is not null)
         {
-            _labels.Add((row.Label, row.Line));
+            _labels.Add((row.Label, row.Where));
         }
         _store.Add(text, wordOf);
     }

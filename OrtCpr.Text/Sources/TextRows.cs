@@ -5,12 +5,18 @@ using OrtCpr.Data;
 namespace OrtCpr.Text;
 
 /// <summary>One example of a file as it stands there.</summary>
-/// <param name="Line">Where it begins, from 1.</param>
+/// <param name="Line">Where it begins, or which row it is, from 1.</param>
 /// <param name="Text">The text, or the first one of a pair.</param>
 /// <param name="Pair">The second one, or null.</param>
 /// <param name="Label">The label, or null.</param>
 internal sealed record TextRow(int Line, string Text, string? Pair, string? Label)
 {
+    /// <summary>What the file's rows are counted by.</summary>
+    public string Unit { get; init; } = "line";
+
+    /// <summary>Where it stands, for people.</summary>
+    public string Where => $"{Unit} {Line}";
+
     /// <summary>The words of the text, where each has a label.</summary>
     public IReadOnlyList<string>? Words { get; init; }
 
@@ -116,7 +122,8 @@ internal static class TextRows
         }
     }
 
-    private static TextRow Of(int line, string text, string? pair, string? label, TextOptions options) =>
+    /// <summary>A row of single texts, taken apart where each word has a label.</summary>
+    public static TextRow Of(int line, string text, string? pair, string? label, TextOptions options) =>
         !options.LabelsWords ? new TextRow(line, text, pair, label?.Trim()) : new TextRow(line, text, null, null)
         {
             Words = text.Split(WhiteSpace, StringSplitOptions.RemoveEmptyEntries),

@@ -73,7 +73,8 @@ public sealed class TextSource : DataSource
     /// <exception cref="DataFileException">As of <see cref="FromCsv"/>; a line that is no JSON is named.</exception>
     public static TextSource FromJsonLines(string path, TextOptions options) => Read(path, options, TextRows.OfJsonLines);
 
-    private static TextSource Read(string path, TextOptions options, Func<string, TextOptions, List<string>, IEnumerable<TextRow>> rows)
+    /// <summary>Texts of the rows that a function reads of a file.</summary>
+    internal static TextSource Read(string path, TextOptions options, Func<string, TextOptions, List<string>, IEnumerable<TextRow>> rows)
     {
         ArgumentNullException.ThrowIfNull(path);
         ArgumentNullException.ThrowIfNull(options);

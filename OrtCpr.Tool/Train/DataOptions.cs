@@ -13,9 +13,9 @@ internal sealed class DataOptions
     private readonly Option<string> _data =
         new("--data")
         {
-            Description = ".safetensors, .npz, .npy, .csv, .tsv, .jsonl (texts), .bin (tokens), .txt, an IDX file of images, or a folder "
-                + "with CIFAR's binary files, or of pictures or WAV files with a folder for each class (or train and val with such folders "
-                + "of pictures in them).",
+            Description = ".safetensors, .npz, .npy, .csv, .tsv, .parquet, .arrow, .feather, .jsonl (texts), .bin (tokens), .txt, an "
+                + "IDX file of images, or a folder with CIFAR's binary files, or of pictures or WAV files with a folder for each class "
+                + "(or train and val with such folders of pictures in them).",
             Required = true
         };
     private readonly Option<string?> _validation = new("--validation")
@@ -29,9 +29,7 @@ internal sealed class DataOptions
     };
     private readonly Option<string[]> _columns =
         new("--column") { Description = "INPUT=COLUMN where names differ and it is not plain which belong together." };
-    private readonly Option<string?> _label = new("--label") { Description = "CSV and .jsonl: the label's column." };
-    private readonly Option<string[]> _features = new("--feature") { Description = "CSV: the features' columns; all others by default." };
-    private readonly Option<string[]> _categorical = new("--categorical") { Description = "CSV: feature columns that hold texts." };
+    private readonly Option<string?> _label = new("--label") { Description = "Tables and .jsonl: the label's column." };
     private readonly Option<int> _length = new("--sequence-length") { Description = "Tokens a window.", DefaultValueFactory = _ => 128 };
     private readonly Option<long> _stride =
         new("--stride") { Description = "Tokens from one window to the next; 0 for windows that do not overlap." };
@@ -63,12 +61,13 @@ internal sealed class DataOptions
     private readonly PictureOptions _pictures = new();
     private readonly TextData _texts = new();
     private readonly AudioData _audio = new();
+    private readonly TableFiles _tables = new();
     private readonly Option<bool> _keepOrder = new("--no-shuffle") { Description = "Keeps the order of the data." };
 
     // How data are read, as a run and its evaluation do alike.
-    public static readonly string[] Reading = ["--column", "--label", "--feature", "--categorical", "--sequence-length", "--stride",
+    public static readonly string[] Reading = ["--column", "--label", "--sequence-length", "--stride",
         "--token-bytes", "--batch-size", "--scale", "--mean", "--std", "--workers", .. PictureOptions.Reading, .. TextData.Reading,
-        .. AudioData.Reading];
+        .. AudioData.Reading, .. TableFiles.Reading];
 
     public void AddTo(Command command, bool training)
     {
@@ -76,17 +75,19 @@ internal sealed class DataOptions
         _pictures.AddTo(command, training);
         foreach (Option option in training ? new Option[] { _validation, _split, _augment, _dropLast, _keepOrder, _balance } : [])
             command.Add(option);
-        foreach (Option option in new Option[] { _columns, _label, _features, _categorical, _length, _stride, _width, _size, _set, _scale,
-            _mean, _deviation, _workers })
+        foreach (Option option in new Option[] { _columns, _label, _length, _stride, _width, _size, _set, _scale, _mean,
+            _deviation, _workers })
         {
             command.Add(option);
         }
         _texts.AddTo(command, training);
         _audio.AddTo(command);
+        _tables.AddTo(command);
     }
 
     // Names of the classes of what was opened, where they are texts or folders.
-    public ImmutableArray<string> Classes => _texts.Classes.Length > 0 ? _texts.Classes : _audio.Classes;
+    public ImmutableArray<string> Classes =>
+        new[] { _texts.Classes, _audio.Classes, _tables.Classes }.FirstOrDefault(c => c.Length > 0, []);
 
     public int BatchSize(ParseResult r) => r.GetValue(_size);
 
@@ -140,24 +141,18 @@ internal sealed class DataOptions
             return _pictures.Open(r, path, model(), r.GetValue(_label), r.GetValue(_mean) ?? [], r.GetValue(_deviation) ?? [],
                 r.GetValue(_scale));
         }
+        if (_tables.Open(r, path, r.GetValue(_label)) is DataSource table) return table;
         if (Directory.Exists(path)) return DataSource.FromCifar(path, training);
         if (PairOf(path) is string labels) return DataSource.FromIdx(path, labels);
         return Path.GetExtension(path).ToLowerInvariant() switch
         {
             ".safetensors" => DataSource.FromSafetensors(path),
             ".npz" or ".npy" => DataSource.FromNumpy(path),
-            ".csv" or ".tsv" => DataSource.FromCsv(path,
-                new CsvOptions
-                {
-                    Label = r.GetValue(_label),
-                    Features = [.. r.GetValue(_features) ?? []],
-                    Categorical = [.. r.GetValue(_categorical) ?? []]
-                }),
             ".bin" => DataSource.FromTokenFile(path, r.GetValue(_length), r.GetValue(_stride), r.GetValue(_width)),
             ".txt" => DataSource.FromTokens(_texts.Tokens(r, path), r.GetValue(_length), r.GetValue(_stride)),
-            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .jsonl, .bin, "
-                + ".txt, an IDX file named …images-idx3-ubyte (or .gz), a folder with CIFAR's binary files, or a folder of pictures or WAV "
-                + "files with a folder for each class."),
+            _ => throw new ToolException($"It is not known what '{path}' is; expected .safetensors, .npz, .npy, .csv, .tsv, .parquet, "
+                + ".arrow, .feather, .jsonl, .bin, .txt, an IDX file named …images-idx3-ubyte (or .gz), a folder with CIFAR's binary "
+                + "files, or a folder of pictures or WAV files with a folder for each class."),
         };
     }
 

@@ -5,6 +5,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.ML.Tokenizers;
 using OrtCpr.Data;
+using OrtCpr.Tables.Formats;
 using OrtCpr.Text;
 
 namespace OrtCpr.Tool.Train;
@@ -15,9 +16,9 @@ internal sealed class TextData
     private const int Gpt2Tokens = 50257, EndOfText = 50256;
 
     private readonly Option<string?> _text =
-        new("--text") { Description = "CSV and .jsonl: the column with the text; by default text in .jsonl." };
+        new("--text") { Description = "Tables and .jsonl: the column with the text; by default text in .jsonl." };
     private readonly Option<string?> _pair =
-        new("--text-pair") { Description = "CSV and .jsonl: the column with the second text of a pair." };
+        new("--text-pair") { Description = "Tables and .jsonl: the column with the second text of a pair." };
     private readonly Option<string> _tokenizer = new("--tokenizer")
     {
         Description = "Text: bytes, characters, gpt2, or a file or folder of a tokenizer: tokenizer.json, vocab.txt, vocab.json with "
@@ -70,11 +71,12 @@ internal sealed class TextData
         string extension = Path.GetExtension(path).ToLowerInvariant();
         bool isLines = extension is ".jsonl" or ".ndjson";
         string? text = r.GetValue(_text) ?? (isLines ? "text" : null);
-        if (text is null || !(isLines || extension is ".csv" or ".tsv"))
+        TableFormat? format = TableFiles.FormatOf(path);
+        if (text is null || !(isLines || format is not null || extension is ".csv" or ".tsv"))
         {
             if (r.GetValue(_text) is null && r.GetValue(_pair) is null) return null;
             throw new ToolException(text is null ? "--text-pair is the second column of texts; --text names the first."
-                : $"--text is a column of .csv, .tsv or .jsonl; '{path}' is none of them.");
+                : $"--text is a column of .csv, .tsv, .parquet, .arrow, .feather or .jsonl; '{path}' is none of them.");
         }
         if (r.GetValue(_length) is < 1) throw new ToolException($"--max-length is {r.GetValue(_length)}; expected at least 1.");
         (TextModel model, ImmutableArray<string> classes) = Model(r);
@@ -90,7 +92,8 @@ internal sealed class TextData
             AllowOneClass = !training,
             Classes = _classes.Length > 0 ? _classes : classes,
         }.For(model);
-        TextSource source = isLines ? TextSource.FromJsonLines(path, options) : TextSource.FromCsv(path, options);
+        TextSource source = isLines ? TextSource.FromJsonLines(path, options)
+            : format is not null ? TextSource.Read(path, options, new TableTexts(format).Rows) : TextSource.FromCsv(path, options);
         if (_classes.Length == 0) _classes = source.Columns.FirstOrDefault(c => c.IsLabel)?.ClassNames ?? [];
         Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{path}: {source.Count} texts by {options.Tokenizer}; the longest has {source.Longest} tokens"
