@@ -84,6 +84,15 @@ internal sealed class ThreadRanks : IDisposable
                     ranks.Wait();
                     doubles.CopyTo(new Span<double>((void*)address, length));
                     break;
+                case ElementType.BFloat16:
+                    float[] wide = new float[length];
+                    foreach (nint other in ranks._addresses)
+                    {
+                        for (int i = 0; i < length; i++) wide[i] += BitConverter.UInt32BitsToSingle((uint)((ushort*)other)[i] << 16);
+                    }
+                    ranks.Wait();
+                    TensorData.From<float>(wide, length).ConvertTo(type).Bytes.Span.CopyTo(new Span<byte>((void*)address, length * 2));
+                    break;
                 default:
                     throw new CollectiveException($"{type} is not added here.");
             }

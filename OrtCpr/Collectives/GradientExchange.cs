@@ -48,22 +48,30 @@ internal sealed class GradientExchange : IDisposable
         _tensors = null;
     }
 
+    /// <summary>A rank without examples has gradients of 0.</summary>
+    public void Clear(IReadOnlyCollection<string> frozen)
+    {
+        foreach (OrtValue view in Tensors(frozen).Views) _store.Device.Clear(view);
+    }
+
     /// <summary>Adds up and returns what the sum has to be multiplied by.</summary>
     /// <param name="own">What this rank has trained on.</param>
     /// <param name="frozen">Parameters without a gradient.</param>
     /// <param name="isSum">Whether the loss divides by nothing, so that gradients of more examples just add up.</param>
     public double Run(RankWeight own, IReadOnlyCollection<string> frozen, bool isSum)
     {
-        _tensors ??= new TensorExchange(_store, _plan, TensorRole.Gradient,
-            [.. _plan.Trained.Select(p => p.Name).Where(n => !frozen.Contains(n))], _isLaidOutAlike);
         double[][] all = _ranks.Gather(own.First, own.Weight);
         double most = all.Max(r => r[0]), weight = all.Sum(r => r[1]);
+        TensorExchange tensors = Tensors(frozen);
         if (own.First != most || own.First == 0) MultiplyBy(most == 0 ? 0 : own.First / most);
-        foreach (OrtValue view in _tensors.Views) _ranks.Sum(view);
+        foreach (OrtValue view in tensors.Views) _ranks.Sum(view);
         return isSum || weight == 0 ? 1 : most / weight;
     }
 
     public void Dispose() => Forget();
+
+    private TensorExchange Tensors(IReadOnlyCollection<string> frozen) => _tensors ??= new TensorExchange(_store, _plan,
+        TensorRole.Gradient, [.. _plan.Trained.Select(p => p.Name).Where(n => !frozen.Contains(n))], _isLaidOutAlike);
 
     /// <summary>Of a ragged batch only, so a pass over the host's memory is fast enough on every device. By 0 whatever is there
     /// goes.</summary>

@@ -59,10 +59,14 @@ internal static class RankAgreement
         }
     }
 
-    /// <summary>Running statistics that are about to be committed become the mean over the ranks.</summary>
-    public static void MeanOfPendingStatistics(Ranks ranks, TensorStore store, TrainingPlan plan)
+    /// <summary>Running statistics become the mean over the ranks.</summary>
+    /// <param name="ranks">All of them call it.</param>
+    /// <param name="store">Has the statistics.</param>
+    /// <param name="plan">Its table.</param>
+    /// <param name="role">Those of the last step, or those that are about to be committed.</param>
+    public static void MeanOfStatistics(Ranks ranks, TensorStore store, TrainingPlan plan, TensorRole role)
     {
-        foreach (TensorSlot slot in plan.Slots.Where(s => s.Role == TensorRole.PendingStatistic))
+        foreach (TensorSlot slot in plan.Slots.Where(s => s.Role == role))
         {
             OrtValue value = store[slot.Key];
             ranks.Sum(value);
@@ -73,7 +77,11 @@ internal static class RankAgreement
 
     /// <summary>Refuses ranks that have drifted apart, which only an error of a library or of the machine can do.</summary>
     /// <exception cref="CollectiveException">On every rank: parameters, λ or κ differ in some bit.</exception>
-    public static void CheckState(Ranks ranks, TensorStore store, TrainingPlan plan)
+    /// <param name="ranks">All of them call it.</param>
+    /// <param name="store">Has the tensors.</param>
+    /// <param name="plan">Its table.</param>
+    /// <param name="isLocal">Whether λ and the rest of the state is each rank's own.</param>
+    public static void CheckState(Ranks ranks, TensorStore store, TrainingPlan plan, bool isLocal)
     {
         if (!ranks.AreMany) return;
         string Of(Func<TensorSlot, bool> which)
@@ -88,7 +96,7 @@ internal static class RankAgreement
 
         Check(ranks, "They had the same before, and the same gradients since: a library or the machine has changed bits. Go on from the "
             + "last checkpoint.", ("parameters", Of(s => s.Role == TensorRole.Parameter)),
-            ("λ, κ and what sets them", Of(s => s.Role == TensorRole.Rows)));
+            ("λ, κ and what sets them", isLocal ? "" : Of(s => s.Role == TensorRole.Rows)));
     }
 
     /// <summary>Longer values are hashes, which tell a reader nothing.</summary>

@@ -58,6 +58,16 @@ internal sealed class Ranks
     public void Broadcast(OrtValue value, int root = 0) =>
         Exchange(value, address => _collective!.Broadcast(address, value.GetTensorSizeInBytes(), root, _device.Stream));
 
+    /// <summary>The sums over all ranks of elements of any type that the collective adds, on the host, in place.</summary>
+    public void SumOnHost(Span<byte> bytes, long elements, ElementType type)
+    {
+        if (_collective is null || elements == 0) return;
+        using OrtValue host = Device.AllocateOnHost(type, [elements]);
+        bytes.CopyTo(host.GetTensorMutableRawData());
+        OfHost(host, _device.Stream, (address, stream) => _collective.AllReduce(address, elements, type, stream));
+        host.GetTensorMutableRawData().CopyTo(bytes);
+    }
+
     /// <summary>The sums over all ranks of numbers on the host, in place.</summary>
     public void Sum(Span<double> values)
     {

@@ -10,9 +10,48 @@ public sealed partial class TrainingDriver
     private int _turns, _batches;
     private long _rows;
     private GradientExchange? _exchange;
+    private OuterExchange? _outer;
 
     /// <summary>Bytes of gradients that an optimizer step adds up over the ranks; 0 for a rank alone and before the first step.</summary>
     internal long ExchangedBytes => _exchange?.Bytes ?? 0;
+
+    /// <summary>Whether ranks make steps of their own now, by an <see cref="OuterOptimizer"/>.</summary>
+    internal bool IsLocal => _outer?.IsLocal == true;
+
+    /// <summary>Whether the last optimizer step ended with an exchange, so that parameters are equal on all ranks.</summary>
+    internal bool IsSynchronous { get; private set; } = true;
+
+    /// <summary>With an <see cref="OuterOptimizer"/> makes the outer step now, so that all ranks have the same parameters; else nothing has
+    /// to be done. All ranks call it after the same step.</summary>
+    /// <exception cref="CollectiveException">The collective reports an error.</exception>
+    public void Synchronize()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _outer?.Run();
+        IsSynchronous = true;
+    }
+
+    /// <summary>A step of this rank as one of several.</summary>
+    private bool StepAsRank(double gradientScale)
+    {
+        if (Optimizer.Options.OuterOptimizer is OuterOptimizer options)
+            _outer ??= new OuterExchange(Optimizer.Ranks, Optimizer.Store, Plan, options);
+        bool applied;
+        if (!IsLocal)
+        {
+            applied = Optimizer.Step(gradientScale * ExchangeGradients());
+        }
+        else
+        {
+            if (_batches == 0) Exchange.Clear(Optimizer.Frozen);
+            applied = Optimizer.Step(gradientScale * AccumulationFactor);
+        }
+        IsSynchronous = _outer?.AfterStep(Optimizer.Steps, () => Optimizer.GetConstraints().All(c => c.IsSet)) ?? true;
+        return applied;
+    }
+
+    private GradientExchange Exchange => _exchange ??=
+        new GradientExchange(Optimizer.Ranks, Optimizer.Store, Plan, isLaidOutAlike: Optimizer.Shard is null);
 
     /// <summary>This rank has no examples while others have: it counts the batch and computes nothing.</summary>
     private double PassOver()
@@ -48,12 +87,11 @@ public sealed partial class TrainingDriver
     /// <returns>What they are to be multiplied by, as <see cref="AccumulationFactor"/> for a rank alone.</returns>
     private double ExchangeGradients()
     {
-        _exchange ??= new GradientExchange(Optimizer.Ranks, Optimizer.Store, Plan, isLaidOutAlike: Optimizer.Shard is null);
-        RankAgreement.MeanOfPendingStatistics(Optimizer.Ranks, Optimizer.Store, Plan);
+        RankAgreement.MeanOfStatistics(Optimizer.Ranks, Optimizer.Store, Plan, TensorRole.PendingStatistic);
         bool isWeighed = _weight is not null && (WeighBatches || AccumulatedSteps == 1);
         double weight = _batches == 0 ? 0 : _weight is null ? _rows : Optimizer.Store.Number(_weight, 1);
         double first = _batches == 0 ? 0 : Plan.LossIsSum ? 1 : isWeighed ? Optimizer.Store.Number(_weight!, 0) : weight;
-        double factor = _exchange.Run(new RankWeight(first, weight), Optimizer.Frozen, Plan.LossIsSum);
+        double factor = Exchange.Run(new RankWeight(first, weight), Optimizer.Frozen, Plan.LossIsSum);
         // What is in the buffers now belongs to all ranks: nothing may be added to it.
         int batches = AccumulatedSteps;
         LazyResetGrad();

@@ -209,7 +209,7 @@ public sealed partial class TrainingDriver : IDisposable
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         if (AccumulatedSteps == 0) throw new DriverException("There are no gradients yet. Call TrainStep before OptimizerStep.");
-        return Optimizer.Step(gradientScale * (Optimizer.Ranks.AreMany ? ExchangeGradients() : AccumulationFactor));
+        return Optimizer.Ranks.AreMany ? StepAsRank(gradientScale) : Optimizer.Step(gradientScale * AccumulationFactor);
     }
 
     /// <summary>Makes the next TrainStep overwrite the gradients instead of adding to them.</summary>
@@ -339,6 +339,7 @@ public sealed partial class TrainingDriver : IDisposable
         _figures?.Dispose();
         _batch?.Dispose();
         _exchange?.Dispose();
+        _outer?.Dispose();
         Optimizer?.Dispose();
     }
 

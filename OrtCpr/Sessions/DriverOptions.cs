@@ -36,6 +36,9 @@ public sealed record DriverOptions
     /// Default off; without a <see cref="Collective"/> it changes nothing.</summary>
     public bool ShardOptimizerState { get; init; }
 
+    /// <summary>Lets ranks make steps of their own, and exchange now and then; null for gradients in each step (default).</summary>
+    public OuterOptimizer? OuterOptimizer { get; init; }
+
     /// <summary>Opens another device than the named one, for tests; null for none.</summary>
     internal Func<Devices.Device>? OpenDevice { get; init; }
 
@@ -49,6 +52,12 @@ public sealed record DriverOptions
         var problems = new List<string>();
         if (Threads < 0) problems.Add($"{nameof(Threads)} is {Threads}; expected 0 (one a physical core) or more");
         if (DeviceCatalog.Problem(Device) is string problem) problems.Add($"{nameof(Device)} is {problem}");
+        problems.AddRange(OuterOptimizer?.Problems() ?? []);
+        if (OuterOptimizer is not null && ShardOptimizerState)
+        {
+            problems.Add($"{nameof(OuterOptimizer)} and {nameof(ShardOptimizerState)} exclude each other: steps of a rank's own take "
+                + "its own state");
+        }
         Graph.OptionException.ThrowIfAny("The driver has options out of range", problems);
     }
 }

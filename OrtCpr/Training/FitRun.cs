@@ -29,6 +29,7 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, BatchSource so
     private readonly SkippedRun _skippedRun = new(trainer.Driver);
     private bool _isResumed;
     private WeightAverage? _average;
+    private bool _wantsStop;
 
     /// <summary>The epoch at hand, from 0.</summary>
     public long Epoch { get; private set; } = -1;
@@ -168,8 +169,9 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, BatchSource so
         };
         _reports.Add(report);
         foreach (TrainerCallback callback in Callbacks) callback.OnEpochEnd(trainer, report, _control);
+        trainer.Driver.Synchronize();
         Agree();
-        RankAgreement.CheckState(Ranks, Optimizer.Store, Optimizer.Plan);
+        RankAgreement.CheckState(Ranks, Optimizer.Store, Optimizer.Plan, trainer.Driver.IsLocal);
         if (options.Checkpoint is not CheckpointOptions checkpoint) return;
         bool isLast = IsOver || Epoch + 1 >= options.Epochs;
         if (isLast || (Epoch + 1) % checkpoint.EveryEpochs == 0) Save(checkpoint.LastPath, isWhole);
@@ -262,12 +264,16 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, BatchSource so
             Evaluate();
         }
         if (options.Checkpoint is { EverySteps: > 0 } checkpoint && _steps % checkpoint.EverySteps == 0)
+        {
+            trainer.Driver.Synchronize();
             Save(checkpoint.LastPath, isEpochOver: false);
+        }
     }
 
     private void Evaluate()
     {
         TimeSpan began = Elapsed;
+        trainer.Driver.Synchronize();
         using IDisposable? shown = _average?.Shown();
         EvaluationReport report = Evaluated(options.Validation!);
         if (options.AlsoEvaluate.Length > 0)
@@ -304,7 +310,8 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, BatchSource so
     /// <summary>The loss of a step is that of the batches of all ranks.</summary>
     private void SumLosses()
     {
-        if (!Ranks.AreMany) return;
+        // Between two exchanges the loss is that of this rank's batches.
+        if (!Ranks.AreMany || trainer.Driver.IsLocal) return;
         double[] parts = [_pendingMean.Sum, _pendingMean.Weight, .. _pendingLoss.Parts];
         Ranks.Sum(parts);
         (_pendingMean.Sum, _pendingMean.Weight) = (parts[0], parts[1]);
@@ -324,7 +331,10 @@ internal sealed class FitRun(Trainer trainer, FitOptions options, BatchSource so
     private void Agree()
     {
         if (!Ranks.AreMany) return;
-        Span<double> wishes = [_control.StopRequested ? 1 : 0, cancellation.IsCancellationRequested ? 1 : 0];
+        _wantsStop |= _control.StopRequested;
+        _control.StopRequested = false;
+        if (!trainer.Driver.IsSynchronous) return;
+        Span<double> wishes = [_wantsStop ? 1 : 0, cancellation.IsCancellationRequested ? 1 : 0];
         Ranks.Sum(wishes);
         _control.StopRequested = wishes[0] > 0;
         IsCancelled = wishes[1] > 0;
