@@ -78,6 +78,47 @@ public sealed class MpiTests
         AreClose(Weights(folder["one"]), Weights(folder["ranks"]));
     }
 
+    // Inputs of a model filled with numbers, every third label left out.
+    private static string DataOf(TemporaryFolder folder, string model, int examples, bool masked)
+    {
+        var random = new Random(3);
+        IReadOnlyList<BatchInput> inputs = TrainingGraphBuilder.Build(model).BatchInputs;
+        SafetensorsFile.Write(folder["all.safetensors"], inputs.ToDictionary(i => i.Name, i =>
+        {
+            long[] dims = [examples, .. i.Dimensions!.Skip(1).Select(d => long.TryParse(d, out long n) ? n : 12)];
+            int count = (int)dims.Aggregate(1L, (n, d) => n * d);
+            return i.Type == ElementType.Float
+                ? TensorData.From<float>([.. Enumerable.Range(0, count).Select(_ => random.NextSingle())], dims)
+                : TensorData.From<long>([.. Enumerable.Range(0, count).Select(n => i.IsLabel && masked && n % 3 == 0 ? -100L
+                    : random.Next(8))], dims);
+        }));
+        return folder["all.safetensors"];
+    }
+
+    [TestMethod]
+    [DataRow("models/lenet.onnx", 2, "--sync-batch-normalization --optimizer sgd --lr 0.02", false)]
+    [DataRow("models/gpt2_dynamo.onnx", 2, "--dropout inference --lr 0.003 --max-grad-norm 1 --accumulation 2", true)]
+    [DataRow("models/gpt2_dynamo.onnx", 4, "--dropout inference --lr 0.003 --shard-state", true)]
+    public void ModelsOfOtherKinds_TrainToo(string name, int ranks, string options, bool masked)
+    {
+        using var folder = new TemporaryFolder();
+        string model = TestModels.Case(name);
+        string[] Words(string job, int batchSize) => ["train", model, "--data", DataOf(folder, model, 44, masked), "--threads", "1",
+            "--epochs", "2", "--batch-size", $"{batchSize}", "--kappa-init-method", "warm_start", "--kappa-init-param", "2", "--out",
+            folder[job], .. options.Split(' ').Where(o => ranks > 1 || o != "--shard-state")];
+        (int code, string output) = Launch("mpirun.openmpi", ranks, Words("ranks", 8 / ranks));
+        Assert.AreEqual(0, code, output);
+        Assert.AreEqual(0, CommandTests.Run(Words("one", 8)).ExitCode);
+        using SafetensorsFile one = SafetensorsFile.Read(Path.Combine(folder["one"], "checkpoint.safetensors")),
+            all = SafetensorsFile.Read(Path.Combine(folder["ranks"], "checkpoint.safetensors"));
+        foreach ((string tensor, TensorData expected) in one.Tensors.Where(t => t.Value.Type == ElementType.Float
+            && !t.Key.Contains(".exp_avg", StringComparison.Ordinal)))
+        {
+            double[] found = all.Tensors[tensor].ToDoubles(), wanted = expected.ToDoubles();
+            for (int i = 0; i < found.Length; i++) Assert.AreEqual(wanted[i], found[i], 3e-4 * Math.Max(1, Math.Abs(wanted[i])), tensor);
+        }
+    }
+
     [TestMethod]
     public void ARun_GoesOnWithTwo_ThenFour_ThenOne()
     {

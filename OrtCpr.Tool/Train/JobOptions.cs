@@ -41,6 +41,10 @@ internal sealed class JobOptions
         Description = "Batch normalisation while training: as-exported, training (statistics of the batch), inference (stored ones).",
         DefaultValueFactory = _ => "as-exported",
     };
+    private readonly Option<bool> _synchronize = new("--sync-batch-normalization")
+    {
+        Description = "Under mpirun: batch normalisation by the examples of all processes together.",
+    };
     private readonly Option<string> _dropout = new("--dropout")
     {
         Description = "Dropout while training: as-exported, training (all nodes drop), inference (none does).",
@@ -72,7 +76,7 @@ internal sealed class JobOptions
         _loss.AddTo(command);
         _rule.AddTo(command);
         foreach (Option option in new Option[] { _beta1, _beta2, _clip, _layerDecay, _layers, _freeze, _train, _trainOnly, _normalization,
-            _dropout, _keepBatch, _batchAxes, _straight, _embeddings, _tie, _recompute, _precision, _seed })
+            _synchronize, _dropout, _keepBatch, _batchAxes, _straight, _embeddings, _tie, _recompute, _precision, _seed })
         {
             command.Add(option);
         }
@@ -86,6 +90,7 @@ internal sealed class JobOptions
     {
         Loss = _loss.Read(r, data),
         BatchNormalization = Mode<BatchNormalizationMode>(r.GetValue(_normalization)!, "--batch-normalization"),
+        SynchronizeBatchNormalization = r.GetValue(_synchronize),
         Dropout = Mode<DropoutMode>(r.GetValue(_dropout)!, "--dropout"),
         FreeBatch = !r.GetValue(_keepBatch),
         BatchAxes = Axes(r.GetValue(_batchAxes) ?? []),

@@ -32,7 +32,7 @@ internal sealed class ToolRanks : IDisposable
     }
 
     // Each rank has a GPU of its own, and ranks of one machine share its cores.
-    public DriverOptions Options(int threads, string device, bool shards)
+    public DriverOptions Options(int threads, string device, bool shards, long outerInterval)
     {
         if (_processes is null) return new DriverOptions { Threads = threads, Device = device };
         if (device == "cuda") device = $"cuda:{DistributedProgram.LocalRank}";
@@ -53,6 +53,7 @@ internal sealed class ToolRanks : IDisposable
             Device = device,
             Collective = (ICollective?)_gpus ?? _processes,
             ShardOptimizerState = shards,
+            OuterOptimizer = outerInterval == 0 ? null : new OuterOptimizer { Interval = outerInterval },
         };
     }
 

@@ -48,6 +48,11 @@ internal sealed class TrainCommand
     {
         Description = "Under mpirun: each process keeps the optimizer's state of its share of the parameters only.",
     };
+    private readonly Option<long> _outer = new("--outer-interval")
+    {
+        Description = "Under mpirun: steps that each process makes alone between two exchanges, when all bounds are set; 0 for gradients "
+            + "in each step.",
+    };
     private readonly Option<bool> _findRate =
         new("--find-lr") { Description = "Tries learning rates from 1e-7 to 1 instead of training, and draws the losses." };
     private readonly Option<bool> _report =
@@ -65,7 +70,7 @@ internal sealed class TrainCommand
         train._fit.AddTo(command);
         train._job.AddTo(command);
         foreach (Option option in new Option[] { train._threads, train._device, train._target,
-            train._findRate, train._report, train._shard, train._resume, train._compare, train._seeds })
+            train._findRate, train._report, train._shard, train._outer, train._resume, train._compare, train._seeds })
         {
             command.Add(option);
         }
@@ -146,7 +151,8 @@ internal sealed class TrainCommand
         Announce(r, graphs, training.Count, validation?.Count, steps, folder, optimizer, _job.LossOf(r));
         if (data.Pictures is not null) PictureOptions.Announce(data.Pictures);
         foreach (string warning in graphs.Warnings) Console.Error.WriteLine($"warning: {warning}");
-        DriverOptions driverOptions = ranks.Options(r.GetValue(_threads), r.GetValue(_device)!, r.GetValue(_shard));
+        DriverOptions driverOptions = ranks.Options(r.GetValue(_threads), r.GetValue(_device)!, r.GetValue(_shard),
+            r.GetValue(_outer));
         using var driver = new TrainingDriver(graphs, driverOptions);
         if (r.GetValue(_findRate))
         {

@@ -14,8 +14,10 @@ internal static class Experiment
     private const int EvaluationBatch = 1024;
 
     /// <summary>Gives the exit code; a cancellation ends the run at hand after its step, and it is saved then.</summary>
-    public static int Run(Settings settings, IProgress<StepReport>? progress, CancellationToken cancellation)
+    public static int Run(Settings settings, IProgress<StepReport>? progress, CancellationToken cancellation,
+        ICollective? processes = null)
     {
+        bool isFirst = processes is null or { Rank: 0 };
         string[] checkpoints = [.. settings.Runs.Select(run => new CheckpointOptions(run.Folder).LastPath)];
         if (settings.Resume && !checkpoints.Any(File.Exists))
         {
@@ -23,12 +25,14 @@ internal static class Experiment
                 + "the run, or start without --resume.");
         }
         // A new experiment must never be resumed from an old one's state.
-        foreach (string path in settings.Resume ? [] : checkpoints.Where(File.Exists)) File.Delete(path);
+        foreach (string path in settings.Resume || !isFirst ? [] : checkpoints.Where(File.Exists)) File.Delete(path);
+        processes?.Barrier();
         List<RunLog> logs = [];
         List<RunSummary> summaries = [];
         foreach (Run run in settings.Runs)
         {
-            FitResult? result = Train(settings, run, progress, cancellation);
+            FitResult? result = Train(settings, run, progress, processes, cancellation);
+            if (!isFirst) continue;
             logs.Add(run.Log);
             RunFigure.Save(logs, Path.Combine(settings.Out, "grokking.png"), new StepAxis(InEpochs: true, IsLogarithmic: true));
             if (result is null)
@@ -44,15 +48,17 @@ internal static class Experiment
     }
 
     // One run, from its first or last saved step to its end; null when it was cancelled.
-    private static FitResult? Train(Settings settings, Run run, IProgress<StepReport>? progress, CancellationToken cancellation)
+    private static FitResult? Train(Settings settings, Run run, IProgress<StepReport>? progress, ICollective? processes,
+        CancellationToken cancellation)
     {
         StartingPoint start = settings.FromReference
             ? StartingPoint.Reference(Path.Combine(AppContext.BaseDirectory, "reference", "split.safetensors"), run.Seed)
             : StartingPoint.Drawn(settings.P, settings.TrainFraction, run.Seed);
-        long steps = (start.TrainingPairs.Length + settings.BatchSize - 1) / settings.BatchSize * (long)settings.Epochs;
+        int batchOfAll = settings.BatchSize * (processes?.Size ?? 1);
+        long steps = (start.TrainingPairs.Length + batchOfAll - 1) / batchOfAll * (long)settings.Epochs;
         using TrainingDriver driver = TrainingDriver.Create(Path.Combine(AppContext.BaseDirectory, "grokking.onnx"),
             run.Recipe.ToTrainingOptions(run.Seed, start.Weights, steps),
-            new DriverOptions { Threads = settings.Threads, Device = settings.Device });
+            new DriverOptions { Threads = settings.Threads, Device = settings.Device, Collective = processes });
         foreach (string warning in driver.Plan.Warnings) Console.Error.WriteLine($"warning: {warning}");
         using DataSource pairs = ModularAddition.Examples(settings.P, start.TrainingPairs),
             others = ModularAddition.Examples(settings.P, ModularAddition.Rest(settings.P, start.TrainingPairs));
@@ -82,6 +88,7 @@ internal static class Experiment
                         MetricsLog.ConstraintsToCsv(Path.Combine(run.Folder, "constraints.csv"), every: 0), new StopWhenGrokked()],
                 }, cancellation);
             driver.ExportModel(Path.Combine(run.Folder, "model.onnx"));
+            if (processes is { Rank: > 0 }) return result;
             if (driver.Optimizer.Plan.Constrained.Count > 0) Console.WriteLine(result.ConstraintSummary);
             if (result.SkippedSteps > 0) Console.WriteLine($"{result.SkippedSteps} steps were skipped: a gradient was not finite.");
             return result;
