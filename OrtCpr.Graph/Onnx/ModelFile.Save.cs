@@ -121,7 +121,7 @@ internal sealed partial class ModelFile
     {
         byte[] padding = new byte[Alignment];
         long offset = 0;
-        foreach (TensorProto tensor in model.Graph?.Initializer ?? [])
+        foreach (TensorProto tensor in Initializers(model))
         {
             if (ExternalDataReference.IsExternal(tensor) || tensor.DataType == (int)ElementType.String
                 || DataSizeOf(tensor) < MinExternalBytes)
@@ -139,6 +139,10 @@ internal sealed partial class ModelFile
             offset += gap + value.Bytes.Length;
         }
     }
+
+    /// <summary>Those that may be large: of the main graph, and the state that a training algorithm keeps.</summary>
+    private static IEnumerable<TensorProto> Initializers(ModelProto model) =>
+        new[] { model.Graph }.Concat(model.TrainingInfo.Select(info => info.Algorithm)).OfType<GraphProto>().SelectMany(g => g.Initializer);
 
     private static void WriteTo(ModelProto model, Stream stream, string name)
     {
@@ -162,11 +166,12 @@ internal sealed partial class ModelFile
     {
         // Tag and length of a field, of each enclosing message.
         const int Overhead = 32;
-        long tensors = model.Graph?.Initializer.Sum(tensor => DataSizeOf(tensor) + Overhead) ?? 0;
+        long tensors = Initializers(model).Sum(tensor => DataSizeOf(tensor) + Overhead);
         if (tensors < int.MaxValue / 2)
             return (uint)model.CalculateSize();
         ModelProto rest = model.Clone();
         rest.Graph.Initializer.Clear();
+        foreach (TrainingInfoProto info in rest.TrainingInfo) info.Algorithm?.Initializer.Clear();
         return tensors + (uint)rest.CalculateSize();
     }
 
