@@ -58,11 +58,15 @@ internal sealed partial class ModelFile
     internal static void Save(ModelProto proto, Stream stream, IReadOnlyDictionary<string, TensorData>? initializers = null) =>
         WriteTo(Assemble(proto, "<stream>", initializers, null), stream, "<stream>");
 
-    /// <summary>A model as bytes, everything inline but references to external data.</summary>
+    /// <summary>A model as bytes, everything inline.</summary>
+    /// <param name="proto">The model; not changed.</param>
+    /// <param name="initializers">As in <see cref="Save(ModelProto, string, long, IReadOnlyDictionary{string, TensorData}?, ExternalDataFolder?)"/>.</param>
+    /// <param name="source">Folder of the external data that it refers to; null: references stay.</param>
     /// <exception cref="ModelFormatException">It is over 2 GiB.</exception>
-    internal static byte[] ToBytes(ModelProto proto, IReadOnlyDictionary<string, TensorData>? initializers = null)
+    internal static byte[] ToBytes(ModelProto proto, IReadOnlyDictionary<string, TensorData>? initializers = null,
+        ExternalDataFolder? source = null)
     {
-        ModelProto model = Assemble(proto, "<bytes>", initializers, null);
+        ModelProto model = Assemble(proto, "<bytes>", initializers, source);
         CheckSize(model, "<bytes>");
         return model.ToByteArray();
     }
