@@ -60,7 +60,7 @@ internal sealed partial class ModelFile
 
     /// <summary>A model as bytes, everything inline.</summary>
     /// <param name="proto">The model; not changed.</param>
-    /// <param name="initializers">As in <see cref="Save(ModelProto, string, long, IReadOnlyDictionary{string, TensorData}?, ExternalDataFolder?)"/>.</param>
+    /// <param name="initializers">Values of initializers by name, which replace the value there or are added.</param>
     /// <param name="source">Folder of the external data that it refers to; null: references stay.</param>
     /// <exception cref="ModelFormatException">It is over 2 GiB.</exception>
     internal static byte[] ToBytes(ModelProto proto, IReadOnlyDictionary<string, TensorData>? initializers = null,

@@ -14,7 +14,8 @@ internal sealed class FileNames
     /// <summary>Marks a name that is given.</summary>
     public void Keep(string name) => _values.Add(name);
 
-    /// <summary>Gives the values that nodes make, those of their bodies included, and the nodes themselves names that nobody has yet.</summary>
+    /// <summary>Gives the values that nodes make, those of their bodies included, and the nodes themselves names that nobody has
+    /// yet.</summary>
     /// <returns>What was renamed.</returns>
     public IReadOnlyList<NamePair> Add(IEnumerable<Node> nodes, IEnumerable<Value> initializers)
     {

@@ -142,8 +142,8 @@ internal sealed class TrainingInfoReader
         graph.Outputs.AddRange(part.Outputs.Select(o => copier.Map[values[o.InFile]]));
         var model = new OnnxModel(graph) { IrVersion = combined.IrVersion };
         foreach ((string domain, long version) in combined.Opsets) model.Opsets[domain] = domain.Length == 0 ? part.Opset : version;
-        foreach (OnnxFunction function in Functions.CalledBy(graph.Nodes, [.. combined.Functions]))
-            model.Functions.Add(Functions.InOpset(function, part.Opset));
+        foreach (OnnxFunction function in ModelFunctions.CalledBy(graph.Nodes, [.. combined.Functions]))
+            model.Functions.Add(ModelFunctions.InOpset(function, part.Opset));
         return model;
     }
 
@@ -168,7 +168,7 @@ internal sealed class TrainingInfoReader
     {
         ModelProto proto = WithoutTraining(_file.Proto);
         proto.Graph = _file.Proto.Graph.Clone();
-        HashSet<string> called = [.. Functions.CalledBy(GraphReader.Read(_file.With(proto)).Graph.Nodes, [.. _iteration.Functions])
+        HashSet<string> called = [.. ModelFunctions.CalledBy(GraphReader.Read(_file.With(proto)).Graph.Nodes, [.. _iteration.Functions])
             .Select(f => $"{f.Domain}.{f.Name}.{f.Overload}")];
         foreach (FunctionProto function in proto.Functions.Where(f => !called.Contains($"{f.Domain}.{f.Name}.{f.Overload}")).ToArray())
             proto.Functions.Remove(function);
@@ -252,5 +252,6 @@ internal sealed class TrainingInfoReader
 
     private ModelFormatException Broken(IReadOnlyList<string> problems) => new(
         $"Model '{_file.Name}' has a training_info that does not belong to its description: {string.Join(' ', problems.Take(Listed))}"
-        + $"{(problems.Count > Listed ? $" … and {problems.Count - Listed} more." : "")} Write the file again, or use it as it was written.");
+        + $"{(problems.Count > Listed ? $" … and {problems.Count - Listed} more." : "")} Write the file again, or use it as it was "
+        + "written.");
 }

@@ -234,7 +234,7 @@ internal sealed class TrainingInfoWriter
             if (value is not null && value != _held[slot.Key])
                 info.UpdateBinding.Add(new StringStringEntryProto { Key = _held[slot.Key].Name, Value = value.Name });
         }
-        Initialization.AddTo(info, _plan, _held);
+        StartOfTraining.AddTo(info, _plan, _held);
         return info;
     }
 
@@ -248,9 +248,9 @@ internal sealed class TrainingInfoWriter
         };
         foreach ((string domain, long version) in parts.SelectMany(p => p.Opsets))
             model.Opsets[domain] = Math.Max(version, model.Opsets.TryGetValue(domain, out long known) ? known : 0);
-        OnnxFunction[] called = [.. Functions.CalledBy(_inference.Nodes.Concat(_algorithm.Nodes).Concat(_evaluation.Nodes),
+        OnnxFunction[] called = [.. ModelFunctions.CalledBy(_inference.Nodes.Concat(_algorithm.Nodes).Concat(_evaluation.Nodes),
             [.. parts.SelectMany(p => p.Functions).DistinctBy(f => (f.Domain, f.Name, f.Overload))])];
-        foreach (OnnxFunction function in called) model.Functions.Add(Functions.InOpset(function, opset));
+        foreach (OnnxFunction function in called) model.Functions.Add(ModelFunctions.InOpset(function, opset));
         return model;
     }
 

@@ -62,7 +62,8 @@ public sealed class InferenceSessionTests
     {
         using var driver = new TrainingDriver(TrainingGraphBuilder.Build(TestModels.Linear()));
         using var options = new SessionOptions { IntraOpNumThreads = 1, LogId = "mine" };
-        using (InferenceSession session = driver.CreateInferenceSession(options)) CollectionAssert.AreEqual(new[] { "x" }, session.InputNames.ToArray());
+        using (InferenceSession session = driver.CreateInferenceSession(options))
+            CollectionAssert.AreEqual(new[] { "x" }, session.InputNames.ToArray());
         Assert.AreEqual("mine", options.LogId, "still open");
         using InferenceSession second = driver.CreateInferenceSession(options);
         CollectionAssert.AreEqual(new[] { "logits" }, second.OutputNames.ToArray());

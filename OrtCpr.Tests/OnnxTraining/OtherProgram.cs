@@ -65,7 +65,7 @@ internal sealed class OtherProgram : IDisposable
     private static TypeProto TypeOf(TensorProto tensor)
     {
         var type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = tensor.DataType, Shape = new TensorShapeProto() } };
-        foreach (long dimension in tensor.Dims) type.TensorType.Shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimValue = dimension });
+        type.TensorType.Shape.Dim.AddRange(tensor.Dims.Select(d => new TensorShapeProto.Types.Dimension { DimValue = d }));
         return type;
     }
 

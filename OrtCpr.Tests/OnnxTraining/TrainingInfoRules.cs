@@ -98,7 +98,8 @@ internal static class TrainingInfoRules
                 if (node.Name.Length > 0 && !nodeNames.Add(node.Name)) problems.Add($"{where}: two nodes are called '{node.Name}'");
                 foreach (string input in node.Input.Where(i => i.Length > 0 && !known.Contains(i)))
                     problems.Add($"{where}: node '{node.Name}' reads '{input}' before it is defined");
-                foreach (GraphProto body in node.Attribute.Where(a => a.G is not null).Select(a => a.G)) Check(body, where, known, nodeNames);
+                foreach (GraphProto body in node.Attribute.Where(a => a.G is not null).Select(a => a.G))
+                    Check(body, where, known, nodeNames);
                 foreach (string output in node.Output) Define(output);
                 CheckOperator(node, where);
             }

@@ -4,7 +4,6 @@ using OrtCpr.Graph.Onnx;
 using OrtCpr.Graph.Onnx.Proto;
 using OrtCpr.Graph.OnnxTraining;
 using OrtCpr.Graph.Optimizers;
-using OrtCpr.Graph.Parameters;
 using OrtCpr.Schedules;
 using OrtCpr.Tests.House;
 using OrtCpr.Tool.Verify;
@@ -18,37 +17,11 @@ public sealed class TrainingInfoTests
 
     private static readonly DriverOptions OneThread = new() { Threads = 1 };
 
-    private static readonly Dictionary<string, OptimizerOptions> Optimizers = new(StringComparer.Ordinal)
-    {
-        ["adamw"] = new() { Groups = [UpdateRule.AdamW(1e-3)] },
-        ["adam"] = new() { Groups = [UpdateRule.Adam(1e-3)], MaxGradientNorm = 1 },
-        ["sgd-momentum"] = new() { Groups = [UpdateRule.Sgd(1e-2, new ScaleByMomentum(0.9))] },
-        ["adamcpr"] = new()
-        {
-            Groups = [UpdateRule.AdamCpr(1e-3, constraint: new ConstrainNorm { Bound = Bound.AfterSteps(5), KappaUpdate = 1 })],
-        },
-        ["adamcpr-inflection"] = new()
-        {
-            Groups = [UpdateRule.AdamCpr(1e-2, new ScaleByAdam { AmsGrad = true }, new ConstrainNorm { Bound = Bound.AtInflection(2) })],
-        },
-        // An ε that keeps gradients which are rounding alone, as of the biases of keys, from becoming full steps.
-        ["adamcpr-epsilon"] = new()
-        {
-            Groups = [UpdateRule.AdamCpr(1e-3, new ScaleByAdam { Epsilon = 1e-4 }, new ConstrainNorm { Bound = Bound.AfterSteps(5) })],
-        },
-        ["rescaling"] = new() { Groups = [UpdateRule.Adam(1e-3)], Rescaling = new RescaleWeights() },
-    };
-
-    private static readonly string[] Models = ["mlp_dynamo", "lenet", "gpt2_dynamo", "lstm_lm", "gpt2_5m", "batch_normalized"];
-
-    public static IEnumerable<object[]> Jobs => Models.SelectMany(m =>
-        (m is "mlp_dynamo" or "batch_normalized" ? Optimizers.Keys : Optimizers.Keys.Take(4)).Select(o => new object[] { m, o }));
-
     [TestMethod]
-    [DynamicData(nameof(Jobs))]
+    [DynamicData(nameof(TrainingInfoJobs.All), typeof(TrainingInfoJobs))]
     public void WrittenAndRead_AJobTrainsTheSameToTheLastBit(string model, string optimizer)
     {
-        (TrainingPlan plan, Func<int, Batch> batches) = Job(model, Optimizers[optimizer]);
+        (TrainingPlan plan, Func<int, Batch> batches) = TrainingInfoJobs.Of(model, optimizer);
         using var folder = new TemporaryFolder();
         TrainingInfo.Write(plan, folder["begun.onnx"]);
         AssertRules(folder["begun.onnx"]);
@@ -71,8 +44,8 @@ public sealed class TrainingInfoTests
         Assert.AreEqual(whole.EvalStep(batch).Loss, half.EvalStep(batch).Loss);
         using Prediction expected = whole.Predict(batch), found = half.Predict(batch);
         foreach (string output in plan.ModelOutputs)
-            CollectionAssert.AreEqual(Floats(expected[output]), Floats(found[output]));
-        if (Optimizers[optimizer].Groups[0].Constraint is not null)
+            CollectionAssert.AreEqual(Bytes(expected[output]), Bytes(found[output]));
+        if (TrainingInfoJobs.Optimizers[optimizer].Groups[0].Constraint is not null)
             Assert.IsTrue(half.Optimizer.GetConstraints().Any(c => c.IsSet), "no bound was set within the run");
     }
 
@@ -83,7 +56,7 @@ public sealed class TrainingInfoTests
     [DataRow("batch_normalized", "sgd-momentum")]
     public void AnotherProgram_TrainsItOnStockOnnxRuntime(string model, string optimizer)
     {
-        (TrainingPlan plan, Func<int, Batch> batches) = Job(model, Optimizers[optimizer]);
+        (TrainingPlan plan, Func<int, Batch> batches) = TrainingInfoJobs.Of(model, optimizer);
         using var folder = new TemporaryFolder();
         TrainingInfo.Write(plan, folder["job.onnx"]);
         using var driver = new TrainingDriver(plan, OneThread);
@@ -110,7 +83,7 @@ public sealed class TrainingInfoTests
     [TestMethod]
     public void Open_TakesUpRatesSchedulesAndFrozenParameters()
     {
-        (TrainingPlan plan, Func<int, Batch> batches) = Job("mlp_dynamo", Optimizers["adamcpr"]);
+        (TrainingPlan plan, Func<int, Batch> batches) = TrainingInfoJobs.Of("mlp_dynamo", "adamcpr");
         using var folder = new TemporaryFolder();
         using var whole = new TrainingDriver(plan, OneThread);
         whole.Optimizer.SetLearningRate(5e-3);
@@ -152,9 +125,68 @@ public sealed class TrainingInfoTests
     }
 
     [TestMethod]
+    public void StockOnnxRuntime_OpensTheFile_AndRunsTheInferenceGraph()
+    {
+        (TrainingPlan plan, Func<int, Batch> batches) = TrainingInfoJobs.Of("gpt2_dynamo", "adamcpr");
+        using var folder = new TemporaryFolder();
+        TrainingInfo.Write(plan, folder["job.onnx"]);
+        using var driver = new TrainingDriver(plan, OneThread);
+        using Batch batch = batches(0);
+        using var options = new SessionOptions { IntraOpNumThreads = 1 };
+        using var session = new InferenceSession(folder["job.onnx"], options);
+        using var run = new RunOptions();
+        string[] inputs = [.. session.InputNames];
+        using IDisposableReadOnlyCollection<OrtValue> results =
+            session.Run(run, inputs, [.. inputs.Select(i => batch.Tensors[i])], [plan.ModelOutputs[0]]);
+        using Prediction expected = driver.Predict(batch);
+        float[] a = expected[plan.ModelOutputs[0]].GetTensorDataAsSpan<float>().ToArray(),
+            b = results[0].GetTensorDataAsSpan<float>().ToArray();
+        for (int i = 0; i < a.Length; i++) Assert.AreEqual(a[i], b[i], 1e-4, $"element {i}");
+    }
+
+    [TestMethod]
+    public void LargeTensorsOfStateToo_LieBesideTheModel()
+    {
+        (TrainingPlan plan, Func<int, Batch> batches) = TrainingInfoJobs.Of("lenet", "adamw");
+        using var folder = new TemporaryFolder();
+        using var driver = new TrainingDriver(plan, OneThread);
+        Train(driver, batches, 0, 2);
+        TrainingInfo.Write(driver, folder["inline.onnx"]);
+        ModelFile.Save(ModelFile.Load(folder["inline.onnx"]).Proto, folder["job.onnx"], externalDataThreshold: 1);
+        Assert.IsGreaterThan(2 * plan.Trained.Sum(p => p.ElementCount) * sizeof(float), new FileInfo(folder["job.onnx.data"]).Length);
+        using TrainingDriver opened = TrainingInfo.Open(folder["job.onnx"], OneThread);
+        AssertSame(driver, opened);
+        Train(driver, batches, 2, 2);
+        Train(opened, batches, 2, 2);
+        AssertSame(driver, opened);
+    }
+
+    [TestMethod]
+    public void ArtifactsOfTheRetiredPackage_AreWrittenToo()
+    {
+        using var folder = new TemporaryFolder();
+        string artifacts = Path.Combine(AppContext.BaseDirectory, "Data", "ort-artifacts", "mlp_ce_adamw");
+        using var data = new CaseData(Path.Combine(artifacts, "trajectory.safetensors"));
+        Batch Slice(int step)
+        {
+            var batch = new Batch();
+            foreach (string input in data.Names("batch/")) batch.Add(input, CaseData.Slice(data.Tensor($"batch/{input}"), step));
+            return batch;
+        }
+        using TrainingDriver driver = TrainingDriver.FromArtifacts(artifacts, OneThread);
+        Train(driver, Slice, 0, 2);
+        TrainingInfo.Write(driver, folder["job.onnx"]);
+        AssertRules(folder["job.onnx"]);
+        using TrainingDriver opened = TrainingInfo.Open(folder["job.onnx"], OneThread);
+        Train(driver, Slice, 2, 2);
+        Train(opened, Slice, 2, 2);
+        AssertSame(driver, opened);
+    }
+
+    [TestMethod]
     public void Initialization_ResetsStateAndDrawsWeights_WhereTheSourceHadRules()
     {
-        (TrainingPlan plan, _) = Job("gpt2_5m", Optimizers["adamcpr"]);
+        (TrainingPlan plan, _) = TrainingInfoJobs.Of("gpt2_5m", "adamcpr");
         using var folder = new TemporaryFolder();
         TrainingInfo.Write(plan, folder["job.onnx"]);
         var file = ModelFile.Load(folder["job.onnx"]);
@@ -223,51 +255,7 @@ public sealed class TrainingInfoTests
         algorithm.Input.Add(input);
     }
 
-    private static (TrainingPlan Plan, Func<int, Batch> Batches) Job(string model, OptimizerOptions optimizer)
-    {
-        switch (model)
-        {
-            case "batch_normalized":
-                return (TrainingGraphBuilder.Build(TestModels.BatchNormalized(), new TrainingOptions { Optimizer = optimizer }),
-                    step => TestModels.Batch(8, seed: step));
-            case "gpt2_5m":
-                TrainingPlan plan = TrainingGraphBuilder.Build(Path.Combine(Repository.Root, "artifacts", "gpt2_5m.onnx"),
-                    new TrainingOptions { Optimizer = optimizer, Seed = 1 });
-                return (plan, step => Tokens(plan, step));
-            default:
-                var data = new CaseData(TestModels.Case($"models/{model}.safetensors"));
-                string[] trainable = [.. data.Json("trainable", "[]").EnumerateArray().Select(e => e.GetString()!)];
-                return (TrainingGraphBuilder.Build(data.ModelPath, new TrainingOptions
-                {
-                    Loss = CaseLosses.Of(data),
-                    Optimizer = optimizer,
-                    Parameters = new ParameterOptions { TrainOnly = ModelGradient.Exactly(trainable) },
-                    BatchNormalization = ModelGradient.Mode(data),
-                }), _ => CaseBatch(data));
-        }
-    }
-
-    private static float[] Floats(OrtValue value) => value.GetTensorDataAsSpan<float>().ToArray();
-
-    private static Batch CaseBatch(CaseData data)
-    {
-        var batch = new Batch();
-        foreach (string prefix in new[] { "input/", "target/" })
-        {
-            foreach (string name in data.Names(prefix)) batch.Add(name, data.Tensor(prefix + name));
-        }
-        return batch;
-    }
-
-    private static Batch Tokens(TrainingPlan plan, int seed)
-    {
-        const int Rows = 2, Length = 8;
-        var random = new Random(seed);
-        var batch = new Batch();
-        foreach (BatchInput input in plan.BatchInputs)
-            batch.Add(input.Name, Enumerable.Range(0, Rows * Length).Select(_ => (long)random.Next(100)).ToArray(), Rows, Length);
-        return batch;
-    }
+    private static byte[] Bytes(OrtValue value) => value.GetTensorMutableRawData().ToArray();
 
     private static void Train(TrainingDriver driver, Func<int, Batch> batches, int from, int steps)
     {

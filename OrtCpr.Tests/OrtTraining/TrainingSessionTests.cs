@@ -37,7 +37,8 @@ public sealed class TrainingSessionTests
     {
         using CheckpointState state = CheckpointState.LoadCheckpoint(FileOf("checkpoint"));
         using TrainingSession session = Open(state);
-        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(session.SchedulerStep).Message, "RegisterLinearLRScheduler first");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(session.SchedulerStep).Message,
+            "RegisterLinearLRScheduler first");
         Assert.ThrowsExactly<OptionException>(() => session.RegisterLinearLRScheduler(2, 0, 0.8f));
         Assert.ThrowsExactly<DriverException>(() => session.RegisterLinearLRScheduler(2, 6, -1));
         session.RegisterLinearLRScheduler(2, 6, 0.8f);

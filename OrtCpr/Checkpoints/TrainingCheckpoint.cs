@@ -58,7 +58,10 @@ public static class TrainingCheckpoint
         var problems = new List<string>();
         AddMisfits(optimizer, header, problems);
         if (problems.Count > 0)
-            throw new CheckpointException($"The job in '{path}' does not fit its own graphs: {string.Join("; ", problems)}. Write it again.");
+        {
+            throw new CheckpointException($"The job in '{path}' does not fit its own graphs: {string.Join("; ", problems)}. "
+                + "Write it again.");
+        }
         Apply(optimizer, header);
     }
 

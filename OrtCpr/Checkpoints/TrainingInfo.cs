@@ -48,7 +48,8 @@ public static class TrainingInfo
     /// written had them.</summary>
     /// <param name="path">A model that <see cref="Write(TrainingDriver, string)"/> wrote.</param>
     /// <exception cref="FileAccessException">The file is missing or can't be read.</exception>
-    /// <exception cref="ModelFormatException">It is no model, or its training_info is not one that OrtCpr wrote, or was changed since.</exception>
+    /// <exception cref="ModelFormatException">It is no model, or its training_info is not one that OrtCpr wrote, or was changed
+    /// since.</exception>
     public static TrainingPlan Read(string path)
     {
         ArgumentNullException.ThrowIfNull(path);

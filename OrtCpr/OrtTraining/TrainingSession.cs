@@ -96,7 +96,10 @@ public partial class TrainingSession : IDisposable
     public void SetLearningRate(float learningRate)
     {
         if (_schedule is not null)
-            throw new InvalidOperationException("A scheduler sets the learning rate. Call SetLearningRate without RegisterLinearLRScheduler.");
+        {
+            throw new InvalidOperationException("A scheduler sets the learning rate. Call SetLearningRate without "
+                + "RegisterLinearLRScheduler.");
+        }
         SetRate(learningRate);
     }
 

@@ -3,7 +3,7 @@ using OrtCpr.Graph.Ir;
 namespace OrtCpr.Graph.OnnxTraining;
 
 /// <summary>Model-local functions of a part of a model.</summary>
-internal static class Functions
+internal static class ModelFunctions
 {
     /// <summary>Those that nodes call, and those that these call, in the order that they are given in.</summary>
     public static IEnumerable<OnnxFunction> CalledBy(IEnumerable<Node> nodes, IReadOnlyList<OnnxFunction> all)

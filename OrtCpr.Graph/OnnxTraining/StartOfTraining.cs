@@ -6,7 +6,7 @@ namespace OrtCpr.Graph.OnnxTraining;
 
 /// <summary>The initialization of a model with <c>training_info</c>: optimizer state and running statistics as they were before the first
 /// step, and weights by the rules that the source model had for them. A parameter without a rule keeps its value.</summary>
-internal static class Initialization
+internal static class StartOfTraining
 {
     public static void AddTo(TrainingInfoProto info, TrainingPlan plan, IReadOnlyDictionary<string, Value> held)
     {
