@@ -35,7 +35,16 @@ internal sealed class TrainingInfoReader
         var file = ModelFile.Load(path);
         TrainingInfoDescription description = Describe(file);
         job = description.Job;
-        return new TrainingInfoReader(file, description).Plan();
+        try
+        {
+            return new TrainingInfoReader(file, description).Plan();
+        }
+        catch (Exception error) when (error is KeyNotFoundException or InvalidOperationException or ArgumentException)
+        {
+            // The description contradicts itself, which nobody but a hand can have made.
+            throw new ModelFormatException($"Model '{path}': the metadata entry '{TrainingInfoDescription.MetadataKey}' does not describe "
+                + $"the graphs of the file: {error.Message} Write the file again.", error);
+        }
     }
 
     private TrainingPlan Plan()

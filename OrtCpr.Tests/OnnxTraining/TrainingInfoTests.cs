@@ -239,6 +239,11 @@ public sealed class TrainingInfoTests
         Refuses("is damaged", m => m.MetadataProps.Single(p => p.Key == TrainingInfoDescription.MetadataKey).Value = "{");
         Refuses("of format version 99", m => m.MetadataProps.Single(p => p.Key == TrainingInfoDescription.MetadataKey).Value =
             "{\"FormatVersion\":99}");
+        Refuses("does not describe the graphs", m =>
+        {
+            StringStringEntryProto entry = m.MetadataProps.Single(p => p.Key == TrainingInfoDescription.MetadataKey);
+            entry.Value = entry.Value.Replace("\"InGraph\":\"weight_grad\"", "\"InGraph\":\"other\"", StringComparison.Ordinal);
+        });
         Refuses("one iteration and one evaluation", m => m.TrainingInfo.RemoveAt(1));
     }
 
