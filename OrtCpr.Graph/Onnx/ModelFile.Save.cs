@@ -58,11 +58,15 @@ internal sealed partial class ModelFile
     internal static void Save(ModelProto proto, Stream stream, IReadOnlyDictionary<string, TensorData>? initializers = null) =>
         WriteTo(Assemble(proto, "<stream>", initializers, null), stream, "<stream>");
 
-    /// <summary>A model as bytes, everything inline but references to external data.</summary>
+    /// <summary>A model as bytes, everything inline.</summary>
+    /// <param name="proto">The model; not changed.</param>
+    /// <param name="initializers">Values of initializers by name, which replace the value there or are added.</param>
+    /// <param name="source">Folder of the external data that it refers to; null: references stay.</param>
     /// <exception cref="ModelFormatException">It is over 2 GiB.</exception>
-    internal static byte[] ToBytes(ModelProto proto, IReadOnlyDictionary<string, TensorData>? initializers = null)
+    internal static byte[] ToBytes(ModelProto proto, IReadOnlyDictionary<string, TensorData>? initializers = null,
+        ExternalDataFolder? source = null)
     {
-        ModelProto model = Assemble(proto, "<bytes>", initializers, null);
+        ModelProto model = Assemble(proto, "<bytes>", initializers, source);
         CheckSize(model, "<bytes>");
         return model.ToByteArray();
     }
@@ -121,7 +125,7 @@ internal sealed partial class ModelFile
     {
         byte[] padding = new byte[Alignment];
         long offset = 0;
-        foreach (TensorProto tensor in model.Graph?.Initializer ?? [])
+        foreach (TensorProto tensor in Initializers(model))
         {
             if (ExternalDataReference.IsExternal(tensor) || tensor.DataType == (int)ElementType.String
                 || DataSizeOf(tensor) < MinExternalBytes)
@@ -139,6 +143,10 @@ internal sealed partial class ModelFile
             offset += gap + value.Bytes.Length;
         }
     }
+
+    /// <summary>Those that may be large: of the main graph, and the state that a training algorithm keeps.</summary>
+    private static IEnumerable<TensorProto> Initializers(ModelProto model) =>
+        new[] { model.Graph }.Concat(model.TrainingInfo.Select(info => info.Algorithm)).OfType<GraphProto>().SelectMany(g => g.Initializer);
 
     private static void WriteTo(ModelProto model, Stream stream, string name)
     {
@@ -162,11 +170,12 @@ internal sealed partial class ModelFile
     {
         // Tag and length of a field, of each enclosing message.
         const int Overhead = 32;
-        long tensors = model.Graph?.Initializer.Sum(tensor => DataSizeOf(tensor) + Overhead) ?? 0;
+        long tensors = Initializers(model).Sum(tensor => DataSizeOf(tensor) + Overhead);
         if (tensors < int.MaxValue / 2)
             return (uint)model.CalculateSize();
         ModelProto rest = model.Clone();
         rest.Graph.Initializer.Clear();
+        foreach (TrainingInfoProto info in rest.TrainingInfo) info.Algorithm?.Initializer.Clear();
         return tensors + (uint)rest.CalculateSize();
     }
 

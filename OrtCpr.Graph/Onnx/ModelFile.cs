@@ -94,6 +94,9 @@ internal sealed partial class ModelFile : IDisposable
     /// <exception cref="ModelFormatException">As for <see cref="Read(TensorSite)"/>.</exception>
     internal TensorData ReadInitializer(TensorProto initializer) => Read(new TensorSite(initializer, $"initializer '{initializer.Name}'"));
 
+    /// <summary>Another model of this file: with its name, and its folder for external data.</summary>
+    internal ModelFile With(ModelProto proto) => new(proto, Folder, Name);
+
     public void Dispose() => Folder?.Dispose();
 
     private static ModelFile Load(Stream stream, string name, ExternalDataFolder? folder)

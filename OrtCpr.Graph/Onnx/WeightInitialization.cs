@@ -31,7 +31,9 @@ internal static class WeightInitialization
         foreach (TrainingInfoProto info in model.Proto.TrainingInfo.Where(info => info.InitializationBinding.Count > 0))
         {
             Dictionary<string, TensorData> values = new InitializationGraph(model, seed).Evaluate(info.Initialization ?? new GraphProto());
-            foreach (StringStringEntryProto binding in info.InitializationBinding)
+            // State of a training algorithm is initialized by the same rules; it is none of the model's weights.
+            HashSet<string> state = [.. (info.Algorithm ?? new GraphProto()).Initializer.Select(i => i.Name)];
+            foreach (StringStringEntryProto binding in info.InitializationBinding.Where(b => !state.Contains(b.Key)))
             {
                 if (!initializers.TryGetValue(binding.Key, out TensorProto? initializer))
                 {

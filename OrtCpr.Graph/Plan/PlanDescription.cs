@@ -33,6 +33,8 @@ internal sealed record PlanDescription
 
     public long? DropoutSeed { get; init; }
 
+    public long InitialSteps { get; init; }
+
     public IReadOnlyList<TiedParameter> Tied { get; init; } = [];
 
     public string? FixedBatch { get; init; }
@@ -103,6 +105,7 @@ internal sealed record PlanDescription
             LossIsSum = LossIsSum,
             LossTermsDivideDifferently = LossTermsDivideDifferently,
             DropoutSeed = DropoutSeed,
+            InitialSteps = InitialSteps,
             Tied = Tied,
             FixedBatch = FixedBatch,
             BatchAxes = BatchAxes ?? new Dictionary<string, int>(),

@@ -102,6 +102,9 @@ public sealed class TrainingPlan
     /// <summary>Seed of the dropout masks; null where nothing drops.</summary>
     internal long? DropoutSeed { get; init; }
 
+    /// <summary>Optimizer steps that the initial values have behind them.</summary>
+    internal long InitialSteps { get; init; }
+
     /// <summary>Weights that were drawn since the file only describes them; empty when it holds its weights.</summary>
     internal IReadOnlyDictionary<string, TensorData> DrawnWeights { get; init; } = new Dictionary<string, TensorData>();
 

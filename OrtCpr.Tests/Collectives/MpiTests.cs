@@ -97,8 +97,9 @@ public sealed class MpiTests
 
     [TestMethod]
     [DataRow("models/lenet.onnx", 2, "--sync-batch-normalization --optimizer sgd --lr 0.02", false)]
-    [DataRow("models/gpt2_dynamo.onnx", 2, "--dropout inference --lr 0.003 --max-grad-norm 1 --accumulation 2", true)]
-    [DataRow("models/gpt2_dynamo.onnx", 4, "--dropout inference --lr 0.003 --shard-state", true)]
+    // Not Adam, which makes steps of the rounding in the gradients of keys' biases, which are 0.
+    [DataRow("models/gpt2_dynamo.onnx", 2, "--dropout inference --optimizer sgdcpr --lr 0.05 --max-grad-norm 1 --accumulation 2", true)]
+    [DataRow("models/gpt2_dynamo.onnx", 4, "--dropout inference --optimizer sgdcpr --lr 0.05 --shard-state", true)]
     public void ModelsOfOtherKinds_TrainToo(string name, int ranks, string options, bool masked)
     {
         using var folder = new TemporaryFolder();

@@ -2,6 +2,7 @@
 //
 //   npm install
 //   node replay.mjs FOLDER …      a folder of artifacts with trajectory.safetensors, or a folder of such folders
+//   node replay.mjs --time N …    and times N steps after that (training step, optimizer step, reset), of which the median is shown
 //
 // Each must load and give our losses to 1e-5 (relative to 1 + loss) and our parameters to 1e-4 after the first and the last step, plus ten times the
 // drift that is recorded beside each value: the distance to a run of ours from weights that differ in the last digit. So must the state of each
@@ -110,11 +111,23 @@ async function replay(folder) {
     compare(`${what} of ${name.slice('state/'.length)}, in parts of what is allowed`, parts, 0, 1);
     states++;
   }
+  const times = [];
+  for (let i = 0; i < timed; i++) {
+    const start = performance.now();
+    await session.runTrainStep(feeds(session.trainingInputNames));
+    await session.runOptimizerStep();
+    await session.lazyResetGrad();
+    times.push(performance.now() - start);
+  }
+  times.sort((a, b) => a - b);
+  const time = timed > 0 ? `; ${times[timed >> 1].toFixed(2)} ms a step` : '';
   await session.release();
-  return { ok: worst <= limit, text: `${states} states; worst: ${where}, off by ${worst.toExponential(2)}, allowed ${limit.toExponential(2)}` };
+  return { ok: worst <= limit, text: `${states} states; worst: ${where}, off by ${worst.toExponential(2)}, allowed ${limit.toExponential(2)}${time}` };
 }
 
-const folders = process.argv.slice(2).flatMap(f => fs.existsSync(path.join(f, 'trajectory.safetensors')) ? [f] : fs.readdirSync(f).sort().map(n => path.join(f, n)));
+const words = process.argv.slice(2);
+const timed = words[0] === '--time' ? Number(words.splice(0, 2)[1]) : 0;
+const folders = words.flatMap(f => fs.existsSync(path.join(f, 'trajectory.safetensors')) ? [f] : fs.readdirSync(f).sort().map(n => path.join(f, n)));
 let passed = 0, failed = 0;
 for (const folder of folders) {
   let result;

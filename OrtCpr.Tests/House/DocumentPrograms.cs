@@ -32,6 +32,9 @@ internal static class DocumentPrograms
         Sources(document).SelectMany(Problems).Concat(Programs(document).Select(Join).Select(p => Compilation(p, "Document"))
             .SelectMany(Problems));
 
+    /// <summary>Errors and warnings of one source file.</summary>
+    public static IEnumerable<string> Problems(string source) => Problems(Compilation(source, "Source"));
+
     /// <summary>Runs the programs of a document, one after the other, each in a process of its own.</summary>
     /// <param name="document">The document.</param>
     /// <param name="folder">The folder to run them in.</param>

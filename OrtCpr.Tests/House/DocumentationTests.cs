@@ -21,11 +21,12 @@ public sealed partial class DocumentationTests
     // In a folder with the models that the repository ships, and a text.
     [TestMethod]
     [DataRow("docs/choose-a-bound.md", "AfterStepsBound")]
-    [DataRow("docs/embedding.md", "validation loss")]
+    [DataRow("docs/embedding.md", "class scores: 5")]
     [DataRow("docs/extending.md", "within one")]
     [DataRow("docs/gradients.md", "Float[2,10]")]
     [DataRow("docs/language-models.md", "perplexity")]
     [DataRow("docs/resume.md", "the same bits: True")]
+    [DataRow("docs/training-info.md", "the same loss: True")]
     public void Programs_OfGuides_Run(string document, string expected)
     {
         using var folder = new TemporaryFolder();

@@ -35,6 +35,21 @@ public sealed class GenuineRuntimeTests
         StringAssert.Contains(output, "30 passed, 0 failed");
     }
 
+    // The same files in our session of the package's API; the script above has them in the package's own.
+    [TestMethod]
+    public void Artifacts_TrainInOurSession_AsTheyWereRecorded()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (string model in Models)
+            FixturesCommand.Write(TestModels.Case($"models/{model}.safetensors"), folder.FolderPath, 20, FixtureRecipes.Common);
+        string[] failed = [.. Directory.GetDirectories(folder.FolderPath)
+            .Select(f => (Name: Path.GetFileName(f), Result: ReplayCommand.Replay(f, timedSteps: 1)))
+            .Where(r => !r.Result.Ok || !r.Result.Text.EndsWith(" ms a step", StringComparison.Ordinal))
+            .Select(r => $"{r.Name}: {r.Result.Text}")];
+        Assert.IsEmpty(failed, string.Join('\n', failed));
+        Assert.HasCount(Models.Length * FixtureRecipes.Common.Count, Directory.GetDirectories(folder.FolderPath));
+    }
+
     [TestMethod]
     public void Checkpoint_CarriesTheStateOfTheConstraint()
     {

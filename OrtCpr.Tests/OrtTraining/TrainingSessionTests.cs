@@ -1,11 +1,9 @@
-using System.Reflection;
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Graph;
 using OrtCpr.Graph.OrtTraining;
 using OrtCpr.Tool.Verify;
 using CheckpointState = OrtCpr.OrtTraining.CheckpointState;
 using TrainingSession = OrtCpr.OrtTraining.TrainingSession;
-using TrainingUtils = OrtCpr.OrtTraining.TrainingUtils;
 
 namespace OrtCpr.Tests.OrtTraining;
 
@@ -39,10 +37,13 @@ public sealed class TrainingSessionTests
     {
         using CheckpointState state = CheckpointState.LoadCheckpoint(FileOf("checkpoint"));
         using TrainingSession session = Open(state);
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(session.SchedulerStep).Message, "RegisterLinearLRScheduler first");
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(session.SchedulerStep).Message,
+            "RegisterLinearLRScheduler first");
         Assert.ThrowsExactly<OptionException>(() => session.RegisterLinearLRScheduler(2, 0, 0.8f));
         Assert.ThrowsExactly<DriverException>(() => session.RegisterLinearLRScheduler(2, 6, -1));
         session.RegisterLinearLRScheduler(2, 6, 0.8f);
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => session.RegisterLinearLRScheduler(2, 6, 1)).Message,
+            "registered already");
         var rates = new List<float>();
         for (int i = 0; i < 7; i++)
         {
@@ -52,28 +53,9 @@ public sealed class TrainingSessionTests
         }
         float[] expected = [0, 0.4f, 0.8f, 0.6f, 0.4f, 0.2f, 0];
         for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], rates[i], 1e-7f, $"step {i}");
-        StringAssert.Contains(Assert.ThrowsExactly<DriverException>(() => session.SetLearningRate(1)).Message,
+        StringAssert.Contains(Assert.ThrowsExactly<InvalidOperationException>(() => session.SetLearningRate(1)).Message,
             "A scheduler sets the learning rate");
     }
-
-    [TestMethod]
-    [DataRow(typeof(Microsoft.ML.OnnxRuntime.TrainingSession), typeof(TrainingSession))]
-    [DataRow(typeof(Microsoft.ML.OnnxRuntime.CheckpointState), typeof(CheckpointState))]
-    [DataRow(typeof(Microsoft.ML.OnnxRuntime.TrainingUtils), typeof(TrainingUtils))]
-    public void EveryPublicMember_IsThere_WithItsSignature(Type theirs, Type ours)
-    {
-        string[] have = Members(ours), missing = [.. Members(theirs).Except(have)];
-        Assert.IsEmpty(missing, string.Join("; ", missing));
-        Assert.AreEqual(theirs.BaseType, ours.BaseType);
-    }
-
-    private static string[] Members(Type type) =>
-    [
-        .. type.GetMembers(BindingFlags.Public | BindingFlags.Instance | BindingFlags.Static | BindingFlags.DeclaredOnly)
-            .Select(m => m + (m is MethodBase b
-                ? $" ({string.Join(", ", b.GetParameters().Select(p => $"{p.ParameterType} {p.Name} {p.RawDefaultValue}"))})" : ""))
-            .Select(text => text.Replace("OrtCpr.OrtTraining.", "Microsoft.ML.OnnxRuntime.", StringComparison.Ordinal)),
-    ];
 
     [TestMethod]
     [DataRow("mlp_ce_adamw/trajectory.safetensors", true)]

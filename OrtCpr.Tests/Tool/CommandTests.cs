@@ -170,6 +170,8 @@ public sealed class CommandTests
         StringAssert.Contains(output, "examples 120");
         StringAssert.Contains(output, "accuracy 0.");
         Assert.AreEqual(0, Run("export", job, "--out", folder["model.onnx"]).ExitCode);
+        Assert.AreEqual(0, Run("export", job, "--out", folder["job.onnx"], "--training-info").ExitCode);
+        using (TrainingDriver written = TrainingInfo.Open(folder["job.onnx"])) Assert.IsGreaterThan(0, written.Optimizer.Steps);
         Assert.IsTrue(File.Exists(folder["model.onnx"]));
         Assert.AreEqual(0, Run("plot", job, "--out", folder["a.png"]).ExitCode);
         Assert.IsGreaterThan(10_000, new FileInfo(folder["a.png"]).Length);

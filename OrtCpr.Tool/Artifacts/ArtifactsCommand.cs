@@ -12,6 +12,7 @@ internal static class ArtifactsCommand
         BuildCommand.Create(),
         SwapOptimizer(),
         FixturesCommand.Create(),
+        ReplayCommand.Create(),
     };
 
     // Betas and epsilon stay those of the artifacts, so that the moments keep their meaning.

@@ -42,7 +42,13 @@ public static class TrainingCheckpoint
             }
             return;
         }
-        var header = new CheckpointHeader
+        SafetensorsFile.Write(path, [.. Entries(optimizer), .. average], new Dictionary<string, string>
+        { [MetadataKey] = HeaderText(optimizer, progress) });
+    }
+
+    /// <summary>What a checkpoint says beside its tensors, as JSON.</summary>
+    internal static string HeaderText(OptimizerDriver optimizer, TrainingProgress? progress) =>
+        JsonSerializer.Serialize(new CheckpointHeader
         {
             FormatVersion = Version,
             Steps = optimizer.Steps,
@@ -51,9 +57,21 @@ public static class TrainingCheckpoint
             SchedulerSteps = optimizer.Scalars.StepsAhead == 0 ? null : optimizer.Steps + optimizer.Scalars.StepsAhead,
             Frozen = [.. optimizer.Frozen],
             Progress = progress ?? new TrainingProgress(),
-        };
-        SafetensorsFile.Write(path, [.. Entries(optimizer), .. average], new Dictionary<string, string>
-        { [MetadataKey] = JsonSerializer.Serialize(header, CheckpointJson.Default.CheckpointHeader) });
+        }, CheckpointJson.Default.CheckpointHeader);
+
+    /// <summary>Rates, schedules, frozen parameters and step count of a header, for a driver whose tensors are restored already.</summary>
+    /// <exception cref="CheckpointException">It is damaged, or does not fit the driver; nothing has changed.</exception>
+    internal static void ApplyHeader(OptimizerDriver optimizer, string json, string path)
+    {
+        CheckpointHeader header = ParseHeader(json, path);
+        var problems = new List<string>();
+        AddMisfits(optimizer, header, problems);
+        if (problems.Count > 0)
+        {
+            throw new CheckpointException($"The job in '{path}' does not fit its own graphs: {string.Join("; ", problems)}. "
+                + "Write it again.");
+        }
+        Apply(optimizer, header);
     }
 
     /// <summary>Restores a driver from a checkpoint of the same model and optimizer.</summary>
@@ -75,13 +93,18 @@ public static class TrainingCheckpoint
         RefuseMisfits(file, optimizer, header, path);
         average?.Invoke(file.Tensors);
         CheckpointTensor.Restore(optimizer, file.Tensors);
+        Apply(optimizer, header);
+        driver.ForgetGradients();
+        return header.Progress;
+    }
+
+    private static void Apply(OptimizerDriver optimizer, CheckpointHeader header)
+    {
         foreach ((string name, double[] values) in header.Scalars) values.CopyTo(optimizer.Scalars.Values[name], 0);
         foreach ((string name, Schedule?[] schedules) in header.Schedules) schedules.CopyTo(optimizer.Scalars.Schedules[name], 0);
         optimizer.Scalars.StepsAhead = header.SchedulerSteps - header.Steps ?? 0;
         optimizer.SetFrozen(header.Frozen);
         optimizer.Steps = header.Steps;
-        driver.ForgetGradients();
-        return header.Progress;
     }
 
     private static IEnumerable<SafetensorsEntry> Entries(OptimizerDriver optimizer) =>
@@ -99,6 +122,11 @@ public static class TrainingCheckpoint
                 + $"expected the metadata key '{MetadataKey}', found "
                 + $"{(file.Metadata.Count == 0 ? "none" : string.Join(", ", file.Metadata.Keys))}.");
         }
+        return ParseHeader(json, path);
+    }
+
+    private static CheckpointHeader ParseHeader(string json, string path)
+    {
         CheckpointHeader? header;
         try
         {
@@ -133,6 +161,16 @@ public static class TrainingCheckpoint
         problems.AddRange(file.Tensors.Keys
             .Where(n => !names.Contains(n) && !n.StartsWith(AveragePrefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)
             .Select(n => $"'{n}' is in the file, but nothing here has that name"));
+        AddMisfits(optimizer, header, problems);
+        if (problems.Count == 0) return;
+        string more = problems.Count > 10 ? $"; and {problems.Count - 10} more" : "";
+        throw new CheckpointException(
+            $"Checkpoint '{path}' does not fit the model and optimizer: {string.Join("; ", problems.Take(10))}{more}. "
+            + "Load it with the model, optimizer and parameter choice that wrote it.");
+    }
+
+    private static void AddMisfits(OptimizerDriver optimizer, CheckpointHeader header, List<string> problems)
+    {
         string[] scalars = [.. optimizer.Scalars.Names.Order(StringComparer.Ordinal)];
         if (!header.Scalars.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars)
             || !header.Schedules.Keys.Order(StringComparer.Ordinal).SequenceEqual(scalars))
@@ -147,11 +185,6 @@ public static class TrainingCheckpoint
         }
         string[] strangers = [.. header.Frozen.Where(n => optimizer.Plan.Trained.All(p => p.Name != n))];
         if (strangers.Length > 0) problems.Add($"frozen in the file, but no parameters here: {string.Join(", ", strangers)}");
-        if (problems.Count == 0) return;
-        string more = problems.Count > 10 ? $"; and {problems.Count - 10} more" : "";
-        throw new CheckpointException(
-            $"Checkpoint '{path}' does not fit the model and optimizer: {string.Join("; ", problems.Take(10))}{more}. "
-            + "Load it with the model, optimizer and parameter choice that wrote it.");
     }
 }
 

@@ -40,6 +40,7 @@ public sealed partial class OptimizerDriver : IDisposable
         options.Validate();
         Plan = plan;
         Options = options;
+        Steps = plan.InitialSteps;
         _scalars = new ScalarSchedules(plan);
         _indices = plan.Trained.Select((p, i) => (p.Name, i)).ToDictionary(p => p.Name, p => p.i, StringComparer.Ordinal);
         _present = [.. Enumerable.Repeat(true, plan.Trained.Count)];

@@ -2,7 +2,6 @@ using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Buffers;
 using OrtCpr.Collectives;
 using OrtCpr.Devices;
-using OrtCpr.Export;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Optimizers;
 using OrtCpr.Graph.Passes;
@@ -289,43 +288,6 @@ public sealed partial class TrainingDriver : IDisposable
         if (onlyTrainable) yield break;
         foreach (TensorSlot s in Plan.Slots.Where(s => s.Role == TensorRole.Statistic))
             yield return (s.Key, checked((int)(s.ElementCount * size)));
-    }
-
-    /// <summary>Writes the trained model: same inputs, outputs and names as the original, in inference form. Of several ranks the first
-    /// writes.</summary>
-    /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is
-    /// larger than 1.5 GB.</param>
-    /// <exception cref="FileAccessException">The file can't be written.</exception>
-    public void ExportModel(string path) => ExportModel(path, freeBatch: false);
-
-    /// <summary>Writes the trained model to a stream, weights inline.</summary>
-    /// <param name="stream">Left open.</param>
-    /// <exception cref="ModelFormatException">The model is larger than 2 GiB: export it to a path.</exception>
-    public void ExportModel(Stream stream) => ExportModel(stream, freeBatch: false);
-
-    /// <summary>Writes the trained model, with the batch as it came or free.</summary>
-    /// <param name="path">Model file; replaced atomically. Weights go to <c>path.data</c> beside it when the model is
-    /// larger than 1.5 GB.</param>
-    /// <param name="freeBatch">Whether a model with a fixed batch is written for batches of any size: its shapes have a
-    /// symbol there, and where constants held the size the graph is written as it was trained, with opset 18 or later.</param>
-    /// <exception cref="FileAccessException">The file can't be written.</exception>
-    /// <exception cref="OptionException">The batch cannot be freed; the message names the node.</exception>
-    public void ExportModel(string path, bool freeBatch)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        if (Optimizer.Ranks.IsFirst) InferenceModel.Save(Plan, Optimizer.Store, path, freeBatch);
-    }
-
-    /// <summary>Writes the trained model to a stream, weights inline.</summary>
-    /// <param name="stream">Left open.</param>
-    /// <param name="freeBatch">Whether a model with a fixed batch is written for batches of any size, as for a path.</param>
-    /// <exception cref="ModelFormatException">The model is larger than 2 GiB: export it to a path.</exception>
-    /// <exception cref="OptionException">The batch cannot be freed; the message names the node.</exception>
-    public void ExportModel(Stream stream, bool freeBatch)
-    {
-        ArgumentNullException.ThrowIfNull(stream);
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        InferenceModel.Save(Plan, Optimizer.Store, stream, freeBatch);
     }
 
     /// <inheritdoc/>

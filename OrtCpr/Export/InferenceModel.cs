@@ -29,6 +29,14 @@ internal static class InferenceModel
         ModelFile.Save(model, stream, values);
     }
 
+    /// <summary>Everything inline, external data of tensors that were not trained too.</summary>
+    /// <exception cref="ModelFormatException">It is over 2 GiB.</exception>
+    public static byte[] ToBytes(TrainingPlan graphs, TensorStore store)
+    {
+        ModelProto model = Trained(graphs, store, out Dictionary<string, TensorData> values);
+        return ModelFile.ToBytes(model, values, graphs.Source.Folder);
+    }
+
     private static ModelProto Trained(TrainingPlan graphs, TensorStore store, out Dictionary<string, TensorData> values)
     {
         ModelProto model = graphs.Source.Proto.Clone();

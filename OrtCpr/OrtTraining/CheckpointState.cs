@@ -70,10 +70,12 @@ public class CheckpointState : SafeHandle
     /// <summary>Overwrites a parameter, trained or frozen.</summary>
     /// <param name="parameterName">Its name.</param>
     /// <param name="parameter">A tensor of its type and shape; copied.</param>
+    /// <exception cref="ArgumentException">It is no tensor.</exception>
     /// <exception cref="DriverException">There is no such parameter, no session yet, or type or shape differ.</exception>
     public void UpdateParameter(string parameterName, OrtValue parameter)
     {
         ArgumentNullException.ThrowIfNull(parameter);
+        if (!parameter.IsTensor) throw new ArgumentException($"Expected a tensor; found {parameter.OnnxType}.", nameof(parameter));
         Attached().SetParameter(parameterName, Device.ReadOnHost(parameter));
     }
 

@@ -12,14 +12,16 @@ public partial class TrainingSession
     /// <summary>Forward and backward over one batch, with outputs in the caller's buffers.</summary>
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
     /// <param name="outputValues">In the order of <see cref="OutputNames"/>.</param>
+    /// <exception cref="ArgumentException">There are not as many buffers as outputs; nothing has run.</exception>
     /// <exception cref="DriverException">The values do not fit the model.</exception>
     public void TrainStep(IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues) =>
-        IntoBuffers(TrainStep, inputValues, outputValues);
+        IntoBuffers(TrainStep, _artifacts.TrainingOutputs, inputValues, outputValues);
 
     /// <summary>Forward and backward over one batch, with outputs in the caller's buffers.</summary>
     /// <param name="options">Not used.</param>
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
     /// <param name="outputValues">In the order of <see cref="OutputNames"/>.</param>
+    /// <exception cref="ArgumentException">There are not as many buffers as outputs; nothing has run.</exception>
     /// <exception cref="DriverException">The values do not fit the model.</exception>
     public void TrainStep(RunOptions options, IReadOnlyCollection<FixedBufferOnnxValue> inputValues,
         IReadOnlyCollection<FixedBufferOnnxValue> outputValues) => TrainStep(inputValues, outputValues);
@@ -58,14 +60,16 @@ public partial class TrainingSession
     /// <summary>Loss and outputs of one batch in evaluation form, in the caller's buffers.</summary>
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
     /// <param name="outputValues">In the order of <see cref="OutputNames"/>.</param>
+    /// <exception cref="ArgumentException">There are not as many buffers as outputs; nothing has run.</exception>
     /// <exception cref="OrtCprException">The values do not fit the model, or there is no evaluation model.</exception>
     public void EvalStep(IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues) =>
-        IntoBuffers(EvalStep, inputValues, outputValues);
+        IntoBuffers(EvalStep, _artifacts.EvaluationOutputs, inputValues, outputValues);
 
     /// <summary>Loss and outputs of one batch in evaluation form, in the caller's buffers.</summary>
     /// <param name="options">Not used.</param>
     /// <param name="inputValues">In the order of <see cref="InputNames"/>.</param>
     /// <param name="outputValues">In the order of <see cref="OutputNames"/>.</param>
+    /// <exception cref="ArgumentException">There are not as many buffers as outputs; nothing has run.</exception>
     /// <exception cref="OrtCprException">The values do not fit the model, or there is no evaluation model.</exception>
     public void EvalStep(RunOptions options, IReadOnlyCollection<FixedBufferOnnxValue> inputValues,
         IReadOnlyCollection<FixedBufferOnnxValue> outputValues) => EvalStep(inputValues, outputValues);
@@ -90,12 +94,17 @@ public partial class TrainingSession
     }
 
     private void IntoBuffers(Func<IReadOnlyCollection<OrtValue>, IDisposableReadOnlyCollection<OrtValue>> step,
-        IReadOnlyCollection<FixedBufferOnnxValue> inputValues, IReadOnlyCollection<FixedBufferOnnxValue> outputValues)
+        IReadOnlyList<string> names, IReadOnlyCollection<FixedBufferOnnxValue> inputValues,
+        IReadOnlyCollection<FixedBufferOnnxValue> outputValues)
     {
+        ArgumentNullException.ThrowIfNull(outputValues);
+        if (outputValues.Count != names.Count)
+        {
+            throw new ArgumentException($"The step gives {names.Count} outputs ({string.Join(", ", names)}); found {outputValues.Count} "
+                + "buffers.", nameof(outputValues));
+        }
         using OrtValues inputs = _views.Of(inputValues), buffers = _views.Of(outputValues);
         using IDisposableReadOnlyCollection<OrtValue> outputs = step(inputs);
-        if (buffers.Count != outputs.Count)
-            throw new DriverException($"The step gives {outputs.Count} outputs; found {buffers.Count} buffers.");
         for (int i = 0; i < outputs.Count; i++)
         {
             OrtTensorTypeAndShapeInfo from = outputs[i].GetTensorTypeAndShape(), to = buffers[i].GetTensorTypeAndShape();

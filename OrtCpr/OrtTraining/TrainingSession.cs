@@ -11,7 +11,8 @@ namespace OrtCpr.OrtTraining;
 /// training package.</summary>
 /// <remarks>Members and meaning are those of <c>Microsoft.ML.OnnxRuntime.TrainingSession</c>, so a program for the
 /// retired package changes its <c>using</c> lines only. <see cref="Driver"/> gives what lies beneath. Where the package
-/// was at fault, docs/artifacts.md says what happens here. Not thread-safe.</remarks>
+/// was at fault, docs/artifacts.md says what happens here. Errors that the package's managed code raised have its types; for those of
+/// its runtime, whose exception nobody else can make, there are <see cref="OrtCprException"/>s. Not thread-safe.</remarks>
 public partial class TrainingSession : IDisposable
 {
     private const float DefaultRate = 1e-3f;
@@ -90,11 +91,15 @@ public partial class TrainingSession : IDisposable
 
     /// <summary>Sets the learning rate. It is 0.001 after a load, whatever it was before.</summary>
     /// <param name="learningRate">At least 0.</param>
-    /// <exception cref="DriverException">A scheduler is registered, or the rate is out of range.</exception>
+    /// <exception cref="InvalidOperationException">A scheduler is registered.</exception>
+    /// <exception cref="DriverException">The rate is out of range.</exception>
     public void SetLearningRate(float learningRate)
     {
         if (_schedule is not null)
-            throw new DriverException("A scheduler sets the learning rate. Call SetLearningRate without RegisterLinearLRScheduler.");
+        {
+            throw new InvalidOperationException("A scheduler sets the learning rate. Call SetLearningRate without "
+                + "RegisterLinearLRScheduler.");
+        }
         SetRate(learningRate);
     }
 
@@ -106,9 +111,12 @@ public partial class TrainingSession : IDisposable
     /// <param name="warmupStepCount">Steps of the warm-up, at least 0.</param>
     /// <param name="totalStepCount">Steps until the rate is 0, warm-up included; at least 1.</param>
     /// <param name="initialLearningRate">The rate at the end of the warm-up, at least 0.</param>
+    /// <exception cref="InvalidOperationException">One is registered already.</exception>
     /// <exception cref="OrtCprException">A number is out of range.</exception>
     public void RegisterLinearLRScheduler(long warmupStepCount, long totalStepCount, float initialLearningRate)
     {
+        if (_schedule is not null)
+            throw new InvalidOperationException("A scheduler is registered already. Make another session for another schedule.");
         var schedule = new LinearSchedule(totalStepCount, warmupStepCount);
         schedule.Validate();
         // Refuses a rate out of range, of which a factor of 0 would make 0.
@@ -119,10 +127,10 @@ public partial class TrainingSession : IDisposable
     }
 
     /// <summary>Advances the schedule by one step.</summary>
-    /// <exception cref="DriverException">None is registered.</exception>
+    /// <exception cref="InvalidOperationException">None is registered.</exception>
     public void SchedulerStep()
     {
-        if (_schedule is null) throw new DriverException("No scheduler is registered. Call RegisterLinearLRScheduler first.");
+        if (_schedule is null) throw new InvalidOperationException("No scheduler is registered. Call RegisterLinearLRScheduler first.");
         _scheduleSteps++;
         SetRate(_initialRate * _schedule.Factor(_scheduleSteps));
     }
@@ -181,20 +189,25 @@ public partial class TrainingSession : IDisposable
     /// <summary>Overwrites all parameters from a vector as <see cref="ToBuffer"/> gives it. Gives a nominal state its values.</summary>
     /// <param name="ortValue">The vector.</param>
     /// <param name="onlyTrainable">Without frozen ones; not for a nominal state.</param>
-    /// <exception cref="DriverException">Type or length differ; nothing has changed.</exception>
+    /// <exception cref="ArgumentException">It is no vector, or its length differs; nothing has changed.</exception>
+    /// <exception cref="DriverException">Its type differs, or the state is nominal and <paramref name="onlyTrainable"/> is on; nothing
+    /// has changed.</exception>
     public void FromBuffer(OrtValue ortValue, bool onlyTrainable)
     {
         ArgumentNullException.ThrowIfNull(ortValue);
+        if (!ortValue.IsTensor || ortValue.GetTensorTypeAndShape().Shape.Length != 1)
+        {
+            throw new ArgumentException($"Expected a vector; found {(!ortValue.IsTensor ? $"{ortValue.OnnxType}"
+                : $"a tensor of rank {ortValue.GetTensorTypeAndShape().Shape.Length}")}.", nameof(ortValue));
+        }
         if (_nominal && onlyTrainable)
             throw new DriverException("The state is nominal: give it all parameters, with onlyTrainable = false.");
         OrtParameter[] parts = Parts(onlyTrainable);
         TensorData buffer = OrtCpr.Devices.Device.ReadOnHost(ortValue);
-        if (buffer.Type != ElementType.Float || buffer.ElementCount != parts.Sum(Count))
-        {
-            throw new DriverException(
-                $"The buffer is {buffer}; expected Float[{parts.Sum(Count)}], the {(onlyTrainable ? "trained " : "")}parameters of this "
-                + "model.");
-        }
+        string expected = $"The buffer is {buffer}; expected Float[{parts.Sum(Count)}], the {(onlyTrainable ? "trained " : "")}parameters "
+            + "of this model.";
+        if (buffer.Type != ElementType.Float) throw new DriverException(expected);
+        if (buffer.ElementCount != parts.Sum(Count)) throw new ArgumentException(expected, nameof(ortValue));
         ReadOnlySpan<byte> left = buffer.Bytes.Span;
         TensorStore store = Driver.Optimizer.Store;
         foreach (OrtParameter p in parts)
@@ -204,6 +217,19 @@ public partial class TrainingSession : IDisposable
             left = left[bytes..];
         }
         _nominal = false;
+    }
+
+    /// <summary>Overwrites the trained parameters, or all, from a vector; its length says which. Earlier releases of the package had this
+    /// form.</summary>
+    /// <param name="buffer">The vector.</param>
+    /// <exception cref="ArgumentException">It is no vector, or of another length; nothing has changed.</exception>
+    /// <exception cref="DriverException">Its type differs; nothing has changed.</exception>
+    public void FromBuffer(OrtValue buffer)
+    {
+        ArgumentNullException.ThrowIfNull(buffer);
+        bool onlyTrainable = !_nominal && buffer.IsTensor
+            && buffer.GetTensorTypeAndShape().ElementCount == Parts(onlyTrainable: true).Sum(Count);
+        FromBuffer(buffer, onlyTrainable);
     }
 
     /// <summary>The outputs that a TrainStep or an EvalStep gives, loss first.</summary>
