@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_HOME=$work/home NUGET_PACKAGES=${NUGET_PACKAGES:-$HOME/.nuget/packages}
 version=$(sed -n 's:.*<Version>\(.*\)</Version>.*:\1:p' "$root/Directory.Build.props")
 
-for project in OrtCpr.Graph OrtCpr OrtCpr.Vision OrtCpr.Text OrtCpr.Tables OrtCpr.Tool OrtCpr.Templates; do
+for project in OrtCpr.Graph OrtCpr OrtCpr.Vision OrtCpr.Text OrtCpr.Distributed OrtCpr.Tables OrtCpr.Tool OrtCpr.Templates; do
   dotnet pack "$root/$project" -c Release -v q --nologo -o "$work/feed"
   # What an earlier run has unpacked is not what was packed now.
   rm -rf "$NUGET_PACKAGES/$(echo "$project" | tr '[:upper:]' '[:lower:]')/$version"
