@@ -129,7 +129,8 @@ internal sealed class Chromium : IDisposable
         string ports = Path.Combine(_profile.FolderPath, "DevToolsActivePort");
         while (!File.Exists(ports) || File.ReadAllLines(ports).Length == 0) await Task.Delay(50, _time.Token);
         using var http = new HttpClient();
-        JsonArray targets = (await http.GetFromJsonAsync<JsonArray>($"http://127.0.0.1:{File.ReadAllLines(ports)[0]}/json/list", _time.Token))!;
+        string list = $"http://127.0.0.1:{File.ReadAllLines(ports)[0]}/json/list";
+        JsonArray targets = (await http.GetFromJsonAsync<JsonArray>(list, _time.Token))!;
         string address = (string)targets.First(t => (string)t!["type"]! == "page")!["webSocketDebuggerUrl"]!;
         await _socket.ConnectAsync(new Uri(address), _time.Token);
     }
@@ -137,7 +138,8 @@ internal sealed class Chromium : IDisposable
     private async Task<JsonNode> CallAsync(string method, JsonObject? parameters = null)
     {
         int id = ++_calls;
-        byte[] text = JsonSerializer.SerializeToUtf8Bytes(new JsonObject { ["id"] = id, ["method"] = method, ["params"] = parameters ?? [] });
+        var call = new JsonObject { ["id"] = id, ["method"] = method, ["params"] = parameters ?? [] };
+        byte[] text = JsonSerializer.SerializeToUtf8Bytes(call);
         await _socket.SendAsync(text, WebSocketMessageType.Text, endOfMessage: true, _time.Token);
         while (true)
         {

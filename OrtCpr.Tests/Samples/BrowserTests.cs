@@ -1,8 +1,10 @@
 using System.Globalization;
+using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Tests.House;
 using OrtCpr.Tests.OrtTraining;
+using OrtCpr.Tests.Tool;
 
 namespace OrtCpr.Tests.Samples;
 
@@ -27,6 +29,42 @@ public sealed class BrowserTests
         StringAssert.Contains(output, "dotnet build samples/Browser");
     }
 
+    [TestMethod]
+    public async Task Artifacts_AreThoseOfTheTool()
+    {
+        using var folder = new TemporaryFolder();
+        string runtime = Path.Combine(folder.FolderPath, "runtime");
+        Directory.CreateDirectory(runtime);
+        foreach (string file in new[] { "ort.training.wasm.min.mjs", "ort-training-wasm-simd-threaded.mjs",
+            "ort-training-wasm-simd-threaded.wasm" })
+        {
+            File.WriteAllText(Path.Combine(runtime, file), "");
+        }
+        using SampleProcess sample = SampleProcess.Start("Browser", folder.FolderPath, "--port", "0", "--steps", "5", "--out", "out",
+            "--runtime", runtime);
+        string url = await sample.WordBehindAsync("open ");
+        (int code, string output) = CommandTests.Run("artifacts", "build", folder["out/digits.onnx"], "--target", "ort-training-1.19",
+            "--loss", "cross_entropy", "--optimizer", "adamcpr", "--kappa-init-method", "dependent", "--kappa-init-param", "1", "--out",
+            folder["job"]);
+        Assert.AreEqual(0, code, output);
+        using var http = new HttpClient { BaseAddress = new Uri(url) };
+        foreach (string file in new[] { "training_model.onnx", "eval_model.onnx", "optimizer_model.onnx", "checkpoint" })
+        {
+            byte[] served = await http.GetByteArrayAsync($"/job/artifacts/{file}");
+            CollectionAssert.AreEqual(File.ReadAllBytes(folder[$"job/{file}"]), served, file);
+        }
+        foreach ((string file, string type) in new[] { ("wasm", "application/wasm"), ("mjs", "text/javascript") })
+        {
+            using HttpResponseMessage answer = await http.GetAsync($"/ort/ort-training-wasm-simd-threaded.{file}");
+            Assert.AreEqual(type, answer.Content.Headers.ContentType!.MediaType);
+            Assert.AreEqual("require-corp", answer.Headers.GetValues("Cross-Origin-Embedder-Policy").Single());
+        }
+        using HttpResponseMessage refused = await http.PostAsJsonAsync("/model",
+            new { parameters = new[] { 1 }, images = Array.Empty<float[]>(), logits = Array.Empty<float[]>() });
+        Assert.AreEqual(System.Net.HttpStatusCode.BadRequest, refused.StatusCode);
+        StringAssert.Contains(await refused.Content.ReadAsStringAsync(), "1 numbers came; expected 14074 finite ones");
+    }
+
     // By mouse on a desk, by finger on a telephone.
     [TestMethod]
     [DataRow(1200, 900, false)]
@@ -47,8 +85,8 @@ public sealed class BrowserTests
         for (int i = 0; i < 5; i++)
         {
             await page.ClickAsync("#sample");
-            await TeachAsync(page, int.Parse(await page.EvaluateAsync("document.getElementById('status').textContent.match(/a (\\d) as/)[1]"),
-                CultureInfo.InvariantCulture));
+            string drawn = await page.EvaluateAsync("document.getElementById('status').textContent.match(/a (\\d) as/)[1]");
+            await TeachAsync(page, int.Parse(drawn, CultureInfo.InvariantCulture));
         }
         await page.ClickAsync("#train");
         await page.WaitForAsync("document.body.dataset.state", "ready");

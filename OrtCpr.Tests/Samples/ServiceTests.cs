@@ -82,6 +82,17 @@ public sealed class ServiceTests
     }
 
     [TestMethod]
+    public void ExamplesOfAnotherModel_AreRefused()
+    {
+        using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder["out"]);
+        File.WriteAllBytes(folder["out/examples.bin"], [7, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]);
+        (int code, string output) = SampleRun.Of("Service", folder.FolderPath, "--out", "out", "--port", "0");
+        Assert.AreEqual(1, code, output);
+        StringAssert.Contains(output, "has examples of 7 numbers and 3 classes; expected 10 and 5");
+    }
+
+    [TestMethod]
     public void Load_CountsWhatIsLost()
     {
         using var folder = new TemporaryFolder();
@@ -152,7 +163,7 @@ public sealed class ServiceTests
     private static (float[][] X, long[] Labels) Rows(Random random, int count)
     {
         long[] labels = [.. Enumerable.Range(0, count).Select(_ => (long)random.Next(Classes))];
-        return ([.. labels.Select(l => Enumerable.Range(0, Features).Select(j => random.NextSingle() + (j % Classes == l ? 1 : 0)).ToArray())],
-            labels);
+        return ([.. labels.Select(l => Enumerable.Range(0, Features)
+            .Select(j => random.NextSingle() + (j % Classes == l ? 1 : 0)).ToArray())], labels);
     }
 }

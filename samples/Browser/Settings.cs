@@ -33,6 +33,7 @@ internal sealed record Settings
             string[] missing = [.. files.Where(f => !File.Exists(Path.Combine(settings.RuntimeFolder, f)))];
             if (missing.Length == 0) return;
             problems.Add($"'{settings.RuntimeFolder}' lacks {string.Join(", ", missing)} of the npm package onnxruntime-web 1.19.2; "
-                + "build this sample by itself where npm is (dotnet build samples/Browser), or name the package's folder dist by --runtime");
+                + "build this sample by itself where npm is (dotnet build samples/Browser), or name the package's folder dist by "
+                + "--runtime");
         });
 }

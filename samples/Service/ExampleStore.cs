@@ -1,13 +1,14 @@
 using System.Runtime.InteropServices;
 using OrtCpr;
+using Samples;
 
 namespace Service;
 
-// The labelled examples that came last, in memory and in a file of records: the row as float32, the label as int64. Every tenth is held out
-// for evaluation. A record that a crash cut off is dropped when the file is opened.
+// The labelled examples that came last, in memory and in a file: numbers of a row and classes as int64, then records of the row as float32
+// and the label as int64. Every tenth is held out for evaluation. A record that a crash cut off is dropped when the file is opened.
 internal sealed class ExampleStore : IDisposable
 {
-    private const int HeldOutOf = 10, LeastToTrain = 16;
+    private const int HeldOutOf = 10, LeastToTrain = 16, HeaderSize = 2 * sizeof(long);
 
     private readonly Lock _lock = new();
     private readonly SemaphoreSlim _arrived = new(0, 1);
@@ -36,6 +37,8 @@ internal sealed class ExampleStore : IDisposable
     {
         get { lock (_lock) return (Kept, _seen); }
     }
+
+    private long[] Sizes => [_shape.RowLength, _shape.Classes];
 
     private int Kept => (int)Math.Min(_seen, _keep);
 
@@ -114,8 +117,17 @@ internal sealed class ExampleStore : IDisposable
     {
         if (!File.Exists(_path)) return [];
         using FileStream file = File.OpenRead(_path);
-        long whole = file.Length / _record, taken = Math.Min(whole, _keep);
-        file.Position = (whole - taken) * _record;
+        if (file.Length < HeaderSize) return [];
+        byte[] header = new byte[HeaderSize];
+        file.ReadExactly(header);
+        ReadOnlySpan<long> sizes = MemoryMarshal.Cast<byte, long>(header);
+        if (!sizes.SequenceEqual(Sizes))
+        {
+            throw new SampleException($"'{_path}' has examples of {sizes[0]} numbers and {sizes[1]} classes; expected {Sizes[0]} and "
+                + $"{Sizes[1]}, as the model has them. Move the file away, or name another folder by --out.");
+        }
+        long whole = (file.Length - HeaderSize) / _record, taken = Math.Min(whole, _keep);
+        file.Position = HeaderSize + ((whole - taken) * _record);
         byte[] records = new byte[taken * _record];
         file.ReadExactly(records);
         return records;
@@ -127,6 +139,7 @@ internal sealed class ExampleStore : IDisposable
         string temporary = _path + ".new";
         using (FileStream file = File.Create(temporary))
         {
+            file.Write(MemoryMarshal.AsBytes(Sizes.AsSpan()));
             for (long i = _seen - Kept; i < _seen; i++)
             {
                 int place = (int)(i % _keep);

@@ -41,7 +41,8 @@ internal static class LoadClient
     {
         string[] words = [typeof(LoadClient).Assembly.Location, "--port", "0", "--out", folder,
             "--batch-size", Text(settings.BatchSize), "--round-steps", Text(settings.RoundSteps), "--keep", Text(settings.Keep),
-            "--training-threads", Text(settings.TrainingThreads), "--lr", settings.Lr.ToString("R", CultureInfo.InvariantCulture)];
+            "--training-threads", Text(settings.TrainingThreads), "--lr", settings.Lr.ToString("R", CultureInfo.InvariantCulture),
+            "--training-priority", settings.TrainingPriority];
         return Process.Start(new ProcessStartInfo("dotnet", words) { RedirectStandardOutput = true })
             ?? throw new SampleException("The service did not start.");
         static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
@@ -88,7 +89,8 @@ internal static class LoadClient
         while (!over.IsCancellationRequested)
         {
             (float[][] x, long[] labels) = Rows(random, ExamplesATime);
-            using HttpResponseMessage answer = await http.PostAsJsonAsync("/examples", new ExamplesRequest(x, labels), CancellationToken.None);
+            using HttpResponseMessage answer =
+                await http.PostAsJsonAsync("/examples", new ExamplesRequest(x, labels), CancellationToken.None);
             answer.EnsureSuccessStatusCode();
             await Task.Delay(BetweenExamples, CancellationToken.None);
         }
@@ -118,7 +120,8 @@ internal static class LoadClient
         private readonly ConcurrentDictionary<long, bool> _versions = new();
         private int _sent;
 
-        public const string Heading = "                    requests  lost   p50 ms   p95 ms   p99 ms   max ms   MB before   peak   after    steps  swaps";
+        public const string Heading = "                    requests  lost   p50 ms   p95 ms   p99 ms   max ms"
+            + "   MB before   peak   after    steps  swaps";
 
         public int Sent => _sent;
 

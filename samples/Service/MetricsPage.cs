@@ -86,7 +86,8 @@ internal sealed class MetricsPage : IDisposable
                 string more = labels.Length > 0 ? labels + "," : "";
                 for (int i = 0; i < _buckets.Length; i++)
                 {
-                    Line(name + "_bucket", string.Create(CultureInfo.InvariantCulture, $"{more}le=\"{ServiceMetrics.Buckets[i]}\""), _buckets[i]);
+                    string bound = ServiceMetrics.Buckets[i].ToString(CultureInfo.InvariantCulture);
+                    Line(name + "_bucket", $"{more}le=\"{bound}\"", _buckets[i]);
                 }
                 Line(name + "_bucket", more + "le=\"+Inf\"", _count);
                 Line(name + "_sum", labels, _value);

@@ -20,8 +20,9 @@ internal sealed record ModelShape(string Input, long[] RowDimensions, string Out
         {
             return new(input.Key, [.. row.Select(d => (long)d)], output, classes);
         }
-        throw new SampleException($"'{path}' has the inputs {string.Join(", ", inputs.Select(i => Text(i.Key, i.Value)))} and the output "
-            + $"{Text(output, result)}; expected one input of float32 with a free batch and no other free axis, and logits [batch, classes].");
+        throw new SampleException($"'{path}' has the inputs {string.Join(", ", inputs.Select(i => Text(i.Key, i.Value)))} and the "
+            + $"output {Text(output, result)}; expected one input of float32 with a free batch and no other free axis, and logits "
+            + "[batch, classes].");
 
         static string Text(string name, NodeMetadata data) => $"{name} {data.ElementType?.Name}[{string.Join(", ", data.Dimensions)}]";
     }
@@ -34,7 +35,8 @@ internal sealed record ModelShape(string Input, long[] RowDimensions, string Out
             : rows.Length > MostRows ? $"x has {rows.Length} rows; expected {MostRows} at most"
             : Array.FindIndex(rows, r => r is null || r.Length != RowLength) is int i and >= 0
                 ? $"row {i} of x has {rows[i]?.Length ?? 0} numbers; expected {RowLength}"
-            : Array.FindIndex(rows, r => !r.All(float.IsFinite)) is int j and >= 0 ? $"row {j} of x has a number that float32 cannot hold" : "";
+            : Array.FindIndex(rows, r => !r.All(float.IsFinite)) is int j and >= 0
+                ? $"row {j} of x has a number that float32 cannot hold" : "";
         if (problem.Length > 0) return false;
         flat = [.. rows!.SelectMany(r => r)];
         return true;

@@ -15,6 +15,8 @@ internal sealed record Settings
     [Option("examples that are kept; the oldest go first", Least = 10, Most = 10_000_000)] public int Keep { get; init; } = 10_000;
     [Option("learning rate", Least = 0)] public double Lr { get; init; } = 1e-3;
     [Option("threads of a training step", Least = 1, Most = 1024)] public int TrainingThreads { get; init; } = 1;
+    [Option("of the training thread: low lets requests have the processor first", Choices = "low normal")]
+    public string TrainingPriority { get; init; } = "low";
     [Option("measures instead: seconds of requests without training, then as many with it; 0 for serving", Least = 0, Most = 86_400)]
     public int Load { get; init; }
     [Option("with --load: requests a second", Least = 1, Most = 100_000)] public int Rate { get; init; } = 200;
@@ -36,6 +38,7 @@ internal sealed record Settings
         (settings, given, problems) =>
         {
             if (settings.Load == 0 && given.Contains("--rate")) problems.Add("--rate is for measuring; give --load too");
-            if (settings.Load > 0 && settings.Model is not null) problems.Add("--load sends examples for the model of the sample; leave --model out");
+            if (settings.Load > 0 && settings.Model is not null)
+                problems.Add("--load sends examples for the model of the sample; leave --model out");
         });
 }

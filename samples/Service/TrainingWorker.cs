@@ -28,6 +28,7 @@ internal sealed partial class TrainingWorker(Settings settings, TrainingDriver d
 
     private void Train(CancellationToken stop)
     {
+        if (settings.TrainingPriority == "low") LowPriority.Take();
         try
         {
             while (true)

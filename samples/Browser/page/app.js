@@ -122,7 +122,8 @@ function showHistory() {
   const last = history.at(-1)?.constraints;
   [...$('matrices').tBodies[0].rows].forEach((row, i) => {
     const c = last?.[i];
-    const texts = c ? [c.lambda === null ? 'not found' : c.lambda.toPrecision(3), c.measure.toFixed(3), c.kappa.toFixed(3),
+    const lambda = !c || c.lambda === 0 ? '0' : c.lambda === null ? 'not found' : c.lambda.toExponential(1);
+    const texts = c ? [lambda, c.measure.toFixed(3), c.kappa.toFixed(3),
       (c.measure / c.kappa).toFixed(4)] : ['0', learner.matrices[i].kappa.toFixed(3), learner.matrices[i].kappa.toFixed(3), '1.0000'];
     texts.forEach((text, j) => { row.cells[j + 1].textContent = text; });
   });
@@ -184,8 +185,8 @@ async function take() {
   link.href = `./job/${body.file}`;
   link.download = body.file;
   link.textContent = `${body.file} (${(body.bytes / 1024).toFixed(0)} KB)`;
-  $('taken').replaceChildren(`Stock ONNX Runtime reads ${body.sameDigits} of ${body.drawings} drawings as the browser does; logits are at most `
-    + `${body.largestDifference.toExponential(1)} apart. `, link);
+  $('taken').replaceChildren(`Stock ONNX Runtime reads ${body.sameDigits} of ${body.drawings} drawings as the browser does; logits are `
+    + `at most ${body.largestDifference.toExponential(1)} apart. `, link);
   say('The model is an ordinary ONNX file now.');
 }
 

@@ -9,7 +9,10 @@ function add(parent, name, attributes, text) {
   return element;
 }
 
-const short = (v, digits = 3) => v === 0 ? '0' : Math.abs(v) >= 0.01 && Math.abs(v) < 1000 ? String(Number(v.toPrecision(digits))) : v.toExponential(0);
+function short(v, digits = 3) {
+  const plain = v === 0 || (Math.abs(v) >= 0.01 && Math.abs(v) < 1000);
+  return plain ? String(Number(v.toPrecision(digits))) : v.toExponential(0);
+}
 
 // series: { name, values } each; line: a value to mark. Lines differ in colour and in dashes.
 export function draw(svg, title, series, { floor = 0, line = null } = {}) {

@@ -45,7 +45,8 @@ export class Learner {
     await this.session.runOptimizerStep();
     await this.session.lazyResetGrad();
     const flat = await this.parameters(), lambdas = this.state.lambdas();
-    return { loss, constraints: this.matrices.map((m, i) => ({ name: m.name, lambda: lambdas[i], kappa: m.kappa, measure: measure(flat, m) })) };
+    const constraints = this.matrices.map((m, i) => ({ name: m.name, lambda: lambdas[i], kappa: m.kappa, measure: measure(flat, m) }));
+    return { loss, constraints };
   }
 
   // Logits of each image.
