@@ -1,5 +1,3 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using OrtCpr.Graph;
 using OrtCpr.Graph.OrtTraining;
 using OrtCpr.Graph.Optimizers;
@@ -17,20 +15,14 @@ public sealed class GenuineRuntimeTests
     [DoNotParallelize]
     public void Artifacts_TrainInTheGenuineRuntime_AsHere()
     {
-        string scripts = Path.Combine(AppContext.BaseDirectory, "GenuineRuntime");
-        string modules = Environment.GetEnvironmentVariable("ORTCPR_GENUINE") ?? Path.Combine(scripts, "node_modules");
-        if (!Directory.Exists(modules) && Run("npm", scripts, "install", "--no-audit", "--no-fund") is not (0, _))
-        {
-            Assert.Inconclusive("The genuine runtime is not here: Node with npm, and the package onnxruntime-web 1.19.2, are needed "
-                + "(ORTCPR_GENUINE names a node_modules folder that has it).");
-        }
+        GenuinePackage.FindOrSkip();
         using var folder = new TemporaryFolder();
         for (int i = 0; i < Models.Length; i++)
         {
             FixturesCommand.Write(TestModels.Case($"models/{Models[i]}.safetensors"), folder.FolderPath, 20, i == 0
                 ? [.. FixtureRecipes.Common, .. FixtureRecipes.Bounds] : FixtureRecipes.Common);
         }
-        (int code, string output) = Run("node", scripts, Path.Combine(scripts, "replay.mjs"), folder.FolderPath);
+        (int code, string output) = GenuinePackage.Run("node", "replay.mjs", folder.FolderPath);
         Assert.AreEqual(0, code, output);
         StringAssert.Contains(output, "30 passed, 0 failed");
     }
@@ -85,32 +77,5 @@ public sealed class GenuineRuntimeTests
         StringAssert.Contains(Assert.ThrowsExactly<OptionException>(() => GenuineArtifacts.Write(graphs, folder["out"])).Message,
             "float32");
         Assert.IsFalse(Directory.Exists(folder["out"]));
-    }
-
-    private static (int ExitCode, string Output) Run(string program, string folder, params string[] arguments)
-    {
-        var start = new ProcessStartInfo(program)
-        {
-            WorkingDirectory = folder,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true
-        };
-        foreach (string argument in arguments) start.ArgumentList.Add(argument);
-        try
-        {
-            using Process process = Process.Start(start)!;
-            Task<string> error = process.StandardError.ReadToEndAsync();
-            Task<string> output = process.StandardOutput.ReadToEndAsync();
-            if (!process.WaitForExit(TimeSpan.FromMinutes(5)))
-            {
-                process.Kill(entireProcessTree: true);
-                return (-1, $"{program} took longer than five minutes");
-            }
-            return (process.ExitCode, output.Result + error.Result);
-        }
-        catch (Win32Exception error)
-        {
-            return (-1, error.Message);
-        }
     }
 }

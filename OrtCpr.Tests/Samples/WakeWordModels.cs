@@ -43,7 +43,7 @@ internal static class WakeWordModels
         x = g.Op("Sigmoid", [Layer(x, "last_layer", Hidden, 1, false)]);
         graph.Outputs.Add(GraphBuilder.Typed(g.Named(x, "score"), ElementType.Float, new Shape(SymbolicInt.Symbol("batch"), 1)));
         ModelProto proto = ModelFile.Load(GraphWriter.ToBytes(model)).Proto;
-        LeaveToBeDrawn(proto);
+        DrawnWeights.LeaveToBeDrawn(proto);
         return ModelFile.ToBytes(proto);
 
         Value Layer(Value input, string name, int inputs, int outputs, bool normalised)
@@ -54,32 +54,6 @@ internal static class WakeWordModels
                 graph.AddInitializer($"{name}.norm.weight", Filled(1, outputs)),
                 graph.AddInitializer($"{name}.norm.bias", Filled(0, outputs))])]);
         }
-    }
-
-    // Weights and biases of Gemm between ±1/√inputs, each by a node of the initialization.
-    private static void LeaveToBeDrawn(ModelProto proto)
-    {
-        var info = new TrainingInfoProto { Initialization = new GraphProto { Name = "initialization" } };
-        long inputs = 0;
-        foreach (TensorProto tensor in proto.Graph.Initializer.Where(i => !i.Name.Contains("norm", StringComparison.Ordinal)
-            && (i.Name.EndsWith(".weight", StringComparison.Ordinal) || i.Name.EndsWith(".bias", StringComparison.Ordinal))))
-        {
-            if (tensor.Dims.Count == 2) inputs = tensor.Dims[1];
-            float reach = (float)(1 / Math.Sqrt(inputs));
-            var node = new NodeProto { OpType = "RandomUniform" };
-            node.Output.Add($"{tensor.Name}.drawn");
-            node.Attribute.Add(new AttributeProto { Name = "low", F = -reach, Type = AttributeProto.Types.AttributeType.Float });
-            node.Attribute.Add(new AttributeProto { Name = "high", F = reach, Type = AttributeProto.Types.AttributeType.Float });
-            var shape = new AttributeProto { Name = "shape", Type = AttributeProto.Types.AttributeType.Ints };
-            shape.Ints.AddRange(tensor.Dims);
-            node.Attribute.Add(shape);
-            info.Initialization.Node.Add(node);
-            info.InitializationBinding.Add(new StringStringEntryProto { Key = tensor.Name, Value = node.Output[0] });
-            tensor.RawData = Google.Protobuf.ByteString.Empty;
-            tensor.DataLocation = TensorProto.Types.DataLocation.External;
-            tensor.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = "wakeword.drawn" });
-        }
-        proto.TrainingInfo.Add(info);
     }
 
     private static TensorData Filled(float value, params long[] dims) =>

@@ -10,8 +10,6 @@ namespace OrtCpr.Tests.Tool;
 [DoNotParallelize]
 public sealed partial class ReportTests
 {
-    private static readonly string[] Browsers = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-
     private static TemporaryFolder Trained(params string[] words)
     {
         var folder = new TemporaryFolder();
@@ -67,9 +65,7 @@ public sealed partial class ReportTests
     [TestMethod]
     public void ABrowser_ShowsIt()
     {
-        string? browser = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-            .SelectMany(p => Browsers.Select(b => Path.Combine(p, b))).FirstOrDefault(File.Exists);
-        if (browser is null) Assert.Inconclusive("There is no Chromium in PATH.");
+        string browser = Chromium.FindOrSkip();
         using TemporaryFolder folder = Trained("--validation-split", "0.34", "--report");
         var start = new ProcessStartInfo(browser, ["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
             $"--user-data-dir={folder["browser"]}", new Uri(Path.Combine(folder["job"], "report.html")).AbsoluteUri])
