@@ -9,7 +9,7 @@ namespace OrtCpr.Tests.Tables;
 [TestClass]
 public sealed class MutatedTableTests
 {
-    private const int Count = 1000;
+    private const int Count = 300;
 
     private static void Survive(string path, Action<string> read)
     {
