@@ -122,12 +122,16 @@ async function replay(folder) {
   times.sort((a, b) => a - b);
   const time = timed > 0 ? `; ${times[timed >> 1].toFixed(2)} ms a step` : '';
   await session.release();
-  return { ok: worst <= limit, text: `${states} states; worst: ${where}, off by ${worst.toExponential(2)}, allowed ${limit.toExponential(2)}${time}` };
+  return {
+    ok: worst <= limit,
+    text: `${states} states; worst: ${where}, off by ${worst.toExponential(2)}, allowed ${limit.toExponential(2)}${time}`,
+  };
 }
 
 const words = process.argv.slice(2);
 const timed = words[0] === '--time' ? Number(words.splice(0, 2)[1]) : 0;
-const folders = words.flatMap(f => fs.existsSync(path.join(f, 'trajectory.safetensors')) ? [f] : fs.readdirSync(f).sort().map(n => path.join(f, n)));
+const folders = words.flatMap(f => fs.existsSync(path.join(f, 'trajectory.safetensors')) ? [f]
+  : fs.readdirSync(f).sort().map(n => path.join(f, n)));
 let passed = 0, failed = 0;
 for (const folder of folders) {
   let result;

@@ -8,8 +8,8 @@ namespace OrtCpr.Collectives;
 
 /// <summary>The outer steps of ranks that make steps of their own in between. Keeps the point from which they set out and the outer
 /// momentum, on the host. Owns views of the parameters.</summary>
-/// <remarks>d = mean over ranks of (point − parameter); momentum ← β·momentum + d; point ← point − η·(d + β·momentum); parameter ← point
-/// (SGD with Nesterov momentum as PyTorch has it).</remarks>
+/// <remarks>d = mean over ranks of (point − parameter); momentum ← β·momentum + d; point ← point − η·(d + β·momentum); parameter ←
+/// point (SGD with Nesterov momentum as PyTorch has it).</remarks>
 internal sealed class OuterExchange : IDisposable
 {
     private readonly Ranks _ranks;
