@@ -78,7 +78,8 @@ public sealed class MpiCollective : ICollective
     public void Abort(int code) => _mpi.Abort(code);
 
     /// <summary>Waits for all ranks and ends MPI. After an error of a call it ends the other ranks, which would wait for ever.</summary>
-    /// <remarks>A program that leaves early for a reason of its own calls <see cref="Abort"/> instead, as <see cref="DistributedProgram.Run"/>
+    /// <remarks>A program that leaves early for a reason of its own calls <see cref="Abort"/> instead, as <see
+    /// cref="DistributedProgram.Run"/>
     /// does: the other ranks may be waiting in a call that this one never makes.</remarks>
     public void Dispose()
     {

@@ -15,6 +15,9 @@ internal static class ArrowFrames
 
     private const int FooterEnd = 10, MostDepth = 64;
 
+    // What a byte can unpack to: LZ4 lengthens a match by 255 a byte; four bytes of Zstandard may repeat one byte for a block of 128 KiB.
+    private const long MostByLz4 = 255, MostByZstd = (128 << 10) / 4;
+
     // Kinds of messages, as Message.fbs numbers them.
     private const byte SchemaKind = 1, DictionaryKind = 2, BatchKind = 3;
     private const uint Continuation = 0xFFFFFFFF;
@@ -38,9 +41,10 @@ internal static class ArrowFrames
             end -= FooterEnd + footer;
             stream.Position = FileMark;
         }
-        while (stream.Position + sizeof(int) <= end && Next(stream, end))
-        {
-        }
+        bool isEnded = false;
+        while (!isEnded && stream.Position + sizeof(int) <= end) isEnded = !Next(stream, end);
+        // Without the mark the package would take the footer for a message.
+        if (isFile && !isEnded) throw new DataFileException("the mark that ends its messages is missing");
         stream.Position = start;
     }
 
@@ -58,10 +62,12 @@ internal static class ArrowFrames
         stream.ReadExactly(metadata);
         FlatTable message = FlatTable.Root(metadata);
         CheckLists(message);
-        long body = message.Long(3);
-        if (body < 0 || body > end - stream.Position)
-            throw new DataFileException($"offset {at}: a message has a body of {body} bytes; {end - stream.Position} are left");
-        stream.Position += body;
+        long body = message.Long(3), start = stream.Position;
+        if (body < 0 || body > end - start)
+            throw new DataFileException($"offset {at}: a message has a body of {body} bytes; {end - start} are left");
+        if (message.Byte(1) == BatchKind) CheckBuffers(stream, message.Table(2), body);
+        else if (message.Byte(1) == DictionaryKind) CheckBuffers(stream, message.Table(2).Table(1), body);
+        stream.Position = start + body;
         return true;
     }
 
@@ -92,6 +98,36 @@ internal static class ArrowFrames
         batch.Count(1, 2 * sizeof(long));
         batch.Count(2, 2 * sizeof(long));
         batch.Count(4, sizeof(long));
+    }
+
+    // A compressed buffer begins with the size that it unpacks to, which the package allocates; −1 for one that is not compressed after
+    // all.
+    private static void CheckBuffers(Stream stream, FlatTable batch, long body)
+    {
+        const int size = 2 * sizeof(long);
+        long start = stream.Position;
+        bool isCompressed = batch.Find(3) is not null;
+        long ratio = isCompressed && batch.Table(3).Byte(0) == 0 ? MostByLz4 : MostByZstd;
+        int count = batch.Count(2, size);
+        for (int i = 0; i < count; i++)
+        {
+            long offset = batch.LongOf(2, i, size, 0), length = batch.LongOf(2, i, size, sizeof(long));
+            if (offset < 0 || length < 0 || offset > body - length)
+            {
+                throw new DataFileException($"offset {start}: buffer {i} of a message lies at {offset} and has {length} bytes; its "
+                    + $"body has {body}");
+            }
+            if (!isCompressed || length < sizeof(long)) continue;
+            stream.Position = start + offset;
+            byte[] bytes = new byte[sizeof(long)];
+            stream.ReadExactly(bytes);
+            long unpacked = BinaryPrimitives.ReadInt64LittleEndian(bytes);
+            if (unpacked < -1 || unpacked / ratio > length)
+            {
+                throw new DataFileException($"offset {start + offset}: buffer {i} of {length} bytes says that it unpacks to {unpacked}; "
+                    + $"expected {ratio} bytes for each of them at most");
+            }
+        }
     }
 
     // field: of the table, the list of fields.

@@ -59,6 +59,17 @@ internal readonly ref struct FlatTable
     public FlatTable Element(int field, int index) =>
         new(_bytes, Follow(Follow(Find(field) ?? throw Missing(field)) + (sizeof(int) * (1 + index))));
 
+    /// <summary>A number of eight bytes in a list of structures, whose room <see cref="Count"/> has checked.</summary>
+    /// <param name="field">The field that refers to the list.</param>
+    /// <param name="index">The structure.</param>
+    /// <param name="size">Bytes of a structure.</param>
+    /// <param name="offset">Where the number lies in it.</param>
+    public long LongOf(int field, int index, int size, int offset)
+    {
+        int list = Follow(Find(field) ?? throw Missing(field));
+        return BinaryPrimitives.ReadInt64LittleEndian(_bytes[checked(list + sizeof(int) + (index * size) + offset)..]);
+    }
+
     private int Follow(int at) => checked(at + BinaryPrimitives.ReadInt32LittleEndian(_bytes[at..]));
 
     private static DataFileException Missing(int field) => new($"a message lacks field {field} of its metadata");

@@ -25,7 +25,11 @@ internal sealed class ParquetTable : TableReader
     public override IReadOnlyList<TableField> Fields { get; }
 
     /// <summary>Takes the stream.</summary>
-    public static ParquetTable Open(Stream stream) => new(Wait(ParquetReader.CreateAsync(stream)));
+    public static ParquetTable Open(Stream stream)
+    {
+        ParquetFooter.Check(stream);
+        return new(Wait(ParquetReader.CreateAsync(stream)));
+    }
 
     // The reader is made for asynchronous streams; those here are files, which answer at once.
     private static T Wait<T>(Task<T> task) => task.GetAwaiter().GetResult();
