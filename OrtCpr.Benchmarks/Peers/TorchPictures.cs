@@ -6,12 +6,10 @@ using F = TorchSharp.torch.nn.functional;
 namespace OrtCpr.Benchmarks.Peers;
 
 /// <summary>torchvision's ResNet18 in TorchSharp.</summary>
-internal sealed class TorchPictures : TorchTraining
+internal sealed class TorchPictures : TorchResidual
 {
-    private readonly Dictionary<string, (Tensor Mean, Tensor Variance)> _statistics = new(StringComparer.Ordinal);
     private readonly Tensor _images;
     private readonly Tensor _labels;
-    private readonly bool _isInference;
 
     /// <param name="weights">By the names of the initializers of the ONNX model.</param>
     /// <param name="trains">Whether a weight is trained.</param>
@@ -20,12 +18,11 @@ internal sealed class TorchPictures : TorchTraining
     /// <param name="isInference">Whether batch normalization takes its running statistics; else those of the batch.</param>
     /// <param name="learningRate">Constant.</param>
     public TorchPictures(IEnumerable<(string Name, Tensor Value)> weights, Func<string, bool> trains, float[] images, long[] labels,
-        bool isInference, double learningRate) : base(weights, trains)
+        bool isInference, double learningRate) : base(weights, trains, "downsample", isInference)
     {
         using DisposeScope scope = NewDisposeScope();
         _images = Own(tensor(images, labels.Length, 3, PicturesTask.Side, PicturesTask.Side));
         _labels = Own(tensor(labels));
-        _isInference = isInference;
         Start(learningRate);
     }
 
@@ -38,26 +35,5 @@ internal sealed class TorchPictures : TorchTraining
             x = Block(x, name, stride);
         Tensor logits = F.linear(x.mean([2, 3]), Weight($"{FineTuneTask.Head}weight"), Weight($"{FineTuneTask.Head}bias"));
         return F.cross_entropy(logits, _labels).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>A scope of its own: what the backward pass does not need goes before the next block.</summary>
-    private Tensor Block(Tensor x, string name, int stride)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor skip = stride == 1 ? x
-            : Norm(F.conv2d(x, Weight($"{name}.downsample.0.weight"), strides: [stride, stride]), $"{name}.downsample.1");
-        Tensor y = Norm(Convolve(x, $"{name}.conv1", stride), $"{name}.bn1").relu_();
-        return Norm(Convolve(y, $"{name}.conv2"), $"{name}.bn2").add_(skip).relu_().MoveToOuterDisposeScope();
-    }
-
-    private Tensor Convolve(Tensor x, string name, long stride = 1) =>
-        F.conv2d(x, Weight($"{name}.weight"), strides: [stride, stride], padding: [1, 1]);
-
-    private Tensor Norm(Tensor x, string name)
-    {
-        Tensor gain = Weight($"{name}.weight");
-        if (!_statistics.TryGetValue(name, out (Tensor Mean, Tensor Variance) running))
-            _statistics[name] = running = (Own(zeros(gain.shape)), Own(ones(gain.shape)));
-        return F.batch_norm(x, running.Mean, running.Variance, gain, Weight($"{name}.bias"), training: !_isInference);
     }
 }

@@ -6,9 +6,8 @@ using F = TorchSharp.torch.nn.functional;
 namespace OrtCpr.Benchmarks.Peers;
 
 /// <summary>ResNet18 for CIFAR in TorchSharp, batch normalization by the batch's statistics.</summary>
-internal sealed class TorchResNet : TorchTraining
+internal sealed class TorchResNet : TorchResidual
 {
-    private readonly Dictionary<string, (Tensor Mean, Tensor Variance)> _statistics = new(StringComparer.Ordinal);
     private readonly Tensor _images;
     private readonly Tensor _labels;
     private readonly double _labelSmoothing;
@@ -19,7 +18,7 @@ internal sealed class TorchResNet : TorchTraining
     /// <param name="learningRate">Constant.</param>
     /// <param name="labelSmoothing">Share of the target spread over all classes.</param>
     public TorchResNet(IEnumerable<(string Name, Tensor Value)> weights, float[] images, long[] labels, double learningRate,
-        double labelSmoothing) : base(weights)
+        double labelSmoothing) : base(weights, null, "shortcut", false)
     {
         using DisposeScope scope = NewDisposeScope();
         _images = Own(tensor(images, labels.Length, ResNet18.Channels, ResNet18.Side, ResNet18.Side));
@@ -36,26 +35,5 @@ internal sealed class TorchResNet : TorchTraining
             x = Block(x, name, stride);
         Tensor logits = F.linear(x.mean([2, 3]), Weight("linear.weight"), Weight("linear.bias"));
         return F.cross_entropy(logits, _labels, label_smoothing: _labelSmoothing).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>A scope of its own: what the backward pass does not need goes before the next block.</summary>
-    private Tensor Block(Tensor x, string name, int stride)
-    {
-        using DisposeScope scope = NewDisposeScope();
-        Tensor skip = stride == 1 ? x
-            : Norm(F.conv2d(x, Weight($"{name}.shortcut.0.weight"), strides: [stride, stride]), $"{name}.shortcut.1");
-        Tensor y = Norm(Convolve(x, $"{name}.conv1", stride), $"{name}.bn1").relu_();
-        return Norm(Convolve(y, $"{name}.conv2"), $"{name}.bn2").add_(skip).relu_().MoveToOuterDisposeScope();
-    }
-
-    private Tensor Convolve(Tensor x, string name, long stride = 1) =>
-        F.conv2d(x, Weight($"{name}.weight"), strides: [stride, stride], padding: [1, 1]);
-
-    private Tensor Norm(Tensor x, string name)
-    {
-        Tensor gain = Weight($"{name}.weight");
-        if (!_statistics.TryGetValue(name, out (Tensor Mean, Tensor Variance) running))
-            _statistics[name] = running = (Own(zeros(gain.shape)), Own(ones(gain.shape)));
-        return F.batch_norm(x, running.Mean, running.Variance, gain, Weight($"{name}.bias"), training: true);
     }
 }

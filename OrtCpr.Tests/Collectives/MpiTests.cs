@@ -2,6 +2,7 @@ using System.Diagnostics;
 using OrtCpr.Checkpoints;
 using OrtCpr.Distributed.Launch;
 using OrtCpr.Graph;
+using OrtCpr.Tests.Samples;
 using OrtCpr.Tests.Tool;
 
 namespace OrtCpr.Tests.Collectives;
@@ -15,12 +16,13 @@ public sealed class MpiTests
 
     private static string Tool => Path.Combine(AppContext.BaseDirectory, "OrtCpr.Tool.dll");
 
-    private static (int Code, string Output) Launch(string launcher, int ranks, string[] words, Action<Process>? meanwhile = null)
+    private static (int Code, string Output) Launch(string launcher, int ranks, string[] words, Action<Process>? meanwhile = null,
+        string? program = null)
     {
         bool isOpenMpi = launcher == "mpirun.openmpi";
         string[] options = isOpenMpi ? ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none"] : [];
         var start = new ProcessStartInfo(launcher, [.. options, "-n", $"{ranks}", Environment.ProcessPath is string own
-            && Path.GetFileNameWithoutExtension(own) == "dotnet" ? own : "dotnet", Tool, .. words])
+            && Path.GetFileNameWithoutExtension(own) == "dotnet" ? own : "dotnet", program ?? Tool, .. words])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -60,6 +62,18 @@ public sealed class MpiTests
     {
         Assert.HasCount(expected.Length, found);
         for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], found[i], 1e-4, $"{i}");
+    }
+
+    [TestMethod]
+    [DataRow("mpirun.openmpi", 2)]
+    [DataRow("mpirun.openmpi", 3)]
+    [DataRow("mpirun.mpich", 2)]
+    public void Operations_GiveWhatTheyShould(string launcher, int ranks)
+    {
+        (int code, string output) = Launch(launcher, ranks, ["--exchange"],
+            program: Path.Combine(SampleRun.FolderOf("Distributed"), "Distributed.dll"));
+        Assert.AreEqual(0, code, output);
+        StringAssert.Contains(output, $"{ranks} processes: all operations give what they should");
     }
 
     [TestMethod]

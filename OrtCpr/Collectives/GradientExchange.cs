@@ -1,5 +1,3 @@
-using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Buffers;
 using OrtCpr.Graph;
@@ -37,9 +35,6 @@ internal sealed class GradientExchange : IDisposable
         _plan = plan;
         _isLaidOutAlike = isLaidOutAlike;
     }
-
-    /// <summary>Bytes of a rank's gradients that an exchange adds up; 0 before the first.</summary>
-    public long Bytes => _tensors?.Bytes ?? 0;
 
     /// <summary>Other gradients are computed from now on.</summary>
     public void Forget()
@@ -84,19 +79,7 @@ internal sealed class GradientExchange : IDisposable
                 _store.Device.Clear(view);
                 continue;
             }
-            bool isHost = _store.Device.IsHost;
-            Span<byte> bytes = isHost ? view.GetTensorMutableRawData() : _store.Device.Read(view).Bytes.ToArray();
-            if (_plan.Type == ElementType.Double)
-            {
-                Span<double> wide = MemoryMarshal.Cast<byte, double>(bytes);
-                TensorPrimitives.Multiply(wide, factor, wide);
-            }
-            else
-            {
-                Span<float> narrow = MemoryMarshal.Cast<byte, float>(bytes);
-                TensorPrimitives.Multiply(narrow, (float)factor, narrow);
-            }
-            if (!isHost) _store.Device.Write(view, bytes);
+            TensorExchange.Multiply(_store.Device, view, factor);
         }
     }
 }

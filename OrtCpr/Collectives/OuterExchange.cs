@@ -17,6 +17,7 @@ internal sealed class OuterExchange : IDisposable
     private readonly TrainingPlan _plan;
     private readonly OuterOptimizer _options;
     private TensorExchange? _parameters;
+    private StatisticExchange[] _statistics = [];
     private float[][] _points = [], _momenta = [];
     private long _steps;
 
@@ -63,14 +64,15 @@ internal sealed class OuterExchange : IDisposable
             TensorPrimitives.MultiplyAdd(now, -(float)_options.LearningRate, _points[i], _points[i]);
             _store.Device.Write(view, MemoryMarshal.AsBytes(_points[i].AsSpan()));
         }
-        RankAgreement.MeanOfStatistics(_ranks, _store, _plan, TensorRole.Statistic);
-        RankAgreement.MeanOfStatistics(_ranks, _store, _plan, TensorRole.PendingStatistic);
+        foreach (StatisticExchange statistics in _statistics) statistics.Run();
     }
 
     public void Dispose()
     {
         _parameters?.Dispose();
         _parameters = null;
+        foreach (StatisticExchange statistics in _statistics) statistics.Dispose();
+        _statistics = [];
     }
 
     private void SetOut()
@@ -78,6 +80,8 @@ internal sealed class OuterExchange : IDisposable
         _parameters = new TensorExchange(_store, _plan, TensorRole.Parameter, [.. _plan.Trained.Select(p => p.Name)], isLaidOutAlike: true);
         _points = [.. _parameters.Views.Select(v => MemoryMarshal.Cast<byte, float>(Bytes(v)).ToArray())];
         _momenta = [.. _points.Select(p => new float[p.Length])];
+        _statistics = [.. new[] { TensorRole.Statistic, TensorRole.PendingStatistic }
+            .Select(r => new StatisticExchange(_ranks, _store, _plan, r))];
     }
 
     private ReadOnlySpan<byte> Bytes(OrtValue view) =>

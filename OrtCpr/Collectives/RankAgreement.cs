@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Buffers;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Onnx;
@@ -56,22 +55,6 @@ internal static class RankAgreement
             or TensorRole.PendingStatistic))
         {
             ranks.Broadcast(store[slot.Key]);
-        }
-    }
-
-    /// <summary>Running statistics become the mean over the ranks.</summary>
-    /// <param name="ranks">All of them call it.</param>
-    /// <param name="store">Has the statistics.</param>
-    /// <param name="plan">Its table.</param>
-    /// <param name="role">Those of the last step, or those that are about to be committed.</param>
-    public static void MeanOfStatistics(Ranks ranks, TensorStore store, TrainingPlan plan, TensorRole role)
-    {
-        foreach (TensorSlot slot in plan.Slots.Where(s => s.Role == role))
-        {
-            OrtValue value = store[slot.Key];
-            ranks.Sum(value);
-            double[] mean = [.. store.Device.Read(value).ToDoubles().Select(v => v / ranks.Size)];
-            store.Write(slot.Key, TensorData.From<double>(mean, [.. slot.Dimensions]).ConvertTo(slot.Type));
         }
     }
 

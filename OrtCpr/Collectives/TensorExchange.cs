@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using OrtCpr.Buffers;
@@ -42,8 +44,22 @@ internal sealed class TensorExchange : IDisposable
     /// <summary>What is exchanged, a call each.</summary>
     public IReadOnlyList<OrtValue> Views => _views;
 
-    /// <summary>Bytes of all of them.</summary>
-    public long Bytes => _views.Sum(v => v.GetTensorSizeInBytes());
+    /// <summary>Multiplies a tensor by a number, in place. On another device than the host it goes there and back.</summary>
+    public static void Multiply(Device device, OrtValue view, double factor)
+    {
+        Span<byte> bytes = device.IsHost ? view.GetTensorMutableRawData() : device.Read(view).Bytes.ToArray();
+        if ((ElementType)(int)view.GetTensorTypeAndShape().ElementDataType == ElementType.Double)
+        {
+            Span<double> wide = MemoryMarshal.Cast<byte, double>(bytes);
+            TensorPrimitives.Multiply(wide, factor, wide);
+        }
+        else
+        {
+            Span<float> narrow = MemoryMarshal.Cast<byte, float>(bytes);
+            TensorPrimitives.Multiply(narrow, (float)factor, narrow);
+        }
+        if (!device.IsHost) device.Write(view, bytes);
+    }
 
     public void Dispose()
     {

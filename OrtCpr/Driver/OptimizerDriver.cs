@@ -51,15 +51,14 @@ public sealed partial class OptimizerDriver : IDisposable
             Ranks = new Ranks(options.Collective, _device);
             if (Ranks.AreMany) _device.SumOverRanks = Ranks.SumFloats;
             if (options.ShardOptimizerState && Ranks.AreMany) Shard = new StateShard(Ranks, plan);
-            TrainingPlan kept = Shard?.Plan ?? plan;
-            _store = new TensorStore(_device, kept);
+            _store = new TensorStore(_device, KeptPlan);
             foreach (ParameterSpec p in plan.Trained) _store.Write(p.Name, parameters[p.Name]);
             for (int i = 0; i < _present.Length; i++) UpdatePresence(i);
             JoinedOptimizer? joined = JoinedGraph();
-            _session = new GraphSession(joined?.Model ?? kept.OptimizerModel, "optimizer", options, _device, name =>
+            _session = new GraphSession(joined?.Model ?? KeptPlan.OptimizerModel, "optimizer", options, _device, name =>
                 DefinitionOf(name, joined));
             _binding = _session.Session.CreateIoBinding();
-            _session.Bind(_binding, PlanGraph.Optimizer, kept, _store);
+            _session.Bind(_binding, PlanGraph.Optimizer, KeptPlan, _store);
             if (joined is not null) _session.Bind(_binding, joined.Uses, _store);
             Initialize();
         }
@@ -101,6 +100,8 @@ public sealed partial class OptimizerDriver : IDisposable
 
     /// <summary>The part of the state that is kept here; null where all of it is.</summary>
     internal StateShard? Shard { get; }
+
+    private TrainingPlan KeptPlan => Shard?.Plan ?? Plan;
 
     /// <summary>How operators of ours run in the optimizer's graph.</summary>
     internal IReadOnlyList<KernelReport> KernelReport => [.. _session.ReportKernels("optimizer")];
@@ -215,7 +216,7 @@ public sealed partial class OptimizerDriver : IDisposable
     /// <summary>Update nodes over flat memory where there are kernels for them; else the graph with a node a
     /// parameter.</summary>
     private JoinedOptimizer? JoinedGraph() => Options.Kernels && _device.HasKernels && _store.Layout is FlatLayout layout
-        ? JoinUpdates.Run(Shard?.Plan ?? Plan, layout, d => _device.FindKernel(d) is not null) : null;
+        ? JoinUpdates.Run(KeptPlan, layout, d => _device.FindKernel(d) is not null) : null;
 
     private OperatorDefinition? DefinitionOf(string name, JoinedOptimizer? joined) =>
         joined?.Operators.FirstOrDefault(o => o.Name == name) ?? Plan.Operators.GetValueOrDefault(name);
@@ -226,7 +227,7 @@ public sealed partial class OptimizerDriver : IDisposable
         if (Plan.InitializationModel is null) return;
         using var session = new GraphSession(Plan.InitializationModel, "optimizer_initialization", Options, _device);
         using OrtIoBinding binding = session.Session.CreateIoBinding();
-        session.Bind(binding, PlanGraph.Initialization, Shard?.Plan ?? Plan, _store);
+        session.Bind(binding, PlanGraph.Initialization, KeptPlan, _store);
         session.Run(binding);
     }
 

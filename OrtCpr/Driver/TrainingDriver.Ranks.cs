@@ -11,9 +11,7 @@ public sealed partial class TrainingDriver
     private long _rows;
     private GradientExchange? _exchange;
     private OuterExchange? _outer;
-
-    /// <summary>Bytes of gradients that an optimizer step adds up over the ranks; 0 for a rank alone and before the first step.</summary>
-    internal long ExchangedBytes => _exchange?.Bytes ?? 0;
+    private StatisticExchange? _statistics;
 
     /// <summary>Whether ranks make steps of their own now, by an <see cref="OuterOptimizer"/>.</summary>
     internal bool IsLocal => _outer?.IsLocal == true;
@@ -87,7 +85,8 @@ public sealed partial class TrainingDriver
     /// <returns>What they are to be multiplied by, as <see cref="AccumulationFactor"/> for a rank alone.</returns>
     private double ExchangeGradients()
     {
-        RankAgreement.MeanOfStatistics(Optimizer.Ranks, Optimizer.Store, Plan, TensorRole.PendingStatistic);
+        _statistics ??= new StatisticExchange(Optimizer.Ranks, Optimizer.Store, Plan, TensorRole.PendingStatistic);
+        _statistics.Run();
         bool isWeighed = _weight is not null && (WeighBatches || AccumulatedSteps == 1);
         double weight = _batches == 0 ? 0 : _weight is null ? _rows : Optimizer.Store.Number(_weight, 1);
         double first = _batches == 0 ? 0 : Plan.LossIsSum ? 1 : isWeighed ? Optimizer.Store.Number(_weight!, 0) : weight;

@@ -302,6 +302,7 @@ public sealed partial class TrainingDriver : IDisposable
         _batch?.Dispose();
         _exchange?.Dispose();
         _outer?.Dispose();
+        _statistics?.Dispose();
         Optimizer?.Dispose();
     }
 

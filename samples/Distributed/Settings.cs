@@ -16,5 +16,5 @@ internal sealed record Settings
     [Option("with --outer-interval: half the bytes, as bfloat16")] public bool HalfExchange { get; init; }
     [Option("step after which the bounds are set", Least = 1)] public long Warm { get; init; } = 10;
     [Option("seed of data and shuffles")] public int Seed { get; init; } = 1;
-    [Option("measures the exchange alone, from 1 MB to 256 MB")] public bool Exchange { get; init; }
+    [Option("checks every operation between the processes, and measures sums of 1 MB to 256 MB")] public bool Exchange { get; init; }
 }
