@@ -14,6 +14,9 @@ internal static class Children
             (MemoryChild.NameOf(task, ours: true, recompute: true), options => MemoryChild.Ours(task, options, recompute: true)),
             (MemoryChild.NameOf(task, ours: false), options => MemoryChild.Peer(task, options)),
         })
+        .Concat(FineTuneBenchmark.Jobs(quick: false).SelectMany(job => FineTuneChild.Sides.Select(side => (
+            Name: FineTuneChild.NameOf(job.Goal, side),
+            Run: (Action<BenchmarkOptions>)(options => FineTuneChild.Run(FineTuneBenchmark.Job(job.Goal, options.Quick), side, options))))))
         .Append((ColdChild.Name, ColdChild.Run))
         .ToDictionary(c => c.Name, c => c.Run, StringComparer.Ordinal);
 

@@ -54,7 +54,8 @@ internal static class MemoryChild
         using torch.Tensor first = torch.zeros(1);
     }
 
-    private static void Measure(ITrainingSide side)
+    /// <summary>Reports the peak of some steps from the start, and of some more without what the start left behind.</summary>
+    public static void Measure(ITrainingSide side)
     {
         Repeat(side);
         ChildProcess.Report(Peak, ResidentMemory.Peak());

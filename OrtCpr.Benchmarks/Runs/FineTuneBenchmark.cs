@@ -1,5 +1,4 @@
 using System.Globalization;
-using Microsoft.ML.OnnxRuntime;
 using OrtCpr.Benchmarks.Harness;
 using OrtCpr.Benchmarks.Peers;
 using OrtCpr.Benchmarks.Sides;
@@ -13,6 +12,7 @@ internal sealed class FineTuneBenchmark : IBenchmark
 {
     private const string Torch = "TorchSharp AdamW";
     private const string Forward = "forward pass alone, ONNX Runtime";
+    private const double Mebibyte = 1 << 20;
     private const double HeadOverForward = 1.1;
 
     /// <summary>Relative. Float32 sums in another order; a difference in the model is far above it.</summary>
@@ -35,10 +35,13 @@ internal sealed class FineTuneBenchmark : IBenchmark
         ];
     }
 
+    /// <summary>One of them by its name in goals.</summary>
+    public static Func<UpdateRule, FineTuneTask> Job(string goal, bool quick) => Jobs(quick).Single(j => j.Goal == goal).Make;
+
     public void Run(BenchmarkOptions options, Report report)
     {
         string? noTorch = TimedPeer.TryStart(options, report);
-        report.Columns("job and side, time of one step", "first loss");
+        report.Columns("job and side, time of one step", "first loss", "peak MiB");
         string folder = Directory.CreateTempSubdirectory("ortcpr-finetune-").FullName;
         try
         {
@@ -51,7 +54,8 @@ internal sealed class FineTuneBenchmark : IBenchmark
         }
         report.Remark("Weights are drawn, equal on all sides of a job, and so is the loss before any step. With the head alone the body "
             + "is frozen and runs as in inference, on TorchSharp's side too, where no gradients are asked for. λ is above 0 in the "
-            + "beginning.");
+            + "beginning. \"Peak MiB\" is the largest resident set of three steps in a process of its own, once the garbage of the "
+            + "start is collected.");
     }
 
     private static void Measure(string goal, Func<UpdateRule, FineTuneTask> make, BenchmarkOptions options, Report report, string folder,
@@ -78,22 +82,33 @@ internal sealed class FineTuneBenchmark : IBenchmark
             }
             double[] losses = [.. sides.Select(s => s.Step())];
             CheckEqual(job.Title, [.. sides.Select(s => s.Row)], losses);
-            if (job.IsHeadOnly) sides.Add((Forward, Inference(model, job, options.Threads, disposables)));
+            if (job.IsHeadOnly)
+            {
+                var forward = new ForwardPass(model, job, options.Threads);
+                disposables.Add(forward);
+                sides.Add((Forward, forward.Step));
+            }
             int steps = options.Quick ? 1 : job.StepsARun;
             IReadOnlyDictionary<string, Timing> times = Alternation.Measure([.. sides.Select(s => new Side(s.Row, () =>
             {
                 for (int i = 0; i < steps; i++) s.Step();
             }))], options.Runs, warmup: 1);
             string what = $"{job.Title}, {(job.IsHeadOnly ? "head alone" : "all weights")}";
+            Dictionary<string, double?> peaks = sides.ToDictionary(s => s.Row, s => Peak(goal, s.Row, options with { Models = folder }));
             foreach ((string row, _) in sides)
             {
-                report.Row(times[row] with { Name = $"{what}: {row}" }, steps,
-                    row == Forward ? "–" : losses[sides.FindIndex(s => s.Row == row)].ToString("F4", CultureInfo.InvariantCulture));
+                double loss = row == Forward ? double.NaN : losses[sides.FindIndex(s => s.Row == row)];
+                report.Row(times[row] with { Name = $"{what}: {row}" }, steps, Text(loss, "F4"), Text(peaks[row] / Mebibyte, "F1"));
             }
             string adamCpr = FineTuneTask.Rules[^1].Name;
             if (noTorch is null) report.AtLeast(goal, times[Torch].Median / times[adamCpr].Median, job.Goal);
             else report.NotMeasured(goal, "TorchSharp does not load here");
-            if (job.IsHeadOnly) report.AtMost($"{goal}_over_forward", times[adamCpr].Median / times[Forward].Median, HeadOverForward);
+            if (!job.IsHeadOnly) return;
+            report.AtMost($"{goal}_over_forward", times[adamCpr].Median / times[Forward].Median, HeadOverForward);
+            if (peaks[adamCpr] is double mine && peaks[Forward] is double least)
+                report.AtMost($"{goal}_memory_over_forward", mine / least, HeadOverForward);
+            else
+                report.NotMeasured($"{goal}_memory_over_forward", "the peak of steps alone cannot be told on this system");
         }
         finally
         {
@@ -101,21 +116,16 @@ internal sealed class FineTuneBenchmark : IBenchmark
         }
     }
 
-    private static Func<double> Inference(string model, FineTuneTask job, int threads, List<IDisposable> disposables)
+    /// <summary>Bytes that a side takes in a process of its own, or null where the system does not tell.</summary>
+    private static double? Peak(string goal, string row, BenchmarkOptions options)
     {
-        using var options = new SessionOptions { IntraOpNumThreads = threads };
-        var session = new InferenceSession(model, options);
-        Batch inputs = job.NewInputs();
-        var run = new RunOptions();
-        disposables.AddRange([session, inputs, run]);
-        string[] names = [.. inputs.Tensors.Keys];
-        OrtValue[] values = [.. inputs.Tensors.Values];
-        return () =>
-        {
-            using IDisposableReadOnlyCollection<OrtValue> outputs = session.Run(run, names, values, ["logits"]);
-            return outputs.Count;
-        };
+        string side = row switch { Torch => FineTuneChild.Torch, Forward => FineTuneChild.Forward, _ => row };
+        return ChildProcess.Run(options.ToArguments(FineTuneChild.NameOf(goal, side))).TryGetValue(MemoryChild.Steps, out double peak)
+            ? peak : null;
     }
+
+    private static string Text(double? figure, string format) =>
+        figure is double known && double.IsFinite(known) ? known.ToString(format, CultureInfo.InvariantCulture) : "–";
 
     private static void CheckEqual(string job, string[] sides, double[] losses)
     {

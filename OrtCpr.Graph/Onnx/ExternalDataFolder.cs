@@ -3,12 +3,12 @@ using OrtCpr.Graph.Files;
 
 namespace OrtCpr.Graph.Onnx;
 
-/// <summary>The folder of a model, from which its external data are read. Each file is mapped once, on first use.</summary>
-/// <remarks>Owner of the list of mappings, not of the mappings: each lives as long as a tensor points into it
-/// (<see cref="MappedFile"/>). Dispose forgets the list; tensors read before stay valid. Nothing outside the folder is opened.</remarks>
+/// <summary>The folder of a model, from which its external data are read. Each file is opened once, on first use.</summary>
+/// <remarks>Owner of the list of files, not of the files: each is open as long as a tensor points into it
+/// (<see cref="SourceFile"/>). Dispose forgets the list; tensors read before stay valid. Nothing outside the folder is opened.</remarks>
 internal sealed class ExternalDataFolder : IDisposable
 {
-    private readonly Dictionary<string, MappedFile> _files = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, SourceFile> _files = new(StringComparer.Ordinal);
     private readonly HashSet<string> _verified = new(StringComparer.Ordinal);
     private readonly Lock _lock = new();
 
@@ -24,7 +24,7 @@ internal sealed class ExternalDataFolder : IDisposable
     /// <summary>Bytes of a tensor, without a copy.</summary>
     /// <param name="reference">A reference that parsed without a problem.</param>
     /// <param name="expected">Bytes that type and shape ask for.</param>
-    /// <param name="bytes">The bytes, pointing into the mapped file.</param>
+    /// <param name="bytes">The bytes, which are read from the file when they are looked at.</param>
     /// <returns>What is wrong, or null.</returns>
     internal string? Read(ExternalDataReference reference, long expected, out ReadOnlyMemory<byte> bytes)
     {
@@ -56,13 +56,13 @@ internal sealed class ExternalDataFolder : IDisposable
         {
             lock (_lock)
             {
-                if (!_files.TryGetValue(reference.Location, out MappedFile? mapped))
-                    _files.Add(reference.Location, mapped = new MappedFile(file.FullName));
-                if (CheckSum(reference, mapped) is string problem)
+                if (!_files.TryGetValue(reference.Location, out SourceFile? opened))
+                    _files.Add(reference.Location, opened = new SourceFile(file.FullName));
+                if (CheckSum(reference, opened) is string problem)
                     return problem;
-                if (mapped.Length < reference.Offset + expected)
-                    return $"external data in '{reference.Location}': needed {reference.Offset + expected} bytes; found {mapped.Length}";
-                bytes = mapped.Slice(reference.Offset, (int)expected);
+                if (opened.Length < reference.Offset + expected)
+                    return $"external data in '{reference.Location}': needed {reference.Offset + expected} bytes; found {opened.Length}";
+                bytes = opened.Slice(reference.Offset, (int)expected);
                 return null;
             }
         }
@@ -94,7 +94,7 @@ internal sealed class ExternalDataFolder : IDisposable
         return null;
     }
 
-    private string? CheckSum(ExternalDataReference reference, MappedFile mapped)
+    private string? CheckSum(ExternalDataReference reference, SourceFile opened)
     {
         if (reference.Checksum is not string wanted || _verified.Contains(reference.Location))
             return null;
@@ -102,8 +102,8 @@ internal sealed class ExternalDataFolder : IDisposable
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA1);
 #pragma warning restore CA5350
         const int Chunk = 1 << 24;
-        for (long offset = 0; offset < mapped.Length; offset += Chunk)
-            hash.AppendData(mapped.Slice(offset, (int)Math.Min(Chunk, mapped.Length - offset)).Span);
+        for (long offset = 0; offset < opened.Length; offset += Chunk)
+            hash.AppendData(opened.Slice(offset, (int)Math.Min(Chunk, opened.Length - offset)).Span);
         string found = Convert.ToHexString(hash.GetHashAndReset());
         if (!found.Equals(wanted, StringComparison.OrdinalIgnoreCase))
             return $"external data in '{reference.Location}': expected the SHA-1 checksum {wanted}; found {found}";

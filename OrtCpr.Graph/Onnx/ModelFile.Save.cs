@@ -22,8 +22,8 @@ internal sealed partial class ModelFile
     /// <c>&lt;path&gt;.data</c> beside it; or to <c>&lt;path&gt;.1.data</c> (2, 3 …) while the model that stands there now needs
     /// that file. Such a file that the old model used and the new one does not is deleted at the end.</param>
     /// <param name="initializers">Values of initializers of the main graph by name, for weights that are not in
-    /// <paramref name="proto"/>: they replace the value there, or are added. Never copied, so they may be larger than memory
-    /// (mapped).</param>
+    /// <paramref name="proto"/>: they replace the value there, or are added. Never copied, so together they may be larger
+    /// than memory.</param>
     /// <param name="source">Folder of the external data that <paramref name="proto"/> refers to; they are written anew. Null:
     /// references stay as they are.</param>
     /// <exception cref="FileAccessException">A file can't be written; names it.</exception>

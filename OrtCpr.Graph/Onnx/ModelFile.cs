@@ -44,7 +44,8 @@ internal sealed partial class ModelFile : IDisposable
     /// <summary>Path of the file, or <c>&lt;bytes&gt;</c> or <c>&lt;stream&gt;</c>; for messages.</summary>
     internal string Name { get; }
 
-    /// <summary>Reads a model file; external data are taken from its folder.</summary>
+    /// <summary>Reads a model file; external data are taken from its folder. Large tensors stay in the file, which is kept open, until
+    /// they are looked at.</summary>
     /// <exception cref="FileAccessException">The file is missing or can't be read.</exception>
     /// <exception cref="ModelFormatException">It is no model that OrtCpr can read.</exception>
     internal static ModelFile Load(string path)
@@ -52,7 +53,8 @@ internal sealed partial class ModelFile : IDisposable
         try
         {
             using FileStream stream = new(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
-            return Load(stream, path, new ExternalDataFolder(Path.GetDirectoryName(Path.GetFullPath(path))!));
+            return Load(stream, path, new ExternalDataFolder(Path.GetDirectoryName(Path.GetFullPath(path))!),
+                () => LargeTensors.Parse(stream, path));
         }
         catch (Exception error) when (FileAccessException.IsFileError(error))
         {
@@ -99,7 +101,7 @@ internal sealed partial class ModelFile : IDisposable
 
     public void Dispose() => Folder?.Dispose();
 
-    private static ModelFile Load(Stream stream, string name, ExternalDataFolder? folder)
+    private static ModelFile Load(Stream stream, string name, ExternalDataFolder? folder, Func<ModelProto>? parse = null)
     {
         long start = stream.Position, length = stream.Length - start;
         if (length > int.MaxValue)
@@ -111,7 +113,7 @@ internal sealed partial class ModelFile : IDisposable
         stream.ReadExactly(head);
         stream.Position = start;
         // From the stream and not through one array, so that the weights are in memory once.
-        ModelProto proto = Parse(name, length, head, () => ModelProto.Parser.ParseFrom(stream));
+        ModelProto proto = Parse(name, length, head, parse ?? (() => ModelProto.Parser.ParseFrom(stream)));
         return Check(new ModelFile(proto, folder, name));
     }
 
