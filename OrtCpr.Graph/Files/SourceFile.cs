@@ -5,9 +5,9 @@ using Microsoft.Win32.SafeHandles;
 namespace OrtCpr.Graph.Files;
 
 /// <summary>A file that is kept open, whose parts are read when somebody looks at them. Owner of the handle.</summary>
-/// <remarks>Every memory handed out holds on to this object, and the handle's finalizer closes the file, so nobody has to dispose. What was
-/// read stays in memory until the garbage collector needs the room. A file that is replaced as a whole (a new one under its name) goes on to
-/// be read as it was; one that is written into is refused when a part is read next.</remarks>
+/// <remarks>Every memory handed out holds on to this object, and the handle's finalizer closes the file, so nobody has to
+/// dispose. What was read stays in memory until the garbage collector needs the room. A file that is replaced as a whole (a new
+/// one under its name) goes on to be read as it was; one that is written into is refused when a part is read next.</remarks>
 internal sealed class SourceFile
 {
     private readonly SafeFileHandle _handle;
@@ -50,9 +50,9 @@ internal sealed class SourceFile
         {
             if (RandomAccess.GetLength(_handle) != Length || File.GetLastWriteTimeUtc(_handle) != _written)
             {
-                throw new FileAccessException($"'{Path}' was written to after it was read. Tensors that are not trained are read from it "
-                    + "when they are needed. Put the file back as it was; a new version belongs into a file of its own, which may then take "
-                    + "this name.");
+                throw new FileAccessException($"'{Path}' was written to after it was read. Tensors that are not trained are read from "
+                    + "it when they are needed. Put the file back as it was; a new version belongs into a file of its own, which may "
+                    + "then take this name.");
             }
             byte[] bytes = GC.AllocateUninitializedArray<byte>(length);
             for (int read = 0; read < length;)

@@ -5,8 +5,8 @@ using System.Text;
 namespace OrtCpr.Graph;
 
 /// <summary>Value of a tensor: element type, shape and bytes. Immutable.</summary>
-/// <remarks>The bytes may lie in a file, and be read when they are looked at: then <see cref="FileAccessException"/> is possible, which says
-/// what to do. Or the file is mapped into memory as long as the <see cref="TensorData"/> lives, so hold on to it
+/// <remarks>The bytes may lie in a file, and be read when they are looked at: then <see cref="FileAccessException"/> is
+/// possible, which says what to do. Or the file is mapped into memory as long as the <see cref="TensorData"/> lives, so hold on to it
 /// (<see cref="GC.KeepAlive"/>) while a span of it or a native pointer into it is in use. At most 2 GiB − 1 bytes; little-endian machines
 /// only.</remarks>
 public sealed class TensorData

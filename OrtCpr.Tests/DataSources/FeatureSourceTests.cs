@@ -1,7 +1,6 @@
 using OrtCpr.Data;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Ir;
-using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Onnx;
 
 namespace OrtCpr.Tests.DataSources;
@@ -10,27 +9,31 @@ namespace OrtCpr.Tests.DataSources;
 [TestClass]
 public sealed class FeatureSourceTests
 {
-    private static readonly TrainingOptions AnyLoss = new() { Loss = new MseLoss { Output = "logits" } };
-
     private static DataSource Examples(int count) => DataSource.FromTensors(new Dictionary<string, TensorData>
     {
         ["x"] = TensorData.From<float>([.. Enumerable.Range(0, count * 4).Select(i => MathF.Sin(i))], count, 4),
         ["labels"] = TensorData.From<long>([.. Enumerable.Range(0, count).Select(i => i % 3L)], count),
     });
 
+    private static ModelPredictor Open(TemporaryFolder folder, byte[] model)
+    {
+        File.WriteAllBytes(folder["body.onnx"], model);
+        return ModelPredictor.Create(folder["body.onnx"], new DriverOptions { Threads = 1 });
+    }
+
     [TestMethod]
     public void Features_AreTheModelsOutputs_WithTheOtherColumnsBeside()
     {
         using var folder = new TemporaryFolder();
         using DataSource source = Examples(11);
-        using TrainingDriver driver = new(TrainingGraphBuilder.Build(TestModels.Linear(), AnyLoss), new DriverOptions { Threads = 1 });
-        using (FeatureSource features = FeatureSource.Compute(driver, source, new DataLoaderOptions { BatchSize = 4, DropLast = true },
+        using ModelPredictor model = Open(folder, TestModels.Linear());
+        using (FeatureSource features = FeatureSource.Compute(model, source, new DataLoaderOptions { BatchSize = 4, DropLast = true },
             folder["features"]))
         {
             Assert.AreEqual(11, features.Count);
             CollectionAssert.AreEqual(new[] { "logits", "labels" }, features.Columns.Select(c => c.Name).ToArray());
             using Batch all = new Batch().Add("x", Enumerable.Range(0, 44).Select(i => MathF.Sin(i)).ToArray(), 11, 4);
-            using Prediction prediction = driver.Predict(all);
+            using Prediction prediction = model.Predict(all);
             float[] expected = prediction["logits"].GetTensorDataAsSpan<float>().ToArray();
             float[] row = new float[3];
             long[] label = new long[1];
@@ -41,7 +44,7 @@ public sealed class FeatureSourceTests
                 CollectionAssert.AreEqual(expected[(i * 3)..((i * 3) + 3)], row, $"example {i}");
                 Assert.AreEqual(i % 3L, label[0]);
             }
-            StringAssert.Contains(Assert.ThrowsExactly<FileAccessException>(() => FeatureSource.Compute(driver, source,
+            StringAssert.Contains(Assert.ThrowsExactly<FileAccessException>(() => FeatureSource.Compute(model, source,
                 new DataLoaderOptions(), folder["features"])).Message, "features");
         }
         Assert.IsFalse(File.Exists(folder["features"]), "deleted with the source");
@@ -58,9 +61,8 @@ public sealed class FeatureSourceTests
         Value product = g.Op("MatMul", [x, TestModels.Weight(graph, "w", 4, 3)]);
         graph.Outputs.Add(g.Named(g.Op("Transpose", [product], ("perm", new long[] { 1, 0 })), "logits"));
         using DataSource source = Examples(5);
-        using TrainingDriver driver = new(TrainingGraphBuilder.Build(GraphWriter.ToBytes(model), AnyLoss),
-            new DriverOptions { Threads = 1 });
-        string message = Assert.ThrowsExactly<DataFileException>(() => FeatureSource.Compute(driver, source,
+        using ModelPredictor body = Open(folder, GraphWriter.ToBytes(model));
+        string message = Assert.ThrowsExactly<DataFileException>(() => FeatureSource.Compute(body, source,
             new DataLoaderOptions { BatchSize = 5 }, folder["features"])).Message;
         StringAssert.Contains(message, "expected the shape [5, ");
         Assert.IsFalse(File.Exists(folder["features"]));
@@ -71,10 +73,10 @@ public sealed class FeatureSourceTests
     {
         using var folder = new TemporaryFolder();
         using DataSource source = Examples(5);
-        using TrainingDriver driver = new(TrainingGraphBuilder.Build(TestModels.Linear(), AnyLoss), new DriverOptions { Threads = 1 });
+        using ModelPredictor model = Open(folder, TestModels.Linear());
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
-        Assert.ThrowsExactly<OperationCanceledException>(() => FeatureSource.Compute(driver, source, new DataLoaderOptions(),
+        Assert.ThrowsExactly<OperationCanceledException>(() => FeatureSource.Compute(model, source, new DataLoaderOptions(),
             folder["features"], cancellation: cancelled.Token));
         Assert.IsFalse(File.Exists(folder["features"]));
     }

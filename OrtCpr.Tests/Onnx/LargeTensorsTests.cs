@@ -102,8 +102,8 @@ public sealed class LargeTensorsTests
         return LargeTensors.Parse(stream, path, minFileBytes: 0, SmallestTensor);
     }
 
-    /// <summary>Large tensors as initializer, as constant, in a body, in a function and in a constant of a function; and fields of a version
-    /// to come.</summary>
+    /// <summary>Large tensors as initializer, as constant, in a body, in a constant of a body and of a function; and fields of a
+    /// version to come.</summary>
     private static ModelProto Nested()
     {
         ModelProto model = OnnxModels.With(TensorSerializer.Write("w", OnnxModels.Ramp(4, 8)),
@@ -154,7 +154,8 @@ public sealed class LargeTensorsTests
                 {
                     Dim =
                     {
-                        new TensorShapeProto.Types.Dimension { DimParam = "batch" }, new TensorShapeProto.Types.Dimension { DimValue = width },
+                        new TensorShapeProto.Types.Dimension { DimParam = "batch" },
+                        new TensorShapeProto.Types.Dimension { DimValue = width },
                     },
                 },
             },

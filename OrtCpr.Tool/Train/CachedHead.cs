@@ -2,7 +2,6 @@ using OrtCpr.Checkpoints;
 using OrtCpr.Data;
 using OrtCpr.Graph;
 using OrtCpr.Graph.Heads;
-using OrtCpr.Graph.Losses;
 using OrtCpr.Graph.Optimizers;
 
 namespace OrtCpr.Tool.Train;
@@ -39,15 +38,9 @@ internal sealed class CachedHead : IDisposable
         FeatureSource? first = null, second = null;
         try
         {
-            // Its loss and what it would train do not matter: it predicts.
-            using (TrainingDriver predicting = TrainingDriver.Create(body, new TrainingOptions
+            using (ModelPredictor predicting = ModelPredictor.Create(body, driverOptions, options))
             {
-                Loss = new MseLoss { Output = features },
-                BatchAxes = options.BatchAxes,
-                FreeBatch = options.FreeBatch,
-            }, driverOptions))
-            {
-                DataLoaderOptions reading = loading(predicting.Plan.BatchInputs);
+                DataLoaderOptions reading = loading(predicting.Inputs);
                 first = Compute(predicting, training, reading, Path.Combine(folder, "training.features"), features, cancellation);
                 if (validation is not null)
                     second = Compute(predicting, validation, reading, Path.Combine(folder, "validation.features"), features, cancellation);
@@ -91,11 +84,11 @@ internal sealed class CachedHead : IDisposable
     }
 
     // One that a killed run has left is in the way.
-    private static FeatureSource Compute(TrainingDriver driver, DataSource source, DataLoaderOptions loading, string path, string features,
+    private static FeatureSource Compute(ModelPredictor body, DataSource source, DataLoaderOptions loading, string path, string features,
         CancellationToken cancellation)
     {
         File.Delete(path);
         Console.Error.WriteLine($"{source.Count} examples through the body, once");
-        return FeatureSource.Compute(driver, source, loading, path, features, cancellation);
+        return FeatureSource.Compute(body, source, loading, path, features, cancellation);
     }
 }

@@ -33,7 +33,7 @@ public sealed class FeatureSource : DataSource
     public override IReadOnlyList<DataColumn> Columns => _columns;
 
     /// <summary>Computes the features of all examples, in evaluation form.</summary>
-    /// <param name="driver">Of the model that gives the features, as <c>ModelHead.Split</c> writes it.</param>
+    /// <param name="model">Gives the features: the body that <c>ModelHead.Split</c> writes.</param>
     /// <param name="source">The examples. Its other columns are read through it, so it must live as long as the features.</param>
     /// <param name="loading">Batch size, transforms and columns. Order, shuffling and <see cref="DataLoaderOptions.DropLast"/> are not
     /// looked at: the features have the order of the source.</param>
@@ -42,24 +42,23 @@ public sealed class FeatureSource : DataSource
     /// <param name="cancellation">Ends it between two batches, and nothing is left.</param>
     /// <exception cref="DataFileException">The examples do not fit the model, or their features differ in shape.</exception>
     /// <exception cref="FileAccessException">The file can't be written.</exception>
-    public static FeatureSource Compute(TrainingDriver driver, DataSource source, DataLoaderOptions loading, string path,
+    public static FeatureSource Compute(ModelPredictor model, DataSource source, DataLoaderOptions loading, string path,
         string? output = null, CancellationToken cancellation = default)
     {
-        ArgumentNullException.ThrowIfNull(driver);
+        ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(source);
         ArgumentNullException.ThrowIfNull(loading);
         ArgumentNullException.ThrowIfNull(path);
-        string name = output ?? driver.Plan.ModelOutputs[0];
-        BatchInput[] inputs = [.. driver.Plan.BatchInputs.Where(i => !i.IsLabel)];
+        string name = output ?? model.Outputs[0];
         loading = loading with { Shuffle = false, Order = null, DropLast = false, SimilarLengths = 0 };
-        int[] taken = [.. SlotTable.Match(source.Columns, inputs, loading).Select(s => s.Index)];
+        int[] taken = [.. SlotTable.Match(source.Columns, model.Inputs, loading).Select(s => s.Index)];
         int[] kept = [.. Enumerable.Range(0, source.Columns.Count).Except(taken)];
         SafeFileHandle? file = null;
         try
         {
             FileGuard.Write(path, () => file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None,
                 FileOptions.DeleteOnClose));
-            DataColumn column = Write(driver, new DataLoader(source, inputs, loading), file!, path, name, cancellation);
+            DataColumn column = Write(model, new DataLoader(source, model.Inputs, loading), file!, path, name, cancellation);
             return new FeatureSource(file!, source, kept, column);
         }
         catch
@@ -93,7 +92,7 @@ public sealed class FeatureSource : DataSource
         base.Dispose(disposing);
     }
 
-    private static DataColumn Write(TrainingDriver driver, DataLoader loader, SafeFileHandle file, string path, string output,
+    private static DataColumn Write(ModelPredictor model, DataLoader loader, SafeFileHandle file, string path, string output,
         CancellationToken cancellation)
     {
         DataColumn? column = null;
@@ -103,7 +102,7 @@ public sealed class FeatureSource : DataSource
             using (batch)
             {
                 cancellation.ThrowIfCancellationRequested();
-                using Prediction prediction = driver.Predict(batch, output);
+                using Prediction prediction = model.Predict(batch, output);
                 TensorData features = Device.ReadOnHost(prediction[output]);
                 DataColumn found = new(output, features.Type, [.. features.Dimensions.Skip(1)]);
                 column ??= found;

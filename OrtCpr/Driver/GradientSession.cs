@@ -64,20 +64,8 @@ public sealed class GradientSession : IDisposable
                 $"The gradient model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Outputs)}.");
         }
         string[] names = outputs.Count == 0 ? [.. Outputs] : [.. outputs.Distinct()];
-        GraphSession session = _sessions.For(batch).Session;
-        string[] inputs = [.. session.Session.InputNames];
-        string[] missing = [.. inputs.Where(i => !batch.Tensors.ContainsKey(i)).Select(i => $"'{i}'")];
-        if (missing.Length > 0) throw new DriverException($"The batch lacks inputs of the gradient model: {string.Join(", ", missing)}.");
-        try
-        {
-            using IDisposableReadOnlyCollection<OrtValue> results =
-                session.Session.Run(session.RunOptions, inputs, [.. inputs.Select(i => batch.Tensors[i])], names);
-            return names.Zip(results).ToDictionary(r => r.First, r => Device.ReadOnHost(r.Second), StringComparer.Ordinal);
-        }
-        catch (OnnxRuntimeException error)
-        {
-            throw new DriverException($"ONNX Runtime stopped in the gradient graph: {error.Message}", error);
-        }
+        using IDisposableReadOnlyCollection<OrtValue> results = _sessions.Run(batch, names, "gradient");
+        return names.Zip(results).ToDictionary(r => r.First, r => Device.ReadOnHost(r.Second), StringComparer.Ordinal);
     }
 
     /// <summary>Frees sessions and device memory.</summary>

@@ -41,13 +41,13 @@ public sealed partial class TrainingDriver
             + $"{nameof(TrainingOptions)}.{nameof(TrainingOptions.Precision)} = {Precision.Float32}.");
     }
 
-    private void RefuseUnknownOutputs(IReadOnlyList<string> outputs, IReadOnlyList<string> known)
+    internal static void RefuseUnknownOutputs(IReadOnlyList<string> outputs, IReadOnlyList<string> known)
     {
         string[] unknown = [.. outputs.Where(o => !known.Contains(o)).Select(o => $"'{o}'")];
         if (unknown.Length > 0)
         {
             throw new DriverException(
-                $"The model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", Plan.ModelOutputs)}.");
+                $"The model has no output {string.Join(", ", unknown)}; it has {string.Join(", ", known)}.");
         }
     }
 

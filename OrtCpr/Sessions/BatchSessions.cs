@@ -60,6 +60,28 @@ internal sealed class BatchSessions : IDisposable
         return _entries.First!.Value;
     }
 
+    /// <summary>Runs without a binding, for a graph that has all of its inputs in the batch.</summary>
+    /// <param name="batch">The inputs.</param>
+    /// <param name="outputs">What to compute.</param>
+    /// <param name="what">The graph, for messages.</param>
+    /// <returns>The outputs, the caller's.</returns>
+    /// <exception cref="DriverException">An input is missing, or ONNX Runtime stopped.</exception>
+    public IDisposableReadOnlyCollection<OrtValue> Run(Batch batch, string[] outputs, string what)
+    {
+        GraphSession session = For(batch).Session;
+        string[] inputs = [.. session.Session.InputNames];
+        string[] missing = [.. inputs.Where(i => !batch.Tensors.ContainsKey(i)).Select(i => $"'{i}'")];
+        if (missing.Length > 0) throw new DriverException($"The batch lacks inputs of the {what} model: {string.Join(", ", missing)}.");
+        try
+        {
+            return session.Session.Run(session.RunOptions, inputs, [.. inputs.Select(i => batch.Tensors[i])], outputs);
+        }
+        catch (OnnxRuntimeException error)
+        {
+            throw new DriverException($"ONNX Runtime stopped in the {what} graph: {error.Message}", error);
+        }
+    }
+
     /// <summary>How operators of ours run in the session that was used last; empty where none has been made yet.</summary>
     public IEnumerable<KernelReport> ReportKernels() => _entries.First?.Value.Session.ReportKernels(_name) ?? [];
 

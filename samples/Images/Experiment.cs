@@ -51,7 +51,7 @@ internal static class Experiment
         (training, test) = Pictures.Open(folder, ImageOptions.For(whole.Plan.BatchInputs, preset));
         Say($"{training.Source.Count} training and {test.Source.Count} test pictures of {string.Join(", ", classes)}");
 
-        var phase = new HeadPhase(settings, untrained, training, test);
+        using var phase = new HeadPhase(settings, untrained, training, test);
         Say($"features of all pictures computed; the new head, untrained: accuracy {phase.AccuracyBefore():P1}");
         long steps = phase.Steps;
         UpdateRule cpr = UpdateRule.AdamCpr(settings.HeadLr,

@@ -9,7 +9,7 @@ using OrtCpr.Metrics;
 namespace Images;
 
 // The head alone. Nothing in front of it changes, so what it reads is computed once, and an epoch takes milliseconds.
-internal sealed class HeadPhase
+internal sealed class HeadPhase : IDisposable
 {
     private readonly Settings _settings;
     private readonly string _head;
@@ -23,12 +23,10 @@ internal sealed class HeadPhase
         _classes = training.ClassNames.Length;
         string body = Path.Combine(settings.Output, "body.onnx");
         _head = Path.Combine(settings.Output, "head.onnx");
-        string features = ModelHead.Split(model, body, _head);
-        // A driver for its predictions; what it would train does not matter.
-        using TrainingDriver driver = TrainingDriver.Create(body, new TrainingOptions { Loss = new MseLoss { Output = features } },
-            new DriverOptions { Threads = settings.Threads });
-        _training = Features(driver, training, features);
-        _test = Features(driver, test, features);
+        ModelHead.Split(model, body, _head);
+        using ModelPredictor predicting = ModelPredictor.Create(body, new DriverOptions { Threads = settings.Threads });
+        _training = Features(predicting, training, "training");
+        _test = Features(predicting, test, "test");
     }
 
     // Of the head as it was drawn.
@@ -62,18 +60,17 @@ internal sealed class HeadPhase
         return new Trainer(driver).Evaluate(held, [Metric.Accuracy()])["accuracy"];
     }
 
-    private DataSource Features(TrainingDriver driver, Pictures pictures, string features)
+    public void Dispose()
     {
-        BatchInput[] inputs = [.. driver.Plan.BatchInputs.Where(i => !i.IsLabel)];
-        var loader = new DataLoader(pictures.Source, inputs,
-            new DataLoaderOptions { BatchSize = _settings.BatchSize, Shuffle = false, Workers = 0 });
-        var rows = new List<float>();
-        foreach (TensorData batch in new Trainer(driver).Predict(loader.Batches(), features)) rows.AddRange(batch.ToArray<float>());
-        long count = pictures.Source.Count;
-        return DataSource.FromTensors(new Dictionary<string, TensorData>
-        {
-            [features] = TensorData.From<float>([.. rows], count, rows.Count / count),
-            ["labels"] = TensorData.From<long>(pictures.Labels, count),
-        });
+        _training.Dispose();
+        _test.Dispose();
+    }
+
+    private FeatureSource Features(ModelPredictor body, Pictures pictures, string name)
+    {
+        string path = Path.Combine(_settings.Output, $"{name}.features");
+        // One that a killed run has left is in the way.
+        File.Delete(path);
+        return FeatureSource.Compute(body, pictures.Source, new DataLoaderOptions { BatchSize = _settings.BatchSize, Workers = 0 }, path);
     }
 }
