@@ -6,7 +6,8 @@ namespace OrtCpr.Graph.Onnx;
 
 /// <summary>Reads a model so that its large tensors stay in the file until somebody looks at them.</summary>
 /// <remarks>The bytes of the file are copied but for those of large tensors, which a mark stands for; the copy is parsed, and each
-/// mark replaced by memory of the <see cref="SourceFile"/>.</remarks>
+/// mark replaced by memory of the <see cref="SourceFile"/>. Numbers in <c>float_data</c> and <c>double_data</c> have the form of
+/// <c>raw_data</c> in the file, and that is what they become.</remarks>
 internal sealed class LargeTensors
 {
     internal const long MinFileBytes = 8 << 20;
@@ -27,7 +28,7 @@ internal sealed class LargeTensors
     };
 
     private readonly byte[] _mark = Guid.NewGuid().ToByteArray();
-    private readonly List<(long Offset, int Length)> _parts = [];
+    private readonly List<(long Offset, int Length, int Field)> _parts = [];
     private readonly Stream _stream;
     private readonly int _minTensorBytes;
 
@@ -67,13 +68,25 @@ internal sealed class LargeTensors
         ModelProto model = ModelProto.Parser.ParseFrom(copy);
         foreach (TensorProto tensor in ModelTensors.All(model).Select(site => site.Tensor))
         {
-            if (tensors.PartOf(tensor.RawData.Span) is (long offset, int length))
-                tensor.RawData = UnsafeByteOperations.UnsafeWrap(source.Slice(offset, length));
+            if (tensors.PartOf(tensor.RawData.Span) is not (long offset, int length, int field)) continue;
+            if (!Holds((ElementType)tensor.DataType, field))
+            {
+                stream.Position = 0;
+                return ModelProto.Parser.ParseFrom(stream);
+            }
+            tensor.RawData = UnsafeByteOperations.UnsafeWrap(source.Slice(offset, length));
         }
         return model;
     }
 
-    private (long Offset, int Length)? PartOf(ReadOnlySpan<byte> bytes) =>
+    private static bool Holds(ElementType type, int field) => field switch
+    {
+        TensorProto.FloatDataFieldNumber => type is ElementType.Float or ElementType.Complex64,
+        TensorProto.DoubleDataFieldNumber => type is ElementType.Double or ElementType.Complex128,
+        _ => true,
+    };
+
+    private (long Offset, int Length, int Field)? PartOf(ReadOnlySpan<byte> bytes) =>
         bytes.Length == _mark.Length + sizeof(int) && bytes.StartsWith(_mark)
             ? _parts[BitConverter.ToInt32(bytes[_mark.Length..])] : null;
 
@@ -81,10 +94,13 @@ internal sealed class LargeTensors
     /// <returns>False where it is none.</returns>
     private bool Copy(long end, Message message, Stream output)
     {
+        int pieces = 0, cut = _parts.Count;
         while (_stream.Position < end)
         {
             if (Number() is not ulong tag) return false;
             WireFormat.WireType type = WireFormat.GetTagWireType((uint)tag);
+            int field = WireFormat.GetTagFieldNumber((uint)tag);
+            if (message == Message.Tensor && WidthOf(field) > 0) pieces++;
             if (type != WireFormat.WireType.LengthDelimited)
             {
                 Write(output, tag);
@@ -92,7 +108,6 @@ internal sealed class LargeTensors
                 continue;
             }
             if (Number() is not ulong length || length > (ulong)(end - _stream.Position)) return false;
-            int field = WireFormat.GetTagFieldNumber((uint)tag);
             if (Fields.TryGetValue((message, field), out Message inner))
             {
                 using var content = new MemoryStream();
@@ -101,13 +116,14 @@ internal sealed class LargeTensors
                 Write(output, (ulong)content.Length);
                 content.WriteTo(output);
             }
-            else if (message == Message.Tensor && field == TensorProto.RawDataFieldNumber && length >= (ulong)_minTensorBytes)
+            else if (message == Message.Tensor && WidthOf(field) is > 0 and int width && length >= (ulong)_minTensorBytes)
             {
-                Write(output, tag);
+                if (length % (ulong)width != 0) return false;
+                Write(output, WireFormat.MakeTag(TensorProto.RawDataFieldNumber, WireFormat.WireType.LengthDelimited));
                 Write(output, (ulong)(_mark.Length + sizeof(int)));
                 output.Write(_mark);
                 output.Write(BitConverter.GetBytes(_parts.Count));
-                _parts.Add((_stream.Position, (int)length));
+                _parts.Add((_stream.Position, (int)length, field));
                 _stream.Seek((long)length, SeekOrigin.Current);
             }
             else
@@ -117,8 +133,19 @@ internal sealed class LargeTensors
                 if (!CopyBytes((long)length, output)) return false;
             }
         }
-        return _stream.Position == end;
+        // Elements in several pieces belong together, of which some have been cut out.
+        bool split = message == Message.Tensor && pieces > 1 && _parts.Count > cut;
+        return _stream.Position == end && !split;
     }
+
+    /// <summary>Bytes an element of a field that has the elements of a tensor as they lie in memory; 0 for every other field.</summary>
+    private static int WidthOf(int field) => field switch
+    {
+        TensorProto.RawDataFieldNumber => 1,
+        TensorProto.FloatDataFieldNumber => sizeof(float),
+        TensorProto.DoubleDataFieldNumber => sizeof(double),
+        _ => 0,
+    };
 
     private bool CopyNumber(WireFormat.WireType type, Stream output)
     {

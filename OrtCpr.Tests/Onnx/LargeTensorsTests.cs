@@ -29,6 +29,46 @@ public sealed class LargeTensorsTests
     }
 
     [TestMethod]
+    public void NumbersOfATypedField_BecomeRaw_WhereTheyAreInOnePiece()
+    {
+        float[] floats = [.. Enumerable.Range(0, 20).Select(i => i * 0.5f)];
+        double[] doubles = [.. Enumerable.Range(0, 20).Select(i => i * 0.25)];
+        TensorProto single = new() { Name = "f", DataType = (int)ElementType.Float, Dims = { 20 }, FloatData = { floats } };
+        TensorProto wide = new() { Name = "d", DataType = (int)ElementType.Double, Dims = { 20 }, DoubleData = { doubles } };
+        TensorProto complex = new() { Name = "c", DataType = (int)ElementType.Complex64, Dims = { 10 }, FloatData = { floats } };
+        ModelProto model = OnnxModels.With(single, wide, complex);
+        using TemporaryFolder folder = new();
+        File.WriteAllBytes(folder["m.onnx"], model.ToByteArray());
+        ModelProto read = Parse(folder["m.onnx"]);
+        for (int i = 0; i < 3; i++)
+        {
+            Assert.IsNull(TensorSerializer.Read(model.Graph.Initializer[i], null, out TensorData? expected));
+            Assert.IsNull(TensorSerializer.Read(read.Graph.Initializer[i], null, out TensorData? found));
+            Assert.AreEqual(expected!.ToString(), found!.ToString());
+            CollectionAssert.AreEqual(expected.Bytes.ToArray(), found.Bytes.ToArray());
+            Assert.IsGreaterThan(0, read.Graph.Initializer[i].RawData.Length);
+        }
+
+        // A second piece, and a field that the type does not have: as the parser reads them.
+        byte[] more = new TensorProto { FloatData = { 7 } }.ToByteArray();
+        single.Dims[0]++;
+        TensorProto strange = new() { Name = "i", DataType = (int)ElementType.Int32, Dims = { 20 }, FloatData = { floats } };
+        byte[][] tensors = [[.. single.ToByteArray(), .. more], [.. more, .. single.ToByteArray()], strange.ToByteArray()];
+        foreach (byte[] tensor in tensors)
+        {
+            byte[] graph = Field(GraphProto.InitializerFieldNumber, tensor);
+            byte[] bytes = [.. OnnxModels.Empty().ToByteArray(), .. Field(ModelProto.GraphFieldNumber, graph)];
+            File.WriteAllBytes(folder["m.onnx"], bytes);
+            ModelProto whole = ModelProto.Parser.ParseFrom(bytes);
+            Assert.IsGreaterThanOrEqualTo(20, whole.Graph.Initializer[0].FloatData.Count);
+            Assert.AreEqual(whole, Parse(folder["m.onnx"]));
+        }
+
+        static byte[] Field(int number, byte[] message) =>
+            [(byte)((number << 3) | 2), (byte)(0x80 | (message.Length & 0x7F)), (byte)(message.Length >> 7), .. message];
+    }
+
+    [TestMethod]
     public void MutatedFiles_AreReadAsTheParserReadsThem()
     {
         ModelProto model = Nested();

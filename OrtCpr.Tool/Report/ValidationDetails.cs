@@ -30,15 +30,16 @@ internal sealed record ValidationDetails(ImmutableArray<string> ClassNames, long
         }
     }
 
-    // Null where the job has no classes, one for each example. names: of the classes; empty for numbers.
+    // Null where the job has no classes, one for each example. names: of the classes; empty for numbers. examples: the batches of some rows
+    // as they were before any features of them were computed.
     public static ValidationDetails? Collect(TrainingDriver driver, BatchSource validation, ImmutableArray<string> names,
-        CancellationToken cancellation)
+        Func<IReadOnlyList<int>, BatchSource> examples, CancellationToken cancellation)
     {
         LossTerm? term = driver.Plan.LossTerms.FirstOrDefault(t => t is { IgnoredLabel: not null, Output: not null, Labels.Count: 1 });
         if (term is null) return null;
         long[][]? counts = null;
         var worst = new PriorityQueue<WorstExample, double>();
-        long row = 0;
+        int row = 0;
         foreach (Batch batch in validation.Batches())
         {
             using (batch)
@@ -60,13 +61,16 @@ internal sealed record ValidationDetails(ImmutableArray<string> ClassNames, long
                     counts[truths[i]][found]++;
                     double loss = LossOf(own, (int)truths[i]);
                     if (worst.Count == Most && worst.TryPeek(out _, out double least) && loss <= least) continue;
-                    worst.Enqueue(new(row, (int)truths[i], found, loss, PictureOf(batch, term.Labels[0], i)), loss);
+                    worst.Enqueue(new(row, (int)truths[i], found, loss, null), loss);
                     if (worst.Count > Most) worst.Dequeue();
                 }
             }
         }
-        return counts is null ? null : new(names.Length == counts.Length ? names : [], counts,
-            [.. worst.UnorderedItems.Select(w => w.Element).OrderByDescending(w => w.Loss).ThenBy(w => w.Row)]);
+        if (counts is null) return null;
+        WorstExample[] shown = [.. worst.UnorderedItems.Select(w => w.Element).OrderByDescending(w => w.Loss).ThenBy(w => w.Row)];
+        byte[]?[] pictures = [.. examples([.. shown.Select(w => (int)w.Row)]).Batches().SelectMany(b => Pictures(b, term.Labels[0]))];
+        return new(names.Length == counts.Length ? names : [], counts,
+            [.. shown.Zip(pictures, (example, picture) => example with { Picture = picture })]);
     }
 
     public void Save(string folder) => File.WriteAllText(Path.Combine(folder, Name), JsonSerializer.Serialize(this));
@@ -94,10 +98,11 @@ internal sealed record ValidationDetails(ImmutableArray<string> ClassNames, long
         return highest + Math.Log(sum) - scores[truth];
     }
 
-    // The first input that is a picture: [batch, 1 or 3, height, width], or channels last. What was normalised is stretched to the range of
-    // its values again.
-    private static byte[]? PictureOf(Batch batch, string label, int index)
+    // Of each row of a batch, which is disposed of: the first input that is a picture, [batch, 1 or 3, height, width], or channels last.
+    // What was normalised is stretched to the range of its values again.
+    private static byte[]?[] Pictures(Batch batch, string label)
     {
+        using Batch read = batch;
         foreach ((string name, Microsoft.ML.OnnxRuntime.OrtValue value) in batch.Tensors)
         {
             long[] shape = value.GetTensorTypeAndShape().Shape;
@@ -107,11 +112,10 @@ internal sealed record ValidationDetails(ImmutableArray<string> ClassNames, long
             (int channels, int height, int width) = isFirst ? ((int)shape[1], (int)shape[2], (int)shape[3])
                 : ((int)shape[3], (int)shape[1], (int)shape[2]);
             if (height < 4 || width < 4) continue;
-            int size = channels * height * width;
-            double[] pixels = Devices.Device.ReadOnHost(value).ToDoubles()[(index * size)..((index + 1) * size)];
-            return Encode(pixels, channels, height, width, isFirst);
+            return [.. Devices.Device.ReadOnHost(value).ToDoubles().Chunk(channels * height * width)
+                .Select(pixels => Encode(pixels, channels, height, width, isFirst))];
         }
-        return null;
+        return new byte[batch.Rows][];
     }
 
     private static byte[] Encode(double[] pixels, int channels, int height, int width, bool isFirst)

@@ -194,7 +194,11 @@ internal sealed class TrainCommand
         if (r.GetValue(_report))
         {
             ImmutableArray<string> names = training.Columns.FirstOrDefault(c => c.IsLabel)?.ClassNames ?? [];
-            if (held is not null) ValidationDetails.Collect(driver, held, names, cancellation)?.Save(folder);
+            if (validation is not null)
+            {
+                ValidationDetails.Collect(trained, heldFeatures ?? held!, names, rows => _data.Load(r, validation.Select(rows),
+                    data.Pictures, graphs.BatchInputs, seed, training: false), cancellation)?.Save(folder);
+            }
             ReportCommand.Write(folder, Path.Combine(folder, ReportCommand.FileName));
         }
         Report(trained, result, folder);
