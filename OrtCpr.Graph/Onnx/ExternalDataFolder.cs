@@ -36,32 +36,23 @@ internal sealed class ExternalDataFolder : IDisposable
             return $"external data in '{reference.Location}': expected offset + length of at most {long.MaxValue}; found offset "
                 + $"{reference.Offset}";
         }
-        if (FindLink(reference) is string link)
-            return $"external data: expected a plain file '{reference.Location}' in the model's folder; found '{link}' to be a link";
-        FileInfo file = new(PathOf(reference));
-        if (!file.Exists)
-        {
-            return $"external data: expected a file '{reference.Location}' in '{FolderPath}'; found "
-                + (Directory.Exists(file.FullName) ? "a folder" : "none");
-        }
-        // Before opening: a pipe or device has length 0, and opening it could wait for ever.
-        if (file.Length < reference.Offset + expected)
-        {
-            return $"external data in '{reference.Location}': needed {reference.Offset + expected} bytes " +
-                $"(offset {reference.Offset} + length {expected}); found {file.Length}";
-        }
-        if (expected == 0)
-            return null;
         try
         {
             lock (_lock)
             {
+                // Once it is open it is read as it was, whatever stands under its name since: a job may be exported over its own model.
                 if (!_files.TryGetValue(reference.Location, out SourceFile? opened))
-                    _files.Add(reference.Location, opened = new SourceFile(file.FullName));
+                {
+                    if (Problem(reference, expected) is string refused)
+                        return refused;
+                    if (expected == 0)
+                        return null;
+                    _files.Add(reference.Location, opened = new SourceFile(PathOf(reference)));
+                }
                 if (CheckSum(reference, opened) is string problem)
                     return problem;
                 if (opened.Length < reference.Offset + expected)
-                    return $"external data in '{reference.Location}': needed {reference.Offset + expected} bytes; found {opened.Length}";
+                    return TooShort(reference, expected, opened.Length);
                 bytes = opened.Slice(reference.Offset, (int)expected);
                 return null;
             }
@@ -77,6 +68,25 @@ internal sealed class ExternalDataFolder : IDisposable
         lock (_lock)
             _files.Clear();
     }
+
+    /// <summary>Why a file is not opened, or null. Before opening: a pipe or device has length 0, and opening it could wait for
+    /// ever.</summary>
+    private string? Problem(ExternalDataReference reference, long expected)
+    {
+        if (FindLink(reference) is string link)
+            return $"external data: expected a plain file '{reference.Location}' in the model's folder; found '{link}' to be a link";
+        FileInfo file = new(PathOf(reference));
+        if (!file.Exists)
+        {
+            return $"external data: expected a file '{reference.Location}' in '{FolderPath}'; found "
+                + (Directory.Exists(file.FullName) ? "a folder" : "none");
+        }
+        return file.Length < reference.Offset + expected ? TooShort(reference, expected, file.Length) : null;
+    }
+
+    private static string TooShort(ExternalDataReference reference, long expected, long found) =>
+        $"external data in '{reference.Location}': needed {reference.Offset + expected} bytes " +
+        $"(offset {reference.Offset} + length {expected}); found {found}";
 
     private string PathOf(ExternalDataReference reference) => Path.Combine(FolderPath, reference.Location.Replace('\\', '/'));
 
