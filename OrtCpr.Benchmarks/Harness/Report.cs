@@ -6,6 +6,8 @@ namespace OrtCpr.Benchmarks.Harness;
 /// <summary>What a benchmark found: a table, remarks and one line a goal.</summary>
 internal sealed class Report(string name, string title)
 {
+    private const int ProseColumns = 120;
+
     private readonly List<string[]> _rows = [];
     private readonly List<string> _remarks = [];
     private readonly List<string> _goals = [];
@@ -65,7 +67,8 @@ internal sealed class Report(string name, string title)
     {
         StringBuilder text = new();
         text.AppendLine($"{char.ToUpperInvariant(title[0])}{title[1..]}.").AppendLine();
-        text.AppendLine(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:yyyy-MM-dd}, {Machine.Describe(options.Threads)}").AppendLine();
+        text.AppendLine(Wrapped(string.Create(CultureInfo.InvariantCulture,
+            $"{DateTime.UtcNow:yyyy-MM-dd}, {Machine.Describe(options.Threads)}"))).AppendLine();
         text.AppendLine($"`{options.CommandFor(name)}`").AppendLine();
         text.AppendLine($"| {string.Join(" | ", _columns)} |");
         text.AppendLine($"|---|{string.Concat(Enumerable.Repeat("---:|", _columns.Length - 1))}");
@@ -73,10 +76,25 @@ internal sealed class Report(string name, string title)
             text.AppendLine($"| {string.Join(" | ", row)} |");
         text.AppendLine();
         foreach (string remark in _remarks)
-            text.AppendLine(remark).AppendLine();
+            text.AppendLine(Wrapped(remark)).AppendLine();
         foreach (string goal in _goals)
             text.AppendLine($"- {goal}");
         return text.ToString().Replace("\r\n", "\n", StringComparison.Ordinal).TrimEnd();
+    }
+
+    /// <summary>A paragraph in lines of at most 120 columns.</summary>
+    private static string Wrapped(string paragraph)
+    {
+        var text = new StringBuilder();
+        int column = 0;
+        foreach (string word in paragraph.Split(' '))
+        {
+            bool breaks = column > 0 && column + 1 + word.Length > ProseColumns;
+            if (column > 0) text.Append(breaks ? '\n' : ' ');
+            text.Append(word);
+            column = (column == 0 || breaks ? 0 : column + 1) + word.Length;
+        }
+        return text.ToString();
     }
 
     private void Close(string? goal, double ratio, double bound, bool met, string tolerance = "") =>

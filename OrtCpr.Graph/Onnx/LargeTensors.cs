@@ -14,6 +14,9 @@ internal sealed class LargeTensors
 
     internal const int MinTensorBytes = 1 << 16;
 
+    /// <summary>The parser's own limit; it says what is wrong with files beyond it.</summary>
+    private const int MostNested = 100;
+
     /// <summary>Messages on the way to a tensor, by the message and the field that they are in.</summary>
     private static readonly Dictionary<(Message, int), Message> Fields = new()
     {
@@ -58,7 +61,7 @@ internal sealed class LargeTensors
         var source = new SourceFile(path);
         var tensors = new LargeTensors(stream, minTensorBytes);
         using var copy = new MemoryStream();
-        if (source.Length != stream.Length || !tensors.Copy(stream.Length, Message.Model, copy))
+        if (source.Length != stream.Length || !tensors.Copy(stream.Length, Message.Model, copy, 0))
         {
             // What is wrong with it is the parser's to say.
             stream.Position = 0;
@@ -92,8 +95,9 @@ internal sealed class LargeTensors
 
     /// <summary>Copies the message that ends at a position.</summary>
     /// <returns>False where it is none.</returns>
-    private bool Copy(long end, Message message, Stream output)
+    private bool Copy(long end, Message message, Stream output, int depth)
     {
+        if (depth > MostNested) return false;
         int pieces = 0, cut = _parts.Count;
         while (_stream.Position < end)
         {
@@ -111,7 +115,7 @@ internal sealed class LargeTensors
             if (Fields.TryGetValue((message, field), out Message inner))
             {
                 using var content = new MemoryStream();
-                if (!Copy(_stream.Position + (long)length, inner, content)) return false;
+                if (!Copy(_stream.Position + (long)length, inner, content, depth + 1)) return false;
                 Write(output, tag);
                 Write(output, (ulong)content.Length);
                 content.WriteTo(output);

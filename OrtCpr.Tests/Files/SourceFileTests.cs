@@ -24,6 +24,22 @@ public sealed class SourceFileTests
     }
 
     [TestMethod]
+    public void WhatWasRead_IsForgotten()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllBytes(folder["a"], [1, 2, 3]);
+        ReadOnlyMemory<byte> memory = new SourceFile(folder["a"]).Slice(0, 3);
+        Look(memory);
+        GC.Collect();
+        File.AppendAllText(folder["a"], "x");
+        Assert.ThrowsExactly<FileAccessException>(() => memory.ToArray());
+
+        // Nothing of it is left in the frame of the test.
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static void Look(ReadOnlyMemory<byte> memory) => Assert.AreEqual(1, memory.Span[0]);
+    }
+
+    [TestMethod]
     public unsafe void Pin_HoldsTheBytesInPlace()
     {
         using TemporaryFolder folder = new();

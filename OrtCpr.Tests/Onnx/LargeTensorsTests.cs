@@ -69,6 +69,35 @@ public sealed class LargeTensorsTests
     }
 
     [TestMethod]
+    public void MessagesNestedWithoutEnd_AreRefused_AsTheParserRefusesThem()
+    {
+        // A graph in an attribute of a node of a graph, and so on: a reader that follows it runs out of stack.
+        int[] fields = [GraphProto.NodeFieldNumber, NodeProto.AttributeFieldNumber, AttributeProto.GFieldNumber];
+        var levels = new List<byte[]>();
+        int length = 0;
+        for (int i = 0; i < 60_000; i++)
+        {
+            byte[] head = [(byte)((fields[2 - (i % 3)] << 3) | 2), .. Varint(length)];
+            levels.Add(head);
+            length += head.Length;
+        }
+        levels.Add([(ModelProto.GraphFieldNumber << 3) | 2, .. Varint(length)]);
+        levels.Reverse();
+        byte[] bytes = [.. levels.SelectMany(l => l)];
+        Assert.ThrowsExactly<InvalidProtocolBufferException>(() => ModelProto.Parser.ParseFrom(bytes));
+        using TemporaryFolder folder = new();
+        File.WriteAllBytes(folder["m.onnx"], bytes);
+        Assert.ThrowsExactly<InvalidProtocolBufferException>(() => Parse(folder["m.onnx"]));
+
+        static byte[] Varint(int value)
+        {
+            var coded = new List<byte>();
+            for (; value >= 0x80; value >>= 7) coded.Add((byte)(value | 0x80));
+            return [.. coded, (byte)value];
+        }
+    }
+
+    [TestMethod]
     public void MutatedFiles_AreReadAsTheParserReadsThem()
     {
         ModelProto model = Nested();

@@ -68,7 +68,8 @@ internal sealed record ValidationDetails(ImmutableArray<string> ClassNames, long
         }
         if (counts is null) return null;
         WorstExample[] shown = [.. worst.UnorderedItems.Select(w => w.Element).OrderByDescending(w => w.Loss).ThenBy(w => w.Row)];
-        byte[]?[] pictures = [.. examples([.. shown.Select(w => (int)w.Row)]).Batches().SelectMany(b => Pictures(b, term.Labels[0]))];
+        byte[]?[] pictures = shown.Length == 0 ? []
+            : [.. examples([.. shown.Select(w => (int)w.Row)]).Batches().SelectMany(b => Pictures(b, term.Labels[0]))];
         return new(names.Length == counts.Length ? names : [], counts,
             [.. shown.Zip(pictures, (example, picture) => example with { Picture = picture })]);
     }

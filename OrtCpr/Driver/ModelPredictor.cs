@@ -5,7 +5,8 @@ using OrtCpr.Sessions;
 
 namespace OrtCpr;
 
-/// <summary>Runs a model of which nothing is trained, such as the body in front of a head, on batches of any size.</summary>
+/// <summary>Runs a model of which nothing is trained, such as the body in front of a head, on batches of any size where its
+/// batch can be freed.</summary>
 /// <remarks>The weights are constants of the session, so that ONNX Runtime optimizes the graph as it does for inference, and no gradients,
 /// moments or training graphs are made. Operators need no gradient. Not thread-safe.</remarks>
 public sealed class ModelPredictor : IDisposable
